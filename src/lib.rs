@@ -1,0 +1,4 @@
+//! ttguard.
+pub mod command;
+pub mod guard;
+pub mod protocol;

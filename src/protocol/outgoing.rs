@@ -1,0 +1,150 @@
+//! Bytes on their way out: small ones gathered, large ones kept as they are.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Below this size a slice is copied into the gathered tail; from it on it travels as it is.
+const COPY_MAX: usize = 4096;
+
+/// The gathered tail becomes a chunk of its own when it has grown to this size.
+const CHUNK: usize = 64 * 1024;
+
+/// An ordered queue of bytes to write, gathered so that one vectored write takes as much as possible.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    chunks: VecDeque<Bytes>,
+    tail: BytesMut,
+    queued: usize,
+}
+
+impl Outgoing {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes that are still to be written.
+    pub fn len(&self) -> usize {
+        self.queued
+    }
+
+    /// Whether nothing is left to write.
+    pub fn is_empty(&self) -> bool {
+        self.queued == 0
+    }
+
+    /// Adds one byte.
+    pub fn put_u8(&mut self, byte: u8) {
+        self.tail.put_u8(byte);
+        self.queued += 1;
+    }
+
+    /// Adds bytes by copying them.
+    pub fn put_slice(&mut self, bytes: &[u8]) {
+        self.tail.put_slice(bytes);
+        self.queued += bytes.len();
+        if self.tail.len() >= CHUNK {
+            self.seal();
+        }
+    }
+
+    /// Adds bytes, without copying them where they are large.
+    pub fn put_bytes(&mut self, bytes: &Bytes) {
+        if bytes.len() < COPY_MAX {
+            self.put_slice(bytes);
+        } else {
+            self.seal();
+            self.queued += bytes.len();
+            self.chunks.push_back(bytes.clone());
+        }
+    }
+
+    /// Fills `slices` with what is to be written next and returns how many it filled.
+    pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let chunks = self.chunks.iter().map(|chunk| chunk.as_ref());
+        let tail = (!self.tail.is_empty()).then_some(self.tail.as_ref());
+        let mut filled = 0;
+        for (slot, bytes) in slices.iter_mut().zip(chunks.chain(tail)) {
+            *slot = IoSlice::new(bytes);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Forgets the first `written` bytes.
+    ///
+    /// # Panics
+    /// When more was written than was queued, which is a defect of the caller.
+    pub fn advance(&mut self, mut written: usize) {
+        assert!(written <= self.queued, "wrote more than was queued");
+        self.queued -= written;
+        while written > 0 {
+            let Some(front) = self.chunks.front_mut() else {
+                break;
+            };
+            if written < front.len() {
+                let _ = front.split_to(written);
+                return;
+            }
+            written -= front.len();
+            self.chunks.pop_front();
+        }
+        if written == self.tail.len() {
+            self.tail.clear();
+        } else {
+            let _ = self.tail.split_to(written);
+        }
+    }
+
+    /// Takes everything out as one piece.
+    pub fn take(&mut self) -> Bytes {
+        self.seal();
+        let mut all = BytesMut::with_capacity(self.queued);
+        for chunk in self.chunks.drain(..) {
+            all.put_slice(&chunk);
+        }
+        self.queued = 0;
+        all.freeze()
+    }
+
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks.push_back(self.tail.split().freeze());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_and_large_pieces_leave_in_order_however_they_are_cut() {
+        for step in [1, 3, 4095, 4096, 70_000] {
+            let mut out = Outgoing::new();
+            let mut expected = Vec::new();
+            for size in [1usize, 5000, 2, 4096, 4095, 0, 70_000] {
+                let piece = Bytes::from(vec![size as u8; size]);
+                expected.extend_from_slice(&piece);
+                out.put_bytes(&piece);
+            }
+            assert_eq!(out.len(), expected.len());
+            let mut seen = Vec::new();
+            while !out.is_empty() {
+                let mut slices = [IoSlice::new(&[]); 3];
+                let filled = out.io_slices(&mut slices);
+                assert!(filled > 0);
+                let taken: Vec<u8> = slices[..filled]
+                    .iter()
+                    .flat_map(|s| s.iter().copied())
+                    .take(step)
+                    .collect();
+                seen.extend_from_slice(&taken);
+                out.advance(taken.len());
+            }
+            assert_eq!(seen, expected);
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! How large a frame may be.
+
+/// Bounds on what is read, checked on the header before a byte of the body is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes in one argument: a key, a value, a path, an element of a list.
+    pub argument_max: u32,
+    /// Elements in one list.
+    pub arguments_max: u32,
+    /// Bytes in one whole frame.
+    pub frame_max: usize,
+}
+
+impl Limits {
+    /// The default for requests: 32 MiB an argument, 2^20 arguments, 64 MiB a request.
+    pub const REQUEST: Self = Self {
+        argument_max: 32 << 20,
+        arguments_max: 1 << 20,
+        frame_max: 64 << 20,
+    };
+
+    /// The default for replies: what a server of 1.1.41 can hold in an argument, 256 MiB, and twice 2^20 elements,
+    /// since a list of records is answered as keys and values in turn.
+    pub const REPLY: Self = Self {
+        argument_max: 256 << 20,
+        arguments_max: 2 << 20,
+        frame_max: 288 << 20,
+    };
+}
