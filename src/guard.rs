@@ -1,4 +1,384 @@
 //! Judges writes by their stamps. Pure: it never awaits and knows no socket; time comes in as an argument.
+//!
+//! A write is [judged](Guard::judge) and, in the same step, put into its lane's queue; when its outcome is known it is
+//! [settled](Guard::settle). What is confirmed goes into the [ledger]; what is under way has a record of its own for
+//! as long as it lasts.
 
+pub mod ledger;
+mod pending;
 pub mod rules;
 pub mod stamp;
+pub mod verdict;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use self::ledger::{HashSeed, KeyHash, Known, Ledger};
+use self::pending::{Pending, Ruling};
+use self::rules::{Mode, Policy, Rules, Tie};
+use self::verdict::{
+    Admitted, Change, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter,
+};
+use crate::command::Verb;
+use crate::pairing::LaneId;
+
+/// Where a change comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The lane whose queue it would join.
+    pub lane: LaneId,
+    /// Whether the waiter was woken with a turn since it was last judged.
+    pub turn: bool,
+}
+
+/// The judge and its memory, shared by all workers.
+#[derive(Debug)]
+pub struct Guard<W> {
+    rules: Rules,
+    seed: HashSeed,
+    ledger: Ledger,
+    /// Locked before the ledger, never after it; one key at a time.
+    pending: DashMap<KeyHash, Pending<W>, foldhash::fast::RandomState>,
+    /// Rises whenever a write replaces another under an equal stamp: what was read for a tie is then out of date.
+    version: AtomicU64,
+}
+
+impl<W: Waiter> Guard<W> {
+    /// A guard that remembers nothing yet. The ledger's horizon says what the backend may hold already: see
+    /// [`Guard::horizon_at_start`].
+    pub fn new(rules: Rules, seed: HashSeed, ledger: Ledger) -> Self {
+        Self {
+            rules,
+            seed,
+            ledger,
+            pending: DashMap::with_hasher(foldhash::fast::RandomState::default()),
+            version: AtomicU64::new(0),
+        }
+    }
+
+    /// The horizon in front of a backend that holds what earlier guards let in: nothing above now plus
+    /// `future_tolerance`, or anything where stamps are no time.
+    pub fn horizon_at_start(rules: &Rules, now: Duration) -> u64 {
+        rules.stamp.at(now + rules.future_tolerance).unwrap_or(u64::MAX)
+    }
+
+    /// What the operator decided.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What is remembered.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Keys with something under way.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The hash under which a key is remembered.
+    pub fn key(&self, key: &[u8]) -> KeyHash {
+        self.seed.hash(key)
+    }
+
+    /// The change that storing `value` is.
+    pub fn change_of<'a>(&self, value: &'a [u8]) -> Change<'a> {
+        match self.rules.stamp.read(value) {
+            Some(stamp) => Change::Stamped { stamp, value },
+            None => Change::Unstamped,
+        }
+    }
+
+    /// Whether a command that a stamp cannot order may pass; the refusal is for the caller to carry out.
+    pub fn admit_unordered(&self, verb: Verb) -> Result<(), Refusal> {
+        match self.rules.unordered.of(verb) {
+            Policy::Pass => Ok(()),
+            Policy::Refuse => Err(Refusal::Denied),
+        }
+    }
+
+    /// Whether refusals are carried out.
+    pub fn enforces(&self) -> bool {
+        self.rules.mode == Mode::Enforce
+    }
+
+    /// Judges a change. `now` is time since the epoch; `stored` is what the waiter was last given, if anything;
+    /// `waiter` is made only when the answer is to wait or to read.
+    ///
+    /// After [`Verdict::Go`] the caller must put the change into the lane's queue before it does anything else.
+    /// After [`Verdict::Read`] it must read the key back and call [`Guard::learn`], whatever becomes of the waiter.
+    pub fn judge(
+        &self,
+        key: KeyHash,
+        change: Change<'_>,
+        origin: Origin,
+        now: Duration,
+        stored: Option<&Stored>,
+        waiter: impl FnOnce() -> W,
+    ) -> Verdict {
+        let at_once = self.ruling_at_once(change, now);
+        if let (Some(refusal), true) = (at_once, self.enforces()) {
+            if origin.turn {
+                self.pass_turn(key);
+            }
+            return Verdict::Refuse(refusal);
+        }
+        match self.pending.entry(key) {
+            Entry::Vacant(vacant) => {
+                let known = self.ledger.get(key);
+                let ruling = self.observed(self.ruling(change, known, now, stored));
+                let (ruling, would_refuse) = (ruling.0, at_once.or(ruling.1));
+                let mut pending = Pending::new(origin.lane, known);
+                let verdict = self.carry_out(&mut pending, key, ruling, would_refuse, origin, waiter);
+                if !pending.is_idle() {
+                    vacant.insert(pending);
+                }
+                verdict
+            }
+            Entry::Occupied(mut occupied) => {
+                let pending = occupied.get_mut();
+                if origin.turn {
+                    pending.take_turn();
+                }
+                let ruling = self.ruling_under_way(pending, change, origin, now, stored);
+                let ruling = self.observed(ruling);
+                let (ruling, would_refuse) = (ruling.0, at_once.or(ruling.1));
+                let verdict = self.carry_out(pending, key, ruling, would_refuse, origin, waiter);
+                pending.wake_next(None);
+                if pending.is_idle() {
+                    occupied.remove();
+                }
+                verdict
+            }
+        }
+    }
+
+    /// Refusals that need neither the ledger nor the backend.
+    fn ruling_at_once(&self, change: Change<'_>, now: Duration) -> Option<Refusal> {
+        match change {
+            Change::Stamped { stamp, .. } => {
+                let latest = self.rules.stamp.at(now + self.rules.future_tolerance)?;
+                (stamp > latest).then_some(Refusal::Future)
+            }
+            Change::Unstamped if self.rules.unstamped == Policy::Refuse => Some(Refusal::Unstamped),
+            _ => None,
+        }
+    }
+
+    /// In observe mode a refusal becomes a passage, and says what it would have been.
+    fn observed(&self, ruling: Ruling) -> (Ruling, Option<Refusal>) {
+        match ruling {
+            Ruling::Refuse(refusal) if !self.enforces() => {
+                let newest = match refusal {
+                    Refusal::Stale { newer } => newer,
+                    _ => 0,
+                };
+                (Ruling::Go(Admitted::Stamped(newest)), Some(refusal))
+            }
+            other => (other, None),
+        }
+    }
+
+    fn ruling_under_way(
+        &self,
+        pending: &Pending<W>,
+        change: Change<'_>,
+        origin: Origin,
+        now: Duration,
+        stored: Option<&Stored>,
+    ) -> Ruling {
+        if let Some(cause) = pending.obstacle(origin.lane, origin.turn) {
+            return Ruling::Wait(cause);
+        }
+        match change {
+            Change::Stamped { stamp, .. } => {
+                if let Some(ruling) = pending.ruling_in_flight(stamp, self.rules.tie) {
+                    return ruling;
+                }
+            }
+            Change::Delete if pending.is_flying() => return Ruling::Wait(WaitCause::OlderInFlight),
+            _ => {}
+        }
+        self.ruling(change, pending.known, now, stored)
+    }
+
+    /// The ruling when nothing that matters is in flight.
+    fn ruling(&self, change: Change<'_>, known: Known, now: Duration, stored: Option<&Stored>) -> Ruling {
+        match change {
+            Change::Unstamped => Ruling::Go(Admitted::Unstamped),
+            Change::Unordered => Ruling::Go(Admitted::Unordered {
+                bound: Self::horizon_at_start(&self.rules, now),
+            }),
+            Change::Delete => self.ruling_on_delete(known, now),
+            Change::Stamped { stamp, value } => match known {
+                Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
+                Known::Absent if stamp > self.ledger.horizon() => Ruling::Go(Admitted::Stamped(stamp)),
+                Known::Absent => Ruling::Read(ReadCause::Horizon),
+                Known::Stamp(newer) if stamp < newer => Ruling::Refuse(Refusal::Stale { newer }),
+                Known::Stamp(equal) if stamp == equal => self.ruling_on_tie(stamp, value, stored),
+                Known::Stamp(_) => Ruling::Go(Admitted::Stamped(stamp)),
+            },
+        }
+    }
+
+    /// A tombstone is the newest known stamp, or the clock less the tolerance, whichever is newer. Where a newer
+    /// stamp may be stored than either, the key is read first.
+    fn ruling_on_delete(&self, known: Known, now: Duration) -> Ruling {
+        let floor = self
+            .rules
+            .stamp
+            .at(now.saturating_sub(self.rules.delete_tolerance))
+            .unwrap_or(0);
+        match known {
+            Known::Stamp(stamp) => Ruling::Go(Admitted::Tombstone(stamp.max(floor))),
+            Known::Absent if self.ledger.horizon() <= floor => Ruling::Go(Admitted::Tombstone(floor)),
+            Known::Absent => Ruling::Read(ReadCause::Delete),
+            Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
+        }
+    }
+
+    fn ruling_on_tie(&self, stamp: u64, value: &[u8], stored: Option<&Stored>) -> Ruling {
+        if self.rules.tie == Tie::Last {
+            return Ruling::Go(Admitted::Stamped(stamp));
+        }
+        let version = self.version.load(Ordering::Acquire);
+        let Some(stored) = stored.filter(|stored| stored.stamp == stamp && stored.version == version) else {
+            return Ruling::Read(ReadCause::Tie);
+        };
+        let wins = match (&stored.value, self.rules.tie) {
+            // The stamp is a tombstone's, or stands alone: there is nothing to tie with.
+            (None, _) => true,
+            (Some(bytes), _) if bytes == value => true,
+            (Some(bytes), Tie::Greater) => value > bytes.as_ref(),
+            (Some(_), _) => false,
+        };
+        if wins {
+            self.version.fetch_add(1, Ordering::AcqRel);
+            Ruling::Go(Admitted::Stamped(stamp))
+        } else {
+            Ruling::Refuse(Refusal::Tie)
+        }
+    }
+
+    fn carry_out(
+        &self,
+        pending: &mut Pending<W>,
+        key: KeyHash,
+        ruling: Ruling,
+        would_refuse: Option<Refusal>,
+        origin: Origin,
+        waiter: impl FnOnce() -> W,
+    ) -> Verdict {
+        match ruling {
+            Ruling::Go(admitted) => {
+                let lane = origin.lane;
+                pending.depart(admitted, would_refuse.is_some());
+                Verdict::Go(Ticket {
+                    key,
+                    admitted,
+                    lane,
+                    would_refuse,
+                })
+            }
+            Ruling::Refuse(refusal) => Verdict::Refuse(refusal),
+            Ruling::Wait(cause) => {
+                pending.wait(origin.lane, waiter());
+                Verdict::Wait(cause)
+            }
+            Ruling::Read(cause) => {
+                pending.start_reading();
+                pending.wait(origin.lane, waiter());
+                Verdict::Read(cause)
+            }
+        }
+    }
+
+    /// Tells the guard what became of a change that was let through.
+    pub fn settle(&self, ticket: Ticket, outcome: Outcome) {
+        let Entry::Occupied(mut occupied) = self.pending.entry(ticket.key) else {
+            debug_assert!(false, "a ticket's key has a record until the ticket is settled");
+            return;
+        };
+        let pending = occupied.get_mut();
+        debug_assert!(outcome == Outcome::Unsent || ticket.lane == ticket.lane);
+        let before = pending.known;
+        pending.arrive(ticket.admitted, outcome);
+        if pending.known != before {
+            self.ledger.put(ticket.key, pending.known);
+        }
+        pending.wake_after_settling();
+        if pending.is_idle() {
+            occupied.remove();
+        }
+    }
+
+    /// Tells the guard what reading a key back has shown; `None` when it could not be read.
+    pub fn learn(&self, key: KeyHash, found: Option<ReadBack>) {
+        let Entry::Occupied(mut occupied) = self.pending.entry(key) else {
+            debug_assert!(false, "a key that is read back has a record");
+            return;
+        };
+        let pending = occupied.get_mut();
+        let stamp = found.as_ref().map(|found| found.stamp);
+        let stored = found.map(|found| Stored {
+            stamp: found.stamp.unwrap_or(0),
+            value: found.value,
+            version: self.version.load(Ordering::Acquire),
+        });
+        pending.finish_reading(stamp, stored.as_ref());
+        if pending.known != Known::Absent {
+            self.ledger.put(key, pending.known);
+        }
+        if pending.is_idle() {
+            occupied.remove();
+        }
+    }
+
+    /// A waiter that was woken with a turn will not judge again.
+    pub fn pass_turn(&self, key: KeyHash) {
+        if let Entry::Occupied(mut occupied) = self.pending.entry(key) {
+            let pending = occupied.get_mut();
+            pending.take_turn();
+            pending.wake_next(None);
+            if pending.is_idle() {
+                occupied.remove();
+            }
+        }
+    }
+
+    /// A lane that died with writes in flight has ended (the backend is done with all that it had buffered), or its
+    /// fence has timed out. Its keys are read back before they are judged again.
+    pub fn fenced(&self, lane: LaneId, ended: bool) {
+        self.pending.retain(|key, pending| {
+            if pending.fencing() == Some(lane) {
+                pending.finish_fence(ended);
+                self.ledger.put(*key, pending.known);
+            }
+            !pending.is_idle()
+        });
+    }
+
+    /// Something changed many keys at once (`vanish`, `restore`, a backend that came back as another): nothing that
+    /// is remembered holds any more.
+    pub fn distrust_everything(&self, now: Duration) {
+        let horizon = Self::horizon_at_start(&self.rules, now).max(self.ledger.horizon());
+        for mut pending in self.pending.iter_mut() {
+            pending.distrust(horizon);
+        }
+        self.ledger.clear(horizon);
+    }
+
+    /// Makes room in the ledger ahead of need. To be called now and then from outside the data path.
+    pub fn maintain(&self) {
+        if self.ledger.is_nearly_full() {
+            self.ledger.sweep();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

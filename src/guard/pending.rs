@@ -1,0 +1,303 @@
+//! One key's writes in flight, and who waits for them.
+//!
+//! A key has such a record only while something is under way. All its writes in flight are on one lane, so that
+//! the lane's queue keeps their order; everyone else waits here.
+
+use std::collections::VecDeque;
+
+use super::ledger::Known;
+use super::rules::Tie;
+use super::verdict::{Admitted, Outcome, ReadCause, Refusal, Stored, WaitCause, Waiter, Wake};
+use crate::pairing::LaneId;
+
+/// What a key is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Writes are in flight on the lane.
+    Flying,
+    /// The key is being read back.
+    Reading,
+    /// The lane died with writes in flight; its end is awaited.
+    Fencing,
+    /// Nothing is under way; the key is reserved for waiters of the lane.
+    Reserved,
+}
+
+/// What to do with a change, decided from what is known of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ruling {
+    Go(Admitted),
+    Refuse(Refusal),
+    Read(ReadCause),
+    Wait(WaitCause),
+}
+
+/// The record of a key with something under way.
+#[derive(Debug)]
+pub(super) struct Pending<W> {
+    phase: Phase,
+    lane: LaneId,
+    /// Writes in flight.
+    flying: u32,
+    /// Those of them that a stamp does not order.
+    unordered: u32,
+    /// The greatest stamp in flight; 0 for none.
+    newest: u64,
+    /// What is confirmed; outlives the ledger's entry, which can be evicted meanwhile.
+    pub(super) known: Known,
+    /// The key must be read back before it is judged again; no stamp above this can be stored.
+    doubt: Option<u64>,
+    /// A write in flight was lost.
+    lost: bool,
+    /// Waiters that were woken with a turn and have not come back.
+    turns: u32,
+    waiters: VecDeque<(LaneId, W)>,
+}
+
+impl<W: Waiter> Pending<W> {
+    pub(super) fn new(lane: LaneId, known: Known) -> Self {
+        Self {
+            phase: Phase::Reserved,
+            lane,
+            flying: 0,
+            unordered: 0,
+            newest: 0,
+            known,
+            doubt: None,
+            lost: false,
+            turns: 0,
+            waiters: VecDeque::new(),
+        }
+    }
+
+    /// Whether the record can go: nothing under way, nobody waiting.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase == Phase::Reserved && self.turns == 0 && self.waiters.is_empty()
+    }
+
+    /// What a change from `lane` must wait for, whatever its stamp.
+    pub(super) fn obstacle(&self, lane: LaneId, turn: bool) -> Option<WaitCause> {
+        match self.phase {
+            Phase::Reading => Some(WaitCause::Lookup),
+            Phase::Fencing => Some(WaitCause::Fence),
+            Phase::Flying | Phase::Reserved if self.lane != lane => Some(WaitCause::OtherLane),
+            // Others wait for their turn: whoever is here must not go on for ever.
+            Phase::Flying if !turn && self.waiters.iter().any(|(other, _)| *other != lane) => {
+                Some(WaitCause::OtherLane)
+            }
+            Phase::Flying if self.lost => Some(WaitCause::Fence),
+            _ => None,
+        }
+    }
+
+    /// The ruling on a stamped write while others of the same lane are in flight.
+    pub(super) fn ruling_in_flight(&self, stamp: u64, tie: Tie) -> Option<Ruling> {
+        if self.flying == 0 {
+            return None;
+        }
+        if self.unordered > 0 || self.doubt.is_some() {
+            return Some(Ruling::Wait(WaitCause::OlderInFlight));
+        }
+        if let Known::Stamp(known) = self.known
+            && stamp < known
+        {
+            return Some(Ruling::Refuse(Refusal::Stale { newer: known }));
+        }
+        match stamp.cmp(&self.newest) {
+            std::cmp::Ordering::Greater => Some(Ruling::Go(Admitted::Stamped(stamp))),
+            std::cmp::Ordering::Equal if tie == Tie::Last => Some(Ruling::Go(Admitted::Stamped(stamp))),
+            _ => Some(Ruling::Wait(WaitCause::OlderInFlight)),
+        }
+    }
+
+    /// Whether anything is in flight.
+    pub(super) fn is_flying(&self) -> bool {
+        self.flying > 0
+    }
+
+    /// Takes note of a change that is put into the lane's queue in this step.
+    pub(super) fn depart(&mut self, admitted: Admitted, out_of_order: bool) {
+        self.phase = Phase::Flying;
+        self.flying += 1;
+        match admitted {
+            Admitted::Stamped(stamp) | Admitted::Tombstone(stamp) => self.newest = self.newest.max(stamp),
+            Admitted::Unstamped => self.unordered += 1,
+            Admitted::Unordered { bound } => {
+                self.unordered += 1;
+                self.cast_doubt(bound);
+            }
+        }
+        if out_of_order {
+            self.cast_doubt(self.newest);
+        }
+    }
+
+    /// Takes note of what became of a change in flight.
+    pub(super) fn arrive(&mut self, admitted: Admitted, outcome: Outcome) {
+        self.flying -= 1;
+        if matches!(admitted, Admitted::Unstamped | Admitted::Unordered { .. }) {
+            self.unordered -= 1;
+        }
+        match (outcome, admitted) {
+            (Outcome::Stored, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.confirm(stamp),
+            (Outcome::Stored, Admitted::Unstamped) => {
+                // A stamped record was overwritten, or a tombstone still lies beside it: only the backend knows.
+                if let Known::Stamp(known) = self.known {
+                    self.cast_doubt(known);
+                }
+            }
+            (Outcome::Unsent, _) => {}
+            (Outcome::Failed, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.cast_doubt(stamp),
+            (Outcome::Failed, Admitted::Unstamped) => {}
+            (Outcome::Lost, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.lose(stamp),
+            (Outcome::Lost, Admitted::Unstamped) => self.lose(0),
+            (Outcome::Lost, Admitted::Unordered { bound }) => self.lose(bound),
+            (_, Admitted::Unordered { .. }) => {}
+        }
+        if self.flying == 0 {
+            self.newest = 0;
+            self.phase = if self.lost { Phase::Fencing } else { Phase::Reserved };
+            if let (false, Some(bound)) = (self.lost, self.doubt.take()) {
+                self.known = Known::Unknown {
+                    bound: self.bound(bound),
+                };
+            }
+        }
+    }
+
+    fn confirm(&mut self, stamp: u64) {
+        self.known = match self.known {
+            Known::Stamp(known) => Known::Stamp(known.max(stamp)),
+            Known::Absent => Known::Stamp(stamp),
+            Known::Unknown { bound } => Known::Unknown {
+                bound: bound.max(stamp),
+            },
+        };
+    }
+
+    fn lose(&mut self, bound: u64) {
+        self.lost = true;
+        self.cast_doubt(bound);
+    }
+
+    /// From now on the key must be read back before it is judged: no stamp above `bound` can be stored.
+    pub(super) fn cast_doubt(&mut self, bound: u64) {
+        self.doubt = Some(self.doubt.unwrap_or(0).max(bound));
+    }
+
+    /// As [`Self::cast_doubt`], with effect on what is known already.
+    pub(super) fn distrust(&mut self, bound: u64) {
+        self.known = Known::Unknown {
+            bound: self.bound(bound),
+        };
+        if self.flying > 0 || self.phase == Phase::Reading || self.phase == Phase::Fencing {
+            self.cast_doubt(bound);
+        }
+    }
+
+    fn bound(&self, bound: u64) -> u64 {
+        match self.known {
+            Known::Absent => bound,
+            Known::Stamp(stamp) => stamp.max(bound),
+            Known::Unknown { bound: known } => known.max(bound),
+        }
+    }
+
+    /// The key is being read back from now on.
+    pub(super) fn start_reading(&mut self) {
+        self.phase = Phase::Reading;
+    }
+
+    /// Takes note of what was read back, or that it could not be. Wakes those who wait.
+    pub(super) fn finish_reading(&mut self, stamp: Option<Option<u64>>, stored: Option<&Stored>) {
+        self.phase = Phase::Reserved;
+        match (stamp, self.doubt.take()) {
+            // What was read may have been read before the disturbance.
+            (_, Some(bound)) => {
+                self.known = Known::Unknown {
+                    bound: self.bound(bound),
+                }
+            }
+            (Some(found), None) => self.known = Known::Stamp(found.unwrap_or(0)),
+            (None, None) => {}
+        }
+        self.wake_next(stored);
+    }
+
+    /// The lane whose end is awaited.
+    pub(super) fn fencing(&self) -> Option<LaneId> {
+        (self.phase == Phase::Fencing).then_some(self.lane)
+    }
+
+    /// The lane has ended, or its fence timed out. Wakes those who wait.
+    pub(super) fn finish_fence(&mut self, ended: bool) {
+        self.phase = Phase::Reserved;
+        self.lost = false;
+        let bound = self.doubt.take().unwrap_or(0);
+        self.known = Known::Unknown {
+            bound: self.bound(bound),
+        };
+        if ended {
+            self.wake_next(None);
+        } else {
+            for (_, waiter) in self.waiters.drain(..) {
+                waiter.wake(Wake::Unfenced);
+            }
+        }
+    }
+
+    /// Adds someone who waits.
+    pub(super) fn wait(&mut self, lane: LaneId, waiter: W) {
+        self.waiters.push_back((lane, waiter));
+    }
+
+    /// A waiter that was woken with a turn has come back, or passes its turn.
+    pub(super) fn take_turn(&mut self) {
+        self.turns = self.turns.saturating_sub(1);
+    }
+
+    /// After a change in flight has settled: those of the same lane may be judged again at once, the others
+    /// when nothing is in flight any more.
+    pub(super) fn wake_after_settling(&mut self) {
+        match self.phase {
+            Phase::Flying => self.wake_lane_mates(),
+            Phase::Reserved => self.wake_next(None),
+            Phase::Reading | Phase::Fencing => {}
+        }
+    }
+
+    fn wake_lane_mates(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiters);
+        while let Some((lane, waiter)) = waiting.pop_front() {
+            if lane == self.lane {
+                waiter.wake(Wake::Again {
+                    turn: false,
+                    stored: None,
+                });
+            } else {
+                self.waiters.push_back((lane, waiter));
+            }
+        }
+    }
+
+    /// Reserves the key for the lane that has waited longest, and wakes everyone of that lane.
+    pub(super) fn wake_next(&mut self, stored: Option<&Stored>) {
+        while self.phase == Phase::Reserved && self.turns == 0 {
+            let Some((next, _)) = self.waiters.front() else {
+                return;
+            };
+            self.lane = *next;
+            let mut waiting = std::mem::take(&mut self.waiters);
+            while let Some((lane, waiter)) = waiting.pop_front() {
+                if lane != self.lane {
+                    self.waiters.push_back((lane, waiter));
+                } else if waiter.wake(Wake::Again {
+                    turn: true,
+                    stored: stored.cloned(),
+                }) {
+                    self.turns += 1;
+                }
+            }
+        }
+    }
+}

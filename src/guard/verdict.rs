@@ -1,0 +1,179 @@
+//! What is judged, and what comes of it.
+
+use bytes::Bytes;
+
+use super::ledger::KeyHash;
+use crate::pairing::LaneId;
+
+/// One change of one key, as the judge sees it.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    /// A value with a stamp at its head. The whole value is needed only to break ties.
+    Stamped {
+        /// The stamp.
+        stamp: u64,
+        /// The value, stamp included.
+        value: &'a [u8],
+    },
+    /// A value without a stamp.
+    Unstamped,
+    /// The record's removal.
+    Delete,
+    /// A change that a stamp cannot order.
+    Unordered,
+}
+
+/// What the judge decided.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Put it into the lane's queue now, in this very step, and settle the ticket when its outcome is known.
+    Go(Ticket),
+    /// Refuse it.
+    Refuse(Refusal),
+    /// Judge it again when the waiter is woken.
+    Wait(WaitCause),
+    /// Read the key back, tell the guard what was found, and judge again when the waiter is woken.
+    Read(ReadCause),
+}
+
+/// Why a write is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A newer write is stored; `newer` is its stamp.
+    Stale {
+        /// The stamp of the newer write.
+        newer: u64,
+    },
+    /// An equal stamp with other bytes is stored, and the rule for ties keeps it.
+    Tie,
+    /// The stamp is further ahead of the clock than is tolerated.
+    Future,
+    /// The value has no stamp.
+    Unstamped,
+    /// The command is one that a stamp cannot order.
+    Denied,
+}
+
+/// Why a write waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitCause {
+    /// Something else for this key is in flight, and the verdict hangs on its outcome.
+    OlderInFlight,
+    /// The key's writes travel on another lane.
+    OtherLane,
+    /// The key is being read back.
+    Lookup,
+    /// The lane that carried the key's writes died and is not yet known to have ended.
+    Fence,
+}
+
+/// Why a key is read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadCause {
+    /// The ledger has forgotten the key, and the stamp is not above the horizon.
+    Horizon,
+    /// What became of an earlier write is unknown.
+    Unknown,
+    /// The stamps are equal: the bytes decide.
+    Tie,
+    /// A delete needs the newest stamp for its tombstone.
+    Delete,
+}
+
+/// What a ticket stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admitted {
+    Stamped(u64),
+    Unstamped,
+    Tombstone(u64),
+    /// The greatest stamp that the change can leave behind.
+    Unordered {
+        bound: u64,
+    },
+}
+
+/// The right to send one change, and the duty to settle it.
+#[derive(Debug)]
+#[must_use = "a ticket that is never settled blocks its key for ever"]
+pub struct Ticket {
+    pub(super) key: KeyHash,
+    pub(super) admitted: Admitted,
+    pub(super) lane: LaneId,
+    pub(super) would_refuse: Option<Refusal>,
+}
+
+impl Ticket {
+    /// The key that this ticket is for.
+    pub fn key(&self) -> KeyHash {
+        self.key
+    }
+
+    /// The stamp of a delete's tombstone; nothing for anything else.
+    pub fn tombstone(&self) -> Option<u64> {
+        match self.admitted {
+            Admitted::Tombstone(stamp) => Some(stamp),
+            _ => None,
+        }
+    }
+
+    /// Whether the change can be sent twice without harm: stamped writes, and nothing else.
+    pub fn is_idempotent(&self) -> bool {
+        matches!(self.admitted, Admitted::Stamped(_)) && self.would_refuse.is_none()
+    }
+
+    /// In observe mode: why it would have been refused.
+    pub fn would_refuse(&self) -> Option<Refusal> {
+        self.would_refuse
+    }
+}
+
+/// What became of a change that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The backend says that it is stored.
+    Stored,
+    /// The backend says that it failed. That is no proof that nothing was stored: with an update log
+    /// the real server stores the record first and fails when the log cannot be written.
+    Failed,
+    /// It never left for the backend.
+    Unsent,
+    /// It left, and no answer will come.
+    Lost,
+}
+
+/// What reading a key back has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadBack {
+    /// The newer of the value's own stamp and the `timestamp.` record; nothing where neither has one.
+    pub stamp: Option<u64>,
+    /// The value, where there is a record.
+    pub value: Option<Bytes>,
+}
+
+/// The value stored under a stamp, for breaking ties.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub(super) stamp: u64,
+    pub(super) value: Option<Bytes>,
+    pub(super) version: u64,
+}
+
+/// What a waiter is told.
+#[derive(Debug)]
+pub enum Wake {
+    /// Judge again.
+    Again {
+        /// The key is reserved for this waiter's lane until the waiter has judged again or passed its turn.
+        turn: bool,
+        /// What was read back, if a tie asked for it.
+        stored: Option<Stored>,
+    },
+    /// The lane's fence timed out: nobody knows whether what it carried may still be carried out.
+    Unfenced,
+}
+
+/// Who is told when a key is worth judging again.
+pub trait Waiter {
+    /// Tells it. False when it is gone.
+    fn wake(self, wake: Wake) -> bool;
+}

@@ -1,0 +1,183 @@
+//! A lane's queue of owed replies: the one place where an answer meets its question.
+//!
+//! The backend answers one connection's requests strictly in order, so the oldest request that was written owns the
+//! next answer. What was not yet written can still be taken elsewhere; what was may have been carried out.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::command::Shape;
+
+/// One request of the lane.
+#[derive(Debug)]
+struct Entry<T> {
+    shape: Shape,
+    deadline: Instant,
+    /// Where its first byte lies in all that the lane was ever given to write.
+    start: u64,
+    /// Where its last byte ends.
+    end: u64,
+    tag: T,
+}
+
+/// What became of a request when its lane was taken out of service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Not a byte of it was written.
+    Unsent,
+    /// Some or all of it was written: it may have been carried out, or may yet be.
+    Sent,
+}
+
+/// The requests of a lane that have no answer yet, oldest first.
+#[derive(Debug)]
+pub struct Owed<T> {
+    entries: VecDeque<Entry<T>>,
+    queued: u64,
+    written: u64,
+}
+
+impl<T> Default for Owed<T> {
+    fn default() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            queued: 0,
+            written: 0,
+        }
+    }
+}
+
+impl<T> Owed<T> {
+    /// An empty queue.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Requests without an answer, written or not.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no answer is owed.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Adds a request of `size` bytes that has joined the lane's outgoing bytes.
+    pub fn push(&mut self, shape: Shape, deadline: Instant, size: usize, tag: T) {
+        let start = self.queued;
+        self.queued += size as u64;
+        self.entries.push_back(Entry {
+            shape,
+            deadline,
+            start,
+            end: self.queued,
+            tag,
+        });
+    }
+
+    /// Takes note that `bytes` more were written.
+    pub fn wrote(&mut self, bytes: usize) {
+        self.written += bytes as u64;
+        self.check();
+    }
+
+    /// The shape of the answer that must come next; nothing when no answer can come, because none is owed
+    /// or because the oldest request has not been written whole.
+    pub fn expected(&self) -> Option<Shape> {
+        let head = self.entries.front()?;
+        (head.end <= self.written).then_some(head.shape)
+    }
+
+    /// The oldest request's answer has come: takes it out of the queue.
+    pub fn answered(&mut self) -> Option<T> {
+        self.expected()?;
+        let head = self.entries.pop_front()?;
+        self.check();
+        Some(head.tag)
+    }
+
+    /// The earliest deadline of all requests, so that a timer can be set.
+    pub fn earliest_deadline(&self) -> Option<Instant> {
+        self.entries.iter().map(|entry| entry.deadline).min()
+    }
+
+    /// The lane is out of service: every request, oldest first, with whether it may have been carried out.
+    pub fn abandon(&mut self) -> impl Iterator<Item = (Lost, T)> + use<T> {
+        let written = self.written;
+        std::mem::take(&mut self.entries).into_iter().map(move |entry| {
+            let lost = if entry.start < written {
+                Lost::Sent
+            } else {
+                Lost::Unsent
+            };
+            (lost, entry.tag)
+        })
+    }
+
+    /// What must hold after every step.
+    fn check(&self) {
+        debug_assert!(self.written <= self.queued, "no byte is written that was not queued");
+        debug_assert!(self.entries.back().is_none_or(|last| last.end == self.queued));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn queue_of(sizes: &[usize]) -> Owed<usize> {
+        let now = Instant::now();
+        let mut owed = Owed::new();
+        for (tag, size) in sizes.iter().enumerate() {
+            owed.push(Shape::Code, now + Duration::from_secs(tag as u64), *size, tag);
+        }
+        owed
+    }
+
+    #[test]
+    fn answers_belong_to_requests_in_order_and_only_to_whole_ones() {
+        let mut owed = queue_of(&[4, 3, 2]);
+        assert_eq!(owed.expected(), None);
+        assert_eq!(owed.answered(), None);
+        owed.wrote(3);
+        assert_eq!(owed.expected(), None, "a half-sent request cannot have been answered");
+        owed.wrote(1);
+        assert_eq!(owed.answered(), Some(0));
+        assert_eq!(owed.answered(), None);
+        owed.wrote(5);
+        assert_eq!(
+            (owed.answered(), owed.answered(), owed.answered()),
+            (Some(1), Some(2), None)
+        );
+    }
+
+    #[test]
+    fn what_was_touched_by_a_write_counts_as_sent() {
+        for (written, expected) in [
+            (0, [Lost::Unsent, Lost::Unsent, Lost::Unsent]),
+            (1, [Lost::Sent, Lost::Unsent, Lost::Unsent]),
+            (4, [Lost::Sent, Lost::Unsent, Lost::Unsent]),
+            (5, [Lost::Sent, Lost::Sent, Lost::Unsent]),
+            (9, [Lost::Sent, Lost::Sent, Lost::Sent]),
+        ] {
+            let mut owed = queue_of(&[4, 3, 2]);
+            owed.wrote(written);
+            let lost: Vec<_> = owed.abandon().collect();
+            assert_eq!(lost, expected.into_iter().zip(0..3).collect::<Vec<_>>());
+            assert!(owed.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_earliest_deadline_need_not_be_the_oldest_request() {
+        let now = Instant::now();
+        let mut owed = Owed::new();
+        assert_eq!(owed.earliest_deadline(), None);
+        owed.push(Shape::Code, now + Duration::from_secs(2), 1, ());
+        owed.push(Shape::Code, now + Duration::from_secs(1), 1, ());
+        assert_eq!(owed.earliest_deadline(), Some(now + Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,168 @@
+//! Byte streams, TCP or unix, as the proxy needs them: read by one task, written by whoever has an answer.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use socket2::SockRef;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, UnixStream, tcp, unix};
+
+use crate::protocol::outgoing::Outgoing;
+
+/// Most slices that one write takes.
+const SLICES: usize = 32;
+
+/// Room that is made in a read buffer before each read.
+const READ_ROOM: usize = 16 * 1024;
+
+/// The reading side of a stream.
+#[derive(Debug)]
+pub enum Reader {
+    /// Of a TCP connection.
+    Tcp(tcp::OwnedReadHalf),
+    /// Of a unix connection.
+    Unix(unix::OwnedReadHalf),
+}
+
+/// The writing side of a stream. All its methods take `&self`, so that a lane can write to a session's client.
+#[derive(Debug)]
+pub enum Writer {
+    /// Of a TCP connection.
+    Tcp(tcp::OwnedWriteHalf),
+    /// Of a unix connection.
+    Unix(unix::OwnedWriteHalf),
+}
+
+/// Splits a TCP connection; small writes leave at once.
+pub fn tcp(stream: TcpStream) -> io::Result<(Reader, Writer)> {
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_keepalive(true)?;
+    let (reader, writer) = stream.into_split();
+    Ok((Reader::Tcp(reader), Writer::Tcp(writer)))
+}
+
+/// Splits a unix connection.
+pub fn unix(stream: UnixStream) -> (Reader, Writer) {
+    let (reader, writer) = stream.into_split();
+    (Reader::Unix(reader), Writer::Unix(writer))
+}
+
+/// Connects to `host:port`.
+pub async fn connect_tcp(host_port: &str) -> io::Result<(Reader, Writer)> {
+    tcp(TcpStream::connect(host_port).await?)
+}
+
+/// Connects to a unix socket.
+pub async fn connect_unix(path: &Path) -> io::Result<(Reader, Writer)> {
+    Ok(unix(UnixStream::connect(path).await?))
+}
+
+impl Reader {
+    /// Waits for bytes and appends them; 0 at the end of the stream. Nothing is lost when it is cancelled.
+    pub async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
+        input.reserve(READ_ROOM);
+        match self {
+            Self::Tcp(half) => half.read_buf(input).await,
+            Self::Unix(half) => half.read_buf(input).await,
+        }
+    }
+}
+
+impl Writer {
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(half) => half.try_write_vectored(slices),
+            Self::Unix(half) => half.try_write_vectored(slices),
+        }
+    }
+
+    /// Writes as much as the stream takes now; returns how many bytes that was.
+    ///
+    /// # Errors
+    /// When the stream is broken. That it takes no more now is no error.
+    pub fn write_ready(&self, out: &mut Outgoing) -> io::Result<usize> {
+        let mut total = 0;
+        while !out.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = out.io_slices(&mut slices);
+            match self.try_write_vectored(&slices[..filled]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    out.advance(written);
+                    total += written;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+
+    /// Waits until the stream takes bytes, or is broken.
+    pub async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(half) => half.writable().await,
+            Self::Unix(half) => half.writable().await,
+        }
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(half) => SockRef::from(half.as_ref()),
+            Self::Unix(half) => SockRef::from(half.as_ref()),
+        }
+    }
+
+    /// Says that nothing more will be written (FIN), and goes on reading.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        self.socket().shutdown(Shutdown::Write)
+    }
+
+    /// Whether bytes of the peer, or its end, lie unread in the kernel.
+    pub fn has_unread(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        self.socket()
+            .recv_with_flags(&mut byte, flags)
+            .is_ok_and(|read| read > 0)
+    }
+
+    /// Bytes that were written and that the peer has not acknowledged yet.
+    fn unacknowledged(&self) -> usize {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the descriptor is open for as long as `self` lives, and the kernel writes one int.
+        let result = unsafe { libc::ioctl(self.socket().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        if result == 0 {
+            usize::try_from(bytes).unwrap_or(0)
+        } else {
+            0
+        }
+    }
+
+    /// Waits until the peer has acknowledged all that was written, for at most `patience`.
+    pub async fn acknowledged(&self, patience: Duration) {
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut pause = Duration::from_micros(200);
+        while self.unacknowledged() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends the connection with RST rather than FIN: a client that does not look for the end of the stream
+    /// gets an error instead of waiting for ever. Unix sockets know no RST; they just end.
+    pub fn reset(self) {
+        let _ = self.socket().set_linger(Some(Duration::ZERO));
+        match self {
+            // Dropped as it is, the half would send a FIN first.
+            Self::Tcp(half) => half.forget(),
+            Self::Unix(half) => half.forget(),
+        }
+    }
+}
