@@ -1,4 +1,5 @@
 //! ttguard.
 pub mod command;
 pub mod guard;
+pub mod metrics;
 pub mod protocol;
