@@ -1,5 +1,6 @@
 //! ttguard.
 pub mod command;
 pub mod guard;
+pub mod logging;
 pub mod metrics;
 pub mod protocol;
