@@ -1,4 +1,5 @@
 //! ttguard.
+pub mod admin;
 pub mod command;
 pub mod guard;
 pub mod logging;
