@@ -1,6 +1,9 @@
 //! ttguard.
+pub mod admin;
 pub mod command;
 pub mod guard;
+pub mod logging;
+pub mod metrics;
 pub mod pairing;
 pub mod protocol;
 pub mod transport;

@@ -1,0 +1,116 @@
+//! The HTTP side: `/metrics` for Prometheus, `/healthz`, `/livez` and `/readyz` for whoever keeps us running.
+//!
+//! Made for an open port: one request a connection, no body is read, the head is bounded in size and
+//! in time, the whole connection in time, and their number is bounded. A client that stalls holds
+//! its own connection and nothing else.
+
+mod routes;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::logging::RateLimit;
+use crate::metrics::Metrics;
+
+/// More connections than this at once are closed as soon as they are accepted.
+pub const MAX_CONNECTIONS: usize = 32;
+
+/// How long a client may take to send the head of its request.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection may last in all, which bounds a client that does not read its answer.
+pub const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A head of more bytes than this is answered with 431 and closed.
+pub const MAX_HEAD_BYTES: usize = 8192;
+
+/// How long answers that have begun may take once the server is told to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long to leave the listener alone when it cannot accept (no file descriptors left, as a rule).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+static CANNOT_ACCEPT: RateLimit = RateLimit::new(Duration::from_secs(1));
+
+/// Whether this proxy should be given traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It should.
+    Ready,
+    /// It should not, for the reason given: one line for people, such as "no lane is up".
+    NotReady(String),
+}
+
+/// What the pages are made of.
+pub struct State {
+    /// The metrics to render.
+    pub metrics: Arc<Metrics>,
+    /// Called just before rendering, to set the gauges that mirror the state of other parts. Must be quick.
+    pub refresh: Box<dyn Fn(&Metrics) + Send + Sync>,
+    /// Asked by `/readyz`. Must be quick.
+    pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+}
+
+/// Answers on `listener` until `shutdown` is done; then stops accepting, lets answers that have begun
+/// end for at most a second, and returns.
+pub async fn serve(listener: TcpListener, state: Arc<State>, shutdown: impl Future) {
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            _ = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) if connections.len() < MAX_CONNECTIONS => {
+                    connections.spawn(answer(socket, Arc::clone(&state)));
+                }
+                Ok((socket, _)) => drop(socket),
+                Err(error) if concerns_one_client(&error) => {}
+                Err(error) => {
+                    if let Some(suppressed) = CANNOT_ACCEPT.admit(Instant::now()) {
+                        tracing::warn!(%error, suppressed, "the admin listener cannot accept");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(DRAIN_TIMEOUT, drained).await; // what is left ends with the set
+}
+
+/// One request, one answer. What a client does wrong is its own business, so no error is kept.
+async fn answer(socket: TcpStream, state: Arc<State>) {
+    let service = service_fn(|request| {
+        let response = routes::respond(&state, request.method(), request.uri().path());
+        async { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(socket), service);
+    let _ = timeout(CONNECTION_TIMEOUT, connection).await;
+}
+
+/// Errors of `accept` that say nothing about the next client.
+fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests;

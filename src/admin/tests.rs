@@ -1,0 +1,193 @@
+//! Raw bytes through a real socket.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+async fn start(readiness: Readiness) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = Arc::new(State {
+        metrics: Arc::new(Metrics::new(&[])),
+        refresh: Box::new(|metrics| metrics.ledger_entries.set(42)),
+        readiness: Box::new(move || readiness.clone()),
+    });
+    let (stop, stopped) = oneshot::channel();
+    let serving = tokio::spawn(serve(listener, state, stopped));
+    Server { address, stop, serving }
+}
+
+impl Server {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// All that comes back until the server ends the connection, by FIN or reset.
+    async fn send(&self, bytes: &str) -> String {
+        let mut socket = self.connect().await;
+        let _ = socket.write_all(bytes.as_bytes()).await; // the server may close before it has read all
+        rest(&mut socket).await
+    }
+
+    async fn get(&self, path: &str) -> String {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await
+    }
+}
+
+async fn rest(socket: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+fn has_status(answer: &str, status: u16) -> bool {
+    answer.starts_with(&format!("HTTP/1.1 {status} "))
+}
+
+#[tokio::test]
+async fn metrics_are_refreshed_and_rendered() {
+    let server = start(Readiness::Ready).await;
+    let answer = server.get("/metrics?from=anyone").await;
+    assert!(has_status(&answer, 200), "{answer}");
+    assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
+    assert!(answer.contains("\nttguard_ledger_entries 42\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn head_has_the_same_head_and_no_body() {
+    let server = start(Readiness::Ready).await;
+    let answer = server.send("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(has_status(&answer, 200), "{answer}");
+    assert!(answer.contains("content-length: 3\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn health_is_that_it_runs_and_readiness_says_why_not() {
+    let ready = start(Readiness::Ready).await;
+    for (path, body) in [("/healthz", "ok\n"), ("/livez", "ok\n"), ("/readyz", "ready\n")] {
+        let answer = ready.get(path).await;
+        assert!(
+            has_status(&answer, 200) && answer.ends_with(&format!("\r\n\r\n{body}")),
+            "{answer}"
+        );
+    }
+
+    let waiting = start(Readiness::NotReady("no lane\nis up".into())).await;
+    let answer = waiting.get("/readyz").await;
+    assert!(
+        has_status(&answer, 503) && answer.ends_with("\r\n\r\nno lane is up\n"),
+        "{answer}"
+    );
+    assert!(has_status(&waiting.get("/healthz").await, 200));
+}
+
+#[tokio::test]
+async fn a_wrong_path_is_told_what_there_is() {
+    let server = start(Readiness::Ready).await;
+    for path in ["/", "/metrics/", "//metrics", "/../metrics"] {
+        let answer = server.get(path).await;
+        assert!(has_status(&answer, 404) && answer.contains("\n/readyz\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_refused_and_its_body_not_read() {
+    let server = start(Readiness::Ready).await;
+    let answer = server
+        .send("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000000\r\n\r\n")
+        .await;
+    assert!(
+        has_status(&answer, 405) && answer.contains("allow: GET, HEAD\r\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_refused() {
+    let server = start(Readiness::Ready).await;
+    let answer = server.send("\u{1}\u{2} nonsense\r\n\r\n").await;
+    assert!(has_status(&answer, 400), "{answer}");
+    assert!(has_status(&server.get("/healthz").await, 200));
+}
+
+#[tokio::test]
+async fn an_oversized_head_is_refused() {
+    let server = start(Readiness::Ready).await;
+    let head = "GET /healthz HTTP/1.1\r\nX: ";
+    // Exactly as much as is read, so that nothing is left over and the answer is not lost to a reset.
+    let answer = server
+        .send(&format!("{head}{}", "x".repeat(MAX_HEAD_BYTES - head.len())))
+        .await;
+    assert!(has_status(&answer, 431), "{answer}");
+    let answer = server.send(&format!("{head}{}", "x".repeat(1 << 20))).await;
+    assert!(answer.is_empty() || has_status(&answer, 431), "{answer}");
+    let many = "X: x\r\n".repeat(500);
+    let answer = server.send(&format!("GET /healthz HTTP/1.1\r\n{many}\r\n")).await;
+    assert!(has_status(&answer, 431), "{answer}");
+    assert!(has_status(&server.get("/healthz").await, 200));
+}
+
+#[tokio::test]
+async fn half_a_request_holds_up_nobody() {
+    let server = start(Readiness::Ready).await;
+    let mut stalled = server.connect().await;
+    stalled.write_all(b"GET /healthz HT").await.unwrap();
+    assert!(has_status(&server.get("/healthz").await, 200));
+    stalled.write_all(b"TP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    assert!(has_status(&rest(&mut stalled).await, 200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_request_is_closed_when_its_time_is_over() {
+    let server = start(Readiness::Ready).await;
+    let before = tokio::time::Instant::now();
+    for bytes in ["", "GET /healthz HTTP/1.1\r\nHost: a\r\n"] {
+        let answer = server.send(bytes).await;
+        assert!(!has_status(&answer, 200), "{answer}");
+    }
+    assert!(before.elapsed() >= HEAD_TIMEOUT * 2);
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_closed_at_once() {
+    let server = start(Readiness::Ready).await;
+    let mut held = Vec::new();
+    for _ in 0..MAX_CONNECTIONS {
+        let mut socket = server.connect().await;
+        socket.write_all(b"GET /").await.unwrap();
+        held.push(socket);
+    }
+    let answer = server.get("/healthz").await;
+    assert_eq!(answer, "");
+
+    // One that ends makes room for another.
+    held[0].write_all(b"healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    assert!(has_status(&rest(&mut held[0]).await, 200));
+    while !has_status(&server.get("/healthz").await, 200) {}
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_stalled_clients() {
+    let server = start(Readiness::Ready).await;
+    let mut stalled = server.connect().await;
+    stalled.write_all(b"GET /").await.unwrap();
+    assert!(has_status(&server.get("/healthz").await, 200));
+    tokio::time::pause();
+    let before = tokio::time::Instant::now();
+    server.stop.send(()).unwrap();
+    server.serving.await.unwrap();
+    assert!(before.elapsed() <= DRAIN_TIMEOUT * 2);
+    assert_eq!(rest(&mut stalled).await, "");
+    assert!(TcpStream::connect(server.address).await.is_err());
+}

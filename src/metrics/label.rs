@@ -1,0 +1,254 @@
+//! The values of every label, as plain enums.
+
+use crate::command::Verb;
+use crate::protocol::tyrant::opcode::{Opcode, TABLE};
+
+/// A label: a fixed set of values, each with an index.
+pub trait Label: Copy + 'static {
+    /// The label's name.
+    const NAME: &'static str;
+    /// Every value, by index.
+    const ALL: &'static [Self];
+
+    /// The value as it is scraped.
+    fn as_str(self) -> &'static str;
+
+    /// The place of this value in [`Label::ALL`].
+    fn index(self) -> usize;
+}
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $type:ident as $name:literal { $($(#[$value_doc:meta])* $value:ident = $text:expr,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $type {
+            $($(#[$value_doc])* $value,)*
+        }
+
+        impl Label for $type {
+            const NAME: &'static str = $name;
+            const ALL: &'static [Self] = &[$(Self::$value),*];
+
+            fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $text,)*
+                }
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    )*};
+}
+
+labels! {
+    /// How a request ended.
+    Outcome as "outcome" {
+        /// The backend did what was asked (code 0), or nothing is owed.
+        Answered = "answered",
+        /// The backend answered a code other than 0.
+        Failed = "failed",
+        /// ttguard refused it and said so.
+        Refused = "refused",
+        /// The session was reset instead of an answer.
+        Closed = "closed",
+    }
+
+    /// What the guard decided about one record.
+    Judged as "verdict" {
+        /// Newer than what is stored: sent on.
+        Accepted = "accepted",
+        /// Carries no stamp; sent on.
+        Unstamped = "unstamped",
+        /// A command that no stamp can order; sent on.
+        Unordered = "unordered",
+        /// Older than what is stored; refused.
+        Stale = "stale",
+        /// As old as what is stored, with other bytes; refused.
+        Tie = "tie",
+        /// Too far ahead of the clock; refused.
+        Future = "future",
+        /// Carries no stamp; refused.
+        UnstampedRefused = "unstamped_refused",
+        /// A command that the settings refuse.
+        Denied = "denied",
+        /// A delete, sent on; it leaves a tombstone.
+        Deleted = "deleted",
+    }
+
+    /// Why a record that observe mode let through would have been refused.
+    Observed as "reason" {
+        /// Older than what is stored.
+        Stale = "stale",
+        /// As old as what is stored, with other bytes.
+        Tie = "tie",
+        /// Too far ahead of the clock.
+        Future = "future",
+        /// Carries no stamp.
+        Unstamped = "unstamped",
+        /// A command that the settings refuse.
+        Denied = "denied",
+    }
+
+    /// Why a session ended.
+    CloseReason as "reason" {
+        /// The client closed or reset it.
+        Client = "client",
+        /// A request could not be decoded.
+        Fault = "fault",
+        /// A request's deadline passed.
+        Deadline = "deadline",
+        /// A second request came while an answer was owed and pipelining is forbidden.
+        GaveUp = "gave_up",
+        /// The lane died with a request that must not be sent twice.
+        LaneLost = "lane_lost",
+        /// The client did not read its answers.
+        Backlog = "backlog",
+        /// The buffers of all sessions together reached their limit.
+        Memory = "memory",
+        /// A command that this listener does not serve.
+        RefusedCommand = "refused_command",
+        /// There were too many sessions.
+        Limit = "limit",
+        /// ttguard is stopping.
+        Drain = "drain",
+        /// Anything else.
+        Other = "other",
+    }
+
+    /// How an attempt to connect a lane ended.
+    ConnectOutcome as "outcome" {
+        /// The lane is up.
+        Up = "up",
+        /// The connection was refused, or the host not reached.
+        Refused = "refused",
+        /// It took too long.
+        Timeout = "timeout",
+        /// What answers there does not speak Tyrant's protocol.
+        NotTyrant = "not_tyrant",
+    }
+
+    /// Why a lane was taken out of service.
+    FenceReason as "reason" {
+        /// A request was not answered in time.
+        Deadline = "deadline",
+        /// An answer did not parse, or did not belong to its question.
+        BadAnswer = "bad_answer",
+        /// Bytes came that nobody had asked for.
+        Unasked = "unasked",
+        /// The backend closed it.
+        Eof = "eof",
+        /// The backend reset it.
+        Reset = "reset",
+        /// Any other failure to read or write.
+        Io = "io",
+    }
+
+    /// How a fence ended.
+    FenceOutcome as "outcome" {
+        /// The backend ended the connection: nothing of it can still be carried out.
+        Ended = "ended",
+        /// `fence_timeout` passed first.
+        Timeout = "timeout",
+    }
+
+    /// Why a request had to wait.
+    WaitCause as "cause" {
+        /// A newer write of its key was in flight.
+        OlderInFlight = "older_in_flight",
+        /// A write of its key was in flight on another lane.
+        OtherLane = "other_lane",
+        /// Its key had to be read back.
+        Lookup = "lookup",
+        /// A lane with a write of its key was being fenced.
+        Fence = "fence",
+        /// The lane's queue was full.
+        QueueFull = "queue_full",
+        /// No lane was up.
+        LaneDown = "lane_down",
+        /// Writes were held back after a start.
+        StartHold = "start_hold",
+    }
+
+    /// What was sent again.
+    RetryKind as "kind" {
+        /// A read.
+        Read = "read",
+        /// A stamped write.
+        Write = "write",
+        /// Anything that had not been sent yet.
+        Unsent = "unsent",
+    }
+
+    /// Why a key was read back.
+    LookupCause as "cause" {
+        /// It was not in the ledger and the write lay below the horizon.
+        Horizon = "horizon",
+        /// The outcome of an earlier write was unknown.
+        Unknown = "unknown",
+        /// The stamps were equal and the bytes had to be compared.
+        Tie = "tie",
+        /// A delete needed the newest stamp for its tombstone.
+        Delete = "delete",
+    }
+
+    /// The version that runs.
+    Version as "version" {
+        /// This one.
+        Running = env!("CARGO_PKG_VERSION"),
+    }
+}
+
+impl Label for Verb {
+    const NAME: &'static str = "command";
+    const ALL: &'static [Self] = &{
+        let mut verbs = [Verb::Put; TABLE.len()];
+        let mut at = 0;
+        while at < verbs.len() {
+            verbs[at] = TABLE[at].verb;
+            at += 1;
+        }
+        verbs
+    };
+
+    fn as_str(self) -> &'static str {
+        Opcode::of(self).name
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn check<L: Label>() {
+        let names: HashSet<_> = L::ALL.iter().map(|value| value.as_str()).collect();
+        assert_eq!(names.len(), L::ALL.len(), "{}: two values of one name", L::NAME);
+        for (at, value) in L::ALL.iter().enumerate() {
+            assert_eq!(value.index(), at, "{}", value.as_str());
+        }
+    }
+
+    #[test]
+    fn every_value_stands_at_its_index_under_a_name_of_its_own() {
+        check::<Verb>();
+        check::<Outcome>();
+        check::<Judged>();
+        check::<Observed>();
+        check::<CloseReason>();
+        check::<ConnectOutcome>();
+        check::<FenceReason>();
+        check::<FenceOutcome>();
+        check::<WaitCause>();
+        check::<RetryKind>();
+        check::<LookupCause>();
+        check::<Version>();
+        assert_eq!(Verb::ALL.len(), 26);
+    }
+}
