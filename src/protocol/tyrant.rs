@@ -4,3 +4,4 @@ pub mod limits;
 pub mod opcode;
 pub mod reply;
 pub mod request;
+pub mod sizes;

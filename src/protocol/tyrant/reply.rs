@@ -1,1 +1,195 @@
-//! Replies.
+//! Replies: bytes to [`Reply`] and back.
+//!
+//! A reply does not say what it answers, so the [`Shape`] that its command is owed must be known to read it. Layouts
+//! are those of the server's own source (`ttserver.c`, the `do_*` functions) and of its protocol page.
+
+use bytes::{Buf, Bytes, BytesMut};
+use nom::number::streaming::{be_i32, be_i64, be_u64};
+use thiserror::Error;
+
+use super::limits::Limits;
+use super::sizes::{self, Scan, SizeFault, header};
+use crate::command::{Reply, Shape};
+use crate::protocol::outgoing::Outgoing;
+
+/// The code, which every reply begins with.
+const CODE: usize = 1;
+
+/// The code and a size or a count.
+const HEAD: usize = CODE + 4;
+
+type Decoded = Result<Option<Reply>, ReplyFault>;
+
+/// Why a reply could not be read. Nothing after it on the connection can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ReplyFault {
+    /// A size or a count that cannot be, or that is over a limit.
+    #[error(transparent)]
+    Size(#[from] SizeFault),
+    /// The command is owed no reply ([`Shape::Nothing`]), so there is none to read.
+    #[error("a command that is owed no reply was given one")]
+    NotOwed,
+    /// The reply has no end ([`Shape::Stream`]), so it cannot be read as a whole.
+    #[error("a reply without end cannot be read as a whole")]
+    Endless,
+}
+
+impl ReplyFault {
+    /// A short name that stays the same from release to release, for use as a metric label.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Size(fault) => fault.name(),
+            Self::NotOwed => "not_owed",
+            Self::Endless => "endless",
+        }
+    }
+}
+
+/// Turns the bytes of one connection into replies, one whole reply at a time.
+#[derive(Debug)]
+pub struct ReplyDecoder {
+    limits: Limits,
+    /// Where the look through the list at the head of the input stopped for want of bytes.
+    scan: Option<Scan>,
+}
+
+impl ReplyDecoder {
+    /// A decoder for one connection, which accepts frames up to `limits`.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, scan: None }
+    }
+
+    /// Takes the next reply, of this shape, off the front of `input`, or `None` when it is not all there.
+    ///
+    /// Strings are slices of `input`, not copies. Bytes leave `input` with a whole reply only: after `None` call again
+    /// with the same shape, the same bytes and more behind them. No memory is taken for bytes that have only been
+    /// announced.
+    ///
+    /// # Errors
+    /// What the peer did wrong, as soon as a header says so. The input stays as it is, so the same fault comes back
+    /// whenever it is asked again.
+    pub fn decode(&mut self, shape: Shape, input: &mut BytesMut) -> Result<Option<Reply>, ReplyFault> {
+        let code = input.first().copied();
+        match shape {
+            Shape::Nothing => Err(ReplyFault::NotOwed),
+            Shape::Stream => Err(ReplyFault::Endless),
+            Shape::Strings => self.misc(code, input),
+            _ if code != Some(0) => Ok(alone(code, input)),
+            Shape::Code => Ok(alone(code, input)),
+            Shape::Value => self.value(input),
+            Shape::Number => {
+                let number = header(be_i32, input.get(CODE..));
+                Ok(fixed(number.map(Reply::Number), 4, input))
+            }
+            Shape::Double => {
+                let parts = header((be_i64, be_i64), input.get(CODE..));
+                let reply = parts.map(|(integral, fractional)| Reply::Double { integral, fractional });
+                Ok(fixed(reply, 16, input))
+            }
+            Shape::Count => {
+                let count = header(be_u64, input.get(CODE..));
+                Ok(fixed(count.map(Reply::Count), 8, input))
+            }
+            Shape::Records => Ok(self
+                .list::<2>(input)?
+                .map(|(list, count)| Reply::Records(sizes::records(list, count)))),
+            Shape::Keys => Ok(self
+                .list::<1>(input)?
+                .map(|(list, count)| Reply::Keys(sizes::strings(list, count)))),
+        }
+    }
+
+    /// `misc` counts its strings whatever the code.
+    fn misc(&mut self, code: Option<u8>, input: &mut BytesMut) -> Decoded {
+        let (Some(code), Some((list, count))) = (code, self.list::<1>(input)?) else {
+            return Ok(None);
+        };
+        let strings = sizes::strings(list, count);
+        Ok(Some(Reply::Strings { code, strings }))
+    }
+
+    fn value(&self, input: &mut BytesMut) -> Decoded {
+        let Some(size) = header(be_i32, input.get(CODE..)) else {
+            return Ok(None);
+        };
+        let size = HEAD.saturating_add(self.limits.argument(size)?);
+        if input.len() < self.limits.frame(size)? {
+            return Ok(None);
+        }
+        let mut frame = input.split_to(size);
+        frame.advance(HEAD);
+        Ok(Some(Reply::Value(frame.freeze())))
+    }
+
+    /// Takes a frame that is a list off `input`: its elements, of `SIZES` sizes each, and how many they are.
+    fn list<const SIZES: usize>(&mut self, input: &mut BytesMut) -> Result<Option<(Bytes, usize)>, ReplyFault> {
+        let Some(count) = header(be_i32, input.get(CODE..)) else {
+            return Ok(None);
+        };
+        let count = self.limits.count(count)?;
+        let scan = self.scan.get_or_insert_with(|| Scan::new(HEAD, count));
+        let Some(size) = scan.run::<SIZES>(input, &self.limits)? else {
+            return Ok(None);
+        };
+        self.scan = None;
+        let mut frame = input.split_to(size).freeze();
+        frame.advance(HEAD);
+        Ok(Some((frame, count)))
+    }
+}
+
+/// A code with nothing behind it.
+fn alone(code: Option<u8>, input: &mut BytesMut) -> Option<Reply> {
+    let reply = Reply::Code(code?);
+    input.advance(CODE);
+    Some(reply)
+}
+
+/// A reply that is the code and `size` bytes of numbers.
+fn fixed(reply: Option<Reply>, size: usize, input: &mut BytesMut) -> Option<Reply> {
+    let reply = reply?;
+    input.advance(CODE + size);
+    Some(reply)
+}
+
+/// Adds `reply` to `out`: exactly the bytes that it was decoded from.
+///
+/// Large strings are not copied.
+pub fn encode(reply: &Reply, out: &mut Outgoing) {
+    out.put_u8(reply.code());
+    match reply {
+        Reply::Code(_) => {}
+        Reply::Value(value) => string(out, value),
+        Reply::Number(number) => out.put_slice(&number.to_be_bytes()),
+        Reply::Double { integral, fractional } => {
+            out.put_slice(&integral.to_be_bytes());
+            out.put_slice(&fractional.to_be_bytes());
+        }
+        Reply::Count(count) => out.put_slice(&count.to_be_bytes()),
+        Reply::Records(records) => {
+            size(out, records.len());
+            for (key, value) in records {
+                size(out, key.len());
+                size(out, value.len());
+                out.put_bytes(key);
+                out.put_bytes(value);
+            }
+        }
+        Reply::Keys(strings) | Reply::Strings { strings, .. } => {
+            size(out, strings.len());
+            strings.iter().for_each(|one| string(out, one));
+        }
+    }
+}
+
+fn size(out: &mut Outgoing, size: usize) {
+    out.put_slice(&(size as u32).to_be_bytes());
+}
+
+fn string(out: &mut Outgoing, string: &Bytes) {
+    size(out, string.len());
+    out.put_bytes(string);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,297 @@
-//! Requests.
+//! Requests: bytes to [`Command`] and back.
+//!
+//! Layouts are those of the server's own source (`ttserver.c`, the `do_*` functions) and of its protocol page.
+//! Every request is the magic byte, the command's number, a header of fixed length that holds all sizes, and then
+//! the bytes that they announce. `mget` and `misc` end in a counted list, each element after its own size.
+
+mod encode;
+mod fault;
+
+use bytes::{Buf, Bytes, BytesMut};
+use nom::number::streaming::{be_i32, be_i64, be_u32, be_u64};
+
+use super::limits::Limits;
+use super::opcode::{MAGIC, Opcode};
+use super::sizes::{self, Scan, SizeFault, header};
+use crate::command::{Command, Verb};
+
+pub use encode::encode;
+pub use fault::RequestFault;
+
+/// The magic byte and the command's number, which every request begins with.
+const PREFIX: usize = 2;
+
+/// Bytes that a function name may have: the server's `TTADDRBUFSIZ` less the final NUL.
+const NAME_MAX: usize = 1023;
+
+type Decoded = Result<Option<Command>, RequestFault>;
+
+/// Turns the bytes of one connection into commands, one whole command at a time.
+#[derive(Debug)]
+pub struct RequestDecoder {
+    limits: Limits,
+    /// Where the look through the list at the head of the input stopped for want of bytes.
+    scan: Option<Scan>,
+}
+
+impl RequestDecoder {
+    /// A decoder for one connection, which accepts frames up to `limits`.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, scan: None }
+    }
+
+    /// Takes the next command off the front of `input`, or `None` when it is not all there.
+    ///
+    /// The arguments are slices of `input`, not copies. Bytes leave `input` with a whole command only: after `None`
+    /// call again with the same bytes and more behind them. No memory is taken for bytes that have only been announced.
+    ///
+    /// # Errors
+    /// What the peer did wrong, as soon as the header says so. The input stays as it is, so the same fault comes back
+    /// whenever it is asked again, and nothing behind it is ever taken for a request.
+    pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Command>, RequestFault> {
+        let Some(&magic) = input.first() else {
+            return Ok(None);
+        };
+        if magic != MAGIC {
+            return Err(RequestFault::BadMagic(magic));
+        }
+        let Some(&number) = input.get(1) else {
+            return Ok(None);
+        };
+        let opcode = Opcode::numbered(number).ok_or(RequestFault::UnknownCommand(number))?;
+        self.body(opcode.verb, input)
+    }
+
+    fn body(&mut self, verb: Verb, input: &mut BytesMut) -> Decoded {
+        match verb {
+            Verb::Put => self.pair(input, |[key, value]| Command::Put { key, value }),
+            Verb::PutKeep => self.pair(input, |[key, value]| Command::PutKeep { key, value }),
+            Verb::PutCat => self.pair(input, |[key, value]| Command::PutCat { key, value }),
+            Verb::PutShl => self.putshl(input),
+            Verb::PutNr => self.pair(input, |[key, value]| Command::PutNr { key, value }),
+            Verb::Out => self.single(input, |[key]| Command::Out { key }),
+            Verb::Get => self.single(input, |[key]| Command::Get { key }),
+            Verb::Mget => self.mget(input),
+            Verb::Vsiz => self.single(input, |[key]| Command::Vsiz { key }),
+            Verb::IterInit => bare(input, Command::IterInit),
+            Verb::IterNext => bare(input, Command::IterNext),
+            Verb::FwmKeys => self.fwmkeys(input),
+            Verb::AddInt => self.addint(input),
+            Verb::AddDouble => self.adddouble(input),
+            Verb::Ext => self.ext(input),
+            Verb::Sync => bare(input, Command::Sync),
+            Verb::Optimize => self.single(input, |[parameters]| Command::Optimize { parameters }),
+            Verb::Vanish => bare(input, Command::Vanish),
+            Verb::Copy => self.single(input, |[path]| Command::Copy { path }),
+            Verb::Restore => self.restore(input),
+            Verb::SetMst => self.setmst(input),
+            Verb::Rnum => bare(input, Command::Rnum),
+            Verb::Size => bare(input, Command::Size),
+            Verb::Stat => bare(input, Command::Stat),
+            Verb::Misc => self.misc(input),
+            Verb::Repl => repl(input),
+        }
+    }
+
+    fn single(&self, input: &mut BytesMut, command: impl FnOnce([Bytes; 1]) -> Command) -> Decoded {
+        let Some(size) = header(be_i32, input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let sizes = [self.limits.argument(size)?];
+        Ok(self.cut(input, 4, sizes)?.map(command))
+    }
+
+    fn pair(&self, input: &mut BytesMut, command: impl FnOnce([Bytes; 2]) -> Command) -> Decoded {
+        let Some((key, value)) = header((be_i32, be_i32), input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let sizes = [self.limits.argument(key)?, self.limits.argument(value)?];
+        Ok(self.cut(input, 8, sizes)?.map(command))
+    }
+
+    fn putshl(&self, input: &mut BytesMut) -> Decoded {
+        let Some((key, value, width)) = header((be_i32, be_i32, be_i32), input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let sizes = [self.limits.argument(key)?, self.limits.argument(value)?];
+        if width < 0 {
+            return Err(RequestFault::NegativeWidth(width));
+        }
+        let command = |[key, value]: [Bytes; 2]| Command::PutShl { key, value, width };
+        Ok(self.cut(input, 12, sizes)?.map(command))
+    }
+
+    fn fwmkeys(&self, input: &mut BytesMut) -> Decoded {
+        let Some((prefix, max)) = header((be_i32, be_i32), input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let sizes = [self.limits.argument(prefix)?];
+        Ok(self
+            .cut(input, 8, sizes)?
+            .map(|[prefix]| Command::FwmKeys { prefix, max }))
+    }
+
+    fn addint(&self, input: &mut BytesMut) -> Decoded {
+        let Some((key, number)) = header((be_i32, be_i32), input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let sizes = [self.limits.argument(key)?];
+        Ok(self.cut(input, 8, sizes)?.map(|[key]| Command::AddInt { key, number }))
+    }
+
+    fn adddouble(&self, input: &mut BytesMut) -> Decoded {
+        let Some((key, integral, fractional)) = header((be_i32, be_i64, be_i64), input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let sizes = [self.limits.argument(key)?];
+        let command = |[key]: [Bytes; 1]| Command::AddDouble {
+            key,
+            integral,
+            fractional,
+        };
+        Ok(self.cut(input, 20, sizes)?.map(command))
+    }
+
+    fn ext(&self, input: &mut BytesMut) -> Decoded {
+        let fields = (be_i32, be_u32, be_i32, be_i32);
+        let Some((function, options, key, value)) = header(fields, input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let sizes = [
+            name_size(function)?,
+            self.limits.argument(key)?,
+            self.limits.argument(value)?,
+        ];
+        let command = |[function, key, value]: [Bytes; 3]| Command::Ext {
+            function,
+            options,
+            key,
+            value,
+        };
+        Ok(self.cut(input, 16, sizes)?.map(command))
+    }
+
+    fn restore(&self, input: &mut BytesMut) -> Decoded {
+        let Some((path, timestamp, options)) = header((be_i32, be_u64, be_u32), input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let sizes = [self.limits.argument(path)?];
+        let command = |[path]: [Bytes; 1]| Command::Restore {
+            path,
+            timestamp,
+            options,
+        };
+        Ok(self.cut(input, 16, sizes)?.map(command))
+    }
+
+    fn setmst(&self, input: &mut BytesMut) -> Decoded {
+        let fields = (be_i32, be_i32, be_u64, be_u32);
+        let Some((host, port, timestamp, options)) = header(fields, input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let sizes = [self.limits.argument(host)?];
+        if port < 0 {
+            return Err(RequestFault::NegativePort(port));
+        }
+        let command = |[host]: [Bytes; 1]| Command::SetMst {
+            host,
+            port,
+            timestamp,
+            options,
+        };
+        Ok(self.cut(input, 20, sizes)?.map(command))
+    }
+
+    fn mget(&mut self, input: &mut BytesMut) -> Decoded {
+        let Some(count) = header(be_i32, input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let count = self.limits.count(count)?;
+        let list = PREFIX + 4;
+        let Some(mut frame) = self.scanned(input, list, count)? else {
+            return Ok(None);
+        };
+        frame.advance(list);
+        let keys = sizes::strings(frame, count);
+        Ok(Some(Command::Mget { keys }))
+    }
+
+    fn misc(&mut self, input: &mut BytesMut) -> Decoded {
+        let Some((function, options, count)) = header((be_i32, be_u32, be_i32), input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        let function = name_size(function)?;
+        let count = self.limits.count(count)?;
+        let name = PREFIX + 12;
+        let Some(mut frame) = self.scanned(input, name + function, count)? else {
+            return Ok(None);
+        };
+        frame.advance(name);
+        let function = frame.split_to(function);
+        let arguments = sizes::strings(frame, count);
+        Ok(Some(Command::Misc {
+            function,
+            options,
+            arguments,
+        }))
+    }
+
+    /// Takes a frame off `input` whose header of `fields` bytes is followed by parts of these sizes.
+    fn cut<const N: usize>(
+        &self,
+        input: &mut BytesMut,
+        fields: usize,
+        sizes: [usize; N],
+    ) -> Result<Option<[Bytes; N]>, RequestFault> {
+        let head = PREFIX + fields;
+        let size = sizes.iter().fold(head, |sum, size| sum.saturating_add(*size));
+        if input.len() < self.limits.frame(size)? {
+            return Ok(None);
+        }
+        let mut frame = input.split_to(size).freeze();
+        frame.advance(head);
+        Ok(Some(sizes.map(|size| frame.split_to(size))))
+    }
+
+    /// Takes a frame off `input` that ends in a list of `count` elements, the first of which begins at `list`.
+    fn scanned(&mut self, input: &mut BytesMut, list: usize, count: usize) -> Result<Option<Bytes>, RequestFault> {
+        let scan = self.scan.get_or_insert_with(|| Scan::new(list, count));
+        let Some(size) = scan.run::<1>(input, &self.limits)? else {
+            return Ok(None);
+        };
+        self.scan = None;
+        Ok(Some(input.split_to(size).freeze()))
+    }
+}
+
+/// The bytes of a function name announced as `size`.
+fn name_size(size: i32) -> Result<usize, RequestFault> {
+    match usize::try_from(size) {
+        Ok(bytes) if bytes <= NAME_MAX => Ok(bytes),
+        Ok(_) => Err(RequestFault::NameTooLong(size.unsigned_abs())),
+        Err(_) => Err(SizeFault::NegativeSize(size).into()),
+    }
+}
+
+/// A command that is its number and nothing else.
+fn bare(input: &mut BytesMut, command: Command) -> Decoded {
+    input.advance(PREFIX);
+    Ok(Some(command))
+}
+
+fn repl(input: &mut BytesMut) -> Decoded {
+    let Some((timestamp, server_id)) = header((be_u64, be_u32), input.get(PREFIX..)) else {
+        return Ok(None);
+    };
+    if timestamp == 0 {
+        return Err(RequestFault::ZeroTimestamp);
+    }
+    if server_id == 0 {
+        return Err(RequestFault::ZeroServerId);
+    }
+    input.advance(PREFIX + 12);
+    Ok(Some(Command::Repl { timestamp, server_id }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits {
+    argument_max: 64,
+    arguments_max: 4,
+    frame_max: 100,
+};
+
+/// What comes of `bytes` when they arrive `step` at a time: the replies of these shapes, or the fault.
+fn fed(bytes: &[u8], step: usize, shapes: &[Shape], limits: Limits) -> Result<Vec<Reply>, ReplyFault> {
+    let mut decoder = ReplyDecoder::new(limits);
+    let mut input = BytesMut::new();
+    let mut replies = Vec::new();
+    for piece in bytes.chunks(step) {
+        input.extend_from_slice(piece);
+        while let Some(shape) = shapes.get(replies.len()) {
+            match decoder.decode(*shape, &mut input)? {
+                Some(reply) => replies.push(reply),
+                None => break,
+            }
+        }
+    }
+    Ok(replies)
+}
+
+/// What comes of the bytes of one reply, which must be the same whole and byte by byte.
+fn decoded(shape: Shape, bytes: &[u8]) -> Result<Option<Reply>, ReplyFault> {
+    let whole = fed(bytes, bytes.len(), &[shape], LIMITS);
+    assert_eq!(fed(bytes, 1, &[shape], LIMITS), whole);
+    whole.map(|mut replies| replies.pop())
+}
+
+fn head(code: u8, sizes: &[i32]) -> Vec<u8> {
+    let sizes = sizes.iter().flat_map(|size| size.to_be_bytes());
+    std::iter::once(code).chain(sizes).collect()
+}
+
+fn encoded(reply: &Reply) -> Vec<u8> {
+    let mut out = Outgoing::new();
+    encode(reply, &mut out);
+    out.take().to_vec()
+}
+
+#[test]
+fn a_failure_stands_alone_but_for_misc() {
+    for shape in [
+        Shape::Code,
+        Shape::Value,
+        Shape::Number,
+        Shape::Double,
+        Shape::Count,
+        Shape::Records,
+        Shape::Keys,
+    ] {
+        assert_eq!(decoded(shape, &[1]), Ok(Some(Reply::Code(1))), "{shape:?}");
+    }
+    assert_eq!(decoded(Shape::Strings, &[1]), Ok(None));
+    let failed = Reply::Strings {
+        code: 1,
+        strings: vec![],
+    };
+    assert_eq!(decoded(Shape::Strings, &head(1, &[0])), Ok(Some(failed)));
+}
+
+#[test]
+fn what_has_no_reply_or_no_end_is_a_fault_before_any_byte() {
+    let mut decoder = ReplyDecoder::new(LIMITS);
+    let fault = decoder.decode(Shape::Nothing, &mut BytesMut::new());
+    assert_eq!(fault.map_err(|fault| fault.name()), Err("not_owed"));
+    let fault = decoder.decode(Shape::Stream, &mut BytesMut::new());
+    assert_eq!(fault.map_err(|fault| fault.name()), Err("endless"));
+}
+
+#[test]
+fn sizes_and_counts_are_judged_before_their_bytes() {
+    let refused = |shape, sizes: &[i32]| decoded(shape, &head(0, sizes)).unwrap_err().name();
+    assert_eq!(refused(Shape::Value, &[-1]), "negative_size");
+    assert_eq!(refused(Shape::Value, &[65]), "argument_too_large");
+    assert_eq!(refused(Shape::Keys, &[-1]), "negative_count");
+    assert_eq!(refused(Shape::Strings, &[5]), "too_many_arguments");
+    assert_eq!(refused(Shape::Records, &[1, 3, -3]), "negative_size");
+    assert_eq!(refused(Shape::Records, &[1, 64, 65]), "argument_too_large");
+    assert_eq!(refused(Shape::Records, &[1, 24, 64]), "frame_too_large");
+    assert_eq!(decoded(Shape::Records, &head(0, &[1, 23, 64])), Ok(None));
+    assert_eq!(decoded(Shape::Value, &head(0, &[64])), Ok(None));
+}
+
+#[test]
+fn a_fault_stays() {
+    let mut input = BytesMut::from(&head(0, &[2, 0, -1])[..]);
+    let mut decoder = ReplyDecoder::new(LIMITS);
+    for _ in 0..3 {
+        let fault = decoder.decode(Shape::Keys, &mut input);
+        assert_eq!(fault, Err(SizeFault::NegativeSize(-1).into()));
+        input.extend_from_slice(&[0; 4]);
+    }
+}
+
+#[test]
+fn a_value_is_a_slice_of_what_arrived() {
+    let mut input = BytesMut::from(&[&head(0, &[5])[..], b"value", &[7]].concat()[..]);
+    let arrived = input.as_ptr();
+    let reply = ReplyDecoder::new(LIMITS).decode(Shape::Value, &mut input);
+    let Ok(Some(Reply::Value(value))) = reply else {
+        panic!("{reply:?}");
+    };
+    assert_eq!(&value[..], b"value");
+    assert_eq!(value.as_ptr(), arrived.wrapping_add(HEAD));
+    assert_eq!(&input[..], [7], "the next reply stays");
+}
+
+#[test]
+fn a_million_strings_that_arrive_in_little_pieces_are_looked_through_once() {
+    // Looked through from the start each time this is 10^10 elements.
+    let count = 1 << 20;
+    let mut bytes = head(0, &[count]);
+    bytes.resize(bytes.len() + 4 * count as usize, 0);
+    let replies = fed(&bytes, 97, &[Shape::Keys], Limits::REPLY).unwrap();
+    assert!(matches!(&replies[..], [Reply::Keys(keys)] if keys.len() == count as usize));
+}
+
+fn string() -> impl Strategy<Value = Bytes> {
+    prop_oneof![
+        vec(any::<u8>(), 0..40).prop_map(Bytes::from),
+        (4000usize..5000).prop_map(|size| Bytes::from(vec![b'v'; size])),
+    ]
+}
+
+fn shaped() -> impl Strategy<Value = (Shape, Reply)> {
+    let list = || vec(string(), 0..5);
+    let shape = prop::sample::select(vec![Shape::Value, Shape::Number, Shape::Double, Shape::Count]);
+    prop_oneof![
+        any::<u8>().prop_map(|code| (Shape::Code, Reply::Code(code))),
+        (shape, 1..=255u8).prop_map(|(shape, code)| (shape, Reply::Code(code))),
+        string().prop_map(|value| (Shape::Value, Reply::Value(value))),
+        any::<i32>().prop_map(|number| (Shape::Number, Reply::Number(number))),
+        any::<(i64, i64)>().prop_map(|(integral, fractional)| (Shape::Double, Reply::Double { integral, fractional })),
+        any::<u64>().prop_map(|count| (Shape::Count, Reply::Count(count))),
+        vec((string(), string()), 0..4).prop_map(|records| (Shape::Records, Reply::Records(records))),
+        list().prop_map(|keys| (Shape::Keys, Reply::Keys(keys))),
+        (any::<u8>(), list()).prop_map(|(code, strings)| (Shape::Strings, Reply::Strings { code, strings })),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn replies_come_back_from_their_bytes_however_these_arrive(
+        shaped in vec(shaped(), 1..6),
+        step in prop_oneof![1usize..9, 1usize..9000],
+    ) {
+        let (shapes, replies): (Vec<Shape>, Vec<Reply>) = shaped.into_iter().unzip();
+        let bytes: Vec<u8> = replies.iter().flat_map(encoded).collect();
+        let decoded = fed(&bytes, step, &shapes, Limits::REPLY);
+        prop_assert_eq!(decoded.as_ref(), Ok(&replies));
+        let again: Vec<u8> = decoded.iter().flatten().flat_map(encoded).collect();
+        prop_assert_eq!(again, bytes);
+    }
+
+    #[test]
+    fn any_bytes_give_the_same_however_they_arrive(
+        bytes in vec(prop_oneof![Just(0u8), 0u8..9, any::<u8>()], 1..60),
+        shapes in vec(shaped().prop_map(|(shape, _)| shape), 1..9),
+        step in 1usize..9,
+    ) {
+        let whole = fed(&bytes, bytes.len(), &shapes, LIMITS);
+        prop_assert_eq!(fed(&bytes, step, &shapes, LIMITS), whole);
+    }
+}

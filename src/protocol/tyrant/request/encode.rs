@@ -1,0 +1,132 @@
+//! Commands to bytes.
+
+use bytes::Bytes;
+
+use super::super::opcode::{MAGIC, Opcode};
+use crate::command::Command;
+use crate::protocol::outgoing::Outgoing;
+
+/// Adds `command` to `out`: exactly the bytes that it was decoded from.
+///
+/// Large arguments are not copied. A command that did not come from a decoder is written as it is, so whoever makes
+/// one keeps it within what the server accepts.
+pub fn encode(command: &Command, out: &mut Outgoing) {
+    out.put_slice(&[MAGIC, Opcode::of(command.verb()).number]);
+    match command {
+        Command::Put { key, value }
+        | Command::PutKeep { key, value }
+        | Command::PutCat { key, value }
+        | Command::PutNr { key, value } => {
+            sizes(out, [key, value]);
+            bytes(out, [key, value]);
+        }
+        Command::PutShl { key, value, width } => {
+            sizes(out, [key, value]);
+            out.put_slice(&width.to_be_bytes());
+            bytes(out, [key, value]);
+        }
+        Command::Out { key: only }
+        | Command::Get { key: only }
+        | Command::Vsiz { key: only }
+        | Command::Optimize { parameters: only }
+        | Command::Copy { path: only } => strings(out, [only]),
+        Command::Mget { keys } => {
+            out.put_slice(&(keys.len() as u32).to_be_bytes());
+            strings(out, keys);
+        }
+        Command::FwmKeys {
+            prefix: only,
+            max: number,
+        }
+        | Command::AddInt { key: only, number } => {
+            sizes(out, [only]);
+            out.put_slice(&number.to_be_bytes());
+            out.put_bytes(only);
+        }
+        Command::AddDouble {
+            key,
+            integral,
+            fractional,
+        } => {
+            sizes(out, [key]);
+            out.put_slice(&integral.to_be_bytes());
+            out.put_slice(&fractional.to_be_bytes());
+            out.put_bytes(key);
+        }
+        Command::Ext {
+            function,
+            options,
+            key,
+            value,
+        } => {
+            sizes(out, [function]);
+            out.put_slice(&options.to_be_bytes());
+            sizes(out, [key, value]);
+            bytes(out, [function, key, value]);
+        }
+        Command::Restore {
+            path,
+            timestamp,
+            options,
+        } => {
+            sizes(out, [path]);
+            out.put_slice(&timestamp.to_be_bytes());
+            out.put_slice(&options.to_be_bytes());
+            out.put_bytes(path);
+        }
+        Command::SetMst {
+            host,
+            port,
+            timestamp,
+            options,
+        } => {
+            sizes(out, [host]);
+            out.put_slice(&port.to_be_bytes());
+            out.put_slice(&timestamp.to_be_bytes());
+            out.put_slice(&options.to_be_bytes());
+            out.put_bytes(host);
+        }
+        Command::Misc {
+            function,
+            options,
+            arguments,
+        } => {
+            sizes(out, [function]);
+            out.put_slice(&options.to_be_bytes());
+            out.put_slice(&(arguments.len() as u32).to_be_bytes());
+            out.put_bytes(function);
+            strings(out, arguments);
+        }
+        Command::Repl { timestamp, server_id } => {
+            out.put_slice(&timestamp.to_be_bytes());
+            out.put_slice(&server_id.to_be_bytes());
+        }
+        Command::IterInit
+        | Command::IterNext
+        | Command::Sync
+        | Command::Vanish
+        | Command::Rnum
+        | Command::Size
+        | Command::Stat => {}
+    }
+}
+
+fn sizes<const N: usize>(out: &mut Outgoing, parts: [&Bytes; N]) {
+    for part in parts {
+        out.put_slice(&(part.len() as u32).to_be_bytes());
+    }
+}
+
+fn bytes<const N: usize>(out: &mut Outgoing, parts: [&Bytes; N]) {
+    for part in parts {
+        out.put_bytes(part);
+    }
+}
+
+/// Each string after its own size.
+fn strings<'a>(out: &mut Outgoing, strings: impl IntoIterator<Item = &'a Bytes>) {
+    for string in strings {
+        sizes(out, [string]);
+        out.put_bytes(string);
+    }
+}

@@ -1,0 +1,222 @@
+//! The sizes and counts that a frame announces, judged before a byte of what they announce is awaited.
+
+use bytes::{Buf, Bytes};
+use nom::Parser;
+use nom::multi::fill;
+use nom::number::streaming::be_i32;
+use thiserror::Error;
+
+use super::limits::Limits;
+
+/// Bytes that a size or a count takes on the wire.
+const SIZE: usize = 4;
+
+/// What is wrong with a size or a count that a peer announced.
+///
+/// On the wire both are signed 32-bit integers: the server reads them into an `int`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SizeFault {
+    /// A size below zero. The real server gives up the frame here and reads its payload as new requests.
+    #[error("a size of {0} bytes is below zero")]
+    NegativeSize(i32),
+    /// One argument has more bytes than [`Limits::argument_max`].
+    #[error("an argument of {size} bytes is larger than the {max} allowed")]
+    ArgumentTooLarge {
+        /// Bytes announced.
+        size: u32,
+        /// Bytes allowed.
+        max: u32,
+    },
+    /// A count below zero.
+    #[error("a count of {0} is below zero")]
+    NegativeCount(i32),
+    /// A list has more elements than [`Limits::arguments_max`].
+    #[error("a list of {count} elements is longer than the {max} allowed")]
+    TooManyArguments {
+        /// Elements announced.
+        count: u32,
+        /// Elements allowed.
+        max: u32,
+    },
+    /// The frame as announced so far has more bytes than [`Limits::frame_max`].
+    #[error("a frame of {size} bytes or more is larger than the {max} allowed")]
+    FrameTooLarge {
+        /// The fewest bytes that the frame can still have.
+        size: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+}
+
+impl SizeFault {
+    /// A short name that stays the same from release to release, for use as a metric label.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NegativeSize(_) => "negative_size",
+            Self::ArgumentTooLarge { .. } => "argument_too_large",
+            Self::NegativeCount(_) => "negative_count",
+            Self::TooManyArguments { .. } => "too_many_arguments",
+            Self::FrameTooLarge { .. } => "frame_too_large",
+        }
+    }
+}
+
+impl Limits {
+    /// The bytes of an argument announced as `size`.
+    pub(super) fn argument(&self, size: i32) -> Result<usize, SizeFault> {
+        let size = u32::try_from(size).map_err(|_| SizeFault::NegativeSize(size))?;
+        let max = self.argument_max;
+        if size > max {
+            return Err(SizeFault::ArgumentTooLarge { size, max });
+        }
+        Ok(size as usize)
+    }
+
+    /// The elements of a list announced as `count`.
+    pub(super) fn count(&self, count: i32) -> Result<usize, SizeFault> {
+        let count = u32::try_from(count).map_err(|_| SizeFault::NegativeCount(count))?;
+        let max = self.arguments_max;
+        if count > max {
+            return Err(SizeFault::TooManyArguments { count, max });
+        }
+        Ok(count as usize)
+    }
+
+    /// The bytes of a frame that has at least `size`.
+    pub(super) fn frame(&self, size: usize) -> Result<usize, SizeFault> {
+        let max = self.frame_max;
+        if size > max {
+            return Err(SizeFault::FrameTooLarge { size, max });
+        }
+        Ok(size)
+    }
+}
+
+/// Reads a header of fixed length; `None` until all of it has arrived.
+///
+/// Numbers are all that `parser` may read: too few bytes is then the one way in which it can fail.
+pub(super) fn header<'a, O>(
+    mut parser: impl Parser<&'a [u8], Output = O, Error = ()>,
+    input: Option<&'a [u8]>,
+) -> Option<O> {
+    parser.parse(input?).ok().map(|(_, header)| header)
+}
+
+/// How far a counted list has been looked through.
+///
+/// It holds two numbers and no element, so a list that has only been announced costs nothing, and one that
+/// arrives in pieces is looked through once.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Where the next element's sizes begin, counted from the first byte of the frame.
+    at: usize,
+    /// Elements whose sizes have not been seen.
+    left: usize,
+}
+
+impl Scan {
+    /// A scan of `count` elements, the first of which begins at `at`.
+    pub(super) fn new(at: usize, count: usize) -> Self {
+        Self { at, left: count }
+    }
+
+    /// Looks on through `input`, which begins where the frame begins, at elements that have `SIZES` sizes each.
+    ///
+    /// Returns the size of the frame once all of it is in `input`. After a fault the same fault is found again.
+    pub(super) fn run<const SIZES: usize>(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<usize>, SizeFault> {
+        let sizes_len = SIZES * SIZE;
+        limits.frame(self.at.saturating_add(self.left * sizes_len))?;
+        while self.left > 0 {
+            let mut sizes = [0; SIZES];
+            if header(fill(be_i32, &mut sizes), input.get(self.at..)).is_none() {
+                return Ok(None);
+            }
+            let mut end = self.at + sizes_len;
+            for size in sizes {
+                end = end.saturating_add(limits.argument(size)?);
+            }
+            limits.frame(end.saturating_add((self.left - 1) * sizes_len))?;
+            self.at = end;
+            self.left -= 1;
+        }
+        Ok((input.len() >= self.at).then_some(self.at))
+    }
+}
+
+/// The elements of a list, each a size and its bytes, from the rest of a frame that a [`Scan`] found whole.
+pub(super) fn strings(mut list: Bytes, count: usize) -> Vec<Bytes> {
+    (0..count)
+        .map(|_| {
+            let size = list.get_u32() as usize;
+            list.split_to(size)
+        })
+        .collect()
+}
+
+/// As [`strings`], where an element is two sizes, a key and a value.
+pub(super) fn records(mut list: Bytes, count: usize) -> Vec<(Bytes, Bytes)> {
+    (0..count)
+        .map(|_| {
+            let key_size = list.get_u32() as usize;
+            let value_size = list.get_u32() as usize;
+            (list.split_to(key_size), list.split_to(value_size))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        argument_max: 10,
+        arguments_max: 3,
+        frame_max: 30,
+    };
+
+    #[test]
+    fn limits_allow_their_own_value_and_no_more() {
+        assert_eq!(LIMITS.argument(10), Ok(10));
+        assert_eq!(LIMITS.argument(11).unwrap_err().name(), "argument_too_large");
+        assert_eq!(LIMITS.argument(-1), Err(SizeFault::NegativeSize(-1)));
+        assert_eq!(LIMITS.count(3), Ok(3));
+        assert_eq!(LIMITS.count(4).unwrap_err().name(), "too_many_arguments");
+        assert_eq!(LIMITS.count(i32::MIN).unwrap_err().name(), "negative_count");
+        assert_eq!(LIMITS.frame(30), Ok(30));
+        assert_eq!(LIMITS.frame(31), Err(SizeFault::FrameTooLarge { size: 31, max: 30 }));
+    }
+
+    #[test]
+    fn a_scan_goes_on_where_it_stopped() {
+        let frame = b"\0\0\0\x02ab\0\0\0\x01c";
+        let mut scan = Scan::new(0, 2);
+        assert_eq!(scan.run::<1>(&frame[..4], &LIMITS), Ok(None));
+        assert_eq!(
+            (scan.at, scan.left),
+            (6, 1),
+            "the size has been seen, the bytes are still to come"
+        );
+        assert_eq!(scan.run::<1>(&frame[..9], &LIMITS), Ok(None));
+        assert_eq!((scan.at, scan.left), (6, 1));
+        assert_eq!(scan.run::<1>(&frame[..10], &LIMITS), Ok(None));
+        assert_eq!((scan.at, scan.left), (11, 0));
+        assert_eq!(scan.run::<1>(frame, &LIMITS), Ok(Some(11)));
+    }
+
+    #[test]
+    fn elements_that_are_still_to_come_count_towards_the_frame() {
+        assert_eq!(
+            Scan::new(20, 3).run::<1>(b"", &LIMITS).unwrap_err().name(),
+            "frame_too_large"
+        );
+        let mut scan = Scan::new(0, 3);
+        assert_eq!(scan.run::<2>(&[0, 0, 0, 3, 0, 0, 0, 3], &LIMITS), Ok(None));
+        let mut scan = Scan::new(0, 3);
+        let fault = scan.run::<2>(&[0, 0, 0, 4, 0, 0, 0, 3], &LIMITS);
+        assert_eq!(fault, Err(SizeFault::FrameTooLarge { size: 31, max: 30 }));
+    }
+}
