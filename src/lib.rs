@@ -1,5 +1,6 @@
 //! ttguard.
 pub mod admin;
+pub mod backend;
 pub mod command;
 pub mod guard;
 pub mod logging;

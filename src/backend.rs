@@ -1,0 +1,3 @@
+//! Carries commands to a store.
+
+pub mod embedded;
