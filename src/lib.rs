@@ -1,4 +1,6 @@
 //! ttguard.
+pub mod cli;
 pub mod command;
+pub mod config;
 pub mod guard;
 pub mod protocol;
