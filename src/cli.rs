@@ -1,0 +1,93 @@
+//! The command line: what was asked for, with settings that are whole and valid.
+
+mod flags;
+mod mistake;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::config::{Place, Settings, SourceFile, UsageError, quoted, variable};
+use flags::{Action, CommandLine, ServeFlags};
+
+/// What the process was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invocation {
+    /// Serve clients.
+    Serve(Box<Settings>),
+    /// Print the settings in effect, an annotated TOML file that has been validated.
+    Check(String),
+    /// Show what the guard does.
+    Demo,
+    /// Print this help or version.
+    Print {
+        /// The text, with its line ends.
+        text: String,
+    },
+}
+
+/// Reads the command line, of which the first word is the program's name. `env` looks up a variable.
+///
+/// Only the variables that have a flag are asked for: a cluster may well set others that begin like ours.
+pub fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<Invocation, UsageError> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let action = match CommandLine::try_parse_from(&args) {
+        Ok(line) => line.action,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            let text = error.render().to_string();
+            return Ok(Invocation::Print { text });
+        }
+        Err(error) => return Err(mistake::usage_error(&error, &args)),
+    };
+    match action {
+        Action::Serve(flags) => serve(*flags, env),
+        Action::Check(flags) => check(flags.config, env),
+        Action::Demo => Ok(Invocation::Demo),
+    }
+}
+
+/// Looks a variable up in the environment of the process. Bytes that are no text become replacement characters,
+/// so that they are refused where they matter and never overlooked.
+pub fn process_env(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+fn serve(flags: ServeFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
+    let file = file(flags.config.clone(), &env)?;
+    let layers = [flags::from_env(env), flags.overrides()];
+    let settings = Settings::from_layers(file.as_ref(), layers)?;
+    Ok(Invocation::Serve(Box::new(settings)))
+}
+
+/// The settings that `serve` would have with this file in this environment.
+fn check(config: Option<String>, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
+    let file = file(config, &env)?.ok_or_else(|| UsageError::new("--config", "no file named", "--config FILE"))?;
+    let settings = Settings::from_layers(Some(&file), [flags::from_env(env)])?;
+    Ok(Invocation::Check(settings.to_toml()))
+}
+
+/// The settings file, where one is named.
+fn file(flag: Option<String>, env: &impl Fn(&str) -> Option<String>) -> Result<Option<SourceFile>, UsageError> {
+    let flag = flag.map(|name| (name, Place::Flag("config")));
+    let named = flag.or_else(|| env(&variable("config")).map(|name| (name, Place::Variable("config"))));
+    named.map(|(name, place)| read(name, place)).transpose()
+}
+
+fn read(name: String, place: Place) -> Result<SourceFile, UsageError> {
+    let text = std::fs::read_to_string(&name).map_err(|error| {
+        let place = match place {
+            Place::Variable(flag) => variable(flag),
+            _ => "--config".to_owned(),
+        };
+        let problem = format!("cannot read {}: {error}", quoted(&name));
+        UsageError::new(place, problem, "a readable file of UTF-8 text")
+    })?;
+    Ok(SourceFile { name, text })
+}
+
+#[cfg(test)]
+mod tests;

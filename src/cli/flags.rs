@@ -1,0 +1,127 @@
+//! The flags, and the variables that stand for them.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Given, Overrides, Place, variable};
+
+/// A proxy for the Tokyo Tyrant protocol that refuses stale writes and pairs every answer with its question.
+#[derive(Parser)]
+#[command(name = "ttguard", version, propagate_version = true)]
+pub(super) struct CommandLine {
+    #[command(subcommand)]
+    pub(super) action: Action,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Action {
+    /// Serve clients. A flag goes before its variable TTGUARD_..., that before the file, that before the default
+    Serve(Box<ServeFlags>),
+    /// Validate a settings file and print the settings in effect; exit code 2 where there is a mistake
+    Check(CheckFlags),
+    /// Show what the guard does, with a store and clients of its own
+    Demo,
+}
+
+// Every value is taken as text: files, variables and flags are then read, and refused, by the same code.
+#[derive(Args)]
+#[command(allow_negative_numbers = true)]
+pub(super) struct ServeFlags {
+    /// Settings file (TOML) [variable: TTGUARD_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<String>,
+    /// Where clients connect, HOST:PORT or unix:/path; may be repeated [default: 127.0.0.1:1978]
+    /// [variable: TTGUARD_LISTEN, comma separated]
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<String>,
+    /// The store: memory:, tyrant://HOST:PORT or tyrant:/path/to.sock [default: memory:]
+    /// [variable: TTGUARD_BACKEND]
+    #[arg(long, value_name = "URL")]
+    backend: Option<String>,
+    /// HOST:PORT of metrics, health checks and dashboard, "" for none [default: 127.0.0.1:9178]
+    /// [variable: TTGUARD_ADMIN]
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
+    /// Digits of the stamp at the head of a value, 1 to 19 [default: 13] [variable: TTGUARD_STAMP_DIGITS]
+    #[arg(long, value_name = "N")]
+    stamp_digits: Option<String>,
+    /// What the digits count: s, ms, us, ns or opaque [default: by the digits] [variable: TTGUARD_STAMP_UNIT]
+    #[arg(long, value_name = "UNIT")]
+    stamp_unit: Option<String>,
+    /// Whether stale writes are refused: enforce, or observe to only count them [default: enforce]
+    /// [variable: TTGUARD_MODE]
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
+    /// Where stamps are kept in the backend: inline or record [default: inline] [variable: TTGUARD_LEDGER]
+    #[arg(long, value_name = "LEDGER")]
+    ledger: Option<String>,
+    /// Threads that serve clients [default: half the cores] [variable: TTGUARD_WORKERS]
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+    /// Backend connections per worker, 1 to 64 [default: 1] [variable: TTGUARD_LANES]
+    #[arg(long, value_name = "N")]
+    lanes: Option<String>,
+    /// How long a request may take, such as 500ms; set it below the clients' own timeout [default: 2s]
+    /// [variable: TTGUARD_REQUEST_TIMEOUT]
+    #[arg(long, value_name = "DUR")]
+    request_timeout: Option<String>,
+    /// error, warn, info, debug or trace [default: info] [variable: TTGUARD_LOG]
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+    /// text or json [default: text] [variable: TTGUARD_LOG_FORMAT]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct CheckFlags {
+    /// Settings file (TOML) [variable: TTGUARD_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<String>,
+}
+
+impl ServeFlags {
+    /// The layer of the flags.
+    pub(super) fn overrides(self) -> Overrides {
+        let one = |name, text: Option<String>| text.map(|text| Given::text(text, Place::Flag(name)));
+        let listen = (!self.listen.is_empty()).then(|| Given::list(self.listen, Place::Flag("listen")));
+        Overrides {
+            listen,
+            backend: one("backend", self.backend),
+            admin: one("admin", self.admin),
+            stamp_digits: one("stamp-digits", self.stamp_digits),
+            stamp_unit: one("stamp-unit", self.stamp_unit),
+            mode: one("mode", self.mode),
+            ledger: one("ledger", self.ledger),
+            workers: one("workers", self.workers),
+            lanes: one("lanes", self.lanes),
+            request_timeout: one("request-timeout", self.request_timeout),
+            log: one("log", self.log),
+            log_format: one("log-format", self.log_format),
+        }
+    }
+}
+
+/// The layer of the environment.
+pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
+    let one = |name| env(&variable(name)).map(|text| Given::text(text, Place::Variable(name)));
+    let split = |text: String| {
+        Given::list(
+            text.split(',').map(|part| part.trim().to_owned()),
+            Place::Variable("listen"),
+        )
+    };
+    Overrides {
+        listen: env(&variable("listen")).map(split),
+        backend: one("backend"),
+        admin: one("admin"),
+        stamp_digits: one("stamp-digits"),
+        stamp_unit: one("stamp-unit"),
+        mode: one("mode"),
+        ledger: one("ledger"),
+        workers: one("workers"),
+        lanes: one("lanes"),
+        request_timeout: one("request-timeout"),
+        log: one("log"),
+        log_format: one("log-format"),
+    }
+}

@@ -1,0 +1,239 @@
+mod precedence;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use super::*;
+use crate::guard::stamp::Unit;
+
+fn run(args: &[&str], env: &[(&str, &str)]) -> Result<Invocation, UsageError> {
+    let env: BTreeMap<_, _> = env.iter().copied().collect();
+    let args = std::iter::once("ttguard")
+        .chain(args.iter().copied())
+        .map(OsString::from);
+    parse(args, |name| env.get(name).map(|value| (*value).to_owned()))
+}
+
+/// The settings of `serve` with these flags, variables and this file.
+fn settings(flags: &[&str], env: &[(&str, &str)], file: &str) -> Settings {
+    let file = written(file);
+    let path = file.path().to_str().expect("a path");
+    let args = [&["serve", "--config", path], flags].concat();
+    match run(&args, env) {
+        Ok(Invocation::Serve(settings)) => *settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn written(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(text.as_bytes()).expect("room");
+    file
+}
+
+fn refused(args: &[&str], env: &[(&str, &str)]) -> String {
+    let line = run(args, env).expect_err("a mistake").to_string();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(line.contains("; allowed: "), "{line}");
+    line
+}
+
+#[test]
+fn digits_never_fall_under_a_unit_that_was_written_for_others() {
+    let file = written("[stamp]\nunit = \"ms\"");
+    let path = file.path().to_str().expect("a path");
+    let serve = ["serve", "--config", path, "--stamp-digits"];
+    let line = refused(&[&serve[..], &["16"]].concat(), &[]);
+    assert!(line.starts_with("--stamp-digits: stamp.digits is 16, but "), "{line}");
+    assert!(
+        line.contains(&format!("{path}:2 says stamp.unit ms")) && line.contains("allowed: 13, or"),
+        "{line}"
+    );
+    let line = refused(&["serve", "--stamp-digits", "16"], &[("TTGUARD_STAMP_UNIT", "ms")]);
+    assert!(line.contains("TTGUARD_STAMP_UNIT says stamp.unit ms"), "{line}");
+    let line = refused(&["serve", "--config", path], &[("TTGUARD_STAMP_DIGITS", "10")]);
+    assert!(line.starts_with("TTGUARD_STAMP_DIGITS: "), "{line}");
+
+    let stamp = |flags: &[&str], file| {
+        let stamp = settings(flags, &[], file).rules.stamp;
+        (stamp.digits(), stamp.unit())
+    };
+    let wide = ["--stamp-digits", "16", "--stamp-unit", "ms"];
+    assert_eq!(stamp(&wide, "stamp.unit = \"s\""), (16, Unit::Milliseconds));
+    assert_eq!(stamp(&wide[2..], "stamp.digits = 16"), (16, Unit::Milliseconds));
+    assert_eq!(stamp(&wide[..2], "stamp.unit = \"us\""), (16, Unit::Microseconds));
+    assert_eq!(stamp(&wide[..2], "stamp.unit = \"opaque\""), (16, Unit::Opaque));
+    assert_eq!(stamp(&wide[..2], "stamp.digits = 13"), (16, Unit::Microseconds));
+}
+
+/// Arguments, variables, and what the message must contain.
+type Mistake<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+
+#[test]
+fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
+    let lanes = &[("TTGUARD_LANES", "0")];
+    let listen = &[("TTGUARD_LISTEN", "a:1,,b:2")];
+    let config = &[("TTGUARD_CONFIG", "/nowhere/at all")];
+    let cases: &[Mistake] = &[
+        (&[], &[], &["ttguard: no subcommand", "serve, check, demo"]),
+        (
+            &["sevre"],
+            &[],
+            &["ttguard: unknown subcommand \"sevre\"", "serve, check, demo"],
+        ),
+        (
+            &["--mode", "observe"],
+            &[],
+            &["--mode: unknown flag", "serve, check, demo"],
+        ),
+        (
+            &["serve", "--modes", "x"],
+            &[],
+            &["--modes: unknown flag", "--mode, ", "--log-format"],
+        ),
+        (&["serve", "-x"], &[], &["-x: unknown flag", "--listen"]),
+        (&["serve", "x\ny"], &[], &["\"x\\ny\": belongs to no flag", "--listen"]),
+        (&["serve", "--mode"], &[], &["--mode: has no value", "--mode <MODE>"]),
+        (
+            &["serve", "--mode", "--lanes", "1"],
+            &[],
+            &["--mode: has no value", "--mode <MODE>"],
+        ),
+        (
+            &["serve", "--lanes", "1", "--lanes", "2"],
+            &[],
+            &["--lanes: given more than once", "once"],
+        ),
+        (
+            &["serve", "--lanes", "-1"],
+            &[],
+            &["--lanes: lanes is \"-1\"", "1 to 64"],
+        ),
+        (&["serve", "--lanes="], &[], &["--lanes: lanes is \"\"", "1 to 64"]),
+        (
+            &["serve", "--workers", "all"],
+            &[],
+            &["--workers: workers is \"all\"", "1 to 256"],
+        ),
+        (
+            &["serve", "--listen", "a:1", "--listen", "b"],
+            &[],
+            &["--listen: listen \"b\" has no port", "HOST:PORT or unix:/path"],
+        ),
+        (
+            &["serve", "--backend", "b:1"],
+            &[],
+            &[
+                "--backend: backend \"b:1\" is no backend",
+                "memory:, tyrant://HOST:PORT",
+            ],
+        ),
+        (
+            &["serve", "--stamp-unit", "m"],
+            &[],
+            &["--stamp-unit: stamp.unit is \"m\"", "s, ms, us, ns, opaque"],
+        ),
+        (
+            &["serve", "--stamp-digits", "12"],
+            &[],
+            &["--stamp-digits: stamp.digits is 12", "13 (ms)"],
+        ),
+        (
+            &["serve", "--mode", "off\n"],
+            &[],
+            &["--mode: guard.mode is \"off\\n\"", "enforce, observe"],
+        ),
+        (
+            &["serve", "--request-timeout", "2"],
+            &[],
+            &["--request-timeout: ", "is \"2\"", "from 1ms to 1d"],
+        ),
+        (
+            &["serve", "--request-timeout", "20m"],
+            &[],
+            &["--request-timeout: ", "at most pairing.slow_timeout, which is 10m"],
+        ),
+        (
+            &["serve", "--log", "5"],
+            &[],
+            &["--log: log.level is \"5\"", "error, warn"],
+        ),
+        (&["serve"], lanes, &["TTGUARD_LANES: lanes is \"0\"", "1 to 64"]),
+        (
+            &["serve"],
+            listen,
+            &["TTGUARD_LISTEN: listen \"\" has no port", "HOST:PORT"],
+        ),
+        (
+            &["serve"],
+            config,
+            &["TTGUARD_CONFIG: cannot read \"/nowhere/at all\"", "a readable file"],
+        ),
+        (
+            &["serve", "--config", "/"],
+            config,
+            &["--config: cannot read \"/\"", "a readable file"],
+        ),
+        (&["check"], &[], &["--config: no file named", "--config FILE"]),
+        (
+            &["check", "--mode", "observe"],
+            &[],
+            &["--mode: unknown flag", "allowed: --config, --help"],
+        ),
+        (&["demo", "now"], &[], &["\"now\": belongs to no flag", "--help"]),
+    ];
+    for (args, env, expected) in cases {
+        let line = refused(args, env);
+        for part in *expected {
+            assert!(line.contains(part), "{part:?} is not in {line:?}");
+        }
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_word_that_is_no_text_is_refused_in_one_line() {
+    use std::os::unix::ffi::OsStringExt;
+    let args = [
+        "ttguard".into(),
+        "serve".into(),
+        "--mode".into(),
+        OsString::from_vec(vec![0xff]),
+    ];
+    let line = parse(args, |_| None).expect_err("a mistake").to_string();
+    assert_eq!(line, "the command line: a word that is no text; allowed: UTF-8");
+}
+
+#[test]
+fn check_prints_what_serve_would_use() {
+    let file = written("lanes = 7\nguard.mode = \"observe\"");
+    let path = file.path().to_str().expect("a path");
+    let env = [("TTGUARD_WORKERS", "9")];
+    let (Ok(Invocation::Check(text)), Ok(Invocation::Serve(served))) = (
+        run(&["check", "--config", path], &env),
+        run(&["serve", "--config", path], &env),
+    ) else {
+        panic!("both are valid")
+    };
+    assert_eq!(Settings::from_toml("printed", &text), Ok(*served));
+    let mistaken = written("lanes = 7\nlane = 1");
+    let path = mistaken.path().to_str().expect("a path");
+    let line = refused(&["check", "--config", path], &[]);
+    assert!(
+        line.starts_with(&format!("{path}:2: unknown key `lane`; allowed: ")),
+        "{line}"
+    );
+}
+
+#[test]
+fn help_version_and_demo_are_no_mistakes() {
+    for args in [&["--help"][..], &["serve", "--help"], &["help", "check"], &["-h"]] {
+        assert!(
+            matches!(run(args, &[]), Ok(Invocation::Print { text }) if text.contains("Usage: ttguard")),
+            "{args:?}"
+        );
+    }
+    let text = format!("ttguard {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["--version"], &[]), Ok(Invocation::Print { text }));
+    assert_eq!(run(&["demo"], &[]), Ok(Invocation::Demo));
+}

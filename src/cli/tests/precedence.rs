@@ -1,0 +1,127 @@
+//! Which layer wins.
+
+use super::*;
+
+/// One flag, its key in a file, and three values that differ: for the file, the variable and the flag.
+struct Case {
+    flag: &'static str,
+    file: &'static str,
+    values: [&'static str; 2],
+}
+
+const CASES: [Case; 12] = [
+    Case {
+        flag: "listen",
+        file: "listen = [\"a:1\"]",
+        values: ["b:2, unix:/c", "d:4"],
+    },
+    Case {
+        flag: "backend",
+        file: "backend = \"tyrant://a:1\"",
+        values: ["tyrant://b:2", "tyrant:/c.sock"],
+    },
+    Case {
+        flag: "admin",
+        file: "admin = \"a:1\"",
+        values: ["b:2", ""],
+    },
+    Case {
+        flag: "stamp-digits",
+        file: "stamp.digits = 10",
+        values: ["16", "19"],
+    },
+    Case {
+        flag: "stamp-unit",
+        file: "stamp.unit = \"s\"",
+        values: ["us", "opaque"],
+    },
+    Case {
+        flag: "mode",
+        file: "guard.mode = \"observe\"",
+        values: ["enforce", "observe"],
+    },
+    Case {
+        flag: "ledger",
+        file: "guard.ledger = \"record\"",
+        values: ["inline", "record"],
+    },
+    Case {
+        flag: "workers",
+        file: "workers = 201",
+        values: ["202", "203"],
+    },
+    Case {
+        flag: "lanes",
+        file: "lanes = 2",
+        values: ["3", "4"],
+    },
+    Case {
+        flag: "request-timeout",
+        file: "pairing.request_timeout = \"3s\"",
+        values: ["4s", "5s"],
+    },
+    Case {
+        flag: "log",
+        file: "log.level = \"warn\"",
+        values: ["debug", "trace"],
+    },
+    Case {
+        flag: "log-format",
+        file: "log.format = \"json\"",
+        values: ["text", "json"],
+    },
+];
+
+#[test]
+fn a_flag_goes_before_its_variable_that_before_the_file_that_before_the_default() {
+    for Case {
+        flag,
+        file,
+        values: [variable_value, flag_value],
+    } in CASES
+    {
+        let (flag_name, name) = (format!("--{flag}"), variable(flag));
+        let (flags, env): (&[&str], &[_]) = (&[&flag_name, flag_value], &[(name.as_str(), variable_value)]);
+        let by_file = settings(&[], &[], file);
+        let by_variable = settings(&[], env, "");
+        let by_flag = settings(flags, &[], "");
+        assert_ne!(by_file, Settings::default(), "{flag}");
+        assert_ne!(by_file, by_variable, "{flag}");
+        assert_ne!(by_variable, by_flag, "{flag}");
+        assert_eq!(settings(&[], env, file), by_variable, "{flag}");
+        assert_eq!(settings(flags, env, file), by_flag, "{flag}");
+        assert_eq!(settings(flags, &[], file), by_flag, "{flag}");
+    }
+}
+
+#[test]
+fn every_flag_of_serve_has_been_tried_and_is_explained() {
+    let Ok(Invocation::Print { text }) = run(&["serve", "--help"], &[]) else {
+        panic!("help")
+    };
+    let flags = text.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
+    let mut flags: Vec<_> = flags.filter_map(|line| line.split_whitespace().next()).collect();
+    flags.sort_unstable();
+    let mut tried: Vec<_> = CASES.iter().map(|case| case.flag).chain(["config"]).collect();
+    tried.sort_unstable();
+    assert_eq!(flags, tried);
+    for flag in tried {
+        assert!(text.contains(&variable(flag)), "{flag}");
+    }
+}
+
+#[test]
+fn defaults_need_no_flag_and_the_file_may_be_named_by_a_variable() {
+    assert_eq!(run(&["serve"], &[]), Ok(Invocation::Serve(Box::default())));
+    let (one, two) = (written("lanes = 2"), written("lanes = 3"));
+    let (one, two) = (
+        one.path().to_str().expect("a path"),
+        two.path().to_str().expect("a path"),
+    );
+    let lanes = |args: &[&str]| match run(args, &[("TTGUARD_CONFIG", one)]) {
+        Ok(Invocation::Serve(settings)) => settings.lanes,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(lanes(&["serve"]), 2);
+    assert_eq!(lanes(&["serve", "--config", two]), 3);
+}

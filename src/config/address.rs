@@ -1,0 +1,211 @@
+//! Addresses to listen on, and the address of the backend.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::error::quoted;
+
+/// The longest path that fits a Unix socket's address, in bytes.
+const PATH_MAX: usize = 107;
+
+/// Where a socket is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// `HOST:PORT`; an IPv6 host is in brackets.
+    Tcp(String),
+    /// The absolute path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// What can be written for an address.
+    pub const ALLOWED: &str = "HOST:PORT or unix:/path";
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host_port) => f.write_str(host_port),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text.strip_prefix("unix:") {
+            Some(path) => socket_path(path).map(Self::Unix),
+            None => host_port(text).map(|_| Self::Tcp(text.to_owned())),
+        }
+        .map_err(|reason| AddressError::new(text, reason, Self::ALLOWED))
+    }
+}
+
+/// The store behind the guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BackendUrl {
+    /// A store inside this process, gone when it ends.
+    Memory,
+    /// A server of the Tokyo Tyrant protocol.
+    Tyrant(Address),
+}
+
+impl BackendUrl {
+    /// What can be written for a backend.
+    pub const ALLOWED: &str = "memory:, tyrant://HOST:PORT or tyrant:/path/to.sock";
+}
+
+impl fmt::Display for BackendUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Tyrant(Address::Tcp(host_port)) => write!(f, "tyrant://{host_port}"),
+            Self::Tyrant(Address::Unix(path)) => write!(f, "tyrant:{}", path.display()),
+        }
+    }
+}
+
+impl FromStr for BackendUrl {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        backend(text).map_err(|reason| AddressError::new(text, reason, Self::ALLOWED))
+    }
+}
+
+/// Text that is no address, and what would be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}; allowed: {allowed}")]
+pub struct AddressError {
+    pub(super) problem: String,
+    pub(super) allowed: &'static str,
+}
+
+impl AddressError {
+    fn new(text: &str, reason: &str, allowed: &'static str) -> Self {
+        Self {
+            problem: format!("{} {reason}", quoted(text)),
+            allowed,
+        }
+    }
+}
+
+fn backend(text: &str) -> Result<BackendUrl, &'static str> {
+    if text == "memory:" {
+        return Ok(BackendUrl::Memory);
+    }
+    let rest = text.strip_prefix("tyrant:").ok_or("is no backend")?;
+    let address = match rest.strip_prefix("//") {
+        Some(text) if host_port(text)? == 0 => return Err("has port 0"),
+        Some(text) => Address::Tcp(text.to_owned()),
+        None => Address::Unix(socket_path(rest)?),
+    };
+    Ok(BackendUrl::Tyrant(address))
+}
+
+/// The absolute path of a socket.
+fn socket_path(path: &str) -> Result<PathBuf, &'static str> {
+    if !path.starts_with('/') {
+        return Err("has no absolute path");
+    }
+    if path.len() > PATH_MAX {
+        return Err("has a path of more than 107 bytes, the most that a Unix socket can have");
+    }
+    if path.chars().any(char::is_control) {
+        return Err("has a control character in its path");
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// Checks `HOST:PORT`; the port.
+pub(super) fn host_port(text: &str) -> Result<u16, &'static str> {
+    let (host, port) = text.rsplit_once(':').ok_or("has no port")?;
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let valid = match bracketed {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+    };
+    if !valid {
+        return Err("has no valid host before its port (IPv6 goes in brackets)");
+    }
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    port.parse()
+        .ok()
+        .filter(|_| digits)
+        .ok_or("has a port that is no number from 0 to 65535")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_written_the_same() {
+        for text in [
+            "127.0.0.1:1978",
+            "localhost:0",
+            "[::1]:65535",
+            "tyrant_a.b-c:1",
+            "unix:/run/t.sock",
+        ] {
+            assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
+        }
+        for text in [
+            "memory:",
+            "tyrant://h:1978",
+            "tyrant://[::1]:1978",
+            "tyrant:/run/t.sock",
+        ] {
+            assert_eq!(text.parse::<BackendUrl>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_what_is_allowed() {
+        let long = format!("unix:/{}", "x".repeat(PATH_MAX));
+        for text in [
+            "",
+            "host",
+            ":1978",
+            "host:",
+            "host:65536",
+            "host:+1",
+            "host:-1",
+            "::1:1978",
+            "[::1]",
+            "[::g]:1",
+            "a b:1",
+            "*:1",
+            "host:1/",
+            "unix:",
+            "unix:run.sock",
+            "unix:/a\nb",
+            "tyrant://h:1",
+            &long,
+        ] {
+            let error = text.parse::<Address>().expect_err(text).to_string();
+            assert!(error.ends_with("allowed: HOST:PORT or unix:/path"), "{error}");
+        }
+        for text in [
+            "",
+            "memory",
+            "memory:x",
+            "redis://h:1",
+            "tyrant:",
+            "tyrant://",
+            "tyrant://h",
+            "tyrant://h:0",
+            "tyrant:h:1",
+            "tyrant:///run/t.sock",
+            "h:1978",
+            "unix:/run/t.sock",
+        ] {
+            let error = text.parse::<BackendUrl>().expect_err(text).to_string();
+            assert!(error.ends_with(BackendUrl::ALLOWED), "{error}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The words of the settings file: one table for reading and printing.
+
+use super::settings::{LogFormat, LogLevel, Pipelining, StaleReply};
+use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
+use crate::guard::stamp::Unit;
+
+/// Each meaning by its word.
+pub(super) type Names<T> = [(&'static str, T)];
+
+pub(super) const UNITS: &Names<Unit> = &[
+    ("s", Unit::Seconds),
+    ("ms", Unit::Milliseconds),
+    ("us", Unit::Microseconds),
+    ("ns", Unit::Nanoseconds),
+    ("opaque", Unit::Opaque),
+];
+pub(super) const MODES: &Names<Mode> = &[("enforce", Mode::Enforce), ("observe", Mode::Observe)];
+pub(super) const LEDGERS: &Names<LedgerMode> = &[("inline", LedgerMode::Inline), ("record", LedgerMode::Record)];
+pub(super) const TIES: &Names<Tie> = &[("last", Tie::Last), ("first", Tie::First), ("greater", Tie::Greater)];
+pub(super) const POLICIES: &Names<Policy> = &[("pass", Policy::Pass), ("refuse", Policy::Refuse)];
+pub(super) const MEANINGS: &Names<ExtMeaning> = &[("put", ExtMeaning::Put)];
+pub(super) const STALE_REPLIES: &Names<StaleReply> = &[("error", StaleReply::Error), ("ok", StaleReply::Ok)];
+pub(super) const PIPELININGS: &Names<Pipelining> = &[("allow", Pipelining::Allow), ("forbid", Pipelining::Forbid)];
+pub(super) const FORMATS: &Names<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+pub(super) const LEVELS: &Names<LogLevel> = &[
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+
+/// The meaning of a word.
+pub(super) fn meaning<T: Copy>(names: &Names<T>, word: &str) -> Option<T> {
+    names
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map(|(_, meaning)| *meaning)
+}
+
+/// The word for a meaning.
+pub(super) fn word<T: PartialEq>(names: &Names<T>, meaning: &T) -> &'static str {
+    names
+        .iter()
+        .find(|(_, named)| named == meaning)
+        .map_or("", |(name, _)| name)
+}
+
+/// All the words, as they are listed in a message.
+pub(super) fn words<T>(names: &Names<T>) -> String {
+    let words: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+    words.join(", ")
+}
+
+impl LogLevel {
+    /// The level's word, as a filter of log messages takes it.
+    pub fn name(self) -> &'static str {
+        word(LEVELS, &self)
+    }
+}

@@ -1,0 +1,150 @@
+//! The settings in effect, as an annotated file that reads back as the same settings.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::measure::{write_duration, write_size};
+use super::names::{
+    FORMATS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, STALE_REPLIES, TIES, UNITS, word,
+};
+use super::settings::Settings;
+
+/// The one place where the keys are explained: the file that is shipped.
+const TEMPLATE: &str = include_str!("../../config/ttguard.toml");
+
+/// Values as TOML, by key with its tables in front.
+type Values = BTreeMap<&'static str, String>;
+
+impl Settings {
+    /// The settings as an annotated TOML file, which reads back as the same settings.
+    pub fn to_toml(&self) -> String {
+        let mut values = Values::new();
+        self.top(&mut values);
+        self.guard(&mut values);
+        self.pairing_values(&mut values);
+        self.limit_values(&mut values);
+        let mut table = "";
+        let mut text = String::with_capacity(TEMPLATE.len() + 256);
+        for line in TEMPLATE.lines() {
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                table = name;
+            }
+            text.push_str(&with_value(table, line, &values));
+            text.push('\n');
+            if line == "[guard.ext]" {
+                text.push_str(&self.functions());
+            }
+        }
+        text
+    }
+
+    fn top(&self, values: &mut Values) {
+        let listen: Vec<_> = self.listen.iter().map(|address| string(&address.to_string())).collect();
+        let stamp = self.rules.stamp;
+        values.insert("listen", format!("[{}]", listen.join(", ")));
+        values.insert("backend", string(&self.backend.to_string()));
+        values.insert("admin", string(self.admin.as_deref().unwrap_or_default()));
+        values.insert("workers", self.workers.to_string());
+        values.insert("lanes", self.lanes.to_string());
+        values.insert("stamp.digits", stamp.digits().to_string());
+        values.insert("stamp.unit", string(word(UNITS, &stamp.unit())));
+        values.insert("log.level", string(word(LEVELS, &self.log.level)));
+        values.insert("log.format", string(word(FORMATS, &self.log.format)));
+    }
+
+    fn guard(&self, values: &mut Values) {
+        let rules = &self.rules;
+        let commands = &rules.unordered;
+        values.insert("guard.mode", string(word(MODES, &rules.mode)));
+        values.insert("guard.ledger", string(word(LEDGERS, &rules.ledger)));
+        values.insert("guard.ledger_memory", string(&write_size(self.ledger_memory)));
+        values.insert("guard.tie", string(word(TIES, &rules.tie)));
+        values.insert(
+            "guard.future_tolerance",
+            string(&write_duration(rules.future_tolerance)),
+        );
+        values.insert(
+            "guard.delete_tolerance",
+            string(&write_duration(rules.delete_tolerance)),
+        );
+        values.insert("guard.unstamped", string(word(POLICIES, &rules.unstamped)));
+        values.insert("guard.stale_reply", string(word(STALE_REPLIES, &self.stale_reply)));
+        values.insert("guard.verify_reads", self.verify_reads.to_string());
+        values.insert("guard.commands.putcat", string(word(POLICIES, &commands.putcat)));
+        values.insert("guard.commands.putshl", string(word(POLICIES, &commands.putshl)));
+        values.insert("guard.commands.addint", string(word(POLICIES, &commands.addint)));
+        values.insert("guard.commands.adddouble", string(word(POLICIES, &commands.adddouble)));
+        values.insert("guard.commands.ext", string(word(POLICIES, &commands.ext)));
+        values.insert("guard.commands.misc", string(word(POLICIES, &commands.misc)));
+    }
+
+    fn pairing_values(&self, values: &mut Values) {
+        let pairing = &self.pairing;
+        values.insert("pairing.pipelining", string(word(PIPELININGS, &pairing.pipelining)));
+        let durations = [
+            ("pairing.request_timeout", pairing.request_timeout),
+            ("pairing.slow_timeout", pairing.slow_timeout),
+            ("pairing.fence_timeout", pairing.fence_timeout),
+            ("pairing.start_hold", pairing.start_hold),
+            ("pairing.frame_timeout", pairing.frame_timeout),
+            ("pairing.connect_timeout", pairing.connect_timeout),
+        ];
+        values.extend(durations.map(|(key, duration)| (key, string(&write_duration(duration)))));
+    }
+
+    fn limit_values(&self, values: &mut Values) {
+        let limits = &self.limits;
+        let sizes = [
+            ("limits.argument", limits.request.argument_max as usize),
+            ("limits.request", limits.request.frame_max),
+            ("limits.reply", limits.reply.frame_max),
+            ("limits.session_backlog", limits.session_backlog),
+            ("limits.buffer_memory", limits.buffer_memory),
+        ];
+        let counts = [
+            ("limits.arguments", limits.request.arguments_max as usize),
+            ("limits.sessions", limits.sessions),
+            ("limits.pipeline", limits.pipeline),
+            ("limits.lane_queue", limits.lane_queue),
+            ("limits.slow_connections", limits.slow_connections),
+        ];
+        values.extend(sizes.map(|(key, size)| (key, string(&write_size(size as u64)))));
+        values.extend(counts.map(|(key, count)| (key, count.to_string())));
+    }
+
+    /// The lines of `[guard.ext]`, whose keys are the operator's own.
+    fn functions(&self) -> String {
+        let line = |(name, meaning): (&String, _)| format!("{} = {}\n", string(name), string(word(MEANINGS, meaning)));
+        self.rules.ext.iter().map(line).collect()
+    }
+}
+
+/// A line of the template with the value in effect, whether or not it is commented out there.
+fn with_value<'a>(table: &str, line: &'a str, values: &Values) -> Cow<'a, str> {
+    let Some((name, _)) = line.trim_start_matches('#').split_once(" = ") else {
+        return Cow::Borrowed(line);
+    };
+    let key = if table.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{table}.{name}")
+    };
+    match values.get(key.as_str()) {
+        Some(value) => Cow::Owned(format!("{name} = {value}")),
+        None => Cow::Borrowed(line),
+    }
+}
+
+/// A string or a quoted key, on one line whatever is in it.
+fn string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,200 @@
+//! The settings as validated: what the rest of the program is built from.
+
+use std::time::Duration;
+
+use super::address::{Address, BackendUrl};
+use crate::guard::rules::Rules;
+use crate::protocol::tyrant::limits::Limits;
+
+/// Everything that an operator decides, within its ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where clients connect; at least one, none twice.
+    pub listen: Vec<Address>,
+    /// The store behind the guard.
+    pub backend: BackendUrl,
+    /// `HOST:PORT` of metrics, health checks and dashboard; nothing where they are off.
+    pub admin: Option<String>,
+    /// Threads that serve clients.
+    pub workers: usize,
+    /// Pipelined backend connections, per worker.
+    pub lanes: usize,
+    /// How writes are judged.
+    pub rules: Rules,
+    /// Memory for the newest stamp of each key, in bytes.
+    pub ledger_memory: u64,
+    /// What a client is told about a refused write.
+    pub stale_reply: StaleReply,
+    /// Whether each `get` goes out as a one-key `mget` whose echoed key must match.
+    pub verify_reads: bool,
+    /// How answers are kept with their questions.
+    pub pairing: PairingSettings,
+    /// How much of everything there may be.
+    pub limits: LimitSettings,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![Address::Tcp("127.0.0.1:1978".to_owned())],
+            backend: BackendUrl::Memory,
+            admin: Some("127.0.0.1:9178".to_owned()),
+            workers: half_the_cores(),
+            lanes: 1,
+            rules: Rules::default(),
+            ledger_memory: 256 << 20,
+            stale_reply: StaleReply::Error,
+            verify_reads: false,
+            pairing: PairingSettings::default(),
+            limits: LimitSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+/// The other half is the backend's, which is often on the same machine.
+fn half_the_cores() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, 256)
+}
+
+/// What a client is told about a refused write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StaleReply {
+    /// A code of its own for each reason.
+    Error,
+    /// Success.
+    Ok,
+}
+
+/// Whether a client may send a request while an answer is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pipelining {
+    /// It may.
+    Allow,
+    /// It means that the client gave up on the first: the session ends.
+    Forbid,
+}
+
+/// How answers are kept with their questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairingSettings {
+    /// Whether a client may send a request while an answer is owed.
+    pub pipelining: Pipelining,
+    /// How long a request may take.
+    pub request_timeout: Duration,
+    /// How long a command may take that is slow by nature: `optimize`, `copy`, `restore`, searches, `ext`.
+    pub slow_timeout: Duration,
+    /// How long the end of a lane is waited for, from which its writes are done with.
+    pub fence_timeout: Duration,
+    /// How long guarded writes wait after the backend's first answer, for what a former process left on its way.
+    pub start_hold: Duration,
+    /// How long a half-sent request may stay without progress.
+    pub frame_timeout: Duration,
+    /// How long a connection to the backend may take to open.
+    pub connect_timeout: Duration,
+}
+
+impl Default for PairingSettings {
+    fn default() -> Self {
+        Self {
+            pipelining: Pipelining::Allow,
+            request_timeout: Duration::from_secs(2),
+            slow_timeout: Duration::from_secs(600),
+            fence_timeout: Duration::from_secs(5),
+            start_hold: Duration::from_millis(500),
+            frame_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How much of everything there may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// How large a client's request may be.
+    pub request: Limits,
+    /// How large a backend's reply may be.
+    pub reply: Limits,
+    /// Clients connected at once.
+    pub sessions: usize,
+    /// Requests of one session that may be unanswered.
+    pub pipeline: usize,
+    /// Requests queued or unanswered on one lane.
+    pub lane_queue: usize,
+    /// Bytes of answers that a client has not read yet.
+    pub session_backlog: usize,
+    /// Bytes of half-received requests, of all sessions together.
+    pub buffer_memory: usize,
+    /// Backend connections for slow commands, per worker.
+    pub slow_connections: usize,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            request: Limits::REQUEST,
+            reply: reply_limits(256 << 20),
+            sessions: 10_000,
+            pipeline: 1024,
+            lane_queue: 16_384,
+            session_backlog: 64 << 20,
+            buffer_memory: 1 << 30,
+            slow_connections: 8,
+        }
+    }
+}
+
+/// What fits a reply of `frame_max` bytes: a server's own bounds, but no argument larger than the reply.
+pub(super) fn reply_limits(frame_max: usize) -> Limits {
+    let frame = u32::try_from(frame_max).unwrap_or(u32::MAX);
+    Limits {
+        argument_max: Limits::REPLY.argument_max.min(frame),
+        frame_max,
+        ..Limits::REPLY
+    }
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least severe messages that are written.
+    pub level: LogLevel,
+    /// What a message looks like.
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How severe a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Something failed.
+    Error,
+    /// Something needs a look.
+    Warn,
+    /// What happens once in a while.
+    Info,
+    /// What happens often.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+/// What a message looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line to read.
+    Text,
+    /// A JSON object on a line.
+    Json,
+}

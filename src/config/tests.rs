@@ -1,0 +1,128 @@
+mod generated;
+mod mistakes;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::guard::rules::{ExtMeaning, Mode, Policy};
+use crate::guard::stamp::Unit;
+use crate::protocol::tyrant::limits::Limits;
+
+fn load(text: &str) -> Result<Settings, UsageError> {
+    Settings::from_toml("t.toml", text)
+}
+
+/// The stamp's digits and unit that a file gives.
+fn stamp(text: &str) -> (u8, Unit) {
+    let stamp = load(text).expect(text).rules.stamp;
+    (stamp.digits(), stamp.unit())
+}
+
+#[test]
+fn every_shipped_file_loads_and_the_annotated_one_is_the_default() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut annotated = None;
+    for entry in fs::read_dir(folder).expect("config/") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = fs::read_to_string(&path).expect("a file");
+            let settings = Settings::from_toml(&path.display().to_string(), &text).expect("valid settings");
+            if path.file_name().is_some_and(|name| name == "ttguard.toml") {
+                annotated = Some((text, settings));
+            }
+        }
+    }
+    let (text, settings) = annotated.expect("config/ttguard.toml");
+    assert_eq!(settings, Settings::default());
+    let workers = format!("\nworkers = {}\n", settings.workers);
+    assert_eq!(settings.to_toml().replace(&workers, "\n#workers = 1\n"), text);
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    let settings = load("").expect("settings");
+    assert_eq!(settings, Settings::default());
+    assert_eq!(settings.limits.request, Limits::REQUEST);
+    assert!(settings.workers >= 1);
+}
+
+#[test]
+fn the_digits_say_the_unit_and_the_unit_the_digits() {
+    assert_eq!(stamp("[stamp]\ndigits = 10"), (10, Unit::Seconds));
+    assert_eq!(stamp("[stamp]\ndigits = 16"), (16, Unit::Microseconds));
+    assert_eq!(stamp("[stamp]\ndigits = 19"), (19, Unit::Nanoseconds));
+    assert_eq!(stamp("[stamp]\nunit = \"us\""), (16, Unit::Microseconds));
+    assert_eq!(stamp("[stamp]\nunit = \"opaque\""), (13, Unit::Opaque));
+    assert_eq!(stamp("[stamp]\ndigits = 4\nunit = \"opaque\""), (4, Unit::Opaque));
+    assert_eq!(stamp("[stamp]\ndigits = 14\nunit = \"ms\""), (14, Unit::Milliseconds));
+    assert_eq!(stamp("[stamp]\ndigits = 13\nunit = \"s\""), (13, Unit::Seconds));
+}
+
+#[test]
+fn every_key_is_read_and_printed() {
+    let text = r#"
+        listen = ["[::1]:1", "unix:/run/a \"b\\c.sock", "h:0", "h:0"]
+        backend = "tyrant:/run/t.sock"
+        admin = ""
+        workers = 3
+        lanes = 64
+        stamp = { digits = 16, unit = "s" }
+        [guard]
+        mode = "observe"
+        ledger = "record"
+        ledger_memory = 1048577
+        tie = "greater"
+        future_tolerance = "1h 30m"
+        delete_tolerance = "1ns"
+        unstamped = "refuse"
+        stale_reply = "ok"
+        verify_reads = true
+        commands = { putcat = "refuse", putshl = "refuse", addint = "refuse", adddouble = "refuse", ext = "refuse", misc = "refuse" }
+        ext = { put_ts = "put", "a.b\" '=#" = "put" }
+        [pairing]
+        pipelining = "forbid"
+        request_timeout = "3s"
+        slow_timeout = "4s"
+        fence_timeout = "6s"
+        start_hold = "0s"
+        frame_timeout = "7s"
+        connect_timeout = "8s"
+        [limits]
+        argument = "1KiB"
+        arguments = 2
+        request = "4KiB"
+        reply = "5KiB"
+        sessions = 3
+        pipeline = 4
+        lane_queue = 5
+        session_backlog = "6KiB"
+        buffer_memory = "64KiB"
+        slow_connections = 7
+        [log]
+        level = "trace"
+        format = "json"
+    "#;
+    let read = load(text).expect("settings");
+    assert_eq!(load(&read.to_toml()), Ok(read.clone()));
+
+    // Each key must have changed something, or it was not read.
+    let (written, default) = (read.to_toml(), Settings::default().to_toml());
+    let values = |text: &str| -> Vec<String> {
+        let value = |line: &&str| !line.starts_with("# ") && line.contains(" = ") && !line.contains("put_ts");
+        text.lines().filter(value).map(str::to_owned).collect()
+    };
+    let defaults = values(&default);
+    for line in values(&written) {
+        assert!(!defaults.contains(&line), "{line}");
+    }
+
+    assert_eq!(read.admin, None);
+    assert_eq!(read.rules.mode, Mode::Observe);
+    assert_eq!(read.rules.unordered.misc, Policy::Refuse);
+    assert_eq!(read.rules.ext.get("a.b\" '=#"), Some(&ExtMeaning::Put));
+    assert_eq!(read.rules.future_tolerance, Duration::from_secs(5400));
+    assert_eq!(read.limits.reply.argument_max, 5 << 10);
+    assert_eq!(read.limits.request.arguments_max, 2);
+}

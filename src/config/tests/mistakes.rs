@@ -1,0 +1,243 @@
+//! What is said about each kind of mistake.
+
+use super::load;
+
+/// A file with a mistake, and what the message must contain.
+const MISTAKES: &[(&str, &[&str])] = &[
+    ("lisen = []", &["t.toml:1: unknown key `lisen`", "`listen`", "`log`"]),
+    (
+        "\n[stamp]\nwidth = 1",
+        &["t.toml:3: unknown key `width`", "allowed: `digits` or `unit`"],
+    ),
+    ("[guards]", &["t.toml:1: unknown key `guards`", "`guard`"]),
+    (
+        "[guard.commands]\nput = \"pass\"",
+        &["t.toml:2: unknown key `put`", "`putcat`"],
+    ),
+    ("[guard]\ncommands.put = \"pass\"", &["t.toml:2: unknown key `put`"]),
+    ("workers 4", &["t.toml:1: ", "allowed: "]),
+    ("\n\nworkers = ", &["t.toml:3: ", "allowed: "]),
+    ("a = \"\"\"x\n\n", &["t.toml:", "allowed: "]),
+    ("lanes = 1\nlanes = 2", &["t.toml:2: duplicate key", "each key once"]),
+    (
+        "stamp = 13",
+        &["t.toml:1: ", "integer `13`", "allowed: a table of keys"],
+    ),
+    ("[guard]\next = 1", &["t.toml:2: ", "allowed: a table of keys"]),
+    (
+        "listen = \"h:1\"",
+        &[
+            "t.toml:1: listen is \"h:1\"",
+            "a list of at least one HOST:PORT or unix:/path",
+        ],
+    ),
+    ("stamp = [13]", &["t.toml:1: ", "sequence", "allowed: a table of keys"]),
+    ("\n[[log]]", &["t.toml:2: ", "sequence", "allowed: a table of keys"]),
+    ("listen = []", &["t.toml:1: listen is empty", "at least one"]),
+    (
+        "listen = [\n\"h:1\",\n\"h\"]",
+        &["t.toml:3: listen \"h\" has no port", "HOST:PORT or unix:/path"],
+    ),
+    (
+        "listen = [\"h:1\",\n\"h:1\"]",
+        &["t.toml:2: listen names h:1 twice", "each address once"],
+    ),
+    ("listen = [1978]", &["t.toml:1: listen is 1978", "HOST:PORT"]),
+    (
+        "backend = \"redis://h:1\"",
+        &[
+            "t.toml:1: backend \"redis://h:1\" is no backend",
+            "memory:, tyrant://HOST:PORT",
+        ],
+    ),
+    ("backend = true", &["t.toml:1: backend is true", "memory:"]),
+    (
+        "admin = \"h\"",
+        &["t.toml:1: admin \"h\" has no port", "HOST:PORT, or nothing"],
+    ),
+    ("admin = false", &["t.toml:1: admin is false", "HOST:PORT, or nothing"]),
+    (
+        "workers = 0",
+        &["t.toml:1: workers is 0", "a whole number from 1 to 256"],
+    ),
+    ("workers = -1", &["t.toml:1: workers is -1", "1 to 256"]),
+    (
+        "workers = 1.5",
+        &["t.toml:1: workers is a number with a fraction", "1 to 256"],
+    ),
+    ("workers = 99999999999999999999", &["t.toml:1: ", "allowed: "]),
+    ("workers = 2020-01-01", &["t.toml:1: workers is a table or a date"]),
+    ("lanes = 65", &["t.toml:1: lanes is 65", "1 to 64"]),
+    ("lanes = \"\"", &["t.toml:1: lanes is \"\"", "1 to 64"]),
+    ("stamp.digits = 20", &["t.toml:1: stamp.digits is 20", "1 to 19"]),
+    (
+        "stamp.digits = 12",
+        &[
+            "t.toml:1: stamp.digits is 12, which means no unit",
+            "13 (ms)",
+            "s, ms, us, ns, opaque",
+        ],
+    ),
+    (
+        "stamp.unit = \"min\"",
+        &["t.toml:1: stamp.unit is \"min\"", "s, ms, us, ns, opaque"],
+    ),
+    (
+        "[stamp]\nunit = \"ms\"\ndigits = 12",
+        &[
+            "t.toml:3: stamp.digits is 12, too few for the time in ms",
+            "13 to 19, or stamp.unit opaque",
+        ],
+    ),
+    (
+        "guard.mode = \"Enforce\"",
+        &["t.toml:1: guard.mode is \"Enforce\"", "allowed: enforce, observe"],
+    ),
+    (
+        "guard.mode = [1, 2]",
+        &["t.toml:1: guard.mode is a list of 2", "enforce, observe"],
+    ),
+    (
+        "guard.ledger = \"\"",
+        &["t.toml:1: guard.ledger is \"\"", "inline, record"],
+    ),
+    (
+        "guard.ledger_memory = \"1KiB\"",
+        &["guard.ledger_memory is \"1KiB\"", "from 1MiB to 1TiB"],
+    ),
+    (
+        "guard.ledger_memory = \"12 apples\"",
+        &["guard.ledger_memory is \"12 apples\"", "a size such as"],
+    ),
+    (
+        "guard.tie = \"newest\"",
+        &["guard.tie is \"newest\"", "last, first, greater"],
+    ),
+    (
+        "guard.future_tolerance = \"366d\"",
+        &["guard.future_tolerance is \"366d\"", "from 0s to 365d"],
+    ),
+    (
+        "guard.delete_tolerance = 1",
+        &["guard.delete_tolerance is 1", "a duration such as"],
+    ),
+    (
+        "guard.unstamped = \"drop\"",
+        &["guard.unstamped is \"drop\"", "pass, refuse"],
+    ),
+    (
+        "guard.stale_reply = \"no\"",
+        &["guard.stale_reply is \"no\"", "error, ok"],
+    ),
+    (
+        "guard.verify_reads = \"yes\"",
+        &["guard.verify_reads is \"yes\"", "true, false"],
+    ),
+    (
+        "guard.ext.f = \"get\"",
+        &["t.toml:1: guard.ext.\"f\" is \"get\"", "allowed: put"],
+    ),
+    (
+        "guard.ext.\"\" = \"put\"",
+        &["t.toml:1: \"\" is no function's name", "1 to 1023 bytes"],
+    ),
+    (
+        "guard.ext.\"a\\nb\" = \"put\"",
+        &["t.toml:1: \"a\\nb\" is no function's name"],
+    ),
+    ("pairing.pipelining = 0", &["pairing.pipelining is 0", "allow, forbid"]),
+    (
+        "pairing.request_timeout = \"2 parsecs\"",
+        &["request_timeout is \"2 parsecs\"", "from 1ms to 1d"],
+    ),
+    (
+        "pairing.request_timeout = \"11m\"",
+        &[
+            "t.toml:1: ",
+            "request_timeout is 11m",
+            "at most pairing.slow_timeout, which is 10m",
+        ],
+    ),
+    (
+        "pairing.slow_timeout = \"1s\"",
+        &[
+            "t.toml:1: ",
+            "slow_timeout is 1s",
+            "at least pairing.request_timeout, which is 2s",
+        ],
+    ),
+    (
+        "pairing.fence_timeout = \"0s\"",
+        &["pairing.fence_timeout is \"0s\"", "from 1ms to 1h"],
+    ),
+    (
+        "pairing.start_hold = \"11m\"",
+        &["pairing.start_hold is \"11m\"", "from 0s to 10m"],
+    ),
+    (
+        "pairing.frame_timeout = \"\"",
+        &["pairing.frame_timeout is \"\"", "from 1ms to 1h"],
+    ),
+    (
+        "pairing.connect_timeout = \"6m\"",
+        &["pairing.connect_timeout is \"6m\"", "from 1ms to 5m"],
+    ),
+    (
+        "limits.argument = \"257MiB\"",
+        &["limits.argument is \"257MiB\"", "from 1KiB to 256MiB"],
+    ),
+    (
+        "limits.argument = \"65MiB\"",
+        &["limits.argument is 65MiB", "at most limits.request, which is 64MiB"],
+    ),
+    (
+        "limits.request = \"16MiB\"",
+        &[
+            "t.toml:1: limits.request is 16MiB",
+            "at least limits.argument, which is 32MiB",
+        ],
+    ),
+    (
+        "limits.buffer_memory = \"1MiB\"",
+        &[
+            "limits.buffer_memory is 1MiB",
+            "at least limits.request, which is 64MiB",
+        ],
+    ),
+    (
+        "limits.arguments = 1048577",
+        &["limits.arguments is 1048577", "1 to 1048576"],
+    ),
+    (
+        "limits.reply = \"1KiB\"",
+        &["limits.reply is \"1KiB\"", "from 4KiB to 4GiB"],
+    ),
+    ("limits.sessions = 0", &["limits.sessions is 0", "1 to 1000000"]),
+    ("limits.pipeline = 0", &["limits.pipeline is 0", "1 to 1048576"]),
+    ("limits.lane_queue = 0", &["limits.lane_queue is 0", "1 to 1048576"]),
+    (
+        "limits.session_backlog = 0",
+        &["limits.session_backlog is 0", "from 4KiB to 4GiB"],
+    ),
+    (
+        "limits.slow_connections = 257",
+        &["limits.slow_connections is 257", "1 to 256"],
+    ),
+    (
+        "log.level = \"loud\"",
+        &["log.level is \"loud\"", "error, warn, info, debug, trace"],
+    ),
+    ("log.format = \"xml\"", &["log.format is \"xml\"", "text, json"]),
+];
+
+#[test]
+fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
+    for (text, expected) in MISTAKES {
+        let line = load(text).expect_err(text).to_string();
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.starts_with("t.toml:") && line.contains("; allowed: "), "{line}");
+        for part in *expected {
+            assert!(line.contains(part), "{part:?} is not in {line:?}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! From written to validated: every range and every pair that must fit, once, for all layers together.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+
+use super::address::{Address, BackendUrl, host_port};
+use super::error::{UsageError, quoted};
+use super::given::{Given, Raw};
+use super::item::{Item, text};
+use super::measure::{write_duration, write_size};
+use super::names::{FORMATS, LEVELS, PIPELININGS, STALE_REPLIES};
+use super::ranges;
+use super::settings::{LimitSettings, LogSettings, PairingSettings, Settings, reply_limits};
+use super::written::{LimitsWritten, LogWritten, PairingWritten, SourceFile, Written};
+use crate::protocol::tyrant::limits::Limits;
+
+/// Judges written values; knows the file for the sake of its line numbers.
+pub(super) struct Validator<'a> {
+    pub(super) file: Option<&'a SourceFile>,
+}
+
+impl<'a> Validator<'a> {
+    pub(super) fn settings(&self, written: &'a Written) -> Result<Settings, UsageError> {
+        let item = |key, given| self.item(key, given);
+        let default = Settings::default();
+        let guard = &written.guard;
+        Ok(Settings {
+            listen: self.listen(&written.listen, default.listen)?,
+            backend: item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?,
+            admin: self.admin(&written.admin, default.admin)?,
+            workers: item("workers", &written.workers).count(ranges::WORKERS, default.workers)?,
+            lanes: item("lanes", &written.lanes).count(ranges::LANES, default.lanes)?,
+            rules: self.rules(guard, self.stamp(&written.stamp)?)?,
+            ledger_memory: item("guard.ledger_memory", &guard.ledger_memory)
+                .size(ranges::LEDGER_MEMORY, default.ledger_memory)?,
+            stale_reply: item("guard.stale_reply", &guard.stale_reply).word(STALE_REPLIES, default.stale_reply)?,
+            verify_reads: item("guard.verify_reads", &guard.verify_reads).truth(default.verify_reads)?,
+            pairing: self.pairing(&written.pairing)?,
+            limits: self.limits(&written.limits)?,
+            log: self.log(&written.log)?,
+        })
+    }
+
+    pub(super) fn item(&self, key: &'static str, given: &'a Option<Given>) -> Item<'a> {
+        Item {
+            key,
+            given: given.as_ref(),
+            file: self.file,
+        }
+    }
+
+    fn listen(&self, given: &'a Option<Given>, default: Vec<Address>) -> Result<Vec<Address>, UsageError> {
+        let item = self.item("listen", given);
+        let Some(given) = given else { return Ok(default) };
+        let allowed = format_args!("a list of at least one {}", Address::ALLOWED);
+        let Raw::List(items) = &given.raw else {
+            return Err(item.refuse_value(given, allowed));
+        };
+        if items.is_empty() {
+            return Err(item.refuse("listen is empty", allowed));
+        }
+        let mut seen = HashSet::new();
+        let mut addresses = Vec::new();
+        for given in items {
+            let item = item.with(given);
+            let address: Address = item.read_address(given, Address::ALLOWED)?;
+            let some_port = matches!(&address, Address::Tcp(host_port) if host_port.ends_with(":0"));
+            if !seen.insert(address.clone()) && !some_port {
+                return Err(item.refuse(format_args!("listen names {address} twice"), "each address once"));
+            }
+            addresses.push(address);
+        }
+        Ok(addresses)
+    }
+
+    fn admin(&self, given: &'a Option<Given>, default: Option<String>) -> Result<Option<String>, UsageError> {
+        let allowed = "HOST:PORT, or nothing between the quotes to turn it off";
+        let item = self.item("admin", given);
+        let Some(given) = given else { return Ok(default) };
+        match text(&given.raw) {
+            None => Err(item.refuse_value(given, allowed)),
+            Some("") => Ok(None),
+            Some(text) => match host_port(text) {
+                Ok(_) => Ok(Some(text.to_owned())),
+                Err(reason) => Err(item.refuse(format_args!("admin {} {reason}", quoted(text)), allowed)),
+            },
+        }
+    }
+
+    fn pairing(&self, written: &'a PairingWritten) -> Result<PairingSettings, UsageError> {
+        let item = |key, given| self.item(key, given);
+        let default = PairingSettings::default();
+        let request = item("pairing.request_timeout", &written.request_timeout);
+        let slow = item("pairing.slow_timeout", &written.slow_timeout);
+        let settings = PairingSettings {
+            pipelining: item("pairing.pipelining", &written.pipelining).word(PIPELININGS, default.pipelining)?,
+            request_timeout: request.duration(ranges::REQUEST_TIMEOUT, default.request_timeout)?,
+            slow_timeout: slow.duration(ranges::SLOW_TIMEOUT, default.slow_timeout)?,
+            fence_timeout: item("pairing.fence_timeout", &written.fence_timeout)
+                .duration(ranges::FENCE_TIMEOUT, default.fence_timeout)?,
+            start_hold: item("pairing.start_hold", &written.start_hold)
+                .duration(ranges::START_HOLD, default.start_hold)?,
+            frame_timeout: item("pairing.frame_timeout", &written.frame_timeout)
+                .duration(ranges::FRAME_TIMEOUT, default.frame_timeout)?,
+            connect_timeout: item("pairing.connect_timeout", &written.connect_timeout)
+                .duration(ranges::CONNECT_TIMEOUT, default.connect_timeout)?,
+        };
+        let (lesser, greater) = (settings.request_timeout, settings.slow_timeout);
+        at_most(request, lesser, slow, greater, write_duration)?;
+        Ok(settings)
+    }
+
+    fn limits(&self, written: &'a LimitsWritten) -> Result<LimitSettings, UsageError> {
+        let item = |key, given| self.item(key, given);
+        let default = LimitSettings::default();
+        let buffers = item("limits.buffer_memory", &written.buffer_memory);
+        let request = item("limits.request", &written.request);
+        let settings = LimitSettings {
+            request: self.request_limits(written)?,
+            reply: reply_limits(item("limits.reply", &written.reply).bytes(ranges::REPLY, default.reply.frame_max)?),
+            sessions: item("limits.sessions", &written.sessions).count(ranges::SESSIONS, default.sessions)?,
+            pipeline: item("limits.pipeline", &written.pipeline).count(ranges::PIPELINE, default.pipeline)?,
+            lane_queue: item("limits.lane_queue", &written.lane_queue).count(ranges::LANE_QUEUE, default.lane_queue)?,
+            session_backlog: item("limits.session_backlog", &written.session_backlog)
+                .bytes(ranges::SESSION_BACKLOG, default.session_backlog)?,
+            buffer_memory: buffers.bytes(ranges::BUFFER_MEMORY, default.buffer_memory)?,
+            slow_connections: item("limits.slow_connections", &written.slow_connections)
+                .count(ranges::SLOW_CONNECTIONS, default.slow_connections)?,
+        };
+        let (lesser, greater) = (settings.request.frame_max, settings.buffer_memory);
+        at_most(request, lesser, buffers, greater, |bytes| write_size(bytes as u64))?;
+        Ok(settings)
+    }
+
+    fn request_limits(&self, written: &'a LimitsWritten) -> Result<Limits, UsageError> {
+        let argument = self.item("limits.argument", &written.argument);
+        let request = self.item("limits.request", &written.request);
+        let arguments = self.item("limits.arguments", &written.arguments);
+        let default = Limits::REQUEST;
+        let argument_max = argument.size(ranges::ARGUMENT, u64::from(default.argument_max))?;
+        let arguments_max = arguments.integer(ranges::ARGUMENTS, u64::from(default.arguments_max))?;
+        let frame_max = request.bytes(ranges::REQUEST, default.frame_max)?;
+        at_most(argument, argument_max, request, frame_max as u64, write_size)?;
+        // Both fit: their ranges end far below what 32 bits hold.
+        Ok(Limits {
+            argument_max: u32::try_from(argument_max).unwrap_or(default.argument_max),
+            arguments_max: u32::try_from(arguments_max).unwrap_or(default.arguments_max),
+            frame_max,
+        })
+    }
+
+    fn log(&self, written: &'a LogWritten) -> Result<LogSettings, UsageError> {
+        let default = LogSettings::default();
+        Ok(LogSettings {
+            level: self.item("log.level", &written.level).word(LEVELS, default.level)?,
+            format: self.item("log.format", &written.format).word(FORMATS, default.format)?,
+        })
+    }
+}
+
+/// Refuses a pair in the wrong order, at the one of the two that the operator wrote.
+fn at_most<T: PartialOrd + Copy, W: Display>(
+    lesser: Item<'_>,
+    least: T,
+    greater: Item<'_>,
+    most: T,
+    write: impl Fn(T) -> W,
+) -> Result<(), UsageError> {
+    if least <= most {
+        return Ok(());
+    }
+    let (low, high) = (lesser.key, greater.key);
+    let (least, most) = (write(least), write(most));
+    if lesser.given.is_some() {
+        Err(lesser.refuse(
+            format_args!("{low} is {least}"),
+            format_args!("at most {high}, which is {most}"),
+        ))
+    } else {
+        Err(greater.refuse(
+            format_args!("{high} is {most}"),
+            format_args!("at least {low}, which is {least}"),
+        ))
+    }
+}

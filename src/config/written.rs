@@ -1,0 +1,199 @@
+//! The settings as written: every key may be missing, and no value has been judged yet.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::error::UsageError;
+use super::given::Given;
+
+/// A settings file's text and the name it is called by in messages.
+pub(crate) struct SourceFile {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+impl SourceFile {
+    /// `name:line` of the byte at `offset`.
+    pub(super) fn place(&self, offset: usize) -> String {
+        let before = self.text.as_bytes().iter().take(offset);
+        let line = 1 + before.filter(|byte| **byte == b'\n').count();
+        format!("{}:{line}", self.name)
+    }
+
+    /// Reads the keys; refuses what is no TOML and keys that do not exist.
+    pub(super) fn written(&self) -> Result<Written, UsageError> {
+        toml::from_str(&self.text).map_err(|error| self.mistake(&error))
+    }
+
+    /// The parser's words as what was found and what is allowed.
+    fn mistake(&self, error: &toml::de::Error) -> UsageError {
+        let place = self.place(error.span().map_or(0, |span| span.start));
+        let message = error.message().replace("unknown field", "unknown key");
+        let (problem, allowed) = match message.split_once(", expected ") {
+            Some((problem, allowed)) => (problem, allowed.trim_start_matches("one of ")),
+            None => (message.as_str(), "TOML, `key = value` on a line, each key once"),
+        };
+        UsageError::new(place, problem, allowed)
+    }
+}
+
+/// What flags, or variables, say.
+#[derive(Default)]
+pub(crate) struct Overrides {
+    pub(crate) listen: Option<Given>,
+    pub(crate) backend: Option<Given>,
+    pub(crate) admin: Option<Given>,
+    pub(crate) stamp_digits: Option<Given>,
+    pub(crate) stamp_unit: Option<Given>,
+    pub(crate) mode: Option<Given>,
+    pub(crate) ledger: Option<Given>,
+    pub(crate) workers: Option<Given>,
+    pub(crate) lanes: Option<Given>,
+    pub(crate) request_timeout: Option<Given>,
+    pub(crate) log: Option<Given>,
+    pub(crate) log_format: Option<Given>,
+}
+
+/// Every key there is.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Written {
+    pub(super) listen: Option<Given>,
+    pub(super) backend: Option<Given>,
+    pub(super) admin: Option<Given>,
+    pub(super) workers: Option<Given>,
+    pub(super) lanes: Option<Given>,
+    #[serde(deserialize_with = "table")]
+    pub(super) stamp: StampWritten,
+    #[serde(deserialize_with = "table")]
+    pub(super) guard: GuardWritten,
+    #[serde(deserialize_with = "table")]
+    pub(super) pairing: PairingWritten,
+    #[serde(deserialize_with = "table")]
+    pub(super) limits: LimitsWritten,
+    #[serde(deserialize_with = "table")]
+    pub(super) log: LogWritten,
+}
+
+impl Written {
+    /// Lays a higher layer over this one.
+    pub(super) fn overlay(&mut self, upper: Overrides) {
+        let set = |below: &mut Option<Given>, above: Option<Given>| {
+            if above.is_some() {
+                *below = above;
+            }
+        };
+        set(&mut self.listen, upper.listen);
+        set(&mut self.backend, upper.backend);
+        set(&mut self.admin, upper.admin);
+        set(&mut self.workers, upper.workers);
+        set(&mut self.lanes, upper.lanes);
+        set(&mut self.stamp.digits, upper.stamp_digits);
+        set(&mut self.stamp.unit, upper.stamp_unit);
+        set(&mut self.guard.mode, upper.mode);
+        set(&mut self.guard.ledger, upper.ledger);
+        set(&mut self.pairing.request_timeout, upper.request_timeout);
+        set(&mut self.log.level, upper.log);
+        set(&mut self.log.format, upper.log_format);
+    }
+}
+
+/// `[stamp]`
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct StampWritten {
+    pub(super) digits: Option<Given>,
+    pub(super) unit: Option<Given>,
+}
+
+/// `[guard]`
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct GuardWritten {
+    pub(super) mode: Option<Given>,
+    pub(super) ledger: Option<Given>,
+    pub(super) ledger_memory: Option<Given>,
+    pub(super) tie: Option<Given>,
+    pub(super) future_tolerance: Option<Given>,
+    pub(super) delete_tolerance: Option<Given>,
+    pub(super) unstamped: Option<Given>,
+    pub(super) stale_reply: Option<Given>,
+    pub(super) verify_reads: Option<Given>,
+    #[serde(deserialize_with = "table")]
+    pub(super) commands: CommandsWritten,
+    #[serde(deserialize_with = "table")]
+    pub(super) ext: BTreeMap<String, Given>,
+}
+
+/// `[guard.commands]`
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct CommandsWritten {
+    pub(super) putcat: Option<Given>,
+    pub(super) putshl: Option<Given>,
+    pub(super) addint: Option<Given>,
+    pub(super) adddouble: Option<Given>,
+    pub(super) ext: Option<Given>,
+    pub(super) misc: Option<Given>,
+}
+
+/// `[pairing]`
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PairingWritten {
+    pub(super) pipelining: Option<Given>,
+    pub(super) request_timeout: Option<Given>,
+    pub(super) slow_timeout: Option<Given>,
+    pub(super) fence_timeout: Option<Given>,
+    pub(super) start_hold: Option<Given>,
+    pub(super) frame_timeout: Option<Given>,
+    pub(super) connect_timeout: Option<Given>,
+}
+
+/// `[limits]`
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LimitsWritten {
+    pub(super) argument: Option<Given>,
+    pub(super) arguments: Option<Given>,
+    pub(super) request: Option<Given>,
+    pub(super) reply: Option<Given>,
+    pub(super) sessions: Option<Given>,
+    pub(super) pipeline: Option<Given>,
+    pub(super) lane_queue: Option<Given>,
+    pub(super) session_backlog: Option<Given>,
+    pub(super) buffer_memory: Option<Given>,
+    pub(super) slow_connections: Option<Given>,
+}
+
+/// `[log]`
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LogWritten {
+    pub(super) level: Option<Given>,
+    pub(super) format: Option<Given>,
+}
+
+/// Reads a table and nothing else: by itself serde would also take a list, as the values in the order of the fields.
+fn table<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    from.deserialize_map(Table(PhantomData))
+}
+
+struct Table<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Table<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table of keys")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(entries))
+    }
+}
