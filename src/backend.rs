@@ -1,3 +1,4 @@
 //! Carries commands to a store.
 
 pub mod embedded;
+pub mod tyrant;

@@ -4,6 +4,7 @@ pub mod backend;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod demo;
 pub mod guard;
 pub mod logging;
 pub mod metrics;

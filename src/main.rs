@@ -1,1 +1,93 @@
-fn main() {}
+//! The `ttguard` command.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use ttguard::cli::{self, Invocation};
+use ttguard::config::{Settings, UsageError};
+use ttguard::demo;
+use ttguard::logging;
+use ttguard::proxy::server::{Server, StartError};
+
+/// Gives memory back after a burst, which the system's own allocator does not.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os(), cli::process_env) {
+        Ok(Invocation::Serve(settings)) => serve(*settings),
+        Ok(Invocation::Check(text) | Invocation::Print { text }) => print(&text),
+        Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout())),
+        Err(error) => refuse(&error),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    // A reader that has seen enough is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("ttguard: {error}");
+    ExitCode::from(UsageError::EXIT_CODE)
+}
+
+fn finish(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ttguard: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(settings: Settings) -> ExitCode {
+    let format = match settings.log.format {
+        ttguard::config::LogFormat::Text => logging::Format::Text,
+        ttguard::config::LogFormat::Json => logging::Format::Json,
+    };
+    if let Err(error) = logging::init(format, settings.log.level.name()) {
+        return refuse(&error);
+    }
+    let guard = settings.guard_in_words();
+    match Server::start(settings) {
+        Ok(server) => {
+            announce(&server, &guard);
+            finish(server.run_until(stop_signal()).map_err(Into::into))
+        }
+        Err(error @ StartError::Bind { .. }) => refuse(&error),
+        Err(error) => finish(Err(error.into())),
+    }
+}
+
+/// The line that says that clients can come.
+fn announce(server: &Server, guard: &str) {
+    let listen: Vec<_> = server.listen.iter().map(ToString::to_string).collect();
+    let admin = server
+        .admin_address
+        .map_or_else(|| "off".to_owned(), |address| format!("http://{address}"));
+    let mut out = std::io::stdout();
+    let backend = &server.backend;
+    let _ = writeln!(
+        out,
+        "ttguard: listening on {}, backend {backend}, admin {admin}, {guard}",
+        listen.join(", ")
+    );
+    let _ = out.flush();
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+async fn stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -52,6 +52,15 @@ impl Default for Embedded {
     }
 }
 
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Embedded")
+            .field("records", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Embedded {
     /// An empty store, which counts its age from now.
     pub fn new() -> Self {

@@ -18,7 +18,7 @@ pub enum Function {
     OutList,
     /// `get`, `getlist`, `getpart`, `error`: changes nothing; may be asked twice.
     Read,
-    /// `regex`, `range`: answers keys and values in turn; may be asked twice, may take long.
+    /// `regex`, `range`: answers keys and values in turn; moves the shared iterator on some databases; may take long.
     Scan,
     /// `search`, `metasearch`: answers keys, and can delete or change what it finds; may take long.
     Search,
@@ -55,5 +55,10 @@ impl Function {
             b"sync" | b"optimize" | b"defrag" | b"cacheclear" | b"setindex" | b"genuid" => Self::Control,
             _ => Self::Unknown,
         }
+    }
+
+    /// Whether it changes nothing, so that it may be asked twice.
+    pub fn is_read(self) -> bool {
+        matches!(self, Self::Read)
     }
 }

@@ -1,6 +1,6 @@
 //! The words of the settings file: one table for reading and printing.
 
-use super::settings::{LogFormat, LogLevel, Pipelining, StaleReply};
+use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply};
 use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
 use crate::guard::stamp::Unit;
 
@@ -50,6 +50,16 @@ pub(super) fn word<T: PartialEq>(names: &Names<T>, meaning: &T) -> &'static str 
 pub(super) fn words<T>(names: &Names<T>) -> String {
     let words: Vec<_> = names.iter().map(|(name, _)| *name).collect();
     words.join(", ")
+}
+
+impl Settings {
+    /// What the guard does, in a few words.
+    pub fn guard_in_words(&self) -> String {
+        let rules = &self.rules;
+        let (mode, ledger) = (word(MODES, &rules.mode), word(LEDGERS, &rules.ledger));
+        let (digits, unit) = (rules.stamp.digits(), word(UNITS, &rules.stamp.unit()));
+        format!("guard {mode} {digits} digits {unit} {ledger} ledger")
+    }
 }
 
 impl LogLevel {

@@ -19,11 +19,11 @@ impl Limits {
         frame_max: 64 << 20,
     };
 
-    /// The default for replies: what a server of 1.1.41 can hold in an argument, 256 MiB, and twice 2^20 elements,
-    /// since a list of records is answered as keys and values in turn.
+    /// The default for replies: what a server of 1.1.41 can hold in an argument, 256 MiB, and 2^24 elements,
+    /// since the server itself sets no bound to what `fwmkeys` lists.
     pub const REPLY: Self = Self {
         argument_max: 256 << 20,
-        arguments_max: 2 << 20,
+        arguments_max: 16 << 20,
         frame_max: 288 << 20,
     };
 }

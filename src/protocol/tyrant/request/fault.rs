@@ -37,6 +37,22 @@ pub enum RequestFault {
 }
 
 impl RequestFault {
+    /// Every [`name`](Self::name) there is.
+    pub const NAMES: [&'static str; 12] = [
+        "bad_magic",
+        "unknown_command",
+        "negative_size",
+        "argument_too_large",
+        "negative_count",
+        "too_many_arguments",
+        "frame_too_large",
+        "name_too_long",
+        "negative_width",
+        "negative_port",
+        "zero_timestamp",
+        "zero_server_id",
+    ];
+
     /// A short name that stays the same from release to release, for use as a metric label.
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,0 +1,74 @@
+//! A connection of its own for one command that may take long, so that it holds up nobody.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+
+use super::connect;
+use crate::command::{Command, Reply};
+use crate::config::Address;
+use crate::protocol::outgoing::Outgoing;
+use crate::protocol::tyrant::limits::Limits;
+use crate::protocol::tyrant::opcode::Opcode;
+use crate::protocol::tyrant::reply::ReplyDecoder;
+use crate::protocol::tyrant::request;
+use crate::transport::{Reader, Writer};
+
+use super::lane::LaneFault;
+
+/// A connection that carries one request at a time.
+#[derive(Debug)]
+pub struct Aside {
+    /// What the server sends.
+    pub reader: Reader,
+    /// What the server is sent.
+    pub writer: Writer,
+}
+
+impl Aside {
+    /// Opens it.
+    pub async fn connect(address: &Address) -> io::Result<Self> {
+        let (reader, writer) = connect::connect(address).await?;
+        Ok(Self { reader, writer })
+    }
+
+    /// Asks one question and waits for its answer. After an error the connection must be fenced: the question may
+    /// have been carried out, or may yet be.
+    pub async fn exchange(&mut self, command: &Command, limits: Limits) -> Result<Reply, LaneFault> {
+        self.send(command).await?;
+        let shape = Opcode::of(command.verb()).shape;
+        let mut decoder = ReplyDecoder::new(limits);
+        let mut input = BytesMut::new();
+        loop {
+            if self.reader.read(&mut input).await? == 0 {
+                return Err(LaneFault::Eof);
+            }
+            if let Some(reply) = decoder.decode(shape, &mut input)? {
+                return if input.is_empty() {
+                    Ok(reply)
+                } else {
+                    Err(LaneFault::Unasked(input.len()))
+                };
+            }
+        }
+    }
+
+    /// Sends a question whose answer never ends.
+    pub async fn send(&mut self, command: &Command) -> io::Result<()> {
+        let mut out = Outgoing::new();
+        request::encode(command, &mut out);
+        while !out.is_empty() {
+            self.writer.writable().await?;
+            self.writer.write_ready(&mut out)?;
+        }
+        Ok(())
+    }
+
+    /// The next bytes of an answer that never ends; nothing at its end.
+    pub async fn next_bytes(&mut self, input: &mut BytesMut) -> io::Result<Option<Bytes>> {
+        match self.reader.read(input).await? {
+            0 => Ok(None),
+            _ => Ok(Some(input.split().freeze())),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Proof that a server is done with a connection.
+//!
+//! Closing a connection stops late answers, not late writes: what the server has already buffered is still carried
+//! out. So the connection is half-closed and read to its end; only the server's own end proves that it is done.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::greeting::Instance;
+use super::lane::LaneFault;
+use crate::transport::{Reader, Writer};
+
+/// The run of the server that was last seen, so that fences of an earlier run can end: a process that is gone
+/// carries nothing out.
+#[derive(Debug, Default)]
+pub struct LastSeen {
+    instance: RefCell<Option<Instance>>,
+    changed: Notify,
+}
+
+impl LastSeen {
+    /// A new connection has learned which run it is.
+    pub fn saw(&self, instance: Option<&Instance>) {
+        *self.instance.borrow_mut() = instance.cloned();
+        self.changed.notify_waiters();
+    }
+
+    fn is_gone(&self, instance: Option<&Instance>) -> bool {
+        match (instance, self.instance.borrow().as_ref()) {
+            (Some(ours), Some(seen)) => !ours.is_same_run(seen),
+            _ => false,
+        }
+    }
+
+    async fn gone(&self, instance: Option<&Instance>) {
+        loop {
+            let changed = self.changed.notified();
+            if self.is_gone(instance) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// Half-closes a connection, discards what still comes, and waits until the server ends it. True when that was seen, or
+/// when the server's process is known to be gone; false when neither happened within `patience`.
+///
+/// A reset proves nothing: it can come from between, with the server still at work.
+pub async fn fence(
+    mut reader: Reader,
+    writer: Writer,
+    fault: &LaneFault,
+    instance: Option<&Instance>,
+    last_seen: &LastSeen,
+    patience: Duration,
+) -> bool {
+    if matches!(fault, LaneFault::Eof) {
+        return true;
+    }
+    let _ = writer.shutdown_write();
+    let ended = async {
+        if !read_to_end(&mut reader).await {
+            std::future::pending::<()>().await;
+        }
+    };
+    let proof = async {
+        tokio::select! {
+            biased;
+            () = ended => {}
+            () = last_seen.gone(instance) => {}
+        }
+    };
+    timeout(patience, proof).await.is_ok()
+}
+
+/// True at the end of the stream, false when it broke.
+async fn read_to_end(reader: &mut Reader) -> bool {
+    let mut discarded = BytesMut::new();
+    loop {
+        discarded.clear();
+        match reader.read(&mut discarded).await {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The first question on every new connection: is there a Tyrant, which one, and what does it keep?
+
+use std::io;
+
+use bytes::BytesMut;
+
+use crate::command::{Command, Reply, Shape};
+use crate::protocol::outgoing::Outgoing;
+use crate::protocol::tyrant::limits::Limits;
+use crate::protocol::tyrant::reply::ReplyDecoder;
+use crate::protocol::tyrant::request;
+use crate::transport::{Reader, Writer};
+
+/// Most bytes that `stat` may answer; the real one sends under 2 KiB.
+const STAT_MAX: u32 = 64 * 1024;
+
+/// One run of one server process. A server that was started again is another instance, with another memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    pid: u64,
+    /// Seconds since the epoch, on the server's own clock.
+    started: f64,
+}
+
+impl Instance {
+    /// Whether both are the same run. `ru_real` is printed to the microsecond, so a little slack is enough.
+    pub fn is_same_run(&self, other: &Self) -> bool {
+        self.pid == other.pid && (self.started - other.started).abs() < 0.01
+    }
+}
+
+/// What kind of database a server keeps, as far as a guard cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// Keys and values: hashes, trees in memory, skeletons.
+    Plain,
+    /// A B+ tree: `misc putlist` adds duplicates instead of replacing.
+    BPlusTree,
+    /// Columns, or keys that are numbers: it cannot hold a `timestamp.` record.
+    WithoutRecords,
+}
+
+/// What a new connection has learned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Greeting {
+    /// Which run of which server; nothing where `stat` does not say.
+    pub instance: Option<Instance>,
+    /// What it keeps.
+    pub kind: DatabaseKind,
+}
+
+impl Greeting {
+    /// Reads the lines of `stat`: name, tab, value.
+    pub fn parse(stat: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(stat);
+        let field = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once('\t'));
+            lines.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        };
+        let number = |name: &str| field(name).and_then(|value| value.parse::<f64>().ok());
+        let instance = || {
+            Some(Instance {
+                pid: field("pid")?.parse().ok()?,
+                started: number("time")? - number("ru_real")?,
+            })
+        };
+        let kind = match field("type").as_deref() {
+            Some("B+ tree") => DatabaseKind::BPlusTree,
+            Some("table" | "fixed-length") => DatabaseKind::WithoutRecords,
+            _ => DatabaseKind::Plain,
+        };
+        Self {
+            instance: instance(),
+            kind,
+        }
+    }
+}
+
+/// Asks `stat` on a new connection.
+///
+/// # Errors
+/// `InvalidData` when what answers is no Tyrant; otherwise what broke the connection.
+pub async fn greet(reader: &mut Reader, writer: &Writer) -> io::Result<Greeting> {
+    let mut out = Outgoing::new();
+    request::encode(&Command::Stat, &mut out);
+    while !out.is_empty() {
+        writer.writable().await?;
+        writer.write_ready(&mut out)?;
+    }
+    let limits = Limits {
+        argument_max: STAT_MAX,
+        frame_max: STAT_MAX as usize + 5,
+        ..Limits::REPLY
+    };
+    let mut decoder = ReplyDecoder::new(limits);
+    let mut input = BytesMut::new();
+    loop {
+        match decoder.decode(Shape::Value, &mut input) {
+            Ok(Some(Reply::Value(stat))) if input.is_empty() => return Ok(Greeting::parse(&stat)),
+            Ok(None) => {}
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+        if reader.read(&mut input).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_known_by_its_process_and_its_start() {
+        let stat = |pid: u32, time: f64, real: f64| {
+            Greeting::parse(
+                format!("version\t1.1.41\ntime\t{time:.6}\npid\t{pid}\ntype\ton-memory hash\nru_real\t{real:.6}\n")
+                    .as_bytes(),
+            )
+        };
+        let first = stat(7, 1_795_192_657.406_354, 3.25);
+        let later = stat(7, 1_795_192_757.406_355, 103.250_001);
+        let again = stat(7, 1_795_192_757.406_355, 0.5);
+        let same = |a: &Greeting, b: &Greeting| match (&a.instance, &b.instance) {
+            (Some(a), Some(b)) => a.is_same_run(b),
+            _ => false,
+        };
+        assert!(same(&first, &later));
+        assert!(!same(&first, &again));
+        assert!(!same(&first, &stat(8, 1_795_192_757.406_355, 103.250_001)));
+        assert_eq!(first.kind, DatabaseKind::Plain);
+    }
+
+    #[test]
+    fn what_stat_does_not_say_stays_unknown() {
+        assert_eq!(Greeting::parse(b"cnt_put\t0\n\xff\n").instance, None);
+        assert_eq!(Greeting::parse(b"type\tB+ tree\n").kind, DatabaseKind::BPlusTree);
+        assert_eq!(Greeting::parse(b"type\ttable\n").kind, DatabaseKind::WithoutRecords);
+    }
+}

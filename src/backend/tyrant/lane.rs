@@ -1,0 +1,247 @@
+//! One pipelined connection: everything queued goes out in one write, and it reads while it writes.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tokio::sync::Notify;
+use tokio::task::yield_now;
+use tokio::time::sleep_until;
+
+use crate::command::{Command, Reply};
+use crate::pairing::LaneId;
+use crate::pairing::owed::{Lost, Owed};
+use crate::protocol::outgoing::Outgoing;
+use crate::protocol::tyrant::limits::Limits;
+use crate::protocol::tyrant::opcode::Opcode;
+use crate::protocol::tyrant::reply::{ReplyDecoder, ReplyFault};
+use crate::protocol::tyrant::request;
+use crate::transport::{Reader, Writer};
+
+/// How often a lane lets others add to the batch before it writes, while the batch still grows.
+const GATHER_ROUNDS: usize = 4;
+
+/// What travels on a lane with each request, and is told what became of it.
+pub trait Passenger: 'static {
+    /// Whether the answer can belong to the question.
+    fn accepts(&self, reply: &Reply) -> bool;
+    /// The answer has come. `now` is when it was read.
+    fn answered(self, reply: Reply, now: Instant);
+    /// The lane is out of service: no answer will come from it.
+    fn lost(self, lost: Lost);
+}
+
+/// Why a lane was taken out of service.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneFault {
+    /// A request was still unanswered at its deadline.
+    #[error("a request was not answered before its deadline")]
+    Deadline,
+    /// An answer that is none.
+    #[error("an answer does not parse: {0}")]
+    BadAnswer(#[from] ReplyFault),
+    /// An answer that belongs to another question.
+    #[error("an answer belongs to another question")]
+    Mismatch,
+    /// Bytes that nobody asked for.
+    #[error("{0} bytes came that nobody asked for")]
+    Unasked(usize),
+    /// The server ended the connection: it is done with all that it had read.
+    #[error("the server closed the connection")]
+    Eof,
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    /// The proxy is stopping.
+    #[error("the proxy is stopping")]
+    Retired,
+}
+
+/// How much a lane takes.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneLimits {
+    /// Requests that are queued or unanswered.
+    pub requests_max: usize,
+    /// Bytes that are not written yet; one request more may go beyond it.
+    pub bytes_max: usize,
+    /// How large an answer may be.
+    pub reply: Limits,
+}
+
+/// One pipelined connection to the server.
+#[derive(Debug)]
+pub struct Lane<P> {
+    id: LaneId,
+    limits: LaneLimits,
+    owed: RefCell<Owed<P>>,
+    out: RefCell<Outgoing>,
+    /// The earliest deadline, or an earlier instant when requests were answered since.
+    next_deadline: Cell<Option<Instant>>,
+    wake: Notify,
+    retired: Cell<bool>,
+}
+
+impl<P: Passenger> Lane<P> {
+    /// A lane with nothing on it.
+    pub fn new(id: LaneId, limits: LaneLimits) -> Self {
+        Self {
+            id,
+            limits,
+            owed: RefCell::new(Owed::new()),
+            out: RefCell::new(Outgoing::new()),
+            next_deadline: Cell::new(None),
+            wake: Notify::new(),
+            retired: Cell::new(false),
+        }
+    }
+
+    /// Which connection this is.
+    pub fn id(&self) -> LaneId {
+        self.id
+    }
+
+    /// Whether `requests` more may join the queue. When not, they wait in their session.
+    pub fn has_room(&self, requests: usize) -> bool {
+        self.owed.borrow().len() + requests <= self.limits.requests_max
+            && self.out.borrow().len() <= self.limits.bytes_max
+    }
+
+    /// Requests without an answer.
+    pub fn in_flight(&self) -> usize {
+        self.owed.borrow().len()
+    }
+
+    /// Puts a request into the queue. The caller has seen to it that there is [room](Self::has_room).
+    pub fn submit(&self, command: &Command, deadline: Instant, passenger: P) {
+        let mut out = self.out.borrow_mut();
+        let before = out.len();
+        request::encode(command, &mut out);
+        let size = out.len() - before;
+        drop(out);
+        let shape = Opcode::of(command.verb()).shape;
+        self.owed.borrow_mut().push(shape, deadline, size, passenger);
+        if self.next_deadline.get().is_none_or(|next| deadline < next) {
+            self.next_deadline.set(Some(deadline));
+        }
+        self.wake.notify_one();
+    }
+
+    /// Asks the lane to end: nothing more will be sent on it.
+    pub fn retire(&self) {
+        self.retired.set(true);
+        self.wake.notify_one();
+    }
+
+    /// Every request without an answer, oldest first, once the lane is out of service.
+    pub fn abandon(&self) -> impl Iterator<Item = (Lost, P)> + use<P> {
+        let lost = self.owed.borrow_mut().abandon();
+        *self.out.borrow_mut() = Outgoing::new();
+        lost
+    }
+
+    /// Carries requests and answers until the lane has to be taken out of service. `after_batch` is called when all
+    /// answers of one read have been handed over.
+    pub async fn run(self: &Rc<Self>, reader: &mut Reader, writer: &Writer, after_batch: impl Fn()) -> LaneFault {
+        match self.carry(reader, writer, after_batch).await {
+            Ok(never) => match never {},
+            Err(fault) => fault,
+        }
+    }
+
+    async fn carry(
+        &self,
+        reader: &mut Reader,
+        writer: &Writer,
+        after_batch: impl Fn(),
+    ) -> Result<std::convert::Infallible, LaneFault> {
+        let mut input = BytesMut::new();
+        let mut decoder = ReplyDecoder::new(self.limits.reply);
+        let timer = sleep_until(tokio::time::Instant::now());
+        tokio::pin!(timer);
+        let mut armed: Option<Instant> = None;
+        loop {
+            if self.retired.get() && self.owed.borrow().is_empty() {
+                return Err(LaneFault::Retired);
+            }
+            let next = self.next_deadline.get();
+            if let (Some(next), true) = (next, armed.is_none() || next < armed) {
+                timer.as_mut().reset(next.into());
+                armed = Some(next);
+            }
+            let blocked = !self.out.borrow().is_empty();
+            tokio::select! {
+                biased;
+                read = reader.read(&mut input) => {
+                    if read? == 0 {
+                        return Err(LaneFault::Eof);
+                    }
+                    self.hand_over(&mut decoder, &mut input)?;
+                    after_batch();
+                }
+                ready = writer.writable(), if blocked => {
+                    ready?;
+                    self.write(writer)?;
+                }
+                () = self.wake.notified() => {
+                    self.gather().await;
+                    self.write(writer)?;
+                }
+                () = &mut timer, if armed.is_some() => {
+                    armed = None;
+                    self.check_deadlines()?;
+                }
+            }
+        }
+    }
+
+    /// Lets the tasks that are ready add their requests, so that one write takes them all.
+    async fn gather(&self) {
+        for _ in 0..GATHER_ROUNDS {
+            let before = self.out.borrow().len();
+            yield_now().await;
+            if self.out.borrow().len() == before {
+                return;
+            }
+        }
+    }
+
+    fn write(&self, writer: &Writer) -> io::Result<()> {
+        let written = writer.write_ready(&mut self.out.borrow_mut())?;
+        self.owed.borrow_mut().wrote(written);
+        Ok(())
+    }
+
+    /// Pairs each whole answer with the oldest request.
+    fn hand_over(&self, decoder: &mut ReplyDecoder, input: &mut BytesMut) -> Result<(), LaneFault> {
+        let now = tokio::time::Instant::now().into_std();
+        while !input.is_empty() {
+            let Some(shape) = self.owed.borrow().expected() else {
+                return Err(LaneFault::Unasked(input.len()));
+            };
+            let Some(reply) = decoder.decode(shape, input)? else {
+                break;
+            };
+            let passenger = self.owed.borrow_mut().answered();
+            match passenger {
+                Some(passenger) if passenger.accepts(&reply) => passenger.answered(reply, now),
+                Some(passenger) => {
+                    passenger.lost(Lost::Sent);
+                    return Err(LaneFault::Mismatch);
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_deadlines(&self) -> Result<(), LaneFault> {
+        let earliest = self.owed.borrow().earliest_deadline();
+        self.next_deadline.set(earliest);
+        match earliest {
+            Some(deadline) if deadline <= tokio::time::Instant::now().into_std() => Err(LaneFault::Deadline),
+            _ => Ok(()),
+        }
+    }
+}

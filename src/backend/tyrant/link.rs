@@ -1,0 +1,166 @@
+//! Keeps one lane up: connects, greets, carries, fences, and begins again.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::task::spawn_local;
+use tokio::time::{sleep, timeout};
+
+use super::connect::{self, Backoff};
+use super::fence::{LastSeen, fence};
+use super::greeting::{Greeting, greet};
+use super::lane::{Lane, LaneFault, LaneLimits, Passenger};
+use crate::config::Address;
+use crate::pairing::LaneId;
+use crate::transport::{Reader, Writer};
+
+static NEXT_LANE: AtomicU64 = AtomicU64::new(1);
+
+/// An id that no other connection of this process has.
+pub fn next_lane_id() -> LaneId {
+    LaneId(NEXT_LANE.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Why a connection did not become a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFault {
+    /// Nobody listens, or the way is barred.
+    Refused,
+    /// No answer in time.
+    Timeout,
+    /// Something answers that is no Tyrant.
+    NotTyrant,
+}
+
+/// What happens to a link, told to whoever dispatches.
+pub trait LinkEvents: 'static {
+    /// A lane is up. Called before anything can be sent on it.
+    fn up(&self, greeting: &Greeting);
+    /// A try to connect has failed.
+    fn connect_failed(&self, fault: ConnectFault, error: &io::Error);
+    /// A lane was taken out of service.
+    fn down(&self, lane: LaneId, fault: &LaneFault);
+    /// The lane's fence is over; `ended` says whether the server's end was seen.
+    fn fenced(&self, lane: LaneId, ended: bool);
+    /// Answers or losses have been handed over: what they made ready can be written.
+    fn batch_done(&self);
+    /// There may be a lane, or room on it, where there was none.
+    fn changed(&self);
+}
+
+/// How a link behaves.
+#[derive(Clone, Debug)]
+pub struct LinkSettings {
+    /// Where the server is.
+    pub address: Address,
+    /// Bounds of each lane.
+    pub lane: LaneLimits,
+    /// How long connecting and greeting may take.
+    pub connect_timeout: Duration,
+    /// How long a lane's end is awaited.
+    pub fence_timeout: Duration,
+}
+
+/// A place for one lane at a time.
+#[derive(Debug)]
+pub struct Link<P> {
+    settings: LinkSettings,
+    lane: RefCell<Option<Rc<Lane<P>>>>,
+    retired: Cell<bool>,
+}
+
+impl<P: Passenger> Link<P> {
+    /// A link without a lane.
+    pub fn new(settings: LinkSettings) -> Self {
+        Self {
+            settings,
+            lane: RefCell::new(None),
+            retired: Cell::new(false),
+        }
+    }
+
+    /// The lane, while one is up.
+    pub fn lane(&self) -> Option<Rc<Lane<P>>> {
+        self.lane.borrow().clone()
+    }
+
+    /// Ends the lane once nothing is owed on it, and opens no other.
+    pub fn retire(&self) {
+        self.retired.set(true);
+        if let Some(lane) = self.lane.borrow().as_ref() {
+            lane.retire();
+        }
+    }
+
+    /// Keeps a lane up until the link is retired and its lane fenced.
+    pub async fn keep_up(self: Rc<Self>, events: Rc<impl LinkEvents>, last_seen: Rc<LastSeen>, random: fastrand::Rng) {
+        let mut backoff = Backoff::new(random);
+        while !self.retired.get() {
+            match self.open().await {
+                Ok((reader, writer, greeting)) => {
+                    backoff.reset();
+                    last_seen.saw(greeting.instance.as_ref());
+                    events.up(&greeting);
+                    let fencing = self.carry(reader, writer, greeting, &events, &last_seen).await;
+                    if self.retired.get() {
+                        fencing.await;
+                        return;
+                    }
+                    spawn_local(fencing);
+                }
+                Err((fault, error)) => {
+                    events.connect_failed(fault, &error);
+                    sleep(backoff.next_pause()).await;
+                }
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<(Reader, Writer, Greeting), (ConnectFault, io::Error)> {
+        let opening = async {
+            let (mut reader, writer) = connect::connect(&self.settings.address).await?;
+            let greeting = greet(&mut reader, &writer).await?;
+            io::Result::Ok((reader, writer, greeting))
+        };
+        match timeout(self.settings.connect_timeout, opening).await {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err((ConnectFault::NotTyrant, error)),
+            Ok(Err(error)) => Err((ConnectFault::Refused, error)),
+            Err(_) => Err((ConnectFault::Timeout, io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    /// Carries requests until the lane is out of service; returns what is left to do: its fence.
+    async fn carry<E: LinkEvents>(
+        &self,
+        mut reader: Reader,
+        writer: Writer,
+        greeting: Greeting,
+        events: &Rc<E>,
+        last_seen: &Rc<LastSeen>,
+    ) -> impl Future<Output = ()> + use<P, E> + 'static {
+        let lane = Rc::new(Lane::new(next_lane_id(), self.settings.lane));
+        *self.lane.borrow_mut() = Some(Rc::clone(&lane));
+        if self.retired.get() {
+            lane.retire();
+        }
+        events.changed();
+        let fault = lane.run(&mut reader, &writer, || events.batch_done()).await;
+        *self.lane.borrow_mut() = None;
+        events.down(lane.id(), &fault);
+        for (lost, passenger) in lane.abandon() {
+            passenger.lost(lost);
+        }
+        events.batch_done();
+        let patience = self.settings.fence_timeout;
+        let (events, last_seen, id) = (Rc::clone(events), Rc::clone(last_seen), lane.id());
+        async move {
+            let instance = greeting.instance.as_ref();
+            let ended = fence(reader, writer, &fault, instance, &last_seen, patience).await;
+            events.fenced(id, ended);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! From a request to the backend: judged where it writes, and put into the lane's queue in the same step.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::passenger::{Cargo, ClientCargo, Form};
+use super::records;
+use super::session::{End, Item, Next, Session, Step, Waiting, now};
+use super::steps::Steps;
+use super::store::Via;
+use super::worker::Decision;
+use crate::backend::tyrant::greeting::DatabaseKind;
+use crate::command::function::Function;
+use crate::command::{Command, Reply, Verb};
+use crate::config::StaleReply;
+use crate::guard::rules::LedgerMode;
+use crate::guard::verdict::{Change, Refusal, Ticket};
+use crate::metrics::Outcome;
+use crate::protocol::tyrant::opcode::MAGIC;
+
+/// Requests that one command can put on a lane at once: a probe, a hidden record, the command, a read-back.
+const ROOM: usize = 4;
+
+/// How long a `vanish` waits for bytes behind it. PyTyrant's `copy` has the number of today's `vanish`, and sends the
+/// size of a path in the same segment.
+const VANISH_GRACE: Duration = Duration::from_millis(25);
+
+impl Session {
+    /// Puts a request on its way, or says what it must wait for. `next_byte` is what follows it in the input.
+    pub fn dispatch(self: &Rc<Self>, item: Item, next_byte: Option<u8>) -> Next {
+        match &item.command {
+            Command::Get { key } if self.worker.shared.settings.verify_reads => {
+                let wire = Command::Mget {
+                    keys: vec![key.clone()],
+                };
+                self.pass(item, &wire, Form::VerifiedGet)
+            }
+            Command::Get { .. } | Command::Vsiz { .. } | Command::Mget { .. } | Command::Size | Command::IterInit => {
+                let wire = item.command.clone();
+                self.pass(item, &wire, Form::AsIs)
+            }
+            Command::Put { key, value } | Command::PutKeep { key, value } | Command::PutNr { key, value } => {
+                let (key, value) = (key.clone(), value.clone());
+                self.store(item, &key, value)
+            }
+            Command::Out { key } => {
+                let key = key.clone();
+                self.remove(item, &key)
+            }
+            Command::PutCat { key, .. }
+            | Command::PutShl { key, .. }
+            | Command::AddInt { key, .. }
+            | Command::AddDouble { key, .. } => {
+                let key = key.clone();
+                self.change_unordered(item, &key)
+            }
+            Command::Misc { function, .. } if passes(function) => {
+                let wire = item.command.clone();
+                self.pass(item, &wire, Form::AsIs)
+            }
+            Command::Vanish if next_byte.is_some_and(|byte| byte != MAGIC) => {
+                self.fail(Verb::Vanish, End::RefusedCommand);
+                Next::Done
+            }
+            Command::Vanish if next_byte.is_none() && now() < item.received + VANISH_GRACE => {
+                let until = item.received + VANISH_GRACE;
+                Next::Wait(item, Waiting::Grace(until))
+            }
+            _ if self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
+            Command::Repl { .. } => Next::Stream(item),
+            _ => self.step(item),
+        }
+    }
+
+    /// Sends a request that changes nothing.
+    fn pass(self: &Rc<Self>, item: Item, wire: &Command, form: Form) -> Next {
+        match self.worker.via(self.link, 1) {
+            Some(via) => self.send(&via, wire, item, None, form),
+            None => Next::Wait(item, Waiting::Lane),
+        }
+    }
+
+    fn send(self: &Rc<Self>, via: &Via, wire: &Command, item: Item, ticket: Option<Ticket>, form: Form) -> Next {
+        self.took_off();
+        let deadline = item.deadline;
+        let cargo = Cargo::Client(ClientCargo {
+            session: Rc::clone(self),
+            item,
+            ticket,
+            form,
+        });
+        via.submit(wire, deadline, self.worker.passenger(cargo));
+        Next::Done
+    }
+
+    /// `put`, `putkeep`, `putnr`.
+    fn store(self: &Rc<Self>, mut item: Item, key: &Bytes, value: Bytes) -> Next {
+        let guard = &self.worker.shared.guard;
+        let change = guard.change_of(&value);
+        let with_record = self.keeps_records() && matches!(change, Change::Stamped { .. });
+        if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() == DatabaseKind::BPlusTree) {
+            // The stamp's record must follow the value's outcome.
+            return if self.aloft() > 0 {
+                Next::Wait(item, Waiting::Settled)
+            } else {
+                self.step(item)
+            };
+        }
+        let (via, ticket) = match self.judge(&mut item, key, change) {
+            Ok(passage) => passage,
+            Err(obstacle) => return self.obstructed(item, key, obstacle),
+        };
+        if let (true, Change::Stamped { stamp, .. }) = (with_record, change) {
+            return self.send_with_record(&via, item, key, &value, stamp, ticket);
+        }
+        let wire = match &item.command {
+            Command::PutNr { .. } => Command::Put {
+                key: key.clone(),
+                value,
+            },
+            other => other.clone(),
+        };
+        self.send(&via, &wire, item, Some(ticket), Form::AsIs)
+    }
+
+    /// Value and stamp in one `putlist`, the value first.
+    fn send_with_record(
+        self: &Rc<Self>,
+        via: &Via,
+        item: Item,
+        key: &Bytes,
+        value: &Bytes,
+        stamp: u64,
+        ticket: Ticket,
+    ) -> Next {
+        let (name, digits) = self.worker.record_of(key, stamp);
+        let is_new = self.worker.probe(via, &name, item.deadline);
+        let wire = Command::Misc {
+            function: Bytes::from_static(b"putlist"),
+            options: 0,
+            arguments: vec![key.clone(), value.clone(), name, digits],
+        };
+        self.send(via, &wire, item, Some(ticket), Form::PutList(is_new))
+    }
+
+    /// `out`: the tombstone goes first, so that an older write cannot come between.
+    fn remove(self: &Rc<Self>, mut item: Item, key: &Bytes) -> Next {
+        match self.judge(&mut item, key, Change::Delete) {
+            Ok((via, ticket)) => {
+                self.worker.bury(&via, key, &ticket, item.deadline);
+                let wire = item.command.clone();
+                self.send(&via, &wire, item, Some(ticket), Form::AsIs)
+            }
+            Err(obstacle) => self.obstructed(item, key, obstacle),
+        }
+    }
+
+    /// A change that a stamp cannot order.
+    fn change_unordered(self: &Rc<Self>, mut item: Item, key: &Bytes) -> Next {
+        if let Err(refusal) = self.worker.admit_unordered(item.command.verb(), key) {
+            return self.refuse(item, refusal);
+        }
+        match self.judge(&mut item, key, Change::Unordered) {
+            Ok((via, ticket)) => {
+                let wire = item.command.clone();
+                self.send(&via, &wire, item, Some(ticket), Form::AsIs)
+            }
+            Err(obstacle) => self.obstructed(item, key, obstacle),
+        }
+    }
+
+    fn judge(self: &Rc<Self>, item: &mut Item, key: &Bytes, change: Change<'_>) -> Result<(Via, Ticket), Obstacle> {
+        if records::is_hidden(key) && self.worker.shared.guard.enforces() {
+            return Err(Obstacle::Hidden);
+        }
+        let via = self.worker.via(self.link, ROOM).ok_or(Obstacle::Wait(Waiting::Lane))?;
+        if let Some(until) = self.worker.hold_until() {
+            return Err(Obstacle::Wait(Waiting::Hold(until)));
+        }
+        match self.worker.judge(&via, via.id(), key, change, &mut item.standing) {
+            Decision::Go(ticket) => Ok((via, ticket)),
+            Decision::Refused(refusal) => Err(Obstacle::Refused(refusal)),
+            Decision::Wait(wait) => Err(Obstacle::Wait(Waiting::Guard(wait))),
+        }
+    }
+
+    fn obstructed(self: &Rc<Self>, item: Item, key: &Bytes, obstacle: Obstacle) -> Next {
+        match obstacle {
+            Obstacle::Wait(waiting) => Next::Wait(item, waiting),
+            Obstacle::Refused(refusal) => self.refuse(item, refusal),
+            Obstacle::Hidden => {
+                self.worker.note_refusal(key, Refusal::Denied);
+                self.refuse(item, Refusal::Denied)
+            }
+        }
+    }
+
+    fn refuse(self: &Rc<Self>, item: Item, refusal: Refusal) -> Next {
+        let reply = refusal_reply(item.command.verb(), self.worker.refusal_code(refusal));
+        self.conclude(item.concluding(), Outcome::Refused, reply, now());
+        Next::Done
+    }
+
+    /// A command that takes several exchanges, alone in its session until it is done.
+    fn step(self: &Rc<Self>, item: Item) -> Next {
+        let what = item.concluding();
+        let steps = Steps::new(Rc::clone(self), &item);
+        let step: Step = Box::pin(steps.carry_out(item.command));
+        Next::Step(what, step)
+    }
+
+    /// Whether stamps have records of their own beside every value.
+    fn keeps_records(&self) -> bool {
+        let rules = self.worker.shared.guard.rules();
+        rules.ledger == LedgerMode::Record && self.worker.kind() != DatabaseKind::WithoutRecords
+    }
+}
+
+/// Why a write is not sent now.
+enum Obstacle {
+    Wait(Waiting),
+    Refused(Refusal),
+    /// The key is the name of a record that keeps a stamp.
+    Hidden,
+}
+
+/// Whether a `misc` function goes through as it is.
+fn passes(function: &[u8]) -> bool {
+    matches!(Function::named(function), Function::Read | Function::IterInit)
+}
+
+/// What a client is told about a refused write; `code` 0 says that it was stored.
+pub fn refusal_reply(verb: Verb, code: u8) -> Reply {
+    match (verb, code) {
+        (Verb::Misc, code) => Reply::Strings {
+            code,
+            strings: Vec::new(),
+        },
+        (Verb::Ext, 0) => Reply::Value(Bytes::from_static(super::steps::EXT_STORED)),
+        (_, code) => Reply::Code(code),
+    }
+}
+
+impl super::worker::Worker {
+    /// The code that a refusal is answered with. With `stale_reply = "ok"` a write that lost against a newer one is
+    /// answered as a success; nothing else is.
+    pub fn refusal_code(&self, refusal: Refusal) -> u8 {
+        match refusal {
+            Refusal::Stale { .. } | Refusal::Tie if self.shared.settings.stale_reply == StaleReply::Ok => 0,
+            Refusal::Stale { .. } | Refusal::Tie => 2,
+            Refusal::Future => 3,
+            Refusal::Unstamped => 4,
+            Refusal::Denied => 5,
+        }
+    }
+
+    /// Refuses a command that a stamp cannot order, where the operator said so.
+    pub fn admit_unordered(&self, verb: Verb, key: &Bytes) -> Result<(), Refusal> {
+        match self.shared.guard.admit_unordered(verb) {
+            Err(refusal) => {
+                self.note_refusal(key, refusal);
+                if self.shared.guard.enforces() {
+                    Err(refusal)
+                } else {
+                    Ok(())
+                }
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Name and value of the record that keeps a key's stamp.
+    pub fn record_of(&self, key: &Bytes, stamp: u64) -> (Bytes, Bytes) {
+        let digits = self.shared.guard.rules().stamp.write(stamp);
+        (records::name_of(key), Bytes::from(digits))
+    }
+
+    /// Asks whether a hidden record is there, just before it is written.
+    pub fn probe(self: &Rc<Self>, via: &Via, name: &Bytes, deadline: std::time::Instant) -> Rc<Cell<bool>> {
+        let is_new = Rc::new(Cell::new(false));
+        let cargo = Cargo::Probe(Rc::clone(&is_new));
+        via.submit(&Command::Vsiz { key: name.clone() }, deadline, self.passenger(cargo));
+        is_new
+    }
+
+    /// Writes the record that keeps a key's stamp.
+    pub fn write_record(self: &Rc<Self>, via: &Via, key: &Bytes, stamp: u64, deadline: std::time::Instant) {
+        if self.kind() == DatabaseKind::WithoutRecords {
+            return;
+        }
+        let (name, digits) = self.record_of(key, stamp);
+        let is_new = self.probe(via, &name, deadline);
+        let wire = Command::Put {
+            key: name,
+            value: digits,
+        };
+        via.submit(&wire, deadline, self.passenger(Cargo::HiddenRecord(is_new)));
+    }
+
+    /// Leaves a delete's tombstone.
+    pub fn bury(self: &Rc<Self>, via: &Via, key: &Bytes, ticket: &Ticket, deadline: std::time::Instant) {
+        if let Some(stamp) = ticket.tombstone() {
+            self.write_record(via, key, stamp, deadline);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What travels with each request, and does what its outcome calls for.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::records;
+use super::session::{End, Item, Session};
+use super::worker::Worker;
+use crate::backend::tyrant::lane;
+use crate::command::{Command, Kind, Reply};
+use crate::guard::ledger::KeyHash;
+use crate::guard::verdict::{Outcome, ReadBack, Ticket};
+use crate::metrics::{self, RetryKind};
+use crate::pairing::owed::Lost;
+use crate::protocol::tyrant::opcode::Opcode;
+
+/// What travels with a request.
+#[derive(Debug)]
+pub struct Passenger {
+    /// Where it came from.
+    pub worker: Rc<Worker>,
+    /// When it was put into the lane's queue.
+    pub queued: Instant,
+    /// What its outcome calls for.
+    pub cargo: Cargo,
+}
+
+/// What an outcome calls for.
+#[derive(Debug)]
+pub enum Cargo {
+    /// A client's own request.
+    Client(ClientCargo),
+    /// One exchange of a command that takes several.
+    Exchange {
+        /// Who goes on with the outcome.
+        reply_to: oneshot::Sender<Result<Reply, Lost>>,
+        /// What is settled by it.
+        tickets: Vec<Ticket>,
+    },
+    /// A key is read back for the guard.
+    ReadBack { key: Bytes, hash: KeyHash },
+    /// Whether a hidden record is there already (`vsiz`), asked just before it is written.
+    Probe(Rc<Cell<bool>>),
+    /// A hidden record is written; the probe has said whether it is a new one.
+    HiddenRecord(Rc<Cell<bool>>),
+}
+
+/// A client's own request.
+#[derive(Debug)]
+pub struct ClientCargo {
+    pub session: Rc<Session>,
+    pub item: Item,
+    pub ticket: Option<Ticket>,
+    pub form: Form,
+}
+
+/// How the backend's answer becomes the client's.
+#[derive(Debug)]
+pub enum Form {
+    /// As it is.
+    AsIs,
+    /// A `get` that went out as a one-key `mget`.
+    VerifiedGet,
+    /// A `put` that went out as a `putlist` of value and stamp; the probe has said whether the stamp's record is new.
+    PutList(Rc<Cell<bool>>),
+}
+
+/// What an answer's code says of a change.
+pub fn outcome_of(ticket: &Ticket, code: u8) -> Outcome {
+    // A delete that found nothing has left its tombstone all the same.
+    if code == 0 || (code == 1 && ticket.tombstone().is_some()) {
+        Outcome::Stored
+    } else {
+        Outcome::Failed
+    }
+}
+
+fn outcome_when(lost: Lost) -> Outcome {
+    match lost {
+        Lost::Unsent => Outcome::Unsent,
+        Lost::Sent => Outcome::Lost,
+    }
+}
+
+impl lane::Passenger for Passenger {
+    fn accepts(&self, reply: &Reply) -> bool {
+        match (&self.cargo, reply) {
+            (Cargo::ReadBack { key, .. }, Reply::Records(found)) => {
+                let name = records::name_of(key);
+                found.iter().all(|(echoed, _)| echoed == key || *echoed == name)
+            }
+            (Cargo::Client(cargo), Reply::Records(found)) => match (&cargo.form, &cargo.item.command) {
+                (Form::VerifiedGet, Command::Get { key }) => {
+                    found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key)
+                }
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+
+    fn answered(self, reply: Reply, now: Instant) {
+        let shared = &self.worker.shared;
+        shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        shared
+            .metrics
+            .backend_seconds
+            .record(now.saturating_duration_since(self.queued));
+        match self.cargo {
+            Cargo::Client(cargo) => cargo.answered(&self.worker, reply, now),
+            Cargo::Exchange { reply_to, tickets } => {
+                for ticket in tickets {
+                    let outcome = outcome_of(&ticket, reply.code());
+                    shared.guard.settle(ticket, outcome);
+                }
+                // Whoever asked may have ended meanwhile.
+                let _ = reply_to.send(Ok(reply));
+            }
+            Cargo::ReadBack { key, hash } => shared.guard.learn(hash, self.worker.read_back_of(&key, reply)),
+            Cargo::Probe(is_new) => is_new.set(reply.code() != 0),
+            Cargo::HiddenRecord(is_new) => {
+                if reply.code() != 0 {
+                    shared.hidden.doubt();
+                } else if is_new.get() {
+                    shared.hidden.added();
+                }
+            }
+        }
+    }
+
+    fn lost(self, lost: Lost) {
+        let shared = &self.worker.shared;
+        shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        match self.cargo {
+            Cargo::Client(cargo) => cargo.lost(&self.worker, lost),
+            Cargo::Exchange { reply_to, tickets } => {
+                for ticket in tickets {
+                    shared.guard.settle(ticket, outcome_when(lost));
+                }
+                let _ = reply_to.send(Err(lost));
+            }
+            Cargo::ReadBack { hash, .. } => shared.guard.learn(hash, None),
+            Cargo::Probe(_) => {}
+            Cargo::HiddenRecord(_) => shared.hidden.doubt(),
+        }
+    }
+}
+
+impl ClientCargo {
+    fn answered(self, worker: &Worker, reply: Reply, now: Instant) {
+        let shared = &worker.shared;
+        if let Some(ticket) = self.ticket {
+            let outcome = outcome_of(&ticket, reply.code());
+            shared.guard.settle(ticket, outcome);
+        }
+        let reply = match self.form {
+            Form::AsIs => reply,
+            Form::VerifiedGet => get_of(reply),
+            Form::PutList(is_new) => {
+                if reply.code() != 0 {
+                    shared.hidden.doubt();
+                } else if is_new.get() {
+                    shared.hidden.added();
+                }
+                Reply::Code(reply.code())
+            }
+        };
+        let outcome = if reply.code() == 0 {
+            metrics::Outcome::Answered
+        } else {
+            metrics::Outcome::Failed
+        };
+        self.session.landed();
+        self.session.conclude(self.item.concluding(), outcome, reply, now);
+    }
+
+    fn lost(self, worker: &Worker, lost: Lost) {
+        let shared = &worker.shared;
+        let verb = self.item.command.verb();
+        let stamped = self.ticket.as_ref().is_some_and(Ticket::is_idempotent);
+        if let Some(ticket) = self.ticket {
+            shared.guard.settle(ticket, outcome_when(lost));
+        }
+        if matches!(self.form, Form::PutList(_)) && lost == Lost::Sent {
+            shared.hidden.doubt();
+        }
+        self.session.landed();
+        let again = match (lost, &self.item.command) {
+            (Lost::Unsent, _) => Some(RetryKind::Unsent),
+            (Lost::Sent, Command::Put { .. } | Command::PutNr { .. }) if stamped => Some(RetryKind::Write),
+            (Lost::Sent, _) if Opcode::of(verb).kind == Kind::Read => Some(RetryKind::Read),
+            (Lost::Sent, Command::Misc { function, .. })
+                if crate::command::function::Function::named(function).is_read() =>
+            {
+                Some(RetryKind::Read)
+            }
+            _ => None,
+        };
+        let in_time = tokio::time::Instant::now().into_std() < self.item.deadline;
+        match again {
+            Some(kind) if in_time => {
+                shared.metrics.retries.of(kind).increment(1);
+                self.session.retry(Item {
+                    retried: self.item.retried || lost == Lost::Sent,
+                    ..self.item
+                });
+            }
+            Some(_) => self.session.fail(verb, End::Deadline),
+            None => self.session.fail(verb, End::LaneLost),
+        }
+    }
+}
+
+/// What `get` answers for the one-key `mget` that stood for it.
+fn get_of(reply: Reply) -> Reply {
+    match reply {
+        Reply::Records(found) => match found.into_iter().next() {
+            Some((_, value)) => Reply::Value(value),
+            None => Reply::Code(1),
+        },
+        other => other,
+    }
+}
+
+impl Worker {
+    /// What reading a key back has shown; nothing when the backend failed.
+    fn read_back_of(&self, key: &Bytes, reply: Reply) -> Option<ReadBack> {
+        let Reply::Records(found) = reply else {
+            return None;
+        };
+        let format = self.shared.guard.rules().stamp;
+        let stamps = found.iter().filter_map(|(_, value)| format.read(value));
+        Some(ReadBack {
+            stamp: stamps.max(),
+            value: found
+                .iter()
+                .find(|(echoed, _)| echoed == key)
+                .map(|(_, value)| value.clone()),
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! The `timestamp.` records that keep a stamp where a value cannot, and hiding them from clients.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// What the name of every such record begins with; the Lua extension of old used the same.
+pub const PREFIX: &[u8] = b"timestamp.";
+
+/// The name of the record that keeps the stamp of `key`.
+pub fn name_of(key: &[u8]) -> Bytes {
+    let mut name = BytesMut::with_capacity(PREFIX.len() + key.len());
+    name.put_slice(PREFIX);
+    name.put_slice(key);
+    name.freeze()
+}
+
+/// Whether a key is the name of such a record, and so hidden.
+pub fn is_hidden(key: &[u8]) -> bool {
+    key.starts_with(PREFIX)
+}
+
+/// Leaves out the hidden ones of a list of keys.
+pub fn visible_keys(keys: Vec<Bytes>) -> Vec<Bytes> {
+    keys.into_iter().filter(|key| !is_hidden(key)).collect()
+}
+
+/// Leaves out the hidden ones of keys and values in turn.
+pub fn visible_pairs(strings: Vec<Bytes>) -> Vec<Bytes> {
+    if strings.iter().step_by(2).all(|key| !is_hidden(key)) {
+        return strings;
+    }
+    let pairs = strings.chunks(2).filter(|pair| !is_hidden(&pair[0]));
+    pairs.flatten().cloned().collect()
+}
+
+/// How many hidden records the backend holds, so that `rnum` can leave them out.
+///
+/// Counted once, when it is first asked for; from then on kept up to date, because every write of such a record first
+/// asks whether it was there. Whatever makes the count uncertain has it counted again.
+#[derive(Debug)]
+pub struct HiddenCount {
+    count: AtomicI64,
+    /// Rises with every change; a count that was taken across a change is not to be trusted.
+    changes: AtomicU64,
+    certain: std::sync::atomic::AtomicBool,
+}
+
+impl HiddenCount {
+    /// The count of an empty store.
+    pub fn zero() -> Self {
+        Self {
+            count: AtomicI64::new(0),
+            changes: AtomicU64::new(0),
+            certain: true.into(),
+        }
+    }
+
+    /// Not counted yet.
+    pub fn uncertain() -> Self {
+        let hidden = Self::zero();
+        hidden.doubt();
+        hidden
+    }
+
+    /// The count, if it is certain.
+    pub fn get(&self) -> Option<u64> {
+        let certain = self.certain.load(Ordering::Acquire);
+        certain.then(|| u64::try_from(self.count.load(Ordering::Acquire)).unwrap_or(0))
+    }
+
+    /// One more record.
+    pub fn added(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Nobody knows how many there are.
+    pub fn doubt(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.certain.store(false, Ordering::Release);
+    }
+
+    /// Everything was deleted.
+    pub fn reset(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.count.store(0, Ordering::Release);
+        self.certain.store(true, Ordering::Release);
+    }
+
+    /// To be taken before counting and given to [`Self::counted`].
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// So many were counted; true when nothing changed meanwhile, so that the count holds.
+    pub fn counted(&self, count: u64, changes_before: u64) -> bool {
+        if self.changes() != changes_before {
+            return false;
+        }
+        self.count
+            .store(i64::try_from(count).unwrap_or(i64::MAX), Ordering::Release);
+        self.certain.store(true, Ordering::Release);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_records_are_left_out_of_keys_and_of_pairs() {
+        let strings = |texts: &[&'static str]| texts.iter().map(|text| Bytes::from(*text)).collect::<Vec<_>>();
+        assert_eq!(visible_keys(strings(&["a", "timestamp.a", "b"])), strings(&["a", "b"]));
+        assert_eq!(
+            visible_pairs(strings(&["a", "timestamp.x", "timestamp.a", "1"])),
+            strings(&["a", "timestamp.x"])
+        );
+        assert_eq!(visible_pairs(strings(&["a", "1", "odd"])), strings(&["a", "1", "odd"]));
+        assert_eq!(name_of(b"k"), "timestamp.k");
+    }
+
+    #[test]
+    fn a_count_taken_across_a_change_does_not_hold() {
+        let hidden = HiddenCount::uncertain();
+        let before = hidden.changes();
+        hidden.added();
+        assert!(!hidden.counted(7, before));
+        assert_eq!(hidden.get(), None);
+        assert!(hidden.counted(8, hidden.changes()));
+        hidden.added();
+        assert_eq!(hidden.get(), Some(9));
+        hidden.reset();
+        assert_eq!(hidden.get(), Some(0));
+    }
+}

@@ -1,0 +1,312 @@
+//! The whole proxy: listeners, workers, admin, and an orderly end.
+
+use std::cell::Cell;
+use std::io;
+use std::net::ToSocketAddrs;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Notify;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::listener::{Listener, Listening};
+use super::records::HiddenCount;
+use super::session::Session;
+use super::shared::{Clock, Shared};
+use super::store::Store;
+use super::worker::Worker;
+use crate::admin;
+use crate::backend::embedded::Embedded;
+use crate::backend::tyrant::fence::LastSeen;
+use crate::backend::tyrant::lane::LaneLimits;
+use crate::backend::tyrant::link::{Link, LinkSettings, next_lane_id};
+use crate::config::{Address, BackendUrl, Settings};
+use crate::guard::Guard;
+use crate::guard::ledger::{HashSeed, Ledger};
+use crate::metrics::{CloseReason, Metrics};
+use crate::protocol::tyrant::request::RequestFault;
+use crate::transport::{Reader, Writer};
+
+/// How often room is made in the ledger ahead of need.
+const MAINTENANCE: Duration = Duration::from_millis(50);
+
+/// How long sessions may take to end once the proxy is stopping, beyond the time that a request may take.
+const DRAIN_GRACE: Duration = Duration::from_secs(2);
+
+/// Why the proxy could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(
+        "{setting}: cannot listen on {address}: {error}; allowed: an address of this machine that no other process uses"
+    )]
+    Bind {
+        /// Which setting names it.
+        setting: &'static str,
+        /// The address.
+        address: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system refuses something else.
+    #[error("cannot start: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A proxy that listens and serves.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<io::Result<()>>>,
+    admin: Option<std::net::TcpListener>,
+    /// Where clients connect, with the ports that the system chose.
+    pub listen: Vec<Address>,
+    /// The store behind the guard.
+    pub backend: BackendUrl,
+    /// Where metrics and health are.
+    pub admin_address: Option<std::net::SocketAddr>,
+}
+
+impl Server {
+    /// Binds every address and starts the workers.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let listening = settings.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let admin = settings.admin.as_deref().map(bind_admin).transpose()?;
+        let admin_address = admin.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+        let listen = listening.iter().map(|listening| listening.address.clone()).collect();
+        let backend = settings.backend.clone();
+        let shared = share(settings);
+        let embedded = Arc::new(Embedded::new());
+        let mut workers = Vec::new();
+        for index in 0..shared.settings.workers {
+            let sockets = listening.iter().map(Listening::share).collect::<io::Result<Vec<_>>>()?;
+            let (shared, embedded) = (Arc::clone(&shared), Arc::clone(&embedded));
+            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+            workers.push(thread.spawn(move || run_worker(shared, embedded, sockets))?);
+        }
+        Ok(Self {
+            shared,
+            workers,
+            admin,
+            listen,
+            backend,
+            admin_address,
+        })
+    }
+
+    /// Serves admin requests and keeps house until `stop` resolves, then lets every session finish what it has begun.
+    pub fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (admin, shared) = (self.admin, Arc::clone(&self.shared));
+        runtime.block_on(async move {
+            if let Some(listener) = admin {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                let mut stopping = shared.stopping.subscribe();
+                let until = async move {
+                    let _ = stopping.wait_for(|stopping| *stopping).await;
+                };
+                tokio::spawn(admin::serve(listener, Arc::new(admin_state(&shared)), until));
+            }
+            tokio::select! {
+                biased;
+                () = stop => {}
+                () = keep_house(&shared) => {}
+            }
+            tracing::info!("stopping: sessions finish what they have begun");
+            shared.stopping.send_replace(true);
+            io::Result::Ok(())
+        })?;
+        for worker in self.workers {
+            worker.join().map_err(|_| io::Error::other("a worker has panicked"))??;
+        }
+        Ok(())
+    }
+}
+
+fn bind(address: &Address) -> Result<Listening, StartError> {
+    Listening::bind(address).map_err(|error| StartError::Bind {
+        setting: "listen",
+        address: address.to_string(),
+        error,
+    })
+}
+
+fn bind_admin(host_port: &str) -> Result<std::net::TcpListener, StartError> {
+    let bound = host_port.to_socket_addrs().and_then(|addresses| {
+        let addresses: Vec<_> = addresses.collect();
+        let listener = std::net::TcpListener::bind(&addresses[..])?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| StartError::Bind {
+        setting: "admin",
+        address: host_port.to_owned(),
+        error,
+    })
+}
+
+/// The guard and everything else that workers share, for a backend that nothing is known of yet.
+fn share(settings: Settings) -> Arc<Shared> {
+    let clock: Clock = Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+    let rules = settings.rules.clone();
+    let (horizon, hidden) = match settings.backend {
+        // It is empty: no key has any stamp.
+        BackendUrl::Memory => (0, HiddenCount::zero()),
+        BackendUrl::Tyrant(_) => (
+            Guard::<super::waiting::Notice>::horizon_at_start(&rules, clock()),
+            HiddenCount::uncertain(),
+        ),
+    };
+    let seed = HashSeed([fastrand::u64(..), fastrand::u64(..)]);
+    let ledger = Ledger::with_memory(settings.ledger_memory, horizon);
+    let guard = Guard::new(rules, seed, ledger);
+    let metrics = Arc::new(Metrics::new(&RequestFault::NAMES));
+    Shared::new(settings, guard, metrics, hidden, clock)
+}
+
+fn admin_state(shared: &Arc<Shared>) -> admin::State {
+    let (mirror, ready) = (Arc::clone(shared), Arc::clone(shared));
+    admin::State {
+        metrics: Arc::clone(&shared.metrics),
+        refresh: Box::new(move |_| mirror.refresh_gauges()),
+        readiness: Box::new(move || match ready.settings.backend {
+            _ if ready.is_stopping() => admin::Readiness::NotReady("stopping".to_owned()),
+            BackendUrl::Tyrant(_) if ready.lanes.load(Ordering::Relaxed) == 0 => {
+                admin::Readiness::NotReady("no lane is up".to_owned())
+            }
+            _ => admin::Readiness::Ready,
+        }),
+    }
+}
+
+async fn keep_house(shared: &Shared) {
+    let mut ticks = interval(MAINTENANCE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        shared.guard.maintain();
+    }
+}
+
+/// The thread of one worker.
+fn run_worker(shared: Arc<Shared>, embedded: Arc<Embedded>, sockets: Vec<Listening>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async move {
+        let listeners = sockets
+            .into_iter()
+            .map(Listening::into_listener)
+            .collect::<io::Result<Vec<_>>>()?;
+        let worker = Worker::new(Arc::clone(&shared), store_of(&shared.settings, embedded));
+        serve(worker, listeners).await;
+        Ok(())
+    })
+}
+
+fn store_of(settings: &Settings, embedded: Arc<Embedded>) -> Store {
+    match &settings.backend {
+        BackendUrl::Memory => Store::Embedded {
+            store: embedded,
+            lane: next_lane_id(),
+        },
+        BackendUrl::Tyrant(address) => {
+            let link = LinkSettings {
+                address: address.clone(),
+                lane: LaneLimits {
+                    requests_max: settings.limits.lane_queue,
+                    bytes_max: settings.limits.request.frame_max,
+                    reply: settings.limits.reply,
+                },
+                connect_timeout: settings.pairing.connect_timeout,
+                fence_timeout: settings.pairing.fence_timeout,
+            };
+            Store::Tyrant {
+                address: address.clone(),
+                links: (0..settings.lanes).map(|_| Rc::new(Link::new(link.clone()))).collect(),
+                last_seen: Rc::new(LastSeen::default()),
+            }
+        }
+    }
+}
+
+/// Serves clients until the proxy stops, then waits for the sessions and fences the lanes.
+async fn serve(worker: Rc<Worker>, listeners: Vec<Listener>) {
+    let mut links = Vec::new();
+    if let Store::Tyrant {
+        links: all, last_seen, ..
+    } = &worker.store
+    {
+        for link in all {
+            let keep_up = Rc::clone(link).keep_up(Rc::clone(&worker), Rc::clone(last_seen), fastrand::Rng::new());
+            links.push((Rc::clone(link), spawn_local(keep_up)));
+        }
+    }
+    let sessions = Rc::new(Sessions::default());
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| spawn_local(accept(Rc::clone(&worker), listener, Rc::clone(&sessions))))
+        .collect();
+    let mut stopping = worker.shared.stopping.subscribe();
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    for task in accepting {
+        task.abort();
+    }
+    let pairing = &worker.shared.settings.pairing;
+    let _ = timeout(pairing.request_timeout + DRAIN_GRACE, sessions.all_ended()).await;
+    for (link, task) in links {
+        link.retire();
+        let _ = timeout(pairing.fence_timeout + DRAIN_GRACE, task).await;
+    }
+}
+
+/// The sessions of one worker.
+#[derive(Debug, Default)]
+struct Sessions {
+    open: Cell<usize>,
+    ended: Notify,
+}
+
+impl Sessions {
+    async fn all_ended(&self) {
+        while self.open.get() > 0 {
+            self.ended.notified().await;
+        }
+    }
+}
+
+async fn accept(worker: Rc<Worker>, listener: Listener, sessions: Rc<Sessions>) {
+    loop {
+        match listener.accept().await {
+            Ok((reader, writer)) => open(&worker, reader, writer, &sessions),
+            Err(error) => {
+                // Most often there are no descriptors left: they come back as sessions end.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn open(worker: &Rc<Worker>, reader: Reader, writer: Writer, sessions: &Rc<Sessions>) {
+    let shared = Arc::clone(&worker.shared);
+    let metrics = &shared.metrics;
+    metrics.sessions_opened.increment(1);
+    if shared.sessions.fetch_add(1, Ordering::Relaxed) >= shared.settings.limits.sessions {
+        shared.sessions.fetch_sub(1, Ordering::Relaxed);
+        metrics.sessions_closed.of(CloseReason::Limit).increment(1);
+        writer.reset();
+        return;
+    }
+    sessions.open.set(sessions.open.get() + 1);
+    let session = Session::new(Rc::clone(worker), writer);
+    let sessions = Rc::clone(sessions);
+    spawn_local(async move {
+        session.serve(reader).await;
+        shared.sessions.fetch_sub(1, Ordering::Relaxed);
+        sessions.open.set(sessions.open.get() - 1);
+        sessions.ended.notify_one();
+    });
+}

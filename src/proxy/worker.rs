@@ -1,0 +1,298 @@
+//! One worker: a single-threaded runtime with its own sessions and its own lanes.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, Semaphore};
+
+use super::account;
+use super::passenger::{Cargo, Passenger};
+use super::records;
+use super::session::Session;
+use super::shared::Shared;
+use super::store::{Store, Via};
+use super::waiting::{GuardWait, Standing};
+use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
+use crate::backend::tyrant::lane::LaneFault;
+use crate::backend::tyrant::link::{ConnectFault, LinkEvents};
+use crate::command::Command;
+use crate::guard::Origin;
+use crate::guard::ledger::KeyHash;
+use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
+use crate::logging::RateLimit;
+use crate::metrics::{ConnectOutcome, FenceOutcome, Judged, WaitCause};
+use crate::pairing::LaneId;
+
+/// One worker.
+#[derive(Debug)]
+pub struct Worker {
+    pub shared: Arc<Shared>,
+    pub store: Store,
+    /// Sessions with answers that have not been written yet.
+    touched: RefCell<Vec<Rc<Session>>>,
+    /// Told when there may be a lane, or room on it, where there was none.
+    pub changed: Notify,
+    /// Someone waits for room.
+    wanting: Cell<bool>,
+    /// Connections for slow commands that may still be opened.
+    pub slow: Arc<Semaphore>,
+    kind: Cell<DatabaseKind>,
+    hold_until: Cell<Option<Instant>>,
+    next_link: Cell<usize>,
+}
+
+/// What the guard decided, in the terms of a session.
+#[derive(Debug)]
+pub enum Decision {
+    Go(Ticket),
+    Refused(Refusal),
+    Wait(GuardWait),
+}
+
+impl Worker {
+    pub fn new(shared: Arc<Shared>, store: Store) -> Rc<Self> {
+        let slow = Arc::new(Semaphore::new(shared.settings.limits.slow_connections));
+        Rc::new(Self {
+            shared,
+            store,
+            touched: RefCell::default(),
+            changed: Notify::new(),
+            wanting: Cell::new(false),
+            slow,
+            kind: Cell::new(DatabaseKind::Plain),
+            hold_until: Cell::new(None),
+            next_link: Cell::new(0),
+        })
+    }
+
+    /// The link for a new session, in turn.
+    pub fn next_link(&self) -> usize {
+        let link = self.next_link.get();
+        self.next_link.set((link + 1) % self.store.links());
+        link
+    }
+
+    /// The way to the store with room for `requests`; without one the caller waits for [`Worker::changed`].
+    pub fn via(&self, link: usize, requests: usize) -> Option<Via> {
+        let via = self.store.via(&self.shared, link, requests);
+        if via.is_none() {
+            self.wanting.set(true);
+            let cause = if self.store.is_up(link) {
+                WaitCause::QueueFull
+            } else {
+                WaitCause::LaneDown
+            };
+            self.shared.metrics.waits.of(cause).increment(1);
+        }
+        via
+    }
+
+    /// Until when guarded writes are held back; nothing when they are not.
+    pub fn hold_until(&self) -> Option<Instant> {
+        let until = self.hold_until.get()?;
+        if until <= tokio::time::Instant::now().into_std() {
+            self.hold_until.set(None);
+            return None;
+        }
+        self.shared.metrics.waits.of(WaitCause::StartHold).increment(1);
+        Some(until)
+    }
+
+    /// What kind of database the backend keeps.
+    pub fn kind(&self) -> DatabaseKind {
+        self.kind.get()
+    }
+
+    /// Takes note that a session has answers to write.
+    pub fn touch(&self, session: Rc<Session>) {
+        self.touched.borrow_mut().push(session);
+    }
+
+    /// Writes what sessions have to say.
+    pub fn flush_touched(&self) {
+        let touched = std::mem::take(&mut *self.touched.borrow_mut());
+        for session in &touched {
+            session.flush();
+        }
+        // Keeps the allocation.
+        let mut slot = self.touched.borrow_mut();
+        if slot.is_empty() {
+            *slot = touched;
+            slot.clear();
+        }
+    }
+
+    /// Judges a change of `key` that would go by `lane`; a read-back that the judge asks for goes by `via`, at once.
+    pub fn judge(
+        self: &Rc<Self>,
+        via: &Via,
+        lane: LaneId,
+        key: &Bytes,
+        change: Change<'_>,
+        standing: &mut Standing,
+    ) -> Decision {
+        let shared = &self.shared;
+        let hash = shared.guard.key(key);
+        let Standing { turn, stored } = std::mem::take(standing);
+        let origin = Origin {
+            lane,
+            turn: turn.is_some_and(super::waiting::Turn::spend),
+        };
+        let mut wait = None;
+        let verdict = shared
+            .guard
+            .judge(hash, change, origin, (shared.clock)(), stored.as_ref(), || {
+                let (notice, guard_wait) = GuardWait::new(shared, hash);
+                wait = Some(guard_wait);
+                notice
+            });
+        match (verdict, wait) {
+            (Verdict::Go(ticket), _) => {
+                self.count_passage(change, &ticket);
+                if let Some(refusal) = ticket.would_refuse() {
+                    self.note_refusal(key, refusal);
+                }
+                Decision::Go(ticket)
+            }
+            (Verdict::Refuse(refusal), _) => {
+                self.count_refusal(key, change, refusal);
+                Decision::Refused(refusal)
+            }
+            (Verdict::Wait(cause), Some(wait)) => {
+                shared.metrics.waits.of(account::wait(cause)).increment(1);
+                Decision::Wait(wait)
+            }
+            (Verdict::Read(cause), Some(wait)) => {
+                shared.metrics.lookups.of(account::lookup(cause)).increment(1);
+                self.read_back(via, key, hash);
+                Decision::Wait(wait)
+            }
+            (Verdict::Wait(_) | Verdict::Read(_), None) => unreachable!("the guard keeps a waiter with every wait"),
+        }
+    }
+
+    /// Reads a key back: the value, and the record that keeps its stamp where the value cannot.
+    fn read_back(self: &Rc<Self>, via: &Via, key: &Bytes, hash: KeyHash) {
+        let mut keys = vec![key.clone()];
+        if self.kind() != DatabaseKind::WithoutRecords {
+            keys.push(records::name_of(key));
+        }
+        let deadline = tokio::time::Instant::now().into_std() + self.shared.settings.pairing.request_timeout;
+        let cargo = Cargo::ReadBack { key: key.clone(), hash };
+        via.submit(&Command::Mget { keys }, deadline, self.passenger(cargo));
+    }
+
+    /// A passenger of this worker.
+    pub fn passenger(self: &Rc<Self>, cargo: Cargo) -> Passenger {
+        Passenger {
+            worker: Rc::clone(self),
+            queued: tokio::time::Instant::now().into_std(),
+            cargo,
+        }
+    }
+
+    fn count_passage(&self, change: Change<'_>, ticket: &Ticket) {
+        if ticket.would_refuse().is_some() {
+            return;
+        }
+        let judged = match change {
+            Change::Stamped { .. } => Judged::Accepted,
+            Change::Unstamped => Judged::Unstamped,
+            Change::Delete => Judged::Deleted,
+            Change::Unordered => Judged::Unordered,
+        };
+        self.shared.metrics.verdicts.of(judged).increment(1);
+    }
+
+    fn count_refusal(&self, key: &Bytes, change: Change<'_>, refusal: Refusal) {
+        let shared = &self.shared;
+        if let (Change::Stamped { stamp, .. }, Refusal::Stale { newer }) = (change, refusal)
+            && let Some(age) = shared.guard.rules().stamp.between(stamp, newer)
+        {
+            shared.metrics.stale_age.record(age);
+        }
+        self.note_refusal(key, refusal);
+    }
+
+    /// Counts and logs a refusal, carried out or, in observe mode, not.
+    pub fn note_refusal(&self, key: &Bytes, refusal: Refusal) {
+        static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+        let metrics = &self.shared.metrics;
+        let enforced = self.shared.guard.enforces();
+        if enforced {
+            metrics.verdicts.of(account::judged(refusal)).increment(1);
+        } else {
+            metrics.observed.of(account::observed(refusal)).increment(1);
+        }
+        if let Some(suppressed) = LOG.admit(Instant::now()) {
+            let key = String::from_utf8_lossy(&key[..key.len().min(64)]).into_owned();
+            tracing::info!(?key, ?refusal, enforced, suppressed, "refused a write");
+        }
+    }
+}
+
+impl LinkEvents for Worker {
+    fn up(&self, greeting: &Greeting) {
+        let shared = &self.shared;
+        let now = tokio::time::Instant::now().into_std();
+        shared.greeted(greeting, now);
+        self.kind.set(greeting.kind);
+        self.hold_until.set(shared.hold_until(now));
+        shared.lanes.fetch_add(1, Ordering::Relaxed);
+        shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);
+        tracing::info!(kind = ?greeting.kind, "a lane is up");
+    }
+
+    fn connect_failed(&self, fault: ConnectFault, error: &io::Error) {
+        static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+        self.shared
+            .metrics
+            .lane_connects
+            .of(account::connect(fault))
+            .increment(1);
+        if let Some(suppressed) = LOG.admit(Instant::now()) {
+            tracing::warn!(?fault, %error, suppressed, "the backend cannot be reached");
+        }
+    }
+
+    fn down(&self, lane: LaneId, fault: &LaneFault) {
+        self.shared.lanes.fetch_sub(1, Ordering::Relaxed);
+        if let Some(reason) = account::fence(fault) {
+            self.shared.metrics.lanes_fenced.of(reason).increment(1);
+            tracing::warn!(lane = lane.0, %fault, "a lane is out of service");
+        }
+    }
+
+    fn fenced(&self, lane: LaneId, ended: bool) {
+        let outcome = if ended {
+            FenceOutcome::Ended
+        } else {
+            FenceOutcome::Timeout
+        };
+        self.shared.metrics.fences.of(outcome).increment(1);
+        if !ended {
+            tracing::warn!(
+                lane = lane.0,
+                "the backend did not end a lane in time: what it carried may still be carried out"
+            );
+        }
+        self.shared.guard.fenced(lane, ended);
+    }
+
+    fn batch_done(&self) {
+        self.flush_touched();
+        if self.wanting.take() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn changed(&self) {
+        self.wanting.set(false);
+        self.changed.notify_waiters();
+    }
+}
