@@ -1,5 +1,23 @@
-//! The tests that see ttguard from outside.
+//! What a user of ttguard sees, through the front door: the built binary, started on free ports,
+//! between raw clients and backends that lie, stall and die. Beside it, the codecs held against recorded bytes.
 
+mod client;
+mod concurrency;
 mod conformance;
 mod corpora;
+mod frame;
+mod guarded;
+mod guarding;
+mod harness;
+mod hostile;
+mod official;
+mod pairing;
+mod pipelining;
+mod real;
+mod recorded;
+mod remembering;
+mod replay;
+mod resilience;
+mod scripted;
+mod stamped;
 mod transcripts;

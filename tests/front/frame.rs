@@ -1,0 +1,86 @@
+//! Requests, written from the protocol's description and not from the crate's own codecs: a fault
+//! in those must not be able to hide itself.
+
+pub const PUT: u8 = 0x10;
+pub const PUTKEEP: u8 = 0x11;
+pub const PUTCAT: u8 = 0x12;
+pub const PUTSHL: u8 = 0x13;
+pub const PUTNR: u8 = 0x18;
+pub const OUT: u8 = 0x20;
+pub const GET: u8 = 0x30;
+pub const MGET: u8 = 0x31;
+pub const VSIZ: u8 = 0x38;
+pub const ITERINIT: u8 = 0x50;
+pub const ITERNEXT: u8 = 0x51;
+pub const FWMKEYS: u8 = 0x58;
+pub const ADDINT: u8 = 0x60;
+pub const EXT: u8 = 0x68;
+pub const SYNC: u8 = 0x70;
+pub const OPTIMIZE: u8 = 0x71;
+pub const VANISH: u8 = 0x72;
+pub const RNUM: u8 = 0x80;
+pub const SIZE: u8 = 0x81;
+pub const STAT: u8 = 0x88;
+pub const MISC: u8 = 0x90;
+
+/// A size or count as it goes over the wire.
+pub fn size(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).expect("a size of 32 bits").to_be_bytes()
+}
+
+fn assemble(opcode: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut frame = vec![0xC8, opcode];
+    for part in parts {
+        frame.extend_from_slice(part);
+    }
+    frame
+}
+
+/// A command of two bytes.
+pub fn bare(opcode: u8) -> Vec<u8> {
+    assemble(opcode, &[])
+}
+
+/// A command on one key: out, get, vsiz.
+pub fn keyed(opcode: u8, key: &str) -> Vec<u8> {
+    assemble(opcode, &[&size(key.len()), key.as_bytes()])
+}
+
+/// A command that stores: put, putkeep, putcat, putnr.
+pub fn store(opcode: u8, key: &str, value: &[u8]) -> Vec<u8> {
+    assemble(opcode, &[&size(key.len()), &size(value.len()), key.as_bytes(), value])
+}
+
+pub fn mget(keys: &[&str]) -> Vec<u8> {
+    let mut frame = assemble(MGET, &[&size(keys.len())]);
+    for key in keys {
+        frame.extend_from_slice(&size(key.len()));
+        frame.extend_from_slice(key.as_bytes());
+    }
+    frame
+}
+
+pub fn fwmkeys(prefix: &str, max: i32) -> Vec<u8> {
+    assemble(FWMKEYS, &[&size(prefix.len()), &max.to_be_bytes(), prefix.as_bytes()])
+}
+
+pub fn addint(key: &str, number: i32) -> Vec<u8> {
+    assemble(ADDINT, &[&size(key.len()), &number.to_be_bytes(), key.as_bytes()])
+}
+
+pub fn ext(function: &str, key: &str, value: &[u8]) -> Vec<u8> {
+    let options = [0; 4];
+    let sizes = [size(function.len()), options, size(key.len()), size(value.len())].concat();
+    assemble(EXT, &[&sizes, function.as_bytes(), key.as_bytes(), value])
+}
+
+pub fn misc(function: &str, arguments: &[&[u8]]) -> Vec<u8> {
+    let options = [0; 4];
+    let sizes = [size(function.len()), options, size(arguments.len())].concat();
+    let mut frame = assemble(MISC, &[&sizes, function.as_bytes()]);
+    for argument in arguments {
+        frame.extend_from_slice(&size(argument.len()));
+        frame.extend_from_slice(argument);
+    }
+    frame
+}

@@ -1,0 +1,216 @@
+//! The built binary under test, started on free ports and ended with the test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::client::{Client, PATIENCE};
+
+pub struct Guarded {
+    child: Child,
+    addresses: Vec<SocketAddr>,
+    admin: SocketAddr,
+    log: Arc<Mutex<Vec<u8>>>,
+    _folder: TempDir,
+}
+
+impl Guarded {
+    /// In front of the embedded store.
+    pub fn memory(settings: &str) -> Self {
+        Self::start(&format!("backend = \"memory:\"\n{settings}"))
+    }
+
+    /// In front of a Tyrant server.
+    pub fn before(backend: SocketAddr, settings: &str) -> Self {
+        Self::start(&format!("backend = \"tyrant://{backend}\"\n{settings}"))
+    }
+
+    /// With these settings. Addresses come from the command line, which has precedence over the file.
+    pub fn start(settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the settings");
+        let file = folder.path().join("ttguard.toml");
+        std::fs::write(&file, settings).expect("write the settings");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ttguard"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config"])
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start ttguard");
+        let log = keep_log(&mut child);
+        let Some(ready) = ready_line(&mut child) else {
+            let _ = child.kill();
+            let status = child.wait();
+            panic!(
+                "ttguard did not become ready ({status:?}) with:\n{settings}\n{}",
+                text(&log)
+            );
+        };
+        let (addresses, admin) = parse_ready(&ready);
+        Self {
+            child,
+            addresses,
+            admin,
+            log,
+            _folder: folder,
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// The status of an admin page, and its body.
+    pub fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.admin).expect("connect to admin");
+        stream.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+        // 1.0, so that the answer is not chunked and ends with the connection.
+        let question = format!("GET {path} HTTP/1.0\r\nHost: ttguard\r\n\r\n");
+        stream.write_all(question.as_bytes()).expect("ask admin");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer of admin");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// The sum of every series of this name that carries these labels.
+    pub fn scrape(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let (status, body) = self.page("/metrics");
+        assert_eq!(status, 200);
+        body.lines().filter_map(|line| sample(line, name, labels)).sum()
+    }
+
+    /// Waits until a metric has at least this value: counting may follow the answer a moment later.
+    #[track_caller]
+    pub fn expect_metric(&self, name: &str, labels: &[(&str, &str)], least: f64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.scrape(name, labels) < least {
+            assert!(
+                Instant::now() < deadline,
+                "{name}{labels:?} did not reach {least}:\n{}",
+                self.page("/metrics").1
+            );
+            thread::yield_now();
+        }
+    }
+
+    /// Bytes of memory in use, as the kernel counts them.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("VmRSS");
+        let kib: u64 = line
+            .trim()
+            .trim_end_matches(" kB")
+            .trim()
+            .parse()
+            .expect("a number of kB");
+        kib * 1024
+    }
+
+    pub fn log(&self) -> String {
+        text(&self.log)
+    }
+
+    /// Asks the process to end, as an operator does, and waits for it.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = libc::pid_t::try_from(self.child.id()).expect("a pid");
+        // SAFETY: a signal to a child of ours that has not been waited for.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+        let (sender, receiver) = mpsc::channel();
+        let mut stdout = self.child.stdout.take().expect("stdout");
+        thread::spawn(move || {
+            // Its end of the pipe closes with the process: that is the condition to wait for.
+            let _ = std::io::copy(&mut stdout, &mut std::io::sink());
+            let _ = sender.send(());
+        });
+        if receiver.recv_timeout(PATIENCE).is_err() {
+            panic!("ttguard did not end after SIGTERM:\n{}", self.log());
+        }
+        self.child.wait().expect("its exit status")
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            println!("--- log of ttguard ---\n{}", self.log());
+        }
+    }
+}
+
+fn text(log: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&log.lock().expect("the log")).into_owned()
+}
+
+/// Reads stderr as it comes, so that the process never waits for a full pipe.
+fn keep_log(child: &mut Child) -> Arc<Mutex<Vec<u8>>> {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let mut stderr = child.stderr.take().expect("stderr");
+    let kept = Arc::clone(&log);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = stderr.read(&mut buffer) {
+            kept.lock().expect("the log").extend_from_slice(&buffer[..count]);
+        }
+    });
+    log
+}
+
+fn ready_line(child: &mut Child) -> Option<String> {
+    let stdout = child.stdout.take().expect("stdout");
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        let _ = stdout.read_line(&mut line);
+        let _ = sender.send((line, stdout.into_inner()));
+    });
+    let (line, stdout) = receiver.recv_timeout(Duration::from_secs(30)).ok()?;
+    child.stdout = Some(stdout);
+    (!line.is_empty()).then_some(line)
+}
+
+/// `ttguard: listening on A, B, backend URL, admin http://C, guard ...`
+pub fn parse_ready(line: &str) -> (Vec<SocketAddr>, SocketAddr) {
+    let between = |from: &str, to: &str| {
+        let (_, rest) = line.split_once(from)?;
+        Some(rest.split_once(to).map_or(rest, |(found, _)| found).trim())
+    };
+    let listen = between("listening on ", ", backend ").unwrap_or_else(|| panic!("no address in {line:?}"));
+    let admin = between("admin http://", ",").unwrap_or_else(|| panic!("no admin in {line:?}"));
+    let addresses = listen
+        .split(", ")
+        .map(|address| address.parse().unwrap_or_else(|_| panic!("bad address in {line:?}")))
+        .collect();
+    (addresses, admin.parse().expect("the admin address"))
+}
+
+/// The value of one line of the exposition, where its name and labels are the ones asked for.
+pub fn sample(line: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let rest = line.strip_prefix(name)?;
+    let (found, value) = match rest.strip_prefix('{') {
+        Some(rest) => rest.split_once("} ")?,
+        None => ("", rest.strip_prefix(' ')?),
+    };
+    let carried = |(label, wanted): &(&str, &str)| {
+        let pair = format!("{label}=\"{wanted}\"");
+        found.split(',').any(|one| one == pair)
+    };
+    labels.iter().all(carried).then(|| value.trim().parse().ok())?
+}

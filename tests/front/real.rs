@@ -1,0 +1,93 @@
+//! A real, unmodified `ttserver`, where the environment says in `TTSERVER` which binary it is.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use crate::client::Client;
+
+pub struct Real {
+    child: Child,
+    address: SocketAddr,
+    binary: PathBuf,
+    database: String,
+}
+
+impl Real {
+    /// Starts one on an empty database; says loudly which test is skipped where there is none.
+    pub fn start(database: &str, test: &str) -> Option<Self> {
+        let Some(binary) = std::env::var_os("TTSERVER").map(PathBuf::from) else {
+            // Not `eprintln!`: the test runner would keep that to itself.
+            let _ = writeln!(std::io::stderr(), "\nSKIPPED: TTSERVER is not set: {test}");
+            return None;
+        };
+        // A free port may be gone again before the server takes it: then another one is tried.
+        (0..5).find_map(|_| {
+            let port = free_port();
+            let child = run(&binary, port, database)?;
+            Some(Self {
+                child,
+                address: SocketAddr::from(([127, 0, 0, 1], port)),
+                binary: binary.clone(),
+                database: database.to_owned(),
+            })
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill the server");
+        self.child.wait().expect("its end");
+    }
+
+    /// Starts it again where it was; the on-memory database is empty then.
+    pub fn start_again(&mut self) {
+        self.child = run(&self.binary, self.address.port(), &self.database).expect("the same port");
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Gives the process once it says that it listens; nothing if it ended before.
+fn run(binary: &Path, port: u16, database: &str) -> Option<Child> {
+    let libraries = binary.parent().expect("the folder of the server");
+    let mut child = Command::new(binary)
+        .args(["-host", "127.0.0.1", "-port", &port.to_string(), database])
+        .env("LD_LIBRARY_PATH", libraries)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("start the server that TTSERVER names");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+    let listens = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .any(|line| line.contains("listening started"));
+    if !listens {
+        let _ = child.wait();
+        return None;
+    }
+    // Read on, so that the server never waits for a full pipe.
+    thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    Some(child)
+}
