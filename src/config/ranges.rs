@@ -19,7 +19,7 @@ pub(super) const WORKERS: RangeInclusive<u64> = 1..=256;
 pub(super) const LANES: RangeInclusive<u64> = 1..=64;
 pub(super) const DIGITS: RangeInclusive<u64> = 1..=DIGITS_MAX as u64;
 
-pub(super) const LEDGER_MEMORY: RangeInclusive<u64> = MIB..=TIB;
+pub(super) const LEDGER_MEMORY: RangeInclusive<u64> = 64 * KIB..=TIB;
 pub(super) const FUTURE_TOLERANCE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(365 * 86_400);
 pub(super) const DELETE_TOLERANCE: RangeInclusive<Duration> = Duration::ZERO..=DAY;
 

@@ -92,14 +92,17 @@ impl<'a> Validator<'a> {
         let default = PairingSettings::default();
         let request = item("pairing.request_timeout", &written.request_timeout);
         let slow = item("pairing.slow_timeout", &written.slow_timeout);
+        let request_timeout = request.duration(ranges::REQUEST_TIMEOUT, default.request_timeout)?;
+        // Held for as long as its own deadline, every first write would fail.
+        let start_hold = default.start_hold.min(request_timeout / 2);
         let settings = PairingSettings {
             pipelining: item("pairing.pipelining", &written.pipelining).word(PIPELININGS, default.pipelining)?,
-            request_timeout: request.duration(ranges::REQUEST_TIMEOUT, default.request_timeout)?,
+            request_timeout,
             slow_timeout: slow.duration(ranges::SLOW_TIMEOUT, default.slow_timeout)?,
             fence_timeout: item("pairing.fence_timeout", &written.fence_timeout)
                 .duration(ranges::FENCE_TIMEOUT, default.fence_timeout)?,
             start_hold: item("pairing.start_hold", &written.start_hold)
-                .duration(ranges::START_HOLD, default.start_hold)?,
+                .duration(ranges::START_HOLD, start_hold)?,
             frame_timeout: item("pairing.frame_timeout", &written.frame_timeout)
                 .duration(ranges::FRAME_TIMEOUT, default.frame_timeout)?,
             connect_timeout: item("pairing.connect_timeout", &written.connect_timeout)

@@ -578,7 +578,7 @@ impl Steps {
         Ok(answered(Reply::Count(all.saturating_sub(hidden))))
     }
 
-    /// `stat` with hidden records left out of `rnum`, and said in a line of their own.
+    /// `stat` with hidden records left out of `rnum`, and said in a line of their own where there are any.
     async fn stat(&mut self) -> Done {
         let reply = self.exchange(&Command::Stat, true).await?;
         let Reply::Value(lines) = &reply else {
@@ -592,7 +592,9 @@ impl Steps {
             match (rnum, hidden) {
                 (Some(all), Some(hidden)) => {
                     visible.push_str(&format!("rnum\t{}\n", all.saturating_sub(hidden)));
-                    visible.push_str(&format!("ttguard_hidden\t{hidden}\n"));
+                    if hidden > 0 {
+                        visible.push_str(&format!("ttguard_hidden\t{hidden}\n"));
+                    }
                 }
                 _ => {
                     visible.push_str(line);

@@ -103,7 +103,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "guard.ledger_memory = \"1KiB\"",
-        &["guard.ledger_memory is \"1KiB\"", "from 1MiB to 1TiB"],
+        &["guard.ledger_memory is \"1KiB\"", "from 64KiB to 1TiB"],
     ),
     (
         "guard.ledger_memory = \"12 apples\"",
