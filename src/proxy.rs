@@ -1,6 +1,7 @@
 //! The client side: listeners, sessions, and the dispatch between guard and backend.
 
 mod account;
+mod crew;
 mod dispatch;
 mod listener;
 mod passenger;
@@ -13,4 +14,5 @@ mod store;
 mod waiting;
 mod worker;
 
+pub mod instance;
 pub mod server;

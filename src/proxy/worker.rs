@@ -44,6 +44,7 @@ pub struct Worker {
     kind: Cell<DatabaseKind>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
+    random: RefCell<fastrand::Rng>,
 }
 
 /// What the guard decided, in the terms of a session.
@@ -55,7 +56,7 @@ pub enum Decision {
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, store: Store) -> Rc<Self> {
+    pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
         let slow = Arc::new(Semaphore::new(shared.settings.limits.slow_connections));
         Rc::new(Self {
             shared,
@@ -67,7 +68,13 @@ impl Worker {
             kind: Cell::new(DatabaseKind::Plain),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
+            random: RefCell::new(random),
         })
+    }
+
+    /// A source of random numbers for one task.
+    pub fn random(&self) -> fastrand::Rng {
+        self.random.borrow_mut().fork()
     }
 
     /// The link for a new session, in turn.
