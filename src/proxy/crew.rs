@@ -55,11 +55,14 @@ pub fn tyrant_store(shared: &Shared, route: Route) -> Store {
     }
 }
 
+/// A link, and the task that keeps its lane up.
+type KeptUp = (Rc<Link<Passenger>>, JoinHandle<()>);
+
 /// A worker with everything that works for it.
 #[derive(Debug)]
 pub struct Crew {
     pub worker: Rc<Worker>,
-    links: RefCell<Vec<(Rc<Link<Passenger>>, JoinHandle<()>)>>,
+    links: RefCell<Vec<KeptUp>>,
     sessions: Rc<Sessions>,
 }
 

@@ -48,6 +48,8 @@ pub struct Census {
     pub ledger_entries: usize,
     /// Most keys that may be remembered.
     pub ledger_entries_max: usize,
+    /// Keys that the ledger gave up for want of room, since the start.
+    pub evicted: u64,
     /// Bytes of half-received requests.
     pub buffered: usize,
 }
@@ -117,6 +119,7 @@ impl Instance {
             pending: shared.guard.pending(),
             ledger_entries: ledger.len(),
             ledger_entries_max: ledger.entries_max(),
+            evicted: ledger.evicted(),
             buffered: shared.buffered.load(Ordering::Relaxed),
         }
     }

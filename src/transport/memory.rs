@@ -125,11 +125,13 @@ impl Pipe {
         });
     }
 
-    /// A reset arrives at the writer: what has not arrived never will.
-    pub fn break_writes(&self) {
+    /// A reset arrives at the writer. What has not arrived yet is lost or still on its way.
+    pub fn break_writes(&self, lose_transit: bool) {
         self.change(|flow| {
             flow.writes_broken = true;
-            flow.transit.clear();
+            if lose_transit {
+                flow.transit.clear();
+            }
         });
     }
 
