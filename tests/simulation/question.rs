@@ -225,7 +225,7 @@ impl Asker {
                 Question::writing(Command::Put { key: key.clone(), value }, vec![(key, number)])
             }
             1 => {
-                let value = Bytes::from(format!("+#{number}#"));
+                let value = Bytes::from(format!("added#{number}#"));
                 self.note(&key, &value, Asked::Once);
                 Question::writing(Command::PutCat { key: key.clone(), value }, vec![(key, number)])
             }

@@ -9,6 +9,7 @@ use siphasher::sip::SipHasher13;
 pub struct Trace {
     hasher: SipHasher13,
     lines: Option<Vec<String>>,
+    writes: bool,
     /// Steps so far: the order of everything that the checker compares.
     steps: u64,
 }
@@ -19,6 +20,7 @@ impl Trace {
         Self {
             hasher: SipHasher13::new(),
             lines: speaks.then(Vec::new),
+            writes: true,
             steps: 0,
         }
     }
@@ -28,7 +30,7 @@ impl Trace {
         self.steps += 1;
         self.hasher.write_u64(at);
         facts.iter().for_each(|fact| self.hasher.write_u64(*fact));
-        if let Some(lines) = &mut self.lines {
+        if let (Some(lines), true) = (&mut self.lines, self.writes) {
             lines.push(format!("{at:>7} {}", text()));
         }
     }
@@ -43,9 +45,13 @@ impl Trace {
         self.hasher.finish()
     }
 
-    /// The last lines.
-    pub fn tail(&self, count: usize) -> String {
-        let lines = self.lines.as_deref().unwrap_or_default();
-        lines[lines.len().saturating_sub(count)..].join("\n")
+    /// What comes after a broken promise explains nothing: no more text.
+    pub fn stop_writing(&mut self) {
+        self.writes = false;
+    }
+
+    /// All lines.
+    pub fn into_lines(self) -> Vec<String> {
+        self.lines.unwrap_or_default()
     }
 }

@@ -44,7 +44,15 @@ pub struct Verdict {
     pub steps: u64,
     /// Keys that nothing was promised for any more, and all keys.
     pub tainted: (usize, usize),
-    pub tail: String,
+    /// What happened, when it was asked for.
+    pub lines: Vec<String>,
+}
+
+impl Verdict {
+    /// The last lines of what happened.
+    pub fn tail(&self) -> String {
+        self.lines[self.lines.len().saturating_sub(60)..].join("\n")
+    }
 }
 
 /// A guard process.
@@ -147,7 +155,8 @@ impl World {
         let mut violation = self.violation.borrow_mut();
         if violation.is_none() {
             let how = format!("{promise}: {}", how());
-            self.trace(&[7], || format!("VIOLATION {how}"));
+            self.trace(&[7], || format!("BROKEN {how}"));
+            self.trace.borrow_mut().stop_writing();
             *violation = Some(how);
         }
     }
@@ -406,14 +415,15 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
         });
         CURRENT.with(|current| *current.borrow_mut() = Some(Rc::clone(&world)));
         Rc::clone(&world).run(accepted).await;
+        // What is torn down from here on is no part of the run.
+        CURRENT.with(|current| current.borrow_mut().take());
         let process = world.guard.borrow_mut().take();
         drop(process);
         world
     });
     drop(tasks);
-    CURRENT.with(|current| current.borrow_mut().take());
     drop(runtime);
-    let trace = verdict.trace.borrow();
+    let trace = verdict.trace.replace(Trace::new(false));
     let violation = crate::panics::taken().or(verdict.violation.borrow().clone());
     Verdict {
         violation,
@@ -421,6 +431,6 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
         hash: trace.hash(),
         steps: trace.steps(),
         tainted: verdict.history.borrow().tainted(),
-        tail: trace.tail(60),
+        lines: trace.into_lines(),
     }
 }
