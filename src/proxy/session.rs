@@ -138,6 +138,8 @@ struct Inner {
     touched: bool,
     /// The client did not take everything; the task waits until it does.
     blocked: bool,
+    /// Bytes lie behind the request that is being dispatched.
+    followed: bool,
 }
 
 /// One client connection.
@@ -175,6 +177,7 @@ impl Session {
                 watched: false,
                 touched: false,
                 blocked: false,
+                followed: false,
             }),
             wake: Notify::new(),
         })
@@ -229,12 +232,18 @@ impl Session {
         }
     }
 
+    /// Whether the client waits for an answer, or for the rest of one.
+    fn owes(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.order.owed() > 0 || !inner.out.is_empty()
+    }
+
     /// Where pipelining is forbidden, bytes behind a request mean that the client no longer waits for its answer.
     fn client_gave_up(&self) -> bool {
         if self.worker.shared.settings.pairing.pipelining == Pipelining::Allow {
             return false;
         }
-        self.writer.borrow().as_ref().is_some_and(|writer| writer.has_unread())
+        self.inner.borrow().followed || self.writer.borrow().as_ref().is_some_and(|writer| writer.has_unread())
     }
 
     /// A lane lost this request, and it may be sent again.
@@ -450,6 +459,7 @@ impl Task {
                 Ok(item) => item,
                 Err(pump) => return Ok(Ok(pump)),
             };
+            self.session.inner.borrow_mut().followed = !self.input.is_empty();
             match self.session.dispatch(item, self.input.first().copied()) {
                 Next::Done => {}
                 Next::Wait(item, waiting) => {
@@ -483,7 +493,7 @@ impl Task {
             return Ok(Err(Pump::Stalled));
         }
         match self.decoder.decode(&mut self.input) {
-            Ok(Some(_)) if self.forbids() && self.session.inner.borrow().order.owed() > 0 => Err(End::GaveUp),
+            Ok(Some(_)) if self.forbids() && self.session.owes() => Err(End::GaveUp),
             Ok(Some(command)) => Ok(Ok(self.session.admit(command))),
             Ok(None) => Ok(Err(Pump::Hungry)),
             Err(fault) => {
@@ -574,7 +584,7 @@ impl Task {
             }
             Ok(_) => {
                 self.progress = now();
-                if self.forbids() && self.session.inner.borrow().order.owed() > 0 {
+                if self.forbids() && self.session.owes() {
                     return Err(End::GaveUp);
                 }
                 self.charge()
