@@ -142,9 +142,6 @@ async fn pipelining(line: &mut Conversation, asker: &mut Asker, random: &mut Rng
         }
         let count = random.usize(2..8);
         line.world.strike(Fault::Pipelined);
-        if line.world.plan.settings.pairing.pipelining == Pipelining::Forbid {
-            line.world.network.give_up(line.id);
-        }
         let questions = (0..count).map(|_| asker.ask()).collect();
         if !line.send_together(questions).await {
             return;
@@ -164,9 +161,6 @@ async fn giving_up(line: &mut Conversation, asker: &mut Asker, random: &mut Rng)
         let patience = Duration::from_millis(random.u64(1..40));
         if line.owes() > 0 && matches!(line.hear(patience).await, Heard::Silence) {
             line.world.strike(Fault::GaveUp);
-            if line.world.plan.settings.pairing.pipelining == Pipelining::Forbid {
-                line.world.network.give_up(line.id);
-            }
         }
         if line.ended {
             return;

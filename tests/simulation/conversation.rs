@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use ttguard::command::{Command, Reply, Verb};
+use ttguard::config::Pipelining;
 use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::tyrant::limits::Limits;
 use ttguard::protocol::tyrant::opcode::Opcode;
@@ -78,13 +79,19 @@ impl Conversation {
 
     /// Sends a question; false when the connection takes no more.
     pub async fn send(&mut self, question: Question) -> bool {
-        let bytes = self.encode(question);
-        self.write(&bytes).await
+        self.send_together(vec![question]).await
     }
 
     /// Sends questions in one go.
     pub async fn send_together(&mut self, questions: Vec<Question>) -> bool {
-        let bytes: Vec<u8> = questions.into_iter().flat_map(|question| self.encode(question)).collect();
+        let forbids = self.world.plan.settings.pairing.pipelining == Pipelining::Forbid;
+        let mut bytes = Vec::new();
+        for question in questions {
+            if forbids && self.owes() > 0 {
+                self.world.network.give_up(self.id, bytes.len());
+            }
+            bytes.extend_from_slice(&self.encode(question));
+        }
         self.write(&bytes).await
     }
 

@@ -40,6 +40,10 @@ type Event = (u64, u64, u64, bool, Arrival);
 struct Way {
     /// Nothing arrives before what was sent before it.
     last_arrival: u64,
+    /// Bytes that were written.
+    written: u64,
+    /// Bytes of them that have arrived.
+    arrived: u64,
     /// Its writer has closed or been reset: the other side's bytes are answered with a reset.
     gone: bool,
 }
@@ -53,8 +57,8 @@ struct Line {
     cut: bool,
     /// When the guard's side of a backend connection ended.
     abandoned: Option<u64>,
-    /// A second request was sent while an answer was owed, where that is forbidden.
-    gave_up: bool,
+    /// Where the bytes of a second request begin that was sent while an answer was owed, where that is forbidden.
+    gave_up: Option<u64>,
     /// It has arrived: no answer may leave from now on.
     silenced: bool,
     /// A stall or a cut has struck: its client may wait longer than promised.
@@ -109,7 +113,7 @@ impl Network {
             ways: Default::default(),
             cut: false,
             abandoned: None,
-            gave_up: false,
+            gave_up: None,
             silenced: false,
             disturbed: false,
         };
@@ -152,10 +156,12 @@ impl Network {
         }
     }
 
-    /// A client sends a request although an answer is owed, where that means that it has given up.
-    pub fn give_up(&self, id: u64) {
+    /// A client sends a request although an answer is owed, where that means that it has given up. The request begins
+    /// `offset` bytes behind what was written so far.
+    pub fn give_up(&self, id: u64, offset: usize) {
         if let Some(line) = self.lines.borrow_mut().get_mut(&id) {
-            line.gave_up = true;
+            let at = line.ways[index(Side::Dialler)].written + offset as u64;
+            line.gave_up.get_or_insert(at);
         }
     }
 
@@ -189,6 +195,7 @@ impl Network {
         }
         match deed {
             Deed::Wrote(count) => {
+                line.ways[index(side)].written += count as u64;
                 if line.silenced && side == Side::Acceptor {
                     world.violated("I3", || {
                         format!("#{id}: an answer left after the client had given up on it")
@@ -335,7 +342,9 @@ impl Network {
                 back.break_reads(false);
             }
             Arrival::Bytes(count) => {
-                line.silenced |= line.gave_up && side == Side::Dialler;
+                let way = &mut line.ways[index(side)];
+                way.arrived += count as u64;
+                line.silenced |= side == Side::Dialler && line.gave_up.is_some_and(|at| way.arrived > at);
                 pipe.arrive(count);
             }
             Arrival::End => pipe.arrive_end(),

@@ -69,8 +69,9 @@ fn simulate(seed: u64, sum: &Mutex<Sum>) {
     };
     sum.failed.push(seed);
     if sum.failed.len() <= 5 {
+        let tail = setting("SIMULATE_TAIL", 50) as usize;
         let again = world::run(seed, Plan::of(seed), true);
-        println!("seed {seed} breaks {violation}\n{:#?}\n{}", Plan::of(seed), again.tail());
+        println!("seed {seed} breaks {violation}\n{:#?}\n{}", Plan::of(seed), again.tail(tail));
         println!("seed {seed} breaks {violation}\nreplay: tests/simulate --from {seed} --seeds 1");
     }
 }

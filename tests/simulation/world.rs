@@ -50,8 +50,8 @@ pub struct Verdict {
 
 impl Verdict {
     /// The last lines of what happened.
-    pub fn tail(&self) -> String {
-        self.lines[self.lines.len().saturating_sub(60)..].join("\n")
+    pub fn tail(&self, count: usize) -> String {
+        self.lines[self.lines.len().saturating_sub(count)..].join("\n")
     }
 }
 
