@@ -101,8 +101,7 @@ impl<'a> Validator<'a> {
             slow_timeout: slow.duration(ranges::SLOW_TIMEOUT, default.slow_timeout)?,
             fence_timeout: item("pairing.fence_timeout", &written.fence_timeout)
                 .duration(ranges::FENCE_TIMEOUT, default.fence_timeout)?,
-            start_hold: item("pairing.start_hold", &written.start_hold)
-                .duration(ranges::START_HOLD, start_hold)?,
+            start_hold: item("pairing.start_hold", &written.start_hold).duration(ranges::START_HOLD, start_hold)?,
             frame_timeout: item("pairing.frame_timeout", &written.frame_timeout)
                 .duration(ranges::FRAME_TIMEOUT, default.frame_timeout)?,
             connect_timeout: item("pairing.connect_timeout", &written.connect_timeout)

@@ -126,7 +126,12 @@ impl Ledger {
         let shards = 1 << shards.ilog2();
         let slots = shards * (1 << (slots / shards).ilog2());
         let entries_max = shards * shard_entries_max(slots / shards);
-        Self::sized(usize::try_from(entries_max).unwrap_or(usize::MAX), shards as usize, slots, horizon)
+        Self::sized(
+            usize::try_from(entries_max).unwrap_or(usize::MAX),
+            shards as usize,
+            slots,
+            horizon,
+        )
     }
 
     /// A ledger of at most `entries_max` entries: for tests, where eviction must never rest.
