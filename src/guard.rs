@@ -304,7 +304,10 @@ impl<W: Waiter> Guard<W> {
             return;
         };
         let pending = occupied.get_mut();
-        debug_assert!(outcome == Outcome::Unsent || ticket.lane == ticket.lane);
+        debug_assert!(
+            pending.flies_on(ticket.lane),
+            "all writes of a key in flight are on one lane"
+        );
         let before = pending.known;
         pending.arrive(ticket.admitted, outcome);
         if pending.known != before {

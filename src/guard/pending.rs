@@ -110,6 +110,11 @@ impl<W: Waiter> Pending<W> {
         }
     }
 
+    /// Whether something is in flight on this very lane.
+    pub(super) fn flies_on(&self, lane: LaneId) -> bool {
+        self.flying > 0 && self.lane == lane
+    }
+
     /// Whether anything is in flight.
     pub(super) fn is_flying(&self) -> bool {
         self.flying > 0

@@ -219,7 +219,7 @@ impl Session {
         }
         let Inner { order, out, .. } = &mut *inner;
         order.answer(place, reply);
-        while let Some(reply) = order.next() {
+        while let Some(reply) = order.take_next() {
             reply::encode(&reply, out);
         }
         let touched = std::mem::replace(&mut inner.touched, true);
@@ -406,7 +406,7 @@ impl Task {
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
             let may_read = !matches!(self.last, Some(End::Client | End::Fault(_)))
-                && (hungry || self.input.len() < READ_AHEAD || self.forbids());
+                && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
             tokio::select! {
@@ -464,13 +464,8 @@ impl Task {
 
     /// The next request to dispatch: one that a lane lost, the one that waited, or the next one of the input.
     fn next_item(&mut self) -> Result<Result<Item, Pump>, End> {
-        let redo = self.session.inner.borrow_mut().redo.pop_first();
-        if let Some((_, first)) = redo {
-            // What waited goes behind what was sent before it.
-            if let Some((item, _)) = self.waiting.take() {
-                self.session.inner.borrow_mut().redo.insert(item.number, item);
-            }
-            return Ok(Ok(first));
+        if let Some(item) = self.next_redo() {
+            return Ok(Ok(item));
         }
         if let Some((item, waiting)) = self.waiting.take() {
             if self.is_over(&waiting) {
@@ -483,7 +478,7 @@ impl Task {
             return Ok(Err(Pump::Stalled));
         }
         match self.decoder.decode(&mut self.input) {
-            Ok(Some(_)) if self.forbids() && self.session.inner.borrow().order.owed() > 0 => Err(End::GaveUp),
+            Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
             Ok(Some(command)) => Ok(Ok(self.session.admit(command))),
             Ok(None) => Ok(Err(Pump::Hungry)),
             Err(fault) => {
@@ -491,6 +486,22 @@ impl Task {
                 Ok(Err(Pump::Stalled))
             }
         }
+    }
+
+    /// The first request that a lane lost, unless an earlier one is waiting. What waited goes behind it.
+    fn next_redo(&mut self) -> Option<Item> {
+        let mut inner = self.session.inner.borrow_mut();
+        let first = *inner.redo.first_key_value()?.0;
+        if let Some((item, _)) = &self.waiting
+            && item.number < first
+        {
+            return None;
+        }
+        let (_, redo) = inner.redo.pop_first()?;
+        if let Some((item, _)) = self.waiting.take() {
+            inner.redo.insert(item.number, item);
+        }
+        Some(redo)
     }
 
     fn is_over(&self, waiting: &Waiting) -> bool {
@@ -510,8 +521,10 @@ impl Task {
         inner.aloft >= pipeline_max || inner.order.owed() >= pipeline_max || inner.out.len() > BACKLOG_PAUSE
     }
 
-    fn forbids(&self) -> bool {
-        self.session.worker.shared.settings.pairing.pipelining == Pipelining::Forbid
+    /// Whether any further byte would mean that the client gave up on its request.
+    fn watches_for_more(&self) -> bool {
+        let pipelining = self.session.worker.shared.settings.pairing.pipelining;
+        pipelining == Pipelining::Forbid && self.session.inner.borrow().order.owed() > 0
     }
 
     /// The reason to end, once everything that was asked before is answered and written.
@@ -574,7 +587,7 @@ impl Task {
             }
             Ok(_) => {
                 self.progress = now();
-                if self.forbids() && self.session.inner.borrow().order.owed() > 0 {
+                if self.watches_for_more() {
                     return Err(End::GaveUp);
                 }
                 self.charge()

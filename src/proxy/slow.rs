@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::task::spawn_local;
+use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, timeout_at};
 
 use super::passenger::outcome_of;
@@ -54,10 +54,19 @@ pub async fn exchange(steps: &Steps, command: Command, changes: Option<&Bytes>) 
     let worker = &steps.worker;
     match &worker.store {
         Store::Embedded { store, lane } => {
-            let ticket = admit(steps, *lane, changes).await?;
-            let reply = store.execute(&command, (worker.shared.clock)());
-            settle(worker, ticket, &reply);
-            Ok(reply)
+            let now = (worker.shared.clock)();
+            if let Some(ticket) = admit(steps, *lane, changes).await? {
+                let reply = store.execute(&command, now);
+                settle(worker, Some(ticket), &reply);
+                return Ok(reply);
+            }
+            // A look through millions of records must not hold up the worker's other sessions.
+            let store = Arc::clone(store);
+            let searching = spawn_blocking(move || store.execute(&command, now));
+            timeout_at(steps.deadline.into(), searching)
+                .await
+                .map_err(|_| End::Deadline)?
+                .map_err(|_| End::LaneLost)
         }
         Store::Tyrant { address, .. } => {
             let slots = Arc::clone(&worker.slow);

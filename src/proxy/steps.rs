@@ -219,8 +219,7 @@ impl Steps {
 
     /// Judges until there is a verdict. The ticket must be used before anything is awaited.
     async fn admit(&self, key: &Bytes, change: Change<'_>) -> Result<Result<(Via, Ticket), Refusal>, End> {
-        if records::is_hidden(key) && self.worker.shared.guard.enforces() {
-            self.worker.note_refusal(key, Refusal::Denied);
+        if self.worker.denies_key(key) {
             return Ok(Err(Refusal::Denied));
         }
         let mut standing = Standing::default();
@@ -289,7 +288,10 @@ impl Steps {
         );
         match outcome(behind).await {
             Ok(Reply::Number(_)) => Ok(()),
-            Ok(_) => Ok(self.worker.shared.hidden.doubt()),
+            Ok(_) => {
+                self.worker.shared.hidden.doubt();
+                Ok(())
+            }
             Err(_) => Err(End::LaneLost),
         }
     }
@@ -460,8 +462,7 @@ impl Steps {
         let mut standing = Standing::default();
         let mut via = self.via_for_write().await?;
         while let Some((key, value)) = work.pop_front() {
-            if records::is_hidden(&key) && self.worker.shared.guard.enforces() {
-                self.worker.note_refusal(&key, Refusal::Denied);
+            if self.worker.denies_key(&key) {
                 tally.refused(key, self.worker.refusal_code(Refusal::Denied));
                 continue;
             }
