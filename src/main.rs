@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os(), cli::process_env) {
         Ok(Invocation::Serve(settings)) => serve(*settings),
         Ok(Invocation::Check(text) | Invocation::Print { text }) => print(&text),
-        Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout())),
+        Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout()).map_err(Into::into)),
         Err(error) => refuse(&error),
     }
 }

@@ -20,4 +20,5 @@ mod replay;
 mod resilience;
 mod scripted;
 mod stamped;
+mod story;
 mod transcripts;
