@@ -161,12 +161,21 @@ impl<W: Waiter> Pending<W> {
         }
         if self.flying == 0 {
             self.newest = 0;
-            self.phase = if self.lost { Phase::Fencing } else { Phase::Reserved };
-            if let (false, Some(bound)) = (self.lost, self.doubt.take()) {
-                self.known = Known::Unknown {
-                    bound: self.bound(bound),
-                };
-            }
+            self.land();
+        }
+    }
+
+    /// Nothing is in flight any more. A doubt that waits for the lane's fence is kept for it.
+    fn land(&mut self) {
+        if self.lost {
+            self.phase = Phase::Fencing;
+            return;
+        }
+        self.phase = Phase::Reserved;
+        if let Some(bound) = self.doubt.take() {
+            self.known = Known::Unknown {
+                bound: self.bound(bound),
+            };
         }
     }
 

@@ -1,1 +1,4 @@
+//! The guard held against its rules, against a model that forgets nothing, and against threads.
 
+mod support;
+mod waiting;
