@@ -1,4 +1,5 @@
 //! The guard held against its rules, against a model that forgets nothing, and against threads.
 
+mod rules;
 mod support;
 mod waiting;
