@@ -376,3 +376,11 @@ fn nothing_that_is_remembered_outlives_a_change_of_everything() {
         .settle(desk.put_body(1, NOW - 5, "", reader.come()).goes(), Outcome::Stored);
     assert_eq!(desk.known(), Known::Stamp(NOW - 5));
 }
+
+#[test]
+fn what_is_forgotten_stays_below_the_horizon_when_the_clock_went_back() {
+    let desk = Desk::new();
+    desk.store(1, NOW + 50);
+    desk.guard.distrust_everything(Duration::from_millis(NOW - 100));
+    desk.put(1, NOW).reads(ReadCause::Horizon);
+}
