@@ -210,11 +210,13 @@ impl Ledger {
         self.len() >= self.entries_max - self.entries_max / 16 && self.entries_max >= SAMPLE
     }
 
-    /// Forgets everything: from now on no key is known, and none has a stamp above `horizon` or above
-    /// the horizon of before.
+    /// Forgets everything: from now on no key is known, and none has a stamp above `horizon`, above the horizon
+    /// of before, or above whatever was forgotten: the backend may still hold that.
     pub fn clear(&self, horizon: u64) {
         self.horizon.fetch_max(horizon, Ordering::AcqRel);
-        self.entries.retain(|_, _| {
+        self.entries.retain(|_, entry| {
+            // Before the entry goes, as in a sweep: its part of the table is locked until both are done.
+            self.horizon.fetch_max(entry.bound(), Ordering::AcqRel);
             self.count.fetch_sub(1, Ordering::Relaxed);
             false
         });

@@ -145,15 +145,15 @@ impl<W: Waiter> Pending<W> {
         }
         match (outcome, admitted) {
             (Outcome::Stored, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.confirm(stamp),
-            (Outcome::Stored, Admitted::Unstamped) => {
-                // A stamped record was overwritten, or a tombstone still lies beside it: only the backend knows.
+            (Outcome::Stored | Outcome::Failed, Admitted::Unstamped) => {
+                // A stamped record was overwritten, or it was not, or a tombstone still lies beside it: only the
+                // backend knows.
                 if let Known::Stamp(known) = self.known {
                     self.cast_doubt(known);
                 }
             }
             (Outcome::Unsent, _) => {}
             (Outcome::Failed, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.cast_doubt(stamp),
-            (Outcome::Failed, Admitted::Unstamped) => {}
             (Outcome::Lost, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.lose(stamp),
             (Outcome::Lost, Admitted::Unstamped) => self.lose(0),
             (Outcome::Lost, Admitted::Unordered { bound }) => self.lose(bound),
@@ -161,12 +161,21 @@ impl<W: Waiter> Pending<W> {
         }
         if self.flying == 0 {
             self.newest = 0;
-            self.phase = if self.lost { Phase::Fencing } else { Phase::Reserved };
-            if let (false, Some(bound)) = (self.lost, self.doubt.take()) {
-                self.known = Known::Unknown {
-                    bound: self.bound(bound),
-                };
-            }
+            self.land();
+        }
+    }
+
+    /// Nothing is in flight any more. A doubt that waits for the lane's fence is kept for it.
+    fn land(&mut self) {
+        if self.lost {
+            self.phase = Phase::Fencing;
+            return;
+        }
+        self.phase = Phase::Reserved;
+        if let Some(bound) = self.doubt.take() {
+            self.known = Known::Unknown {
+                bound: self.bound(bound),
+            };
         }
     }
 

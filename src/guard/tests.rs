@@ -1,1 +1,6 @@
+//! The guard held against its rules, against a model that forgets nothing, and against threads.
 
+mod model;
+mod rules;
+mod support;
+mod waiting;
