@@ -101,7 +101,7 @@ impl Session {
         let guard = &self.worker.shared.guard;
         let change = guard.change_of(&value);
         let with_record = self.keeps_records() && matches!(change, Change::Stamped { .. });
-        if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() == DatabaseKind::BPlusTree) {
+        if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() != DatabaseKind::Plain) {
             // The stamp's record must follow the value's outcome.
             return if self.aloft() > 0 {
                 Next::Wait(item, Waiting::Settled)

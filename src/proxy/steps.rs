@@ -13,9 +13,8 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::passenger::Cargo;
-use super::records;
 use super::session::{End, Item, Session};
-use super::slow;
+use super::slow::{self, Touches};
 use super::store::Via;
 use super::waiting::{GuardWait, Standing, Unfenced};
 use super::worker::{Decision, Worker};
@@ -48,6 +47,7 @@ enum Guarded {
 }
 
 /// A function of `misc` with what it was called with.
+#[derive(Clone)]
 struct Call {
     function: Bytes,
     options: u32,
@@ -103,10 +103,10 @@ impl Steps {
             } if self.is_guarded_put(&function) => self.ext_put(key, value).await,
             Command::Ext { ref key, .. } => {
                 let key = key.clone();
-                self.slow_unordered(command, key).await
+                self.script(command, key).await
             }
             Command::Vanish | Command::Restore { .. } => self.upheaval(command).await,
-            other => Ok(answered(slow::exchange(&self, other, None).await?)),
+            other => Ok(answered(slow::exchange(&self, other, Touches::Nothing).await?)),
         }
     }
 
@@ -122,22 +122,13 @@ impl Steps {
                 self.misc_unordered(call).await
             }
             Function::IterNext => self.misc_iter_next(call).await,
-            Function::Scan => {
-                let reply = slow::exchange(self, call.command(), None).await?;
-                Ok(answered(match reply {
-                    Reply::Strings { code, strings } => Reply::Strings {
-                        code,
-                        strings: records::visible_pairs(strings),
-                    },
-                    other => other,
-                }))
-            }
+            Function::Scan => self.scan(call).await,
             Function::Search if call.arguments.iter().any(|argument| argument == "out") => {
                 self.upheaval_allowed(call).await
             }
             Function::Unknown => self.upheaval_allowed(call).await,
             Function::Vanish => self.upheaval(call.command()).await,
-            _ => Ok(answered(slow::exchange(self, call.command(), None).await?)),
+            _ => Ok(answered(slow::exchange(self, call.command(), Touches::Nothing).await?)),
         }
     }
 

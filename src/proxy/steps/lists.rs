@@ -59,7 +59,7 @@ struct Frame {
 /// What came of a list so far.
 #[derive(Default)]
 struct Tally {
-    refused: Vec<Bytes>,
+    refused: bool,
     code: u8,
     failed: bool,
 }
@@ -72,24 +72,26 @@ impl Tally {
         }
     }
 
-    fn refused(&mut self, key: Bytes, code: u8) {
-        if code != 0 {
-            self.refused.push(key);
-            if !self.failed {
-                self.code = code;
-            }
+    fn refused(&mut self, code: u8) {
+        self.refused = true;
+        if !self.failed && code != 0 {
+            self.code = code;
         }
     }
 
-    /// The keys that were refused, under the code of the last refusal, or the backend's own failure.
+    /// The code of the backend's own failure, or of the last refusal. Like the server's own failure it comes with an
+    /// empty list: PyTyrant does not read what follows a code other than 0.
     fn reply(self) -> (Outcome, Reply) {
-        let outcome = match (self.failed, self.refused.is_empty()) {
+        let outcome = match (self.failed, self.refused) {
             (true, _) => Outcome::Failed,
-            (false, false) => Outcome::Refused,
-            (false, true) => Outcome::Answered,
+            (false, true) => Outcome::Refused,
+            (false, false) => Outcome::Answered,
         };
-        let (code, strings) = (self.code, self.refused);
-        (outcome, Reply::Strings { code, strings })
+        let reply = Reply::Strings {
+            code: self.code,
+            strings: Vec::new(),
+        };
+        (outcome, reply)
     }
 }
 
@@ -146,7 +148,7 @@ impl Steps {
             hidden.doubt();
         } else if code == 0 {
             probes.iter().filter(|is_new| is_new.get()).for_each(|_| hidden.added());
-            if self.worker.kind() == DatabaseKind::BPlusTree {
+            if self.worker.kind() != DatabaseKind::Plain {
                 for (key, value) in records {
                     if let Some(value) = value {
                         self.record_stamp(&key, &value).await?;
@@ -171,7 +173,7 @@ impl Steps {
         let mut via = self.via_for_write().await?;
         while let Some((key, value)) = work.pop_front() {
             if self.worker.denies_key(&key) {
-                tally.refused(key, self.worker.refusal_code(Refusal::Denied));
+                tally.refused(self.worker.refusal_code(Refusal::Denied));
                 continue;
             }
             let change = match &value {
@@ -179,7 +181,7 @@ impl Steps {
                 None => Change::Delete,
             };
             match self.worker.judge(&via, via.id(), &key, change, &mut standing) {
-                Decision::Refused(refusal) => tally.refused(key, self.worker.refusal_code(refusal)),
+                Decision::Refused(refusal) => tally.refused(self.worker.refusal_code(refusal)),
                 Decision::Go(ticket) => {
                     self.worker.bury(&via, &key, &ticket, self.deadline);
                     batch.add(key, value, ticket);

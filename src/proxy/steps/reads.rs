@@ -7,7 +7,7 @@ use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Command, Reply};
 use crate::proxy::records;
 use crate::proxy::session::End;
-use crate::proxy::slow;
+use crate::proxy::slow::{self, Touches};
 
 impl Steps {
     pub(super) async fn iter_next(&mut self) -> Done {
@@ -37,7 +37,7 @@ impl Steps {
                 prefix: prefix.clone(),
                 max: ask,
             };
-            let keys = match slow::exchange(self, command, None).await? {
+            let keys = match slow::exchange(self, command, Touches::Nothing).await? {
                 Reply::Keys(keys) => keys,
                 other => return Ok(answered(other)),
             };
@@ -51,6 +51,34 @@ impl Steps {
                 return Ok(answered(Reply::Keys(visible)));
             }
             ask = ask.saturating_mul(2);
+        }
+    }
+
+    /// `regex` and `range`: keys and values in turn, and as `fwmkeys` where a most is given (the second argument).
+    pub(super) async fn scan(&mut self, mut call: Call) -> Done {
+        let most = call
+            .arguments
+            .get(1)
+            .and_then(|most| std::str::from_utf8(most).ok()?.trim().parse().ok());
+        let wanted = most.filter(|most: &usize| *most > 0);
+        let mut ask = wanted.unwrap_or(0);
+        loop {
+            if let (Some(_), Some(argument)) = (wanted, call.arguments.get_mut(1)) {
+                *argument = Bytes::from(ask.to_string());
+            }
+            let (code, strings) = match slow::exchange(self, call.clone().command(), Touches::Nothing).await? {
+                Reply::Strings { code, strings } => (code, strings),
+                other => return Ok(answered(other)),
+            };
+            let found = strings.len() / 2;
+            let mut strings = records::visible_pairs(strings);
+            match wanted {
+                Some(wanted) if strings.len() / 2 < wanted && found >= ask => ask = ask.saturating_mul(2),
+                _ => {
+                    strings.truncate(wanted.map_or(strings.len(), |wanted| wanted * 2));
+                    return Ok(answered(Reply::Strings { code, strings }));
+                }
+            }
         }
     }
 
@@ -107,7 +135,7 @@ impl Steps {
                 prefix: Bytes::from_static(records::PREFIX),
                 max: -1,
             };
-            if let Reply::Keys(keys) = slow::exchange(self, command, None).await? {
+            if let Reply::Keys(keys) = slow::exchange(self, command, Touches::Nothing).await? {
                 hidden.counted(keys.len() as u64, changes);
             }
         }
