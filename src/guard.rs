@@ -285,8 +285,7 @@ impl<W: Waiter> Guard<W> {
                 Verdict::Wait(cause)
             }
             Ruling::Read(cause) => {
-                pending.start_reading();
-                pending.wait(origin.lane, waiter());
+                pending.start_reading(origin.lane, waiter());
                 Verdict::Read(cause)
             }
         }

@@ -228,9 +228,11 @@ impl<W: Waiter> Pending<W> {
         self.version
     }
 
-    /// The key is being read back from now on.
-    pub(super) fn start_reading(&mut self) {
+    /// The key is being read back from now on. Whoever asked for it is first to be judged by what it shows: were
+    /// others to go first, they would change the key, and it would have to be read again.
+    pub(super) fn start_reading(&mut self, lane: LaneId, waiter: W) {
         self.phase = Phase::Reading;
+        self.waiters.push_front((lane, waiter));
     }
 
     /// Takes note of what was read back, or that it could not be. Wakes those who wait.
