@@ -363,10 +363,16 @@ impl<W: Waiter> Guard<W> {
     /// is remembered holds any more.
     pub fn distrust_everything(&self, now: Duration) {
         let horizon = Self::horizon_at_start(&self.rules, now).max(self.ledger.horizon());
+        self.distrust_pending(horizon);
+        self.ledger.clear(horizon);
+        // What came under way meanwhile took what it knows from the ledger of before.
+        self.distrust_pending(horizon);
+    }
+
+    fn distrust_pending(&self, horizon: u64) {
         for mut pending in self.pending.iter_mut() {
             pending.distrust(horizon);
         }
-        self.ledger.clear(horizon);
     }
 
     /// Makes room in the ledger ahead of need. To be called now and then from outside the data path.
