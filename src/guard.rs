@@ -10,7 +10,6 @@ pub mod rules;
 pub mod stamp;
 pub mod verdict;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -42,8 +41,6 @@ pub struct Guard<W> {
     ledger: Ledger,
     /// Locked before the ledger, never after it; one key at a time.
     pending: DashMap<KeyHash, Pending<W>, foldhash::fast::RandomState>,
-    /// Rises whenever a write replaces another under an equal stamp: what was read for a tie is then out of date.
-    version: AtomicU64,
 }
 
 impl<W: Waiter> Guard<W> {
@@ -55,7 +52,6 @@ impl<W: Waiter> Guard<W> {
             seed,
             ledger,
             pending: DashMap::with_hasher(foldhash::fast::RandomState::default()),
-            version: AtomicU64::new(0),
         }
     }
 
@@ -130,7 +126,7 @@ impl<W: Waiter> Guard<W> {
         match self.pending.entry(key) {
             Entry::Vacant(vacant) => {
                 let known = self.ledger.get(key);
-                let ruling = self.observed(self.ruling(change, known, now, stored));
+                let ruling = self.observed(self.ruling(change, known, now, None));
                 let (ruling, would_refuse) = (ruling.0, at_once.or(ruling.1));
                 let mut pending = Pending::new(origin.lane, known);
                 let verdict = self.carry_out(&mut pending, key, ruling, would_refuse, origin, waiter);
@@ -203,6 +199,7 @@ impl<W: Waiter> Guard<W> {
             Change::Delete if pending.is_flying() => return Ruling::Wait(WaitCause::OlderInFlight),
             _ => {}
         }
+        let stored = stored.filter(|stored| stored.version == pending.version());
         self.ruling(change, pending.known, now, stored)
     }
 
@@ -245,8 +242,7 @@ impl<W: Waiter> Guard<W> {
         if self.rules.tie == Tie::Last {
             return Ruling::Go(Admitted::Stamped(stamp));
         }
-        let version = self.version.load(Ordering::Acquire);
-        let Some(stored) = stored.filter(|stored| stored.stamp == stamp && stored.version == version) else {
+        let Some(stored) = stored.filter(|stored| stored.stamp == stamp) else {
             return Ruling::Read(ReadCause::Tie);
         };
         let wins = match (&stored.value, self.rules.tie) {
@@ -257,7 +253,6 @@ impl<W: Waiter> Guard<W> {
             (Some(_), _) => false,
         };
         if wins {
-            self.version.fetch_add(1, Ordering::AcqRel);
             Ruling::Go(Admitted::Stamped(stamp))
         } else {
             Ruling::Refuse(Refusal::Tie)
@@ -290,8 +285,7 @@ impl<W: Waiter> Guard<W> {
                 Verdict::Wait(cause)
             }
             Ruling::Read(cause) => {
-                pending.start_reading();
-                pending.wait(origin.lane, waiter());
+                pending.start_reading(origin.lane, waiter());
                 Verdict::Read(cause)
             }
         }
@@ -330,7 +324,7 @@ impl<W: Waiter> Guard<W> {
         let stored = found.map(|found| Stored {
             stamp: found.stamp.unwrap_or(0),
             value: found.value,
-            version: self.version.load(Ordering::Acquire),
+            version: pending.version(),
         });
         pending.finish_reading(stamp, stored.as_ref());
         if pending.known != Known::Absent {
@@ -369,10 +363,16 @@ impl<W: Waiter> Guard<W> {
     /// is remembered holds any more.
     pub fn distrust_everything(&self, now: Duration) {
         let horizon = Self::horizon_at_start(&self.rules, now).max(self.ledger.horizon());
+        self.distrust_pending(horizon);
+        self.ledger.clear(horizon);
+        // What came under way meanwhile took what it knows from the ledger of before.
+        self.distrust_pending(horizon);
+    }
+
+    fn distrust_pending(&self, horizon: u64) {
         for mut pending in self.pending.iter_mut() {
             pending.distrust(horizon);
         }
-        self.ledger.clear(horizon);
     }
 
     /// Makes room in the ledger ahead of need. To be called now and then from outside the data path.

@@ -177,11 +177,22 @@ impl Ledger {
             *slot = entry;
             return;
         }
-        while self.len() >= self.entries_max {
-            self.sweep();
+        self.reserve();
+        if self.entries.insert(key, entry).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        if self.entries.insert(key, entry).is_none() {
-            self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an entry before it comes. Counted after, threads that come together would all find room for one, and a
+    /// sweep in between would count out what has not been counted in.
+    fn reserve(&self) {
+        let room_for_one = |count| (count < self.entries_max).then_some(count + 1);
+        while self
+            .count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room_for_one)
+            .is_err()
+        {
+            self.sweep();
         }
     }
 

@@ -52,6 +52,9 @@ pub(super) struct Pending<W> {
     /// Waiters that were woken with a turn and have not come back.
     turns: u32,
     waiters: VecDeque<(LaneId, W)>,
+    /// Rises with everything that may change the value: what was read for a tie is then out of date. Whoever holds
+    /// what was read has a turn, so that the record lives for as long.
+    version: u32,
 }
 
 impl<W: Waiter> Pending<W> {
@@ -67,6 +70,7 @@ impl<W: Waiter> Pending<W> {
             lost: false,
             turns: 0,
             waiters: VecDeque::new(),
+            version: 0,
         }
     }
 
@@ -124,6 +128,7 @@ impl<W: Waiter> Pending<W> {
     pub(super) fn depart(&mut self, admitted: Admitted, out_of_order: bool) {
         self.phase = Phase::Flying;
         self.flying += 1;
+        self.version = self.version.wrapping_add(1);
         match admitted {
             Admitted::Stamped(stamp) | Admitted::Tombstone(stamp) => self.newest = self.newest.max(stamp),
             Admitted::Unstamped => self.unordered += 1,
@@ -201,6 +206,7 @@ impl<W: Waiter> Pending<W> {
 
     /// As [`Self::cast_doubt`], with effect on what is known already.
     pub(super) fn distrust(&mut self, bound: u64) {
+        self.version = self.version.wrapping_add(1);
         self.known = Known::Unknown {
             bound: self.bound(bound),
         };
@@ -217,9 +223,16 @@ impl<W: Waiter> Pending<W> {
         }
     }
 
-    /// The key is being read back from now on.
-    pub(super) fn start_reading(&mut self) {
+    /// What must be the same when a value that was read is used.
+    pub(super) fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The key is being read back from now on. Whoever asked for it is first to be judged by what it shows: were
+    /// others to go first, they would change the key, and it would have to be read again.
+    pub(super) fn start_reading(&mut self, lane: LaneId, waiter: W) {
         self.phase = Phase::Reading;
+        self.waiters.push_front((lane, waiter));
     }
 
     /// Takes note of what was read back, or that it could not be. Wakes those who wait.

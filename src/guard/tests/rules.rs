@@ -384,3 +384,25 @@ fn what_is_forgotten_stays_below_the_horizon_when_the_clock_went_back() {
     desk.guard.distrust_everything(Duration::from_millis(NOW - 100));
     desk.put(1, NOW).reads(ReadCause::Horizon);
 }
+
+#[test]
+fn a_record_that_was_deleted_since_it_was_read_wins_no_tie() {
+    let desk = Desk::with(
+        Rules {
+            tie: Tie::First,
+            ..rules()
+        },
+        64,
+        0,
+    );
+    desk.store(1, NOW);
+    let reader = desk.put_body(1, NOW, "b", Come::default()).reads(ReadCause::Tie);
+    desk.learn(Some(NOW), Some(&value(NOW, "")));
+    let delete = desk.judge(1, Change::Delete, Come::default()).goes();
+    desk.guard.settle(delete, Outcome::Stored);
+    let reader = desk.put_body(1, NOW, "b", reader.come()).reads(ReadCause::Tie);
+    desk.learn(Some(NOW), None);
+    desk.guard
+        .settle(desk.put_body(1, NOW, "b", reader.come()).goes(), Outcome::Stored);
+    assert_eq!(desk.guard.pending(), 0);
+}

@@ -240,3 +240,29 @@ fn a_write_that_was_in_flight_when_everything_changed_proves_nothing() {
     desk.learn(Some(NOW), None);
     assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(NOW), 0));
 }
+
+#[test]
+fn whoever_had_the_key_read_is_judged_first_by_what_it_showed() {
+    let tie = crate::guard::rules::Tie::First;
+    let desk = Desk::with(
+        crate::guard::rules::Rules {
+            tie,
+            ..super::support::rules()
+        },
+        64,
+        0,
+    );
+    let flying = desk.put(1, NOW).goes();
+    let first = desk
+        .put_body(1, NOW, "b", Come::default())
+        .waits(WaitCause::OlderInFlight);
+    desk.guard.settle(flying, Outcome::Stored);
+    let other = desk.put_body(2, NOW, "c", Come::default()).waits(WaitCause::OtherLane);
+    let first = desk.put_body(1, NOW, "b", first.come()).reads(ReadCause::Tie);
+    desk.learn(Some(NOW), Some(&format!("{NOW:013}")));
+    assert!(first.has_rung() && !other.has_rung());
+    assert_eq!(desk.put_body(1, NOW, "b", first.come()).refused(), Refusal::Tie);
+    desk.put_body(2, NOW, "c", other.come()).reads(ReadCause::Tie).leave();
+    desk.learn(Some(NOW), Some(&format!("{NOW:013}")));
+    assert_eq!(desk.guard.pending(), 0);
+}
