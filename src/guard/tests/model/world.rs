@@ -372,6 +372,8 @@ impl World {
                     self.fence(usize::from(lane) % self.dead.len(), ended);
                 }
             }
+            // What comes in behind the guard's back is bounded by the clock only while that does not go back.
+            Op::Clock(step) if self.upheaval && step < 0 => {}
             Op::Clock(step) => self.now = self.now.saturating_add_signed(step.into()),
             Op::Sweep => self.guard.ledger().sweep(),
             Op::UpheavalBegins => self.upheaval_begins(),
