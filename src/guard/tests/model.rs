@@ -50,7 +50,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 }
 
 proptest! {
-    #![proptest_config(cases(2_000))]
+    #![proptest_config(cases(1_500))]
     #[test]
     fn the_guard_is_exact_whatever_happens(setup in setup(Mode::Enforce, false), ops in ops()) {
         World::new(setup).run(&ops);
@@ -58,7 +58,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(300))]
+    #![proptest_config(cases(250))]
     #[test]
     fn observing_lets_everything_through_and_knows_what_is_stored(setup in setup(Mode::Observe, false), ops in ops()) {
         World::new(setup).run(&ops);
