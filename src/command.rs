@@ -7,7 +7,7 @@ pub mod function;
 
 use bytes::Bytes;
 
-/// One of the 27 verbs of Tokyo Tyrant 1.1.41.
+/// One of the 26 verbs of Tokyo Tyrant 1.1.41.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verb {
     /// Store a record, replacing what was there.

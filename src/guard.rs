@@ -10,7 +10,6 @@ pub mod rules;
 pub mod stamp;
 pub mod verdict;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -46,8 +45,6 @@ pub struct Guard<W> {
     /// Locked before the ledger, never after it; one key at a time. The keys are hashed under a secret seed already,
     /// so the table needs none of its own.
     pending: DashMap<KeyHash, Pending<W>, foldhash::fast::FixedState>,
-    /// Rises whenever a write replaces another under an equal stamp: what was read for a tie is then out of date.
-    version: AtomicU64,
 }
 
 impl<W: Waiter> Guard<W> {
@@ -59,7 +56,6 @@ impl<W: Waiter> Guard<W> {
             seed,
             ledger,
             pending: DashMap::with_hasher_and_shard_amount(foldhash::fast::FixedState::default(), PENDING_SHARDS),
-            version: AtomicU64::new(0),
         }
     }
 
@@ -134,7 +130,7 @@ impl<W: Waiter> Guard<W> {
         match self.pending.entry(key) {
             Entry::Vacant(vacant) => {
                 let known = self.ledger.get(key);
-                let ruling = self.observed(self.ruling(change, known, now, stored));
+                let ruling = self.observed(self.ruling(change, known, now, None));
                 let (ruling, would_refuse) = (ruling.0, at_once.or(ruling.1));
                 let mut pending = Pending::new(origin.lane, known);
                 let verdict = self.carry_out(&mut pending, key, ruling, would_refuse, origin, waiter);
@@ -207,6 +203,7 @@ impl<W: Waiter> Guard<W> {
             Change::Delete if pending.is_flying() => return Ruling::Wait(WaitCause::OlderInFlight),
             _ => {}
         }
+        let stored = stored.filter(|stored| stored.version == pending.version());
         self.ruling(change, pending.known, now, stored)
     }
 
@@ -249,8 +246,7 @@ impl<W: Waiter> Guard<W> {
         if self.rules.tie == Tie::Last {
             return Ruling::Go(Admitted::Stamped(stamp));
         }
-        let version = self.version.load(Ordering::Acquire);
-        let Some(stored) = stored.filter(|stored| stored.stamp == stamp && stored.version == version) else {
+        let Some(stored) = stored.filter(|stored| stored.stamp == stamp) else {
             return Ruling::Read(ReadCause::Tie);
         };
         let wins = match (&stored.value, self.rules.tie) {
@@ -261,7 +257,6 @@ impl<W: Waiter> Guard<W> {
             (Some(_), _) => false,
         };
         if wins {
-            self.version.fetch_add(1, Ordering::AcqRel);
             Ruling::Go(Admitted::Stamped(stamp))
         } else {
             Ruling::Refuse(Refusal::Tie)
@@ -294,8 +289,7 @@ impl<W: Waiter> Guard<W> {
                 Verdict::Wait(cause)
             }
             Ruling::Read(cause) => {
-                pending.start_reading();
-                pending.wait(origin.lane, waiter());
+                pending.start_reading(origin.lane, waiter());
                 Verdict::Read(cause)
             }
         }
@@ -308,7 +302,10 @@ impl<W: Waiter> Guard<W> {
             return;
         };
         let pending = occupied.get_mut();
-        debug_assert!(outcome == Outcome::Unsent || ticket.lane == ticket.lane);
+        debug_assert!(
+            pending.flies_on(ticket.lane),
+            "all writes of a key in flight are on one lane"
+        );
         let before = pending.known;
         pending.arrive(ticket.admitted, outcome);
         if pending.known != before {
@@ -331,7 +328,7 @@ impl<W: Waiter> Guard<W> {
         let stored = found.map(|found| Stored {
             stamp: found.stamp.unwrap_or(0),
             value: found.value,
-            version: self.version.load(Ordering::Acquire),
+            version: pending.version(),
         });
         pending.finish_reading(stamp, stored.as_ref());
         if pending.known != Known::Absent {
@@ -370,10 +367,16 @@ impl<W: Waiter> Guard<W> {
     /// is remembered holds any more.
     pub fn distrust_everything(&self, now: Duration) {
         let horizon = Self::horizon_at_start(&self.rules, now).max(self.ledger.horizon());
+        self.distrust_pending(horizon);
+        self.ledger.clear(horizon);
+        // What came under way meanwhile took what it knows from the ledger of before.
+        self.distrust_pending(horizon);
+    }
+
+    fn distrust_pending(&self, horizon: u64) {
         for mut pending in self.pending.iter_mut() {
             pending.distrust(horizon);
         }
-        self.ledger.clear(horizon);
     }
 
     /// Makes room in the ledger ahead of need. To be called now and then from outside the data path.

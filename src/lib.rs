@@ -1,4 +1,64 @@
-//! ttguard.
+//! A proxy for the Tokyo Tyrant protocol that refuses stale writes and keeps every answer with its question.
+//!
+//! # Layers
+//!
+//! Each line imports from those below it only:
+//!
+//! - [`cli`] reads what was asked for; [`demo`] shows what the rest does.
+//! - [`proxy`] is the client side, and the only one that knows both guard and backend.
+//! - [`admin`] answers `/metrics` and health checks over HTTP.
+//! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or the
+//!   [embedded store](backend::embedded). It knows nothing of the guard, nor the guard of it.
+//! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
+//! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
+//! - [`guard`] judges writes by their stamps.
+//! - [`pairing`] keeps answers with questions, and [`protocol`] turns bytes into commands and back.
+//! - [`command`] names what is asked and answered, for all of them.
+//!
+//! `guard`, `pairing`, `protocol` and `command` are pure: no socket, no clock, no metrics. Time and limits are arguments.
+//!
+//! Each worker is a thread with a single-threaded runtime, its own sessions and its own lanes. Guard, settings and
+//! metrics are shared.
+//!
+//! # The walk of a `put`
+//!
+//! 1. The client sends bytes. Its session, a task of `proxy::session`, reads them, and the
+//!    [`RequestDecoder`](protocol::tyrant::request::RequestDecoder) cuts one whole
+//!    [`Command`](command::Command) from them: its key and value are slices of what was read.
+//! 2. The session gives it a [`Place`](pairing::order::Place) in its order of answers, and a deadline.
+//! 3. `proxy::dispatch` has it judged: [`Guard::judge`](guard::Guard::judge) reads the stamp and gives a
+//!    [`Verdict`](guard::verdict::Verdict). *Refuse* is answered at once; *wait* and *read* come back here when the key
+//!    is worth judging again.
+//! 4. *Go* is a [`Ticket`](guard::verdict::Ticket). In the same step, before anything else can run on this thread, the
+//!    command joins the queue of the session's [`Lane`](backend::tyrant::lane::Lane), which has one
+//!    [`Owed`](pairing::owed::Owed) answer more. So a key's writes leave in the order in which they were judged.
+//! 5. The lane writes all that is queued in one go, and reads while it writes. The
+//!    [`ReplyDecoder`](protocol::tyrant::reply::ReplyDecoder) is told the [`Shape`](command::Shape) of the oldest owed
+//!    answer; what it cuts off belongs to that question.
+//! 6. The request's passenger (`proxy::passenger`) settles the ticket: [`Guard::settle`](guard::Guard::settle) tells the
+//!    ledger what became of it, and wakes who waits for the key.
+//! 7. The session puts the answer into its place. It leaves when all earlier ones have.
+//!
+//! With the embedded store steps 5 and 6 happen on the spot. A command that takes several exchanges (a list, `rnum`, an
+//! `ext`) goes through `proxy::steps` instead, alone in its session; a slow or endless one through `proxy::slow`, on a
+//! connection of its own.
+//!
+//! # Words
+//!
+//! - **Client**, **backend**: the two sides.
+//! - **Session**: one client connection. **Lane**: one pipelined connection to the backend; one that comes back is
+//!   another lane, with another [`LaneId`](pairing::LaneId).
+//! - **Command**, **reply**: one whole question, one whole answer, in any protocol.
+//! - **Stamp**: the digits at the head of a value that say when it was sent: [`StampFormat`](guard::stamp::StampFormat).
+//! - **Ledger**: what the guard remembers of each key's newest stamp: a bounded cache of what the backend holds, in
+//!   [`guard::ledger`]. **Horizon**: no key absent from the ledger has a stamp above it.
+//! - **Tombstone**: the stamp that a delete leaves, in a record of the backend named `timestamp.KEY`.
+//! - **Judge** a change, and its **verdict** is go, refuse, wait or read. **Settle** it when its
+//!   [`Outcome`](guard::verdict::Outcome) is known: stored, failed, unsent or lost.
+//! - **Fence** a lane: half-close it and read it to its end, which alone proves that the backend is done with what it
+//!   had read from it: [`backend::tyrant::fence`].
+//! - **Deadline**: an instant. **Timeout**: a duration.
+
 pub mod admin;
 pub mod backend;
 pub mod cli;

@@ -19,14 +19,15 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os(), cli::process_env) {
         Ok(Invocation::Serve(settings)) => serve(*settings),
         Ok(Invocation::Check(text) | Invocation::Print { text }) => print(&text),
-        Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout())),
+        Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout()).map_err(Into::into)),
         Err(error) => refuse(&error),
     }
 }
 
 fn print(text: &str) -> ExitCode {
     // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     ExitCode::SUCCESS
 }
 
@@ -56,8 +57,8 @@ fn serve(settings: Settings) -> ExitCode {
     let guard = settings.guard_in_words();
     match Server::start(settings) {
         Ok(server) => {
-            announce(&server, &guard);
-            finish(server.run_until(stop_signal()).map_err(Into::into))
+            let line = ready_line(&server, &guard);
+            finish(server.run_until(stop_signal(line)).map_err(Into::into))
         }
         Err(error @ StartError::Bind { .. }) => refuse(&error),
         Err(error) => finish(Err(error.into())),
@@ -65,26 +66,26 @@ fn serve(settings: Settings) -> ExitCode {
 }
 
 /// The line that says that clients can come.
-fn announce(server: &Server, guard: &str) {
+fn ready_line(server: &Server, guard: &str) -> String {
     let listen: Vec<_> = server.listen.iter().map(ToString::to_string).collect();
     let admin = server
         .admin_address
         .map_or_else(|| "off".to_owned(), |address| format!("http://{address}"));
-    let mut out = std::io::stdout();
     let backend = &server.backend;
-    let _ = writeln!(
-        out,
-        "ttguard: listening on {}, backend {backend}, admin {admin}, {guard}",
+    format!(
+        "ttguard: listening on {}, backend {backend}, admin {admin}, {guard}\n",
         listen.join(", ")
-    );
-    let _ = out.flush();
+    )
 }
 
-/// Resolves at the first SIGTERM or SIGINT.
-async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
+/// Prints the ready line, and resolves at the first SIGTERM or SIGINT. Signals are seen from before the line on, so that
+/// whoever waits for it can stop the process at once.
+async fn stop_signal(ready_line: String) {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    print(&ready_line);
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        tracing::warn!("signals cannot be seen here: the process ends without letting its sessions finish");
+        return std::future::pending().await;
     };
     tokio::select! {
         _ = terminate.recv() => {}

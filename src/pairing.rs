@@ -1,4 +1,7 @@
 //! Which answer belongs to which question. Pure: no socket, no clock.
+//!
+//! Answers carry no number, so order is all there is: towards the backend the lane's [queue of owed
+//! replies](owed::Owed), towards the client the session's [order of answers](order::Order).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

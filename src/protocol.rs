@@ -1,4 +1,7 @@
 //! Bytes to commands and back. Pure: no socket, no clock, no metrics.
+//!
+//! A decoder takes a whole frame off its input or nothing: `Ok(None)` is "not all there yet", never a fault. After a
+//! fault nothing that follows can be trusted, so a fault ends the connection.
 
 pub mod outgoing;
 pub mod tyrant;

@@ -1,4 +1,8 @@
 //! The client side: listeners, sessions, and the dispatch between guard and backend.
+//!
+//! A worker has its sessions and its lanes on one thread. A session reads and decodes requests; `dispatch` sends those of
+//! one exchange, `steps` those of several, `slow` those that need a connection of their own. A `passenger` travels with
+//! each request and knows what its outcome calls for. `waiting` is how a request comes back to the judge.
 
 mod account;
 mod crew;

@@ -1,4 +1,8 @@
 //! A Tyrant server behind pipelined lanes, with connections of their own for what is slow.
+//!
+//! A [link](link::Link) keeps one [lane](lane::Lane) up: it [connects](connect), [greets](greeting) the server, lets the
+//! lane carry requests until something is wrong with it, [fences](fence) it, and begins again. A lane that was given up
+//! never delivers another answer. Slow commands go [aside](aside::Aside).
 
 pub mod aside;
 pub mod connect;

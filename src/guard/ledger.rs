@@ -178,11 +178,22 @@ impl Ledger {
             *slot = entry;
             return;
         }
-        while self.len() >= self.entries_max {
-            self.sweep();
+        self.reserve();
+        if self.entries.insert(key, entry).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        if self.entries.insert(key, entry).is_none() {
-            self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an entry before it comes. Counted after, threads that come together would all find room for one, and a
+    /// sweep in between would count out what has not been counted in.
+    fn reserve(&self) {
+        let room_for_one = |count| (count < self.entries_max).then_some(count + 1);
+        while self
+            .count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room_for_one)
+            .is_err()
+        {
+            self.sweep();
         }
     }
 
@@ -211,11 +222,13 @@ impl Ledger {
         self.len() >= self.entries_max - self.entries_max / 16 && self.entries_max >= SAMPLE
     }
 
-    /// Forgets everything: from now on no key is known, and none has a stamp above `horizon` or above
-    /// the horizon of before.
+    /// Forgets everything: from now on no key is known, and none has a stamp above `horizon`, above the horizon
+    /// of before, or above whatever was forgotten: the backend may still hold that.
     pub fn clear(&self, horizon: u64) {
         self.horizon.fetch_max(horizon, Ordering::AcqRel);
-        self.entries.retain(|_, _| {
+        self.entries.retain(|_, entry| {
+            // Before the entry goes, as in a sweep: its part of the table is locked until both are done.
+            self.horizon.fetch_max(entry.bound(), Ordering::AcqRel);
             self.count.fetch_sub(1, Ordering::Relaxed);
             false
         });

@@ -52,6 +52,9 @@ pub(super) struct Pending<W> {
     /// Waiters that were woken with a turn and have not come back.
     turns: u32,
     waiters: VecDeque<(LaneId, W)>,
+    /// Rises with everything that may change the value: what was read for a tie is then out of date. Whoever holds
+    /// what was read has a turn, so that the record lives for as long.
+    version: u32,
 }
 
 impl<W: Waiter> Pending<W> {
@@ -67,6 +70,7 @@ impl<W: Waiter> Pending<W> {
             lost: false,
             turns: 0,
             waiters: VecDeque::new(),
+            version: 0,
         }
     }
 
@@ -110,6 +114,11 @@ impl<W: Waiter> Pending<W> {
         }
     }
 
+    /// Whether something is in flight on this very lane.
+    pub(super) fn flies_on(&self, lane: LaneId) -> bool {
+        self.flying > 0 && self.lane == lane
+    }
+
     /// Whether anything is in flight.
     pub(super) fn is_flying(&self) -> bool {
         self.flying > 0
@@ -119,6 +128,7 @@ impl<W: Waiter> Pending<W> {
     pub(super) fn depart(&mut self, admitted: Admitted, out_of_order: bool) {
         self.phase = Phase::Flying;
         self.flying += 1;
+        self.version = self.version.wrapping_add(1);
         match admitted {
             Admitted::Stamped(stamp) | Admitted::Tombstone(stamp) => self.newest = self.newest.max(stamp),
             Admitted::Unstamped => self.unordered += 1,
@@ -140,15 +150,15 @@ impl<W: Waiter> Pending<W> {
         }
         match (outcome, admitted) {
             (Outcome::Stored, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.confirm(stamp),
-            (Outcome::Stored, Admitted::Unstamped) => {
-                // A stamped record was overwritten, or a tombstone still lies beside it: only the backend knows.
+            (Outcome::Stored | Outcome::Failed, Admitted::Unstamped) => {
+                // A stamped record was overwritten, or it was not, or a tombstone still lies beside it: only the
+                // backend knows.
                 if let Known::Stamp(known) = self.known {
                     self.cast_doubt(known);
                 }
             }
             (Outcome::Unsent, _) => {}
             (Outcome::Failed, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.cast_doubt(stamp),
-            (Outcome::Failed, Admitted::Unstamped) => {}
             (Outcome::Lost, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.lose(stamp),
             (Outcome::Lost, Admitted::Unstamped) => self.lose(0),
             (Outcome::Lost, Admitted::Unordered { bound }) => self.lose(bound),
@@ -156,12 +166,21 @@ impl<W: Waiter> Pending<W> {
         }
         if self.flying == 0 {
             self.newest = 0;
-            self.phase = if self.lost { Phase::Fencing } else { Phase::Reserved };
-            if let (false, Some(bound)) = (self.lost, self.doubt.take()) {
-                self.known = Known::Unknown {
-                    bound: self.bound(bound),
-                };
-            }
+            self.land();
+        }
+    }
+
+    /// Nothing is in flight any more. A doubt that waits for the lane's fence is kept for it.
+    fn land(&mut self) {
+        if self.lost {
+            self.phase = Phase::Fencing;
+            return;
+        }
+        self.phase = Phase::Reserved;
+        if let Some(bound) = self.doubt.take() {
+            self.known = Known::Unknown {
+                bound: self.bound(bound),
+            };
         }
     }
 
@@ -187,6 +206,7 @@ impl<W: Waiter> Pending<W> {
 
     /// As [`Self::cast_doubt`], with effect on what is known already.
     pub(super) fn distrust(&mut self, bound: u64) {
+        self.version = self.version.wrapping_add(1);
         self.known = Known::Unknown {
             bound: self.bound(bound),
         };
@@ -203,9 +223,16 @@ impl<W: Waiter> Pending<W> {
         }
     }
 
-    /// The key is being read back from now on.
-    pub(super) fn start_reading(&mut self) {
+    /// What must be the same when a value that was read is used.
+    pub(super) fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The key is being read back from now on. Whoever asked for it is first to be judged by what it shows: were
+    /// others to go first, they would change the key, and it would have to be read again.
+    pub(super) fn start_reading(&mut self, lane: LaneId, waiter: W) {
         self.phase = Phase::Reading;
+        self.waiters.push_front((lane, waiter));
     }
 
     /// Takes note of what was read back, or that it could not be. Wakes those who wait.

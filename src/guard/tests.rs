@@ -1,1 +1,7 @@
+//! The guard held against its rules, against a model that forgets nothing, and against threads.
 
+mod model;
+mod rules;
+mod support;
+mod threads;
+mod waiting;

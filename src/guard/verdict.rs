@@ -155,7 +155,7 @@ pub struct ReadBack {
 pub struct Stored {
     pub(super) stamp: u64,
     pub(super) value: Option<Bytes>,
-    pub(super) version: u64,
+    pub(super) version: u32,
 }
 
 /// What a waiter is told.

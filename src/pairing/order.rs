@@ -54,7 +54,7 @@ impl<A> Order<A> {
     }
 
     /// The answer that may leave now, if it has come.
-    pub fn next(&mut self) -> Option<A> {
+    pub fn take_next(&mut self) -> Option<A> {
         self.answers.front()?.as_ref()?;
         self.first += 1;
         self.answers.pop_front().flatten()
@@ -70,13 +70,16 @@ mod tests {
         let mut order = Order::new();
         let places: Vec<_> = (0..3).map(|_| order.open()).collect();
         order.answer(places[2], "c");
-        assert_eq!(order.next(), None);
+        assert_eq!(order.take_next(), None);
         order.answer(places[0], "a");
-        assert_eq!((order.next(), order.next()), (Some("a"), None));
+        assert_eq!((order.take_next(), order.take_next()), (Some("a"), None));
         order.answer(places[1], "b");
         order.answer(places[1], "another");
         order.answer(places[0], "late");
-        assert_eq!((order.next(), order.next(), order.next()), (Some("b"), Some("c"), None));
+        assert_eq!(
+            (order.take_next(), order.take_next(), order.take_next()),
+            (Some("b"), Some("c"), None)
+        );
         assert_eq!(order.owed(), 0);
     }
 }

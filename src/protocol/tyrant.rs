@@ -1,4 +1,7 @@
 //! The binary protocol of Tokyo Tyrant 1.1.41.
+//!
+//! [`opcode::TABLE`] has every command. A [request] says by itself how long it is; a [reply](mod@reply) only
+//! together with the shape that its command is owed.
 
 pub mod limits;
 pub mod opcode;

@@ -101,7 +101,7 @@ impl Session {
         let guard = &self.worker.shared.guard;
         let change = guard.change_of(&value);
         let with_record = self.keeps_records() && matches!(change, Change::Stamped { .. });
-        if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() == DatabaseKind::BPlusTree) {
+        if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() != DatabaseKind::Plain) {
             // The stamp's record must follow the value's outcome.
             return if self.aloft() > 0 {
                 Next::Wait(item, Waiting::Settled)
@@ -111,7 +111,7 @@ impl Session {
         }
         let (via, ticket) = match self.judge(&mut item, key, change) {
             Ok(passage) => passage,
-            Err(obstacle) => return self.obstructed(item, key, obstacle),
+            Err(obstacle) => return self.obstructed(item, obstacle),
         };
         if let (true, Change::Stamped { stamp, .. }) = (with_record, change) {
             return self.send_with_record(&via, item, key, &value, stamp, ticket);
@@ -154,7 +154,7 @@ impl Session {
                 let wire = item.command.clone();
                 self.send(&via, &wire, item, Some(ticket), Form::AsIs)
             }
-            Err(obstacle) => self.obstructed(item, key, obstacle),
+            Err(obstacle) => self.obstructed(item, obstacle),
         }
     }
 
@@ -168,13 +168,13 @@ impl Session {
                 let wire = item.command.clone();
                 self.send(&via, &wire, item, Some(ticket), Form::AsIs)
             }
-            Err(obstacle) => self.obstructed(item, key, obstacle),
+            Err(obstacle) => self.obstructed(item, obstacle),
         }
     }
 
     fn judge(self: &Rc<Self>, item: &mut Item, key: &Bytes, change: Change<'_>) -> Result<(Via, Ticket), Obstacle> {
-        if records::is_hidden(key) && self.worker.shared.guard.enforces() {
-            return Err(Obstacle::Hidden);
+        if self.worker.denies_key(key) {
+            return Err(Obstacle::Refused(Refusal::Denied));
         }
         let via = self.worker.via(self.link, ROOM).ok_or(Obstacle::Wait(Waiting::Lane))?;
         if let Some(until) = self.worker.hold_until() {
@@ -187,14 +187,10 @@ impl Session {
         }
     }
 
-    fn obstructed(self: &Rc<Self>, item: Item, key: &Bytes, obstacle: Obstacle) -> Next {
+    fn obstructed(self: &Rc<Self>, item: Item, obstacle: Obstacle) -> Next {
         match obstacle {
             Obstacle::Wait(waiting) => Next::Wait(item, waiting),
             Obstacle::Refused(refusal) => self.refuse(item, refusal),
-            Obstacle::Hidden => {
-                self.worker.note_refusal(key, Refusal::Denied);
-                self.refuse(item, Refusal::Denied)
-            }
         }
     }
 
@@ -223,8 +219,6 @@ impl Session {
 enum Obstacle {
     Wait(Waiting),
     Refused(Refusal),
-    /// The key is the name of a record that keeps a stamp.
-    Hidden,
 }
 
 /// Whether a `misc` function goes through as it is.
@@ -270,6 +264,15 @@ impl super::worker::Worker {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// Whether a write is denied because its key is the name of a record that keeps a stamp: only ttguard writes those.
+    pub fn denies_key(&self, key: &Bytes) -> bool {
+        if !records::is_hidden(key) {
+            return false;
+        }
+        self.note_refusal(key, Refusal::Denied);
+        self.shared.guard.enforces()
     }
 
     /// Name and value of the record that keeps a key's stamp.

@@ -32,6 +32,10 @@ pub struct Passenger {
 
 /// What an outcome calls for.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one: a box would cost it an allocation"
+)]
 pub enum Cargo {
     /// A client's own request.
     Client(ClientCargo),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::task::spawn_local;
+use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, timeout_at};
 
 use super::passenger::outcome_of;
@@ -15,6 +15,7 @@ use super::steps::Steps;
 use super::store::Store;
 use super::waiting::Standing;
 use super::worker::{Decision, Worker};
+use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::aside::Aside;
 use crate::backend::tyrant::connect::{Backoff, Route};
 use crate::backend::tyrant::fence::fence;
@@ -47,46 +48,71 @@ pub fn is_slow(command: &Command) -> bool {
     }
 }
 
-/// Sends one command on a connection of its own and waits for its answer. `changes` names the key that it changes in a
-/// way that a stamp cannot order.
-pub async fn exchange(steps: &Steps, command: Command, changes: Option<&Bytes>) -> Result<Reply, End> {
-    let worker = &steps.worker;
-    match &worker.store {
+/// What a slow command may change, beyond what its answer says.
+#[derive(Debug)]
+pub enum Touches {
+    /// Nothing that the guard remembers.
+    Nothing,
+    /// This record, in a way that a stamp cannot order; a script may write hidden records too.
+    Key(Bytes),
+    /// Any record: nothing that is remembered holds afterwards.
+    Everything {
+        /// No record is left when it succeeds.
+        empties: bool,
+        /// When it fails it has done nothing at all.
+        nothing_on_failure: bool,
+    },
+}
+
+/// Sends one command on a connection of its own and waits for its answer.
+pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Result<Reply, End> {
+    let worker = Rc::clone(&steps.worker);
+    let deadline = steps.deadline;
+    let (reply_to, reply) = oneshot::channel();
+    // On a task of its own, so that its outcome is seen even when the client goes away.
+    match &steps.worker.store {
         Store::Embedded { store, lane } => {
-            let ticket = admit(steps, *lane, changes).await?;
-            let reply = store.execute(&command, (worker.shared.clock)());
-            settle(worker, ticket, &reply);
-            Ok(reply)
+            let ticket = admit(steps, *lane, &touches).await?;
+            let aftermath = Aftermath {
+                worker,
+                ticket,
+                touches,
+            };
+            spawn_local(carry_out_here(Arc::clone(store), command, aftermath, reply_to));
         }
         Store::Tyrant { route, .. } => {
             let slots = Arc::clone(&worker.slow);
-            let slot = timeout_at(steps.deadline.into(), slots.acquire_owned()).await;
+            let slot = timeout_at(deadline.into(), slots.acquire_owned()).await;
             let Ok(Ok(slot)) = slot else {
                 return Err(End::Deadline);
             };
             // Reaching the backend may take no longer than for any other request.
             let patience = worker.shared.settings.pairing.request_timeout;
-            let aside = connect(worker, route, steps.received + patience).await?;
+            let aside = connect(&worker, route, steps.received + patience).await?;
             let lane = worker.shared.lane_ids.next();
-            let ticket = admit(steps, lane, changes).await?;
-            let (reply_to, reply) = oneshot::channel();
+            let ticket = admit(steps, lane, &touches).await?;
             let errand = Errand {
-                worker: Rc::clone(worker),
                 aside,
                 lane,
-                ticket,
-                deadline: steps.deadline,
+                aftermath: Aftermath {
+                    worker,
+                    ticket,
+                    touches,
+                },
+                deadline,
                 _slot: slot,
             };
-            // On a task of its own, so that its outcome is seen even when the client goes away.
             spawn_local(errand.run(command, reply_to));
-            reply.await.unwrap_or(Err(End::LaneLost))
         }
+    }
+    match timeout_at(deadline.into(), reply).await {
+        Ok(reply) => reply.unwrap_or(Err(End::LaneLost)),
+        Err(_) => Err(End::Deadline),
     }
 }
 
-async fn admit(steps: &Steps, lane: LaneId, changes: Option<&Bytes>) -> Result<Option<Ticket>, End> {
-    let Some(key) = changes else {
+async fn admit(steps: &Steps, lane: LaneId, touches: &Touches) -> Result<Option<Ticket>, End> {
+    let Touches::Key(key) = touches else {
         return Ok(None);
     };
     let mut standing = Standing::default();
@@ -101,31 +127,98 @@ async fn admit(steps: &Steps, lane: LaneId, changes: Option<&Bytes>) -> Result<O
     }
 }
 
-fn settle(worker: &Worker, ticket: Option<Ticket>, reply: &Reply) {
-    if let Some(ticket) = ticket {
-        let outcome = outcome_of(&ticket, reply.code());
-        worker.shared.guard.settle(ticket, outcome);
+/// What is left to do when a slow command has its outcome.
+struct Aftermath {
+    worker: Rc<Worker>,
+    ticket: Option<Ticket>,
+    touches: Touches,
+}
+
+impl Aftermath {
+    /// The command was answered.
+    fn answered(self, code: u8) {
+        let shared = &self.worker.shared;
+        if let Some(ticket) = self.ticket {
+            let outcome = outcome_of(&ticket, code);
+            shared.guard.settle(ticket, outcome);
+        }
+        let Touches::Everything {
+            empties,
+            nothing_on_failure,
+        } = self.touches
+        else {
+            return note(&self.worker, &self.touches);
+        };
+        if code == 0 || !nothing_on_failure {
+            note(&self.worker, &self.touches);
+        }
+        if code == 0 && empties {
+            shared.hidden.reset();
+        }
     }
+
+    /// No answer will come. What it may change has to be noted again when it can change nothing any more.
+    fn lost(self) -> (Rc<Worker>, Touches) {
+        if let Some(ticket) = self.ticket {
+            self.worker.shared.guard.settle(ticket, Outcome::Lost);
+        }
+        note(&self.worker, &self.touches);
+        (self.worker, self.touches)
+    }
+}
+
+/// Forgets what no longer holds.
+fn note(worker: &Worker, touches: &Touches) {
+    let shared = &worker.shared;
+    match touches {
+        Touches::Nothing => {}
+        Touches::Key(_) => shared.hidden.doubt(),
+        Touches::Everything { .. } => {
+            shared.guard.distrust_everything((shared.clock)());
+            shared.hidden.doubt();
+        }
+    }
+}
+
+/// A look through millions of records must not hold up the worker's other sessions.
+async fn carry_out_here(
+    store: Arc<Embedded>,
+    command: Command,
+    aftermath: Aftermath,
+    reply_to: oneshot::Sender<Result<Reply, End>>,
+) {
+    let now = (aftermath.worker.shared.clock)();
+    let result = match spawn_blocking(move || store.execute(&command, now)).await {
+        Ok(reply) => {
+            aftermath.answered(reply.code());
+            Ok(reply)
+        }
+        Err(_) => {
+            aftermath.lost();
+            Err(End::LaneLost)
+        }
+    };
+    let _ = reply_to.send(result);
 }
 
 /// One command on its connection.
 struct Errand {
-    worker: Rc<Worker>,
     aside: Aside,
     lane: LaneId,
-    ticket: Option<Ticket>,
+    aftermath: Aftermath,
     deadline: Instant,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Errand {
     async fn run(mut self, command: Command, reply_to: oneshot::Sender<Result<Reply, End>>) {
-        let gauge = &self.worker.shared.metrics.slow_connections;
+        let shared = Arc::clone(&self.aftermath.worker.shared);
+        let gauge = &shared.metrics.slow_connections;
         gauge.increment(1);
-        let limits = self.worker.shared.settings.limits.reply;
-        let fault = match timeout_at(self.deadline.into(), self.aside.exchange(&command, limits)).await {
+        let exchange = self.aside.exchange(&command, shared.settings.limits.reply);
+        let fault = match timeout_at(self.deadline.into(), exchange).await {
             Ok(Ok(reply)) => {
-                settle(&self.worker, self.ticket, &reply);
+                self.aftermath.answered(reply.code());
                 let _ = reply_to.send(Ok(reply));
                 gauge.decrement(1);
                 return;
@@ -134,18 +227,16 @@ impl Errand {
             Err(_) => LaneFault::Deadline,
         };
         tracing::warn!(%fault, verb = ?command.verb(), "a slow command was lost");
-        if let Some(ticket) = self.ticket {
-            self.worker.shared.guard.settle(ticket, Outcome::Lost);
-        }
         let is_late = matches!(fault, LaneFault::Deadline);
+        let (worker, touches) = self.aftermath.lost();
         let _ = reply_to.send(Err(if is_late { End::Deadline } else { End::LaneLost }));
-        let Store::Tyrant { last_seen, .. } = &self.worker.store else {
-            return;
-        };
-        let patience = self.worker.shared.settings.pairing.fence_timeout;
-        let Aside { reader, writer } = self.aside;
-        let ended = fence(reader, writer, &fault, None, last_seen, patience).await;
-        self.worker.fenced(self.lane, ended);
+        if let Store::Tyrant { last_seen, .. } = &worker.store {
+            let patience = shared.settings.pairing.fence_timeout;
+            let Aside { reader, writer } = self.aside;
+            let ended = fence(reader, writer, &fault, None, last_seen, patience).await;
+            note(&worker, &touches);
+            worker.fenced(self.lane, ended);
+        }
         gauge.decrement(1);
     }
 }

@@ -20,4 +20,6 @@ mod replay;
 mod resilience;
 mod scripted;
 mod stamped;
+mod stopped;
+mod story;
 mod transcripts;

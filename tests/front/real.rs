@@ -44,6 +44,10 @@ impl Real {
         Client::connect(self.address)
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill the server");
@@ -58,6 +62,7 @@ impl Real {
 
 impl Drop for Real {
     fn drop(&mut self) {
+        // SIGKILL ends a stopped process too.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

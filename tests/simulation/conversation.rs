@@ -159,10 +159,9 @@ impl Conversation {
             Ok(None) => None,
             Ok(Some(reply)) => {
                 let question = self.owed.pop_front()?;
-                self.world
-                    .trace(&[12, self.id, u64::from(reply.code())], || {
-                        format!("#{} is answered {reply:?} to {:?}", self.id, question.command)
-                    });
+                self.world.trace(&[12, self.id, u64::from(reply.code())], || {
+                    format!("#{} is answered {reply:?} to {:?}", self.id, question.command)
+                });
                 judge(&self.world, &question, &reply);
                 Some(Heard::Answer)
             }
@@ -188,14 +187,35 @@ fn judge(world: &World, question: &Question, reply: &Reply) {
             history.read(world, key, asked_at, |held| held.is_none(), reply);
         }
         (Command::Vsiz { key }, Reply::Number(size)) => {
-            history.read(world, key, asked_at, |held| held.is_some_and(|held| held.len() == *size as usize), reply);
+            history.read(
+                world,
+                key,
+                asked_at,
+                |held| held.is_some_and(|held| held.len() == *size as usize),
+                reply,
+            );
         }
-        (Command::Mget { keys }, Reply::Records(found)) => judge_list(world, question, keys, found, reply, &mut history),
-        (Command::Misc { function, arguments, .. }, Reply::Strings { code: 0, strings }) if function == "getlist" => {
-            let found: Vec<_> = strings.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
+        (Command::Mget { keys }, Reply::Records(found)) => {
+            judge_list(world, question, keys, found, reply, &mut history)
+        }
+        (
+            Command::Misc {
+                function, arguments, ..
+            },
+            Reply::Strings { code: 0, strings },
+        ) if function == "getlist" => {
+            let found: Vec<_> = strings
+                .chunks(2)
+                .map(|pair| (pair[0].clone(), pair[1].clone()))
+                .collect();
             judge_list(world, question, arguments, &found, reply, &mut history);
         }
-        (Command::Misc { function, arguments, .. }, Reply::Strings { code, strings }) if function == "get" => {
+        (
+            Command::Misc {
+                function, arguments, ..
+            },
+            Reply::Strings { code, strings },
+        ) if function == "get" => {
             if *code <= 1 {
                 history.read(world, &arguments[0], asked_at, |held| held == strings.first(), reply);
             }

@@ -148,7 +148,9 @@ impl History {
             world.violated("I7", || "bytes behind a bad frame were carried out".to_owned());
         }
         let old = records.get(key).cloned();
-        let hidden = records.get(&[HIDDEN, key.as_ref()].concat()).and_then(|record| stamp_of(record));
+        let hidden = records
+            .get(&[HIDDEN, key.as_ref()].concat())
+            .and_then(|record| stamp_of(record));
         let newest = old.as_deref().and_then(stamp_of).max(hidden);
         let (tie, future) = (self.tie, self.future);
         self.carried_out(world, value);
@@ -157,10 +159,14 @@ impl History {
         if let Some(stamp) = stamp_of(value) {
             let older = newest.is_some_and(|newest| stamp < newest);
             let loses_tie = old.as_ref().is_some_and(|old| {
-                stamp_of(old) == Some(stamp) && old != value && (tie == Tie::First || tie == Tie::Greater && old > value)
+                stamp_of(old) == Some(stamp)
+                    && old != value
+                    && (tie == Tie::First || tie == Tie::Greater && old > value)
             });
             if (older || loses_tie) && !story.tainted {
-                world.violated("I1", || format!("{key:?}: {value:?} was stored over {old:?}, stamp record {hidden:?}"));
+                world.violated("I1", || {
+                    format!("{key:?}: {value:?} was stored over {old:?}, stamp record {hidden:?}")
+                });
             }
             if stamp > world.clock() + future {
                 world.violated("future", || format!("{key:?}: {value:?} was stored ahead of its time"));
@@ -198,14 +204,18 @@ impl History {
     /// A record is about to be removed.
     pub fn removed(&mut self, world: &World, records: &Records, key: &Bytes) {
         let old = records.get(key).and_then(|value| stamp_of(value));
-        let hidden = records.get(&[HIDDEN, key.as_ref()].concat()).and_then(|record| stamp_of(record));
+        let hidden = records
+            .get(&[HIDDEN, key.as_ref()].concat())
+            .and_then(|record| stamp_of(record));
         let steps = world.steps();
         let story = self.story(key);
         story.outs_done += 1;
         story.last_out = steps;
         story.versions.push((steps, None));
         if old > hidden && !story.tainted {
-            world.violated("I5", || format!("{key:?} was removed with stamp {old:?}, its tombstone is {hidden:?}"));
+            world.violated("I5", || {
+                format!("{key:?} was removed with stamp {old:?}, its tombstone is {hidden:?}")
+            });
         }
         if story.outs_done > story.outs_asked {
             world.violated("I15", || format!("{key:?} was removed more often than anyone asked"));
@@ -267,7 +277,9 @@ impl History {
     /// A delete was acknowledged.
     pub fn out_acknowledged(&mut self, world: &World, key: &Bytes, asked_at: u64) {
         if self.story(key).last_out < asked_at {
-            world.violated("I2", || format!("the removal of {key:?} was acknowledged and never carried out"));
+            world.violated("I2", || {
+                format!("the removal of {key:?} was acknowledged and never carried out")
+            });
         }
     }
 
@@ -293,14 +305,26 @@ impl History {
             _ => is_stale || is_future,
         };
         if !is_right {
-            world.violated("I6", || format!("{key:?}: {value:?} was refused with code {code} for nothing"));
+            world.violated("I6", || {
+                format!("{key:?}: {value:?} was refused with code {code} for nothing")
+            });
         }
     }
 
     /// Something was read: `fits` says of each value, or of none, whether the answer can mean it.
-    pub fn read(&mut self, world: &World, key: &Bytes, asked_at: u64, fits: impl Fn(Option<&Bytes>) -> bool, answer: &Reply) {
+    pub fn read(
+        &mut self,
+        world: &World,
+        key: &Bytes,
+        asked_at: u64,
+        fits: impl Fn(Option<&Bytes>) -> bool,
+        answer: &Reply,
+    ) {
         let story = self.story(key);
-        let first = story.versions.partition_point(|(step, _)| *step <= asked_at).saturating_sub(1);
+        let first = story
+            .versions
+            .partition_point(|(step, _)| *step <= asked_at)
+            .saturating_sub(1);
         if !story.versions[first..].iter().any(|(_, value)| fits(value.as_ref())) {
             let held: Vec<_> = story.versions[first..].iter().map(|(_, value)| value.clone()).collect();
             world.violated("I3", || format!("{key:?} was answered {answer:?}, it held {held:?}"));
@@ -315,11 +339,15 @@ impl History {
             if !key.starts_with(b"k") {
                 continue;
             }
-            let hidden = records.get(&[HIDDEN, key.as_ref()].concat()).and_then(|record| stamp_of(record));
+            let hidden = records
+                .get(&[HIDDEN, key.as_ref()].concat())
+                .and_then(|record| stamp_of(record));
             let newest = records.get(key).and_then(|value| stamp_of(value)).max(hidden);
             let acknowledged = story.acknowledged.get(&self.era).copied();
             if newest < acknowledged {
-                world.violated("I1", || format!("{key:?} ended with {newest:?}, acknowledged was {acknowledged:?}"));
+                world.violated("I1", || {
+                    format!("{key:?} ended with {newest:?}, acknowledged was {acknowledged:?}")
+                });
             }
         }
     }

@@ -269,7 +269,9 @@ impl Network {
         line.pipes.outward.break_writes(!guard_only);
         line.pipes.homeward.break_writes(true);
         if !guard_only {
-            line.pipes.outward.break_reads(lose && line.between == Between::ClientAndGuard);
+            line.pipes
+                .outward
+                .break_reads(lose && line.between == Between::ClientAndGuard);
         }
     }
 

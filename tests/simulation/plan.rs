@@ -217,9 +217,7 @@ fn clients(random: &mut Rng) -> ClientPlan {
 
 fn blows(random: &mut Rng, duration: u64) -> Vec<(u64, Blow)> {
     let count = pick(random, &[0, 0, 1, 2, 3]);
-    let mut blows: Vec<_> = (0..count)
-        .map(|_| (random.u64(0..duration), blow(random)))
-        .collect();
+    let mut blows: Vec<_> = (0..count).map(|_| (random.u64(0..duration), blow(random))).collect();
     blows.sort_by_key(|(at, _)| *at);
     blows
 }

@@ -222,12 +222,24 @@ impl Asker {
             0 => {
                 let value = Bytes::from(format!("unstamped#{number}#"));
                 self.note(&key, &value, Asked::Once);
-                Question::writing(Command::Put { key: key.clone(), value }, vec![(key, number)])
+                Question::writing(
+                    Command::Put {
+                        key: key.clone(),
+                        value,
+                    },
+                    vec![(key, number)],
+                )
             }
             1 => {
                 let value = Bytes::from(format!("added#{number}#"));
                 self.note(&key, &value, Asked::Once);
-                Question::writing(Command::PutCat { key: key.clone(), value }, vec![(key, number)])
+                Question::writing(
+                    Command::PutCat {
+                        key: key.clone(),
+                        value,
+                    },
+                    vec![(key, number)],
+                )
             }
             _ => {
                 let key = Bytes::from_static(b"n0");

@@ -125,7 +125,9 @@ impl Records {
     }
 
     fn found(&self, keys: &[Bytes]) -> Vec<(Bytes, Bytes)> {
-        let found = keys.iter().filter_map(|key| Some((key.clone(), self.get(key)?.clone())));
+        let found = keys
+            .iter()
+            .filter_map(|key| Some((key.clone(), self.get(key)?.clone())));
         found.collect()
     }
 

@@ -71,7 +71,11 @@ fn simulate(seed: u64, sum: &Mutex<Sum>) {
     if sum.failed.len() <= 5 {
         let tail = setting("SIMULATE_TAIL", 50) as usize;
         let again = world::run(seed, Plan::of(seed), true);
-        println!("seed {seed} breaks {violation}\n{:#?}\n{}", Plan::of(seed), again.tail(tail));
+        println!(
+            "seed {seed} breaks {violation}\n{:#?}\n{}",
+            Plan::of(seed),
+            again.tail(tail)
+        );
         println!("seed {seed} breaks {violation}\nreplay: tests/simulate --from {seed} --seeds 1");
     }
 }
@@ -81,19 +85,39 @@ fn report(sum: &Sum, count: u64, took: Duration) {
         println!("{:>10} {fault:?}", sum.faults.of(*fault));
     }
     let each = took.as_secs_f64() / count as f64;
-    println!("{:.0} seeds/s, {} steps, {} of {} keys without a promise", 1.0 / each, sum.steps, sum.tainted.0, sum.tainted.1);
-    println!("{} passed, {} failed", count - sum.failed.len() as u64, sum.failed.len());
+    println!(
+        "{:.0} seeds/s, {} steps, {} of {} keys without a promise",
+        1.0 / each,
+        sum.steps,
+        sum.tainted.0,
+        sum.tainted.1
+    );
+    println!(
+        "{} passed, {} failed",
+        count - sum.failed.len() as u64,
+        sum.failed.len()
+    );
     assert!(sum.failed.is_empty(), "seeds that break a promise: {:?}", sum.failed);
     let missing = sum.faults.missing();
-    assert!(count < ALL_KINDS_FROM || missing.is_empty(), "faults that never struck: {missing:?}");
+    assert!(
+        count < ALL_KINDS_FROM || missing.is_empty(),
+        "faults that never struck: {missing:?}"
+    );
 }
 
 #[test]
 fn the_same_seed_is_the_same_run() {
     panics::watch();
     for seed in 0..20 {
-        let (first, again) = (world::run(seed, Plan::of(seed), true), world::run(seed, Plan::of(seed), true));
-        let differs = first.lines.iter().zip(&again.lines).position(|(one, other)| one != other);
+        let (first, again) = (
+            world::run(seed, Plan::of(seed), true),
+            world::run(seed, Plan::of(seed), true),
+        );
+        let differs = first
+            .lines
+            .iter()
+            .zip(&again.lines)
+            .position(|(one, other)| one != other);
         if let Some(line) = differs {
             panic!("seed {seed} differs:\n{}\n{}", first.lines[line], again.lines[line]);
         }

@@ -143,12 +143,13 @@ impl Server {
         let owner = self.owners.borrow().get(&line).copied().unwrap_or(0);
         let pairing = &world.plan.settings.pairing;
         let slack = Duration::from_millis(3);
-        let beyond = |since: u64, patience: Duration| {
-            Duration::from_millis(world.now() - since) + slack >= patience
-        };
+        let beyond = |since: u64, patience: Duration| Duration::from_millis(world.now() - since) + slack >= patience;
         if owner < world.generation() {
             // A guard holds writes back for `start_hold` after the first answer, for what a former one left behind.
-            return self.first_answer.get().is_some_and(|first| beyond(first, pairing.start_hold));
+            return self
+                .first_answer
+                .get()
+                .is_some_and(|first| beyond(first, pairing.start_hold));
         }
         let abandoned = world.network.abandoned(line);
         abandoned.is_some_and(|since| beyond(since, pairing.fence_timeout))
@@ -268,7 +269,9 @@ impl Conversation {
                 Ok(Some(command)) => command,
                 Ok(None) => return Mood::Sane,
                 Err(fault) => {
-                    world.violated("I10", || format!("#{}: the backend got what is no request: {fault}", self.id));
+                    world.violated("I10", || {
+                        format!("#{}: the backend got what is no request: {fault}", self.id)
+                    });
                     return Mood::Over;
                 }
             };
@@ -289,7 +292,8 @@ impl Conversation {
             return Mood::Mad;
         }
         let mut reply = self.execute(command);
-        if world.strikes(plan.garbled) && matches!(shape, Shape::Value | Shape::Records | Shape::Keys | Shape::Strings) {
+        if world.strikes(plan.garbled) && matches!(shape, Shape::Value | Shape::Records | Shape::Keys | Shape::Strings)
+        {
             world.strike(Fault::Garbled);
             self.say(&[0, NONSENSE, NONSENSE, NONSENSE, NONSENSE]).await;
             return Mood::Mad;

@@ -127,7 +127,11 @@ impl World {
 
     /// A number below `bound`, or 0.
     pub fn below(&self, bound: u64) -> u64 {
-        if bound == 0 { 0 } else { self.random.borrow_mut().u64(..bound) }
+        if bound == 0 {
+            0
+        } else {
+            self.random.borrow_mut().u64(..bound)
+        }
     }
 
     /// One or the other.
@@ -249,11 +253,16 @@ impl World {
             let numbers = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
             numbers.sum::<f64>() as u64
         };
-        let (opened, closed) = (sum("ttguard_sessions_opened_total"), sum("ttguard_sessions_closed_total"));
+        let (opened, closed) = (
+            sum("ttguard_sessions_opened_total"),
+            sum("ttguard_sessions_closed_total"),
+        );
         // A session that is being closed is counted as closed while it is still open.
         let open = instance.census().sessions as u64;
         if opened < closed || opened > closed + open {
-            self.violated("I13", || format!("{opened} sessions opened, {closed} closed, {open} open"));
+            self.violated("I13", || {
+                format!("{opened} sessions opened, {closed} closed, {open} open")
+            });
         }
     }
 

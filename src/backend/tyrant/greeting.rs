@@ -32,12 +32,14 @@ impl Instance {
 /// What kind of database a server keeps, as far as a guard cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabaseKind {
-    /// Keys and values: hashes, trees in memory, skeletons.
+    /// Keys and values: a hash, or a tree in memory.
     Plain,
     /// A B+ tree: `misc putlist` adds duplicates instead of replacing.
     BPlusTree,
     /// Columns, or keys that are numbers: it cannot hold a `timestamp.` record.
     WithoutRecords,
+    /// A skeleton, or nothing that this release knows: only the plain commands mean what they always mean.
+    Foreign,
 }
 
 /// What a new connection has learned.
@@ -67,7 +69,8 @@ impl Greeting {
         let kind = match field("type").as_deref() {
             Some("B+ tree") => DatabaseKind::BPlusTree,
             Some("table" | "fixed-length") => DatabaseKind::WithoutRecords,
-            _ => DatabaseKind::Plain,
+            Some("hash" | "on-memory hash" | "on-memory tree") => DatabaseKind::Plain,
+            _ => DatabaseKind::Foreign,
         };
         Self {
             instance: instance(),
@@ -136,5 +139,6 @@ mod tests {
         assert_eq!(Greeting::parse(b"cnt_put\t0\n\xff\n").instance, None);
         assert_eq!(Greeting::parse(b"type\tB+ tree\n").kind, DatabaseKind::BPlusTree);
         assert_eq!(Greeting::parse(b"type\ttable\n").kind, DatabaseKind::WithoutRecords);
+        assert_eq!(Greeting::parse(b"type\tskeleton\n").kind, DatabaseKind::Foreign);
     }
 }

@@ -177,8 +177,13 @@ impl<P: Passenger> Lane<P> {
                     if read? == 0 {
                         return Err(LaneFault::Eof);
                     }
-                    self.hand_over(&mut decoder, &mut input)?;
+                    let now = tokio::time::Instant::now().into_std();
+                    self.hand_over(&mut decoder, &mut input, now)?;
                     after_batch();
+                    // A server that never stops sending would keep the timer from being asked.
+                    if self.next_deadline.get().is_some_and(|next| next <= now) {
+                        self.check_deadlines()?;
+                    }
                 }
                 ready = writer.writable(), if blocked => {
                     ready?;
@@ -196,8 +201,12 @@ impl<P: Passenger> Lane<P> {
         }
     }
 
-    /// Lets the tasks that are ready add their requests, so that one write takes them all.
+    /// Lets the tasks that are ready add their requests, so that one write takes them all. Where a single request is
+    /// all there is, nobody else is likely to have one: it leaves at once.
     async fn gather(&self) {
+        if self.owed.borrow().len() <= 1 {
+            return;
+        }
         for _ in 0..GATHER_ROUNDS {
             let before = self.out.borrow().len();
             yield_now().await;
@@ -214,8 +223,7 @@ impl<P: Passenger> Lane<P> {
     }
 
     /// Pairs each whole answer with the oldest request.
-    fn hand_over(&self, decoder: &mut ReplyDecoder, input: &mut BytesMut) -> Result<(), LaneFault> {
-        let now = tokio::time::Instant::now().into_std();
+    fn hand_over(&self, decoder: &mut ReplyDecoder, input: &mut BytesMut, now: Instant) -> Result<(), LaneFault> {
         while !input.is_empty() {
             let Some(shape) = self.owed.borrow().expected() else {
                 return Err(LaneFault::Unasked(input.len()));

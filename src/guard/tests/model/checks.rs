@@ -1,0 +1,142 @@
+//! What must hold in the world, whatever happens.
+
+use super::world::{Feat, Held, Sent, TOLERANCE, Want, World};
+use crate::guard::ledger::Known;
+use crate::guard::rules::{Mode, Tie};
+use crate::guard::verdict::{Refusal, Ticket};
+
+/// The backend carries out a change. Here shows whether it was let through in order.
+pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64) {
+    if feat == Feat::Failed {
+        return;
+    }
+    let before = held.stamp();
+    let is_judged = !sent.would_refuse && !sent.excused && !held.haunted;
+    match &sent.want {
+        Want::Stamped { .. } if feat == Feat::FailedHalfway => return,
+        Want::Stamped { stamp, value } => {
+            assert!(!is_judged || *stamp >= before, "{stamp} overwrites {before}");
+            held.value = Some((Some(*stamp), value.clone()));
+        }
+        Want::Unstamped => held.value = Some((None, "unstamped".into())),
+        Want::Delete => {
+            let tombstone = sent.tombstone.expect("a delete has a tombstone");
+            assert!(
+                !is_judged || tombstone >= before,
+                "a tombstone of {tombstone} hides {before}"
+            );
+            held.record = Some(tombstone);
+            if feat != Feat::FailedHalfway {
+                held.value = None;
+            }
+        }
+        Want::Unordered { .. } => match sent.leaves {
+            Some(stamp) => held.value = Some((Some(stamp), format!("{stamp:013}x").into())),
+            None => held.value = None,
+        },
+    }
+    if held.stamp() < before {
+        let may_lower = !is_judged || matches!(sent.want, Want::Unstamped | Want::Unordered { .. });
+        assert!(
+            may_lower,
+            "{:?} lowers the stamp from {before} to {}",
+            sent.want,
+            held.stamp()
+        );
+        held.acknowledged = 0;
+        held.lowered = moment;
+    }
+}
+
+impl World {
+    /// A change is about to join its lane's queue.
+    pub(super) fn check_departure(&self, key: usize, lane: usize, want: &Want, ticket: &Ticket) {
+        for (index, other) in self.lanes.iter().enumerate() {
+            let busy = other.queue.iter().any(|errand| errand.changes() == Some(key));
+            assert!(index == lane || !busy, "key {key} is in flight on two lanes");
+        }
+        let is_unfenced = self.dead.iter().any(|dead| dead.lost.contains(&key));
+        assert!(!is_unfenced, "key {key} is written before its lane's fence");
+        if let Some(refusal) = ticket.would_refuse() {
+            assert_eq!(self.setup.mode, Mode::Observe);
+            self.check_reason(key, want, refusal);
+        }
+        if let Want::Stamped { stamp, .. } = want
+            && self.setup.mode == Mode::Enforce
+        {
+            assert!(self.setup.opaque || *stamp <= self.now + TOLERANCE);
+        }
+    }
+
+    pub(super) fn check_refusal(&self, key: usize, want: &Want, refusal: Refusal) {
+        assert_eq!(self.setup.mode, Mode::Enforce, "observe refuses nothing");
+        self.check_reason(key, want, refusal);
+    }
+
+    /// A refusal rests on what is really stored.
+    fn check_reason(&self, key: usize, want: &Want, refusal: Refusal) {
+        let held = &self.held[key];
+        let Want::Stamped { stamp, value } = want else {
+            panic!("{want:?} is refused: {refusal:?}");
+        };
+        match refusal {
+            Refusal::Future => assert!(!self.setup.opaque && *stamp > self.now + TOLERANCE),
+            _ if self.upheaval || held.haunted => {}
+            Refusal::Stale { newer } => {
+                let stored = held.stamp();
+                assert!(*stamp < newer, "{stamp} is refused for {newer}");
+                assert!(
+                    newer <= stored,
+                    "{stamp} is refused for {newer}, but {stored} is stored"
+                );
+            }
+            Refusal::Tie => {
+                assert_ne!(self.setup.tie, Tie::Last);
+                assert_eq!(held.stamp(), *stamp);
+                let stored = held.value.as_ref().map(|(_, bytes)| bytes);
+                assert!(stored.is_some_and(|stored| stored != value));
+                assert!(self.setup.tie == Tie::First || stored.is_some_and(|stored| stored > value));
+            }
+            Refusal::Unstamped | Refusal::Denied => panic!("{want:?} is refused: {refusal:?}"),
+        }
+    }
+
+    /// To be called after every step.
+    pub(super) fn check(&self) {
+        let ledger = self.guard.ledger();
+        assert!(ledger.len() <= self.setup.entries);
+        for (index, held) in self.held.iter().enumerate() {
+            let stamp = held.stamp();
+            if !held.haunted {
+                assert!(
+                    stamp >= held.acknowledged,
+                    "key {index} holds {stamp}, {} was acknowledged",
+                    held.acknowledged
+                );
+            }
+            let hash = self.hash(index);
+            let is_pending = self.guard.pending.contains_key(&hash);
+            if is_pending || self.upheaval || held.haunted {
+                continue;
+            }
+            let horizon = ledger.horizon();
+            match ledger.get(hash) {
+                Known::Absent => assert!(stamp <= horizon, "key {index}: {stamp} above the horizon {horizon}"),
+                Known::Stamp(known) => assert_eq!(known, stamp, "key {index}: known is not what is stored"),
+                Known::Unknown { bound } => {
+                    assert!(
+                        stamp <= bound.max(horizon),
+                        "key {index}: {stamp} above its bound {bound}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Everything has ended.
+    pub(super) fn check_at_rest(&self) {
+        assert_eq!(self.guard.pending(), 0, "a record outlives what was under way");
+        assert!(self.clients.is_empty());
+        self.check();
+    }
+}

@@ -1,0 +1,408 @@
+//! Each rule by itself.
+
+use std::time::Duration;
+
+use super::support::{Bell, Come, Desk, Expected, NOW, rules};
+use crate::command::Verb;
+use crate::guard::Guard;
+use crate::guard::ledger::Known;
+use crate::guard::rules::{Mode, Policy, Rules, Tie};
+use crate::guard::stamp::{StampFormat, Unit};
+use crate::guard::verdict::{Change, Outcome, ReadCause, Refusal, WaitCause};
+
+const fn stale(newer: u64) -> Refusal {
+    Refusal::Stale { newer }
+}
+
+fn value(stamp: u64, body: &str) -> String {
+    format!("{stamp:013}{body}")
+}
+
+fn opaque() -> Rules {
+    Rules {
+        stamp: StampFormat::new(13, Unit::Opaque).expect("a width in range"),
+        ..rules()
+    }
+}
+
+// Stale writes and the horizon.
+
+#[test]
+fn a_write_older_than_what_is_stored_is_stale() {
+    for (stamp, refusal) in [
+        (NOW - 1, Some(stale(NOW))),
+        (0, Some(stale(NOW))),
+        (NOW, None),
+        (NOW + 1, None),
+    ] {
+        let desk = Desk::new();
+        desk.store(1, NOW);
+        let judged = desk.put(2, stamp);
+        match refusal {
+            Some(refusal) => assert_eq!(judged.refused(), refusal),
+            None => desk.guard.settle(judged.goes(), Outcome::Stored),
+        }
+        assert_eq!(desk.known(), Known::Stamp(stamp.max(NOW)));
+        assert_eq!(desk.guard.pending(), 0);
+    }
+}
+
+#[test]
+fn what_is_confirmed_refuses_an_older_write_while_a_newer_one_is_in_flight() {
+    let desk = Desk::new();
+    desk.store(1, NOW);
+    let flying = desk.put(1, NOW + 2).goes();
+    assert_eq!(desk.put(1, NOW - 1).refused(), stale(NOW));
+    desk.put(1, NOW + 1).waits(WaitCause::OlderInFlight).leave();
+    desk.guard.settle(flying, Outcome::Stored);
+    assert_eq!(desk.guard.pending(), 0);
+}
+
+#[test]
+fn only_what_is_not_above_the_horizon_is_read() {
+    let desk = Desk::with(rules(), 64, NOW);
+    desk.guard.settle(desk.put(1, NOW + 1).goes(), Outcome::Stored);
+    for stamp in [NOW, NOW - 1] {
+        let desk = Desk::with(rules(), 64, NOW);
+        let reader = desk.put(1, stamp).reads(ReadCause::Horizon);
+        desk.learn(Some(NOW), None);
+        let judged = desk.put_body(1, stamp, "", reader.come());
+        if stamp < NOW {
+            assert_eq!(judged.refused(), stale(NOW));
+        } else {
+            desk.guard.settle(judged.goes(), Outcome::Stored);
+        }
+        assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(NOW), 0));
+    }
+}
+
+#[test]
+fn a_key_that_went_from_the_ledger_is_still_guarded() {
+    let desk = Desk::with(rules(), 1, 0);
+    desk.store(1, NOW);
+    desk.guard.ledger().put(desk.guard.key(b"other"), Known::Stamp(NOW + 5));
+    assert_eq!(desk.known(), Known::Absent);
+    desk.put(1, NOW - 1).reads(ReadCause::Horizon);
+}
+
+#[test]
+fn nothing_stored_lets_every_stamp_in() {
+    let desk = Desk::with(rules(), 64, NOW);
+    let reader = desk.put(1, 5).reads(ReadCause::Horizon);
+    desk.learn(None, None);
+    desk.guard
+        .settle(desk.put_body(1, 5, "", reader.come()).goes(), Outcome::Stored);
+    assert_eq!(desk.known(), Known::Stamp(5));
+}
+
+#[test]
+fn the_horizon_starts_above_what_any_guard_let_in() {
+    let now = Duration::from_millis(NOW);
+    assert_eq!(Guard::<Bell>::horizon_at_start(&rules(), now), NOW + 50);
+    assert_eq!(Guard::<Bell>::horizon_at_start(&opaque(), now), u64::MAX);
+}
+
+#[test]
+fn stamps_that_are_no_time_know_no_clock() {
+    let desk = Desk::with(opaque(), 64, u64::MAX);
+    let reader = desk.put(1, 9_999_999_999_999).reads(ReadCause::Horizon);
+    desk.learn(Some(7), None);
+    let ticket = desk.put_body(1, 9_999_999_999_999, "", reader.come()).goes();
+    desk.guard.settle(ticket, Outcome::Stored);
+    assert_eq!(desk.put(1, 8).refused(), stale(9_999_999_999_999));
+
+    let desk = Desk::with(opaque(), 64, u64::MAX);
+    let reader = desk.judge(1, Change::Delete, Come::default()).reads(ReadCause::Delete);
+    desk.learn(Some(7), None);
+    let ticket = desk.judge(1, Change::Delete, reader.come()).goes();
+    assert_eq!(ticket.tombstone(), Some(7), "no clock lifts it");
+    desk.guard.settle(ticket, Outcome::Stored);
+}
+
+// Ties.
+
+/// Stores "b" under a stamp, offers `body` under the same, and says whether it got in.
+fn wins_tie(tie: Tie, body: &str) -> bool {
+    let desk = Desk::with(Rules { tie, ..rules() }, 64, 0);
+    let ticket = desk.put_body(1, NOW, "b", Come::default()).goes();
+    desk.guard.settle(ticket, Outcome::Stored);
+    let (verdict, bell) = desk.put_body(1, NOW, body, Come::default());
+    let judged = if tie == Tie::Last {
+        (verdict, bell)
+    } else {
+        let reader = (verdict, bell).reads(ReadCause::Tie);
+        desk.learn(Some(NOW), Some(&value(NOW, "b")));
+        desk.put_body(1, NOW, body, reader.come())
+    };
+    let wins = match judged.0 {
+        crate::guard::verdict::Verdict::Go(ticket) => {
+            desk.guard.settle(ticket, Outcome::Stored);
+            true
+        }
+        _ => {
+            assert_eq!(judged.refused(), Refusal::Tie);
+            false
+        }
+    };
+    assert_eq!(desk.guard.pending(), 0);
+    wins
+}
+
+#[test]
+fn the_rule_decides_between_equal_stamps() {
+    for (tie, body, wins) in [
+        (Tie::Last, "a", true),
+        (Tie::Last, "b", true),
+        (Tie::Last, "c", true),
+        (Tie::First, "a", false),
+        (Tie::First, "b", true),
+        (Tie::First, "c", false),
+        (Tie::Greater, "a", false),
+        (Tie::Greater, "b", true),
+        (Tie::Greater, "c", true),
+    ] {
+        assert_eq!(wins_tie(tie, body), wins, "{tie:?} with {body}");
+    }
+}
+
+#[test]
+fn a_tie_with_a_tombstone_is_none() {
+    for tie in [Tie::First, Tie::Greater] {
+        let desk = Desk::with(Rules { tie, ..rules() }, 64, NOW);
+        let reader = desk.put(1, NOW).reads(ReadCause::Horizon);
+        desk.learn(Some(NOW), None);
+        desk.guard
+            .settle(desk.put_body(1, NOW, "", reader.come()).goes(), Outcome::Stored);
+    }
+}
+
+#[test]
+fn a_value_that_was_replaced_since_it_was_read_decides_no_tie() {
+    let desk = Desk::with(
+        Rules {
+            tie: Tie::Greater,
+            ..rules()
+        },
+        64,
+        0,
+    );
+    desk.store(1, NOW);
+    let first = desk.put_body(1, NOW, "c", Come::default()).reads(ReadCause::Tie);
+    let second = desk.put_body(1, NOW, "b", Come::default()).waits(WaitCause::Lookup);
+    desk.learn(Some(NOW), Some(&value(NOW, "a")));
+    let (first, second) = (first.come(), second.come());
+    let ticket = desk.put_body(1, NOW, "c", first).goes();
+    desk.guard.settle(ticket, Outcome::Stored);
+    desk.put_body(1, NOW, "b", second).reads(ReadCause::Tie).leave();
+    desk.learn(Some(NOW), Some(&value(NOW, "c")));
+    assert_eq!(desk.guard.pending(), 0);
+}
+
+#[test]
+fn an_equal_stamp_in_flight_is_awaited_unless_the_last_wins() {
+    for tie in [Tie::Last, Tie::First, Tie::Greater] {
+        let desk = Desk::with(Rules { tie, ..rules() }, 64, 0);
+        let _flying = desk.put(1, NOW).goes();
+        let second = desk.put(1, NOW);
+        if tie == Tie::Last {
+            let _ticket = second.goes();
+        } else {
+            second.waits(WaitCause::OlderInFlight);
+        }
+    }
+}
+
+// The clock, and values without a stamp.
+
+#[test]
+fn a_stamp_too_far_ahead_refused() {
+    for (stamp, refused) in [(NOW + 50, false), (NOW + 51, true), (9_999_999_999_999, true)] {
+        let desk = Desk::new();
+        let judged = desk.put(1, stamp);
+        if refused {
+            assert_eq!(judged.refused(), Refusal::Future);
+            assert_eq!(desk.guard.pending(), 0);
+        } else {
+            desk.guard.settle(judged.goes(), Outcome::Stored);
+        }
+    }
+}
+
+#[test]
+fn a_value_without_a_stamp_passes_or_refused() {
+    let desk = Desk::new();
+    let ticket = desk.judge(1, desk.guard.change_of(b"plain"), Come::default()).goes();
+    assert!(!ticket.is_idempotent());
+    desk.guard.settle(ticket, Outcome::Stored);
+    assert_eq!((desk.known(), desk.guard.pending()), (Known::Absent, 0));
+
+    let unstamped = Policy::Refuse;
+    let desk = Desk::with(Rules { unstamped, ..rules() }, 64, 0);
+    let judged = desk.judge(1, desk.guard.change_of(b"plain"), Come::default());
+    assert_eq!(judged.refused(), Refusal::Unstamped);
+}
+
+#[test]
+fn an_unstamped_write_leaves_doubt_even_when_it_failed() {
+    for outcome in [Outcome::Stored, Outcome::Failed] {
+        let desk = Desk::new();
+        desk.store(1, NOW);
+        let ticket = desk.judge(1, Change::Unstamped, Come::default()).goes();
+        desk.guard.settle(ticket, outcome);
+        desk.put(1, NOW - 1).reads(ReadCause::Unknown);
+    }
+}
+
+// Deletes.
+
+#[test]
+fn a_tombstone_is_the_newest_known_stamp_or_the_clock_less_the_tolerance() {
+    for (stored, tombstone) in [
+        (None, NOW - 10),
+        (Some(NOW - 11), NOW - 10),
+        (Some(NOW - 9), NOW - 9),
+        (Some(NOW + 50), NOW + 50),
+    ] {
+        let desk = Desk::new();
+        if let Some(stamp) = stored {
+            desk.store(1, stamp);
+        }
+        let ticket = desk.judge(1, Change::Delete, Come::default()).goes();
+        assert_eq!(ticket.tombstone(), Some(tombstone));
+        assert!(!ticket.is_idempotent());
+        desk.guard.settle(ticket, Outcome::Stored);
+        assert_eq!(desk.put(1, tombstone - 1).refused(), stale(tombstone));
+        assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(tombstone), 0));
+    }
+}
+
+#[test]
+fn a_delete_reads_first_when_something_newer_may_be_stored() {
+    for (horizon, reads) in [(NOW - 10, false), (NOW - 9, true)] {
+        let desk = Desk::with(rules(), 64, horizon);
+        let judged = desk.judge(1, Change::Delete, Come::default());
+        let ticket = if reads {
+            let reader = judged.reads(ReadCause::Delete);
+            desk.learn(Some(NOW - 9), None);
+            desk.judge(1, Change::Delete, reader.come()).goes()
+        } else {
+            judged.goes()
+        };
+        assert_eq!(ticket.tombstone(), Some(if reads { NOW - 9 } else { NOW - 10 }));
+        desk.guard.settle(ticket, Outcome::Stored);
+    }
+}
+
+#[test]
+fn a_delete_waits_for_what_is_in_flight_and_others_for_it() {
+    let desk = Desk::new();
+    let flying = desk.put(1, NOW).goes();
+    let delete = desk
+        .judge(1, Change::Delete, Come::default())
+        .waits(WaitCause::OlderInFlight);
+    desk.guard.settle(flying, Outcome::Stored);
+    let ticket = desk.judge(1, Change::Delete, delete.come()).goes();
+    assert_eq!(ticket.tombstone(), Some(NOW));
+    let newer = desk.put(1, NOW + 1).goes();
+    desk.put(2, NOW + 2).waits(WaitCause::OtherLane).leave();
+    desk.guard.settle(ticket, Outcome::Failed);
+    desk.guard.settle(newer, Outcome::Stored);
+    desk.put(1, NOW + 1).reads(ReadCause::Unknown);
+}
+
+// Commands that a stamp cannot order.
+
+#[test]
+fn a_command_that_cannot_be_ordered_leaves_doubt() {
+    for outcome in [Outcome::Stored, Outcome::Failed] {
+        let desk = Desk::new();
+        desk.store(1, NOW);
+        let ticket = desk.judge(1, Change::Unordered, Come::default()).goes();
+        assert!(!ticket.is_idempotent());
+        desk.put(1, NOW + 1).waits(WaitCause::OlderInFlight).leave();
+        desk.guard.settle(ticket, outcome);
+        assert!(matches!(desk.known(), Known::Unknown { bound } if bound >= NOW + 50));
+        desk.put(1, NOW + 1).reads(ReadCause::Unknown);
+    }
+}
+
+#[test]
+fn each_command_has_a_policy_of_its_own() {
+    let mut strict = rules();
+    strict.unordered.addint = Policy::Refuse;
+    let desk = Desk::with(strict, 64, 0);
+    assert_eq!(desk.guard.admit_unordered(Verb::AddInt), Err(Refusal::Denied));
+    for verb in [Verb::PutCat, Verb::PutShl, Verb::AddDouble, Verb::Ext, Verb::Misc] {
+        assert_eq!(desk.guard.admit_unordered(verb), Ok(()));
+    }
+}
+
+// Observing.
+
+#[test]
+fn observing_lets_everything_through_and_says_what_it_would_have_done() {
+    let observing = Rules {
+        mode: Mode::Observe,
+        unstamped: Policy::Refuse,
+        tie: Tie::First,
+        ..rules()
+    };
+    let (older, future) = (value(NOW - 1, ""), value(NOW + 51, ""));
+    for (value, refusal) in [
+        (older.as_str(), stale(NOW)),
+        (future.as_str(), Refusal::Future),
+        ("plain", Refusal::Unstamped),
+    ] {
+        let desk = Desk::with(observing.clone(), 64, 0);
+        desk.store(1, NOW);
+        let change = desk.guard.change_of(value.as_bytes());
+        let ticket = desk.judge(1, change, Come::default()).goes();
+        assert_eq!(ticket.would_refuse(), Some(refusal));
+        assert!(!ticket.is_idempotent(), "sent twice it could overwrite more");
+        desk.guard.settle(ticket, Outcome::Stored);
+        desk.put(1, NOW + 1).reads(ReadCause::Unknown);
+    }
+}
+
+#[test]
+fn nothing_that_is_remembered_outlives_a_change_of_everything() {
+    let desk = Desk::new();
+    desk.store(1, NOW);
+    desk.guard.distrust_everything(Duration::from_millis(NOW));
+    assert_eq!(desk.guard.ledger().horizon(), NOW + 50);
+    let reader = desk.put(1, NOW - 5).reads(ReadCause::Horizon);
+    desk.learn(None, None);
+    desk.guard
+        .settle(desk.put_body(1, NOW - 5, "", reader.come()).goes(), Outcome::Stored);
+    assert_eq!(desk.known(), Known::Stamp(NOW - 5));
+}
+
+#[test]
+fn what_is_forgotten_stays_below_the_horizon_when_the_clock_went_back() {
+    let desk = Desk::new();
+    desk.store(1, NOW + 50);
+    desk.guard.distrust_everything(Duration::from_millis(NOW - 100));
+    desk.put(1, NOW).reads(ReadCause::Horizon);
+}
+
+#[test]
+fn a_record_that_was_deleted_since_it_was_read_wins_no_tie() {
+    let desk = Desk::with(
+        Rules {
+            tie: Tie::First,
+            ..rules()
+        },
+        64,
+        0,
+    );
+    desk.store(1, NOW);
+    let reader = desk.put_body(1, NOW, "b", Come::default()).reads(ReadCause::Tie);
+    desk.learn(Some(NOW), Some(&value(NOW, "")));
+    let delete = desk.judge(1, Change::Delete, Come::default()).goes();
+    desk.guard.settle(delete, Outcome::Stored);
+    let reader = desk.put_body(1, NOW, "b", reader.come()).reads(ReadCause::Tie);
+    desk.learn(Some(NOW), None);
+    desk.guard
+        .settle(desk.put_body(1, NOW, "b", reader.come()).goes(), Outcome::Stored);
+    assert_eq!(desk.guard.pending(), 0);
+}

@@ -1,0 +1,96 @@
+//! One request on its way through a session, and what can become of it.
+
+use std::pin::Pin;
+use std::time::Instant;
+
+use crate::command::{Command, Reply, Verb};
+use crate::metrics::Outcome;
+use crate::pairing::order::Place;
+use crate::protocol::tyrant::request::RequestFault;
+use crate::proxy::waiting::{GuardWait, Standing};
+
+/// Why a session ends.
+#[derive(Debug)]
+pub enum End {
+    /// The client ended it.
+    Client,
+    /// A request could not be decoded.
+    Fault(RequestFault),
+    /// A request was not answered in time.
+    Deadline,
+    /// A half-sent request made no progress.
+    HalfSent,
+    /// A second request came while an answer was owed, where that means that the client gave up on the first.
+    GaveUp,
+    /// A request that must not be sent twice was lost with its lane.
+    LaneLost,
+    /// The client does not read its answers.
+    Backlog,
+    /// Half-received requests take too much memory.
+    Memory,
+    /// A command that is not served here.
+    RefusedCommand,
+    /// The proxy is stopping.
+    Drain,
+}
+
+/// One request on its way through the session.
+#[derive(Debug)]
+pub struct Item {
+    /// Its number among the session's requests.
+    pub number: u64,
+    /// Where its answer belongs; nothing for `putnr`.
+    pub place: Option<Place>,
+    pub command: Command,
+    /// When it had been read whole.
+    pub received: Instant,
+    pub deadline: Instant,
+    /// It was sent before, on a lane that was lost.
+    pub retried: bool,
+    /// What it comes back to the judge with.
+    pub standing: Standing,
+}
+
+/// What is needed to conclude a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Concluding {
+    pub verb: Verb,
+    pub place: Option<Place>,
+    pub received: Instant,
+}
+
+impl Item {
+    pub fn concluding(&self) -> Concluding {
+        Concluding {
+            verb: self.command.verb(),
+            place: self.place,
+            received: self.received,
+        }
+    }
+}
+
+/// What a request waits for before it can be dispatched.
+#[derive(Debug)]
+pub enum Waiting {
+    /// The guard's word.
+    Guard(GuardWait),
+    /// A lane, or room on it.
+    Lane,
+    /// The end of the hold after a start.
+    Hold(Instant),
+    /// More bytes, or the certainty that none follow at once.
+    Grace(Instant),
+    /// The outcome of everything that the session sent before.
+    Settled,
+}
+
+/// A command that takes several exchanges.
+pub type Step = Pin<Box<dyn Future<Output = Result<(Outcome, Reply), End>>>>;
+
+/// What became of dispatching a request.
+pub enum Next {
+    Done,
+    Wait(Item, Waiting),
+    Step(Concluding, Step),
+    Stream(Item),
+}

@@ -1,0 +1,344 @@
+//! The task of a session: reads, dispatches, and steps in when the client does not take its answers at once.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tokio::time::{Sleep, sleep_until};
+
+use super::item::{Concluding, End, Item, Next, Step, Waiting};
+use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
+use crate::command::Reply;
+use crate::config::Pipelining;
+use crate::metrics::Outcome;
+use crate::protocol::tyrant::request::RequestDecoder;
+use crate::proxy::slow;
+use crate::proxy::waiting::{Standing, Unfenced};
+use crate::transport::{Reader, Writer};
+
+/// How far the session's task came with what it has.
+enum Pump {
+    /// The next request is not all there.
+    Hungry,
+    /// Something must happen first.
+    Stalled,
+}
+
+/// The task of a session.
+pub(super) struct Task {
+    session: Rc<Session>,
+    reader: Reader,
+    input: BytesMut,
+    decoder: RequestDecoder,
+    waiting: Option<(Item, Waiting)>,
+    step: Option<(Concluding, Step)>,
+    /// No further request is taken up; the session ends for this reason once the earlier ones are answered.
+    last: Option<End>,
+    /// When bytes came last.
+    progress: Instant,
+    /// Bytes of `input` that are counted in the sum of all sessions.
+    charged: usize,
+}
+
+impl Task {
+    pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
+        let limits = session.worker.shared.settings.limits.request;
+        Self {
+            session,
+            reader,
+            input: BytesMut::new(),
+            decoder: RequestDecoder::new(limits),
+            waiting: None,
+            step: None,
+            last: None,
+            progress: now(),
+            charged: 0,
+        }
+    }
+
+    pub(super) async fn run(&mut self) -> End {
+        let worker = Rc::clone(&self.session.worker);
+        let mut stopping = worker.shared.stopping.subscribe();
+        let timer = sleep_until(tokio::time::Instant::now());
+        tokio::pin!(timer);
+        loop {
+            if worker.shared.is_stopping() && self.last.is_none() {
+                self.last = Some(End::Drain);
+            }
+            let hungry = match self.pump() {
+                Ok(Ok(pump)) => matches!(pump, Pump::Hungry),
+                Ok(Err(stream)) => return slow::stream(&self.session, stream, &mut self.reader).await,
+                Err(end) => return end,
+            };
+            worker.flush_touched();
+            if let Some(end) = self.finished(hungry) {
+                return end;
+            }
+            let blocked = self.watch();
+            let armed = self.arm(timer.as_mut(), hungry);
+            let may_read = !matches!(self.last, Some(End::Client | End::Fault(_)))
+                && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
+            let writer = self.session.writer.borrow().clone();
+            let (step, waiting) = (&mut self.step, &mut self.waiting);
+            tokio::select! {
+                biased;
+                () = self.session.wake.notified() => {}
+                result = advance(step), if step.is_some() => {
+                    if let Some((what, _)) = step.take() {
+                        self.concluded(what, result);
+                    }
+                }
+                woken = woken(waiting), if matches!(waiting, Some((_, Waiting::Guard(_)))) => {
+                    self.wakened(woken);
+                }
+                () = worker.changed.notified(), if matches!(waiting, Some((_, Waiting::Lane))) => {}
+                read = self.reader.read(&mut self.input), if may_read => {
+                    if let Err(end) = self.received(read) {
+                        return end;
+                    }
+                }
+                _ = writable(writer), if blocked => self.session.flush(),
+                _ = stopping.changed(), if self.last.is_none() => {}
+                () = &mut timer, if armed => {
+                    if let Some(end) = self.overdue(hungry) {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Dispatches as much as there is. The inner error is a command whose answer is a stream.
+    fn pump(&mut self) -> Result<Result<Pump, Item>, End> {
+        loop {
+            if let Some(end) = self.session.inner.borrow_mut().ended.take() {
+                return Err(end);
+            }
+            if self.step.is_some() {
+                return Ok(Ok(Pump::Stalled));
+            }
+            let item = match self.next_item()? {
+                Ok(item) => item,
+                Err(pump) => return Ok(Ok(pump)),
+            };
+            self.session.inner.borrow_mut().followed = !self.input.is_empty();
+            match self.session.dispatch(item, self.input.first().copied()) {
+                Next::Done => {}
+                Next::Wait(item, waiting) => {
+                    self.waiting = Some((item, waiting));
+                    return Ok(Ok(Pump::Stalled));
+                }
+                Next::Step(what, step) => self.step = Some((what, step)),
+                Next::Stream(item) => return Ok(Err(item)),
+            }
+        }
+    }
+
+    /// The next request to dispatch: one that a lane lost, the one that waited, or the next one of the input.
+    fn next_item(&mut self) -> Result<Result<Item, Pump>, End> {
+        if let Some(item) = self.next_redo() {
+            return Ok(Ok(item));
+        }
+        if let Some((item, waiting)) = self.waiting.take() {
+            if self.is_over(&waiting) {
+                return Ok(Ok(item));
+            }
+            self.waiting = Some((item, waiting));
+            return Ok(Err(Pump::Stalled));
+        }
+        if matches!(self.last, Some(End::Fault(_) | End::Drain)) || self.is_full() {
+            return Ok(Err(Pump::Stalled));
+        }
+        match self.decoder.decode(&mut self.input) {
+            Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
+            Ok(Some(command)) => Ok(Ok(self.session.admit(command))),
+            Ok(None) => Ok(Err(Pump::Hungry)),
+            Err(fault) => {
+                self.last = Some(End::Fault(fault));
+                Ok(Err(Pump::Stalled))
+            }
+        }
+    }
+
+    /// The first request that a lane lost, unless an earlier one is waiting. What waited goes behind it.
+    fn next_redo(&mut self) -> Option<Item> {
+        let mut inner = self.session.inner.borrow_mut();
+        let first = *inner.redo.first_key_value()?.0;
+        if let Some((item, _)) = &self.waiting
+            && item.number < first
+        {
+            return None;
+        }
+        let (_, redo) = inner.redo.pop_first()?;
+        if let Some((item, _)) = self.waiting.take() {
+            inner.redo.insert(item.number, item);
+        }
+        Some(redo)
+    }
+
+    fn is_over(&self, waiting: &Waiting) -> bool {
+        match waiting {
+            Waiting::Guard(_) => false,
+            // Trying again is how one finds out.
+            Waiting::Lane => true,
+            Waiting::Hold(until) => *until <= now(),
+            Waiting::Grace(until) => *until <= now() || !self.input.is_empty() || self.last.is_some(),
+            Waiting::Settled => self.session.aloft() == 0,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let inner = self.session.inner.borrow();
+        let pipeline_max = self.session.worker.shared.settings.limits.pipeline;
+        inner.aloft >= pipeline_max || inner.order.owed() >= pipeline_max || inner.out.len() > BACKLOG_PAUSE
+    }
+
+    /// Whether any further byte would mean that the client gave up on its request.
+    fn watches_for_more(&self) -> bool {
+        let pipelining = self.session.worker.shared.settings.pairing.pipelining;
+        pipelining == Pipelining::Forbid && self.session.owes()
+    }
+
+    /// The reason to end, once everything that was asked before is answered and written.
+    fn finished(&mut self, hungry: bool) -> Option<End> {
+        let last = self.last.as_ref()?;
+        let inner = self.session.inner.borrow();
+        let all_taken_up = hungry || !matches!(last, End::Client);
+        let is_done = self.waiting.is_none()
+            && self.step.is_none()
+            && inner.redo.is_empty()
+            && inner.aloft == 0
+            && inner.out.is_empty()
+            && all_taken_up;
+        drop(inner);
+        if is_done { self.last.take() } else { None }
+    }
+
+    /// Says whether the task wants to know when requests land; returns whether the client is behind with reading.
+    fn watch(&self) -> bool {
+        let stalled = self.last.is_some() || self.is_full() || matches!(self.waiting, Some((_, Waiting::Settled)));
+        let mut inner = self.session.inner.borrow_mut();
+        inner.watched = stalled;
+        inner.blocked
+    }
+
+    /// Sets the timer to the next instant at which something is overdue; false when there is none.
+    fn arm(&self, timer: Pin<&mut Sleep>, hungry: bool) -> bool {
+        let waited_for = self.waiting.as_ref().map(|(item, waiting)| match waiting {
+            Waiting::Hold(until) | Waiting::Grace(until) => (*until).min(item.deadline),
+            _ => item.deadline,
+        });
+        let half_sent = (hungry && !self.input.is_empty())
+            .then(|| self.progress + self.session.worker.shared.settings.pairing.frame_timeout);
+        let Some(next) = waited_for.into_iter().chain(half_sent).min() else {
+            return false;
+        };
+        if timer.deadline() != next.into() {
+            timer.reset(next.into());
+        }
+        true
+    }
+
+    fn overdue(&self, hungry: bool) -> Option<End> {
+        let now = now();
+        if let Some((item, _)) = &self.waiting
+            && item.deadline <= now
+        {
+            self.session.fail(item.command.verb(), End::Deadline);
+            return Some(End::Deadline);
+        }
+        let patience = self.session.worker.shared.settings.pairing.frame_timeout;
+        (hungry && !self.input.is_empty() && self.progress + patience <= now).then_some(End::HalfSent)
+    }
+
+    fn received(&mut self, read: std::io::Result<usize>) -> Result<(), End> {
+        match read {
+            Ok(0) => {
+                self.last.get_or_insert(End::Client);
+                Ok(())
+            }
+            Ok(_) => {
+                self.progress = now();
+                if self.watches_for_more() {
+                    return Err(End::GaveUp);
+                }
+                self.charge()
+            }
+            Err(_) => Err(End::Client),
+        }
+    }
+
+    /// Counts what a large half-received request takes in the sum of all sessions.
+    fn charge(&mut self) -> Result<(), End> {
+        let held = if self.input.len() > READ_AHEAD {
+            self.input.len()
+        } else {
+            0
+        };
+        let buffered = &self.session.worker.shared.buffered;
+        buffered.fetch_sub(self.charged, Ordering::Relaxed);
+        self.charged = held;
+        let sum = buffered.fetch_add(held, Ordering::Relaxed) + held;
+        if held > 0 && sum > self.session.worker.shared.settings.limits.buffer_memory {
+            return Err(End::Memory);
+        }
+        Ok(())
+    }
+
+    fn wakened(&mut self, woken: Result<Standing, Unfenced>) {
+        let Some((mut item, _)) = self.waiting.take() else {
+            return;
+        };
+        match woken {
+            // Whether it was stored is not known and will not be.
+            Err(Unfenced) if item.retried => self.session.fail(item.command.verb(), End::LaneLost),
+            Err(Unfenced) => self.session.retry(item),
+            Ok(standing) => {
+                item.standing = standing;
+                self.session.retry(item);
+            }
+        }
+    }
+
+    fn concluded(&self, what: Concluding, result: Result<(Outcome, Reply), End>) {
+        match result {
+            Ok((outcome, reply)) => self.session.conclude(what, outcome, reply, now()),
+            Err(end) => self.session.fail(what.verb, end),
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.session
+            .worker
+            .shared
+            .buffered
+            .fetch_sub(self.charged, Ordering::Relaxed);
+    }
+}
+
+async fn advance(step: &mut Option<(Concluding, Step)>) -> Result<(Outcome, Reply), End> {
+    match step {
+        Some((_, step)) => step.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn woken(waiting: &mut Option<(Item, Waiting)>) -> Result<Standing, Unfenced> {
+    match waiting {
+        Some((_, Waiting::Guard(wait))) => wait.woken().await,
+        _ => std::future::pending().await,
+    }
+}
+
+async fn writable(writer: Option<Rc<Writer>>) {
+    match writer {
+        Some(writer) => {
+            let _ = writer.writable().await;
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,236 @@
+//! Lists of puts and deletes: each record is judged by itself; those that pass travel together.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::{Call, Done, Steps, outcome};
+use crate::backend::tyrant::greeting::DatabaseKind;
+use crate::command::{Command, Reply};
+use crate::guard::verdict::{Change, Refusal, Ticket};
+use crate::metrics::{Outcome, RetryKind};
+use crate::pairing::owed::Lost;
+use crate::proxy::session::End;
+use crate::proxy::store::Via;
+use crate::proxy::waiting::Standing;
+use crate::proxy::worker::Decision;
+
+/// Most records that travel in one frame of a list.
+const BATCH_RECORDS: usize = 256;
+
+/// A frame of a list is closed when it has grown to so many bytes.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// A key, and its value where one is put.
+type Record = (Bytes, Option<Bytes>);
+
+/// Records that were judged and travel together.
+#[derive(Default)]
+struct Batch {
+    records: Vec<Record>,
+    tickets: Vec<Ticket>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn add(&mut self, key: Bytes, value: Option<Bytes>, ticket: Ticket) {
+        self.bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+        self.records.push((key, value));
+        self.tickets.push(ticket);
+    }
+
+    fn is_full(&self) -> bool {
+        self.records.len() >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// Records on their way.
+struct Frame {
+    records: Vec<Record>,
+    /// Whether each record of a stamp in the frame is a new one.
+    probes: Vec<Rc<Cell<bool>>>,
+    is_idempotent: bool,
+    reply: oneshot::Receiver<Result<Reply, Lost>>,
+}
+
+/// What came of a list so far.
+#[derive(Default)]
+struct Tally {
+    refused: bool,
+    code: u8,
+    failed: bool,
+}
+
+impl Tally {
+    fn answered(&mut self, code: u8) {
+        if code != 0 {
+            self.code = code;
+            self.failed = true;
+        }
+    }
+
+    fn refused(&mut self, code: u8) {
+        self.refused = true;
+        if !self.failed && code != 0 {
+            self.code = code;
+        }
+    }
+
+    /// The code of the backend's own failure, or of the last refusal. Like the server's own failure it comes with an
+    /// empty list: PyTyrant does not read what follows a code other than 0.
+    fn reply(self) -> (Outcome, Reply) {
+        let outcome = match (self.failed, self.refused) {
+            (true, _) => Outcome::Failed,
+            (false, true) => Outcome::Refused,
+            (false, false) => Outcome::Answered,
+        };
+        let reply = Reply::Strings {
+            code: self.code,
+            strings: Vec::new(),
+        };
+        (outcome, reply)
+    }
+}
+
+impl Steps {
+    pub(super) async fn put_list(&mut self, call: Call) -> Done {
+        let pairs = call
+            .arguments
+            .chunks_exact(2)
+            .map(|pair| (pair[0].clone(), Some(pair[1].clone())));
+        let work = pairs.collect();
+        self.list(&call.function, call.options, work).await
+    }
+
+    pub(super) async fn out_list(&mut self, call: Call) -> Done {
+        let work = call.arguments.iter().map(|key| (key.clone(), None)).collect();
+        self.list(&call.function, call.options, work).await
+    }
+
+    /// Carries out a list of puts (with values) or deletes (without).
+    async fn list(&mut self, function: &Bytes, options: u32, mut work: VecDeque<Record>) -> Done {
+        let mut tally = Tally::default();
+        while !work.is_empty() {
+            for frame in self.send_list(function, options, &mut work, &mut tally).await? {
+                let Frame {
+                    records,
+                    probes,
+                    is_idempotent,
+                    reply,
+                } = frame;
+                match outcome(reply).await {
+                    Ok(reply) => self.list_answered(records, &probes, reply.code(), &mut tally).await?,
+                    Err(lost) => {
+                        self.may_repeat(lost, is_idempotent, RetryKind::Write)?;
+                        self.retried |= lost == Lost::Sent;
+                        self.worker.shared.hidden.doubt();
+                        work.extend(records);
+                    }
+                }
+            }
+        }
+        Ok(tally.reply())
+    }
+
+    async fn list_answered(
+        &self,
+        records: Vec<Record>,
+        probes: &[Rc<Cell<bool>>],
+        code: u8,
+        tally: &mut Tally,
+    ) -> Result<(), End> {
+        tally.answered(code);
+        let hidden = &self.worker.shared.hidden;
+        if code != 0 && !probes.is_empty() {
+            hidden.doubt();
+        } else if code == 0 {
+            probes.iter().filter(|is_new| is_new.get()).for_each(|_| hidden.added());
+            if self.worker.kind() != DatabaseKind::Plain {
+                for (key, value) in records {
+                    if let Some(value) = value {
+                        self.record_stamp(&key, &value).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges record by record and sends those that pass. What was judged is sent before anything is awaited.
+    async fn send_list(
+        &self,
+        function: &Bytes,
+        options: u32,
+        work: &mut VecDeque<Record>,
+        tally: &mut Tally,
+    ) -> Result<Vec<Frame>, End> {
+        let mut frames = Vec::new();
+        let mut batch = Batch::default();
+        let mut standing = Standing::default();
+        let mut via = self.via_for_write().await?;
+        while let Some((key, value)) = work.pop_front() {
+            if self.worker.denies_key(&key) {
+                tally.refused(self.worker.refusal_code(Refusal::Denied));
+                continue;
+            }
+            let change = match &value {
+                Some(value) => self.worker.shared.guard.change_of(value),
+                None => Change::Delete,
+            };
+            match self.worker.judge(&via, via.id(), &key, change, &mut standing) {
+                Decision::Refused(refusal) => tally.refused(self.worker.refusal_code(refusal)),
+                Decision::Go(ticket) => {
+                    self.worker.bury(&via, &key, &ticket, self.deadline);
+                    batch.add(key, value, ticket);
+                    if batch.is_full() {
+                        frames.extend(self.send_batch(&via, function, options, &mut batch));
+                        via = self.via_for_write().await?;
+                    }
+                }
+                Decision::Wait(wait) => {
+                    frames.extend(self.send_batch(&via, function, options, &mut batch));
+                    work.push_front((key, value));
+                    standing = self.woken(wait).await?;
+                    via = self.via_for_write().await?;
+                }
+            }
+        }
+        frames.extend(self.send_batch(&via, function, options, &mut batch));
+        Ok(frames)
+    }
+
+    fn send_batch(&self, via: &Via, function: &Bytes, options: u32, batch: &mut Batch) -> Option<Frame> {
+        let Batch { records, tickets, .. } = std::mem::take(batch);
+        if records.is_empty() {
+            return None;
+        }
+        let is_idempotent = tickets.iter().all(Ticket::is_idempotent);
+        let mut arguments = Vec::with_capacity(records.len() * 2);
+        let mut probes = Vec::new();
+        for (key, value) in &records {
+            arguments.push(key.clone());
+            arguments.extend(value.clone());
+            let stamp = value.as_ref().and_then(|value| self.stamp_of(value));
+            if let Some(stamp) = stamp.filter(|_| self.keeps_records() && self.worker.kind() == DatabaseKind::Plain) {
+                let (name, digits) = self.worker.record_of(key, stamp);
+                probes.push(self.worker.probe(via, &name, self.deadline));
+                arguments.extend([name, digits]);
+            }
+        }
+        let wire = Command::Misc {
+            function: function.clone(),
+            options,
+            arguments,
+        };
+        let reply = self.send(via, &wire, tickets);
+        Some(Frame {
+            records,
+            probes,
+            is_idempotent,
+            reply,
+        })
+    }
+}

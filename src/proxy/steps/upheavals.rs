@@ -1,0 +1,39 @@
+//! Commands that may change anything.
+
+use super::{Call, Done, Steps, answered};
+use crate::backend::tyrant::greeting::DatabaseKind;
+use crate::command::function::Function;
+use crate::command::{Command, Verb};
+use crate::proxy::slow::{self, Touches};
+
+impl Steps {
+    /// A script function: it names one key, and may write any.
+    pub(super) async fn script(&mut self, command: Command, key: bytes::Bytes) -> Done {
+        if let Err(refusal) = self.worker.admit_unordered(self.verb, &key) {
+            return Ok(self.refused(refusal));
+        }
+        Ok(answered(slow::exchange(self, command, Touches::Key(key)).await?))
+    }
+
+    /// A `misc` function that can change every record, where the settings let it pass.
+    pub(super) async fn upheaval_allowed(&mut self, call: Call) -> Done {
+        if let Err(refusal) = self.worker.admit_unordered(Verb::Misc, &call.function) {
+            return Ok(self.refused(refusal));
+        }
+        self.upheaval(call.command()).await
+    }
+
+    /// A command that can change every record.
+    pub(super) async fn upheaval(&mut self, command: Command) -> Done {
+        let function = match &command {
+            Command::Misc { function, .. } => Some(Function::named(function)),
+            _ => None,
+        };
+        let touches = Touches::Everything {
+            empties: matches!(command, Command::Vanish) || function == Some(Function::Vanish),
+            // A database of a known kind answers an unknown name with a failure and does nothing.
+            nothing_on_failure: function == Some(Function::Unknown) && self.worker.kind() != DatabaseKind::Foreign,
+        };
+        Ok(answered(slow::exchange(self, command, touches).await?))
+    }
+}
