@@ -40,6 +40,8 @@ pub struct Conversation {
     decoder: ReplyDecoder,
     input: BytesMut,
     owed: VecDeque<Question>,
+    /// Bytes that came back so far.
+    heard: u64,
 }
 
 impl Conversation {
@@ -54,6 +56,7 @@ impl Conversation {
             decoder: ReplyDecoder::new(Limits::REPLY),
             input: BytesMut::new(),
             owed: VecDeque::new(),
+            heard: 0,
         }
     }
 
@@ -88,7 +91,7 @@ impl Conversation {
         let mut bytes = Vec::new();
         for question in questions {
             if forbids && self.owes() > 0 {
-                self.world.network.give_up(self.id, bytes.len());
+                self.world.network.give_up(self.id, bytes.len(), self.heard);
             }
             bytes.extend_from_slice(&self.encode(question));
         }
@@ -135,7 +138,7 @@ impl Conversation {
             }
             match within(patience, self.reader.read(&mut self.input)).await {
                 None => return Heard::Silence,
-                Some(Ok(count)) if count > 0 => {}
+                Some(Ok(count)) if count > 0 => self.heard += count as u64,
                 Some(_) => {
                     self.ended = true;
                     return Heard::End;
@@ -226,15 +229,13 @@ fn judge(world: &World, question: &Question, reply: &Reply) {
                 world.violated("hidden", || format!("a hidden key was shown: {keys:?}"));
             }
         }
-        (Command::Misc { .. }, Reply::Strings { code, strings }) => {
-            for (key, number) in &question.writes {
+        (Command::Misc { .. }, Reply::Strings { code, .. }) => {
+            // A list is answered under one code: which of several writes were refused is not said.
+            let only = question.writes.len() == 1;
+            for (_, number) in &question.writes {
                 match code {
                     0 => history.acknowledged(world, *number),
-                    2..=5 if strings.contains(key) || question.writes.len() == 1 => {
-                        let code = if question.writes.len() == 1 { *code } else { 0 };
-                        history.refused(world, *number, code, question.asked_clock);
-                    }
-                    2..=5 => history.acknowledged(world, *number),
+                    2..=5 if only => history.refused(world, *number, *code, question.asked_clock),
                     _ => {}
                 }
             }

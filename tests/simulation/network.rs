@@ -57,8 +57,9 @@ struct Line {
     cut: bool,
     /// When the guard's side of a backend connection ended.
     abandoned: Option<u64>,
-    /// Where the bytes of a second request begin that was sent while an answer was owed, where that is forbidden.
-    gave_up: Option<u64>,
+    /// Where the bytes of a second request begin that was sent while an answer was owed, where that is forbidden, and
+    /// how many bytes the client had heard by then.
+    gave_up: Option<(u64, u64)>,
     /// It has arrived: no answer may leave from now on.
     silenced: bool,
     /// A stall or a cut has struck: its client may wait longer than promised.
@@ -157,11 +158,11 @@ impl Network {
     }
 
     /// A client sends a request although an answer is owed, where that means that it has given up. The request begins
-    /// `offset` bytes behind what was written so far.
-    pub fn give_up(&self, id: u64, offset: usize) {
+    /// `offset` bytes behind what was written so far; `heard` bytes have come back until now.
+    pub fn give_up(&self, id: u64, offset: usize, heard: u64) {
         if let Some(line) = self.lines.borrow_mut().get_mut(&id) {
             let at = line.ways[index(Side::Dialler)].written + offset as u64;
-            line.gave_up.get_or_insert(at);
+            line.gave_up.get_or_insert((at, heard));
         }
     }
 
@@ -344,9 +345,16 @@ impl Network {
                 back.break_reads(false);
             }
             Arrival::Bytes(count) => {
+                let answered = line.ways[index(side.other())].written;
                 let way = &mut line.ways[index(side)];
                 way.arrived += count as u64;
-                line.silenced |= side == Side::Dialler && line.gave_up.is_some_and(|at| way.arrived > at);
+                if let (Side::Dialler, Some((at, heard))) = (side, line.gave_up)
+                    && way.arrived > at
+                {
+                    // An answer that was on its way already cannot be called back.
+                    line.silenced |= answered == heard;
+                    line.gave_up = None;
+                }
                 pipe.arrive(count);
             }
             Arrival::End => pipe.arrive_end(),

@@ -50,6 +50,8 @@ pub struct Server {
     ignored: RefCell<Vec<(Reader, Writer)>>,
     /// When the guard that runs now got its first answer.
     first_answer: Cell<Option<u64>>,
+    /// When each guard process ended.
+    guards_ended: RefCell<Vec<u64>>,
     accepted: mpsc::UnboundedSender<Accepted>,
 }
 
@@ -69,6 +71,7 @@ impl Server {
             owners: RefCell::default(),
             ignored: RefCell::default(),
             first_answer: Cell::new(None),
+            guards_ended: RefCell::default(),
             accepted,
         }
     }
@@ -126,9 +129,10 @@ impl Server {
         self.snapshot.borrow().clone()
     }
 
-    /// Another guard process runs from now on.
-    pub fn new_guard(&self) {
+    /// The guard process that ran until now has ended.
+    pub fn guard_ended(&self, world: &World) {
         self.first_answer.set(None);
+        self.guards_ended.borrow_mut().push(world.now());
     }
 
     /// Closes what was accepted and never served.
@@ -140,19 +144,19 @@ impl Server {
 
     /// Whether a write that is carried out now, on this connection, is later than any fence is promised to hold.
     pub fn is_late(&self, world: &World, line: u64) -> bool {
-        let owner = self.owners.borrow().get(&line).copied().unwrap_or(0);
+        let owner = self.owners.borrow().get(&line).copied().unwrap_or(1);
         let pairing = &world.plan.settings.pairing;
         let slack = Duration::from_millis(3);
-        let beyond = |since: u64, patience: Duration| Duration::from_millis(world.now() - since) + slack >= patience;
-        if owner < world.generation() {
-            // A guard holds writes back for `start_hold` after the first answer, for what a former one left behind.
-            return self
-                .first_answer
-                .get()
-                .is_some_and(|first| beyond(first, pairing.start_hold));
-        }
+        let beyond = |since: u64, now: u64, patience: Duration| Duration::from_millis(now - since) + slack >= patience;
         let abandoned = world.network.abandoned(line);
-        abandoned.is_some_and(|since| beyond(since, pairing.fence_timeout))
+        let guarded_until = self.guards_ended.borrow().get(owner as usize - 1).copied();
+        let until = guarded_until.unwrap_or(world.now());
+        if abandoned.is_some_and(|since| since < until && beyond(since, until, pairing.fence_timeout)) {
+            return true;
+        }
+        // A guard holds writes back for `start_hold` after the first answer, for what a former one left behind.
+        let first = self.first_answer.get();
+        owner < world.generation() && first.is_some_and(|first| beyond(first, world.now(), pairing.start_hold))
     }
 
     /// Serves every connection, each in a task of its own, for ever.

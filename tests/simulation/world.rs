@@ -181,7 +181,6 @@ impl World {
 
     fn start_guard(&self) {
         self.generation.set(self.generation.get() + 1);
-        self.server.new_guard();
         let start = self.start;
         let surroundings = Surroundings {
             route: Route::Within(Arc::new(Door)),
@@ -218,6 +217,7 @@ impl World {
         self.check_metrics(&process.instance);
         drop(process.tasks);
         drop(process.instance);
+        self.server.guard_ended(self);
     }
 
     async fn drain_guard(&self) {
