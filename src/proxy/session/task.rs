@@ -36,6 +36,8 @@ pub(super) struct Task {
     step: Option<(Concluding, Step)>,
     /// No further request is taken up; the session ends for this reason once the earlier ones are answered.
     last: Option<End>,
+    /// The client has said that nothing more will come.
+    at_end: bool,
     /// When bytes came last.
     progress: Instant,
     /// Bytes of `input` that are counted in the sum of all sessions.
@@ -53,6 +55,7 @@ impl Task {
             waiting: None,
             step: None,
             last: None,
+            at_end: false,
             progress: now(),
             charged: 0,
         }
@@ -78,7 +81,8 @@ impl Task {
             }
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
-            let may_read = !matches!(self.last, Some(End::Client | End::Fault(_)))
+            let may_read = !self.at_end
+                && !matches!(self.last, Some(End::Fault(_)))
                 && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
@@ -256,6 +260,7 @@ impl Task {
     fn received(&mut self, read: std::io::Result<usize>) -> Result<(), End> {
         match read {
             Ok(0) => {
+                self.at_end = true;
                 self.last.get_or_insert(End::Client);
                 Ok(())
             }
