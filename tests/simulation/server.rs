@@ -19,6 +19,7 @@ use ttguard::protocol::tyrant::reply;
 use ttguard::protocol::tyrant::request::RequestDecoder;
 use ttguard::transport::{Reader, Writer};
 
+use crate::client::within;
 use crate::faults::Fault;
 use crate::network::Between;
 use crate::records::Records;
@@ -253,8 +254,12 @@ impl Conversation {
 
     /// Reads without carrying anything out until the guard ends the connection.
     async fn rave(mut self, mut reader: Reader) {
-        while matches!(reader.read(&mut self.input).await, Ok(count) if count > 0) {
-            self.input.clear();
+        while !self.world.healed() {
+            match within(Duration::from_millis(40), reader.read(&mut self.input)).await {
+                None => {}
+                Some(Ok(count)) if count > 0 => self.input.clear(),
+                Some(_) => return,
+            }
         }
     }
 
