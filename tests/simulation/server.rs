@@ -51,8 +51,8 @@ pub struct Server {
     ignored: RefCell<Vec<(Reader, Writer)>>,
     /// When the guard that runs now got its first answer.
     first_answer: Cell<Option<u64>>,
-    /// When each guard process ended.
-    guards_ended: RefCell<Vec<u64>>,
+    /// When each former guard process got its first answer, if it did, and when it ended.
+    former_guards: RefCell<Vec<(Option<u64>, u64)>>,
     accepted: mpsc::UnboundedSender<Accepted>,
 }
 
@@ -72,7 +72,7 @@ impl Server {
             owners: RefCell::default(),
             ignored: RefCell::default(),
             first_answer: Cell::new(None),
-            guards_ended: RefCell::default(),
+            former_guards: RefCell::default(),
             accepted,
         }
     }
@@ -132,8 +132,8 @@ impl Server {
 
     /// The guard process that ran until now has ended.
     pub fn guard_ended(&self, world: &World) {
-        self.first_answer.set(None);
-        self.guards_ended.borrow_mut().push(world.now());
+        let first = self.first_answer.take();
+        self.former_guards.borrow_mut().push((first, world.now()));
     }
 
     /// Closes what was accepted and never served.
@@ -150,14 +150,15 @@ impl Server {
         let slack = Duration::from_millis(3);
         let beyond = |since: u64, now: u64, patience: Duration| Duration::from_millis(now - since) + slack >= patience;
         let abandoned = world.network.abandoned(line);
-        let guarded_until = self.guards_ended.borrow().get(owner as usize - 1).copied();
-        let until = guarded_until.unwrap_or(world.now());
+        let former = self.former_guards.borrow();
+        let until = former.get(owner as usize - 1).map_or(world.now(), |(_, ended)| *ended);
         if abandoned.is_some_and(|since| since < until && beyond(since, until, pairing.fence_timeout)) {
             return true;
         }
         // A guard holds writes back for `start_hold` after the first answer, for what a former one left behind.
-        let first = self.first_answer.get();
-        owner < world.generation() && first.is_some_and(|first| beyond(first, world.now(), pairing.start_hold))
+        let running = (owner < world.generation()).then(|| (self.first_answer.get(), world.now()));
+        let mut later = former.iter().skip(owner as usize).copied().chain(running);
+        later.any(|(first, until)| first.is_some_and(|first| beyond(first, until, pairing.start_hold)))
     }
 
     /// Serves every connection, each in a task of its own, for ever.
