@@ -217,7 +217,9 @@ impl Conversation {
             if !matches!(read, Ok(count) if count > 0) {
                 return;
             }
-            sleep_some(world.below(world.plan.server.scheduling + 1)).await;
+            if !world.healed() {
+                sleep_some(world.below(world.plan.server.scheduling + 1)).await;
+            }
             let Ok(_thread) = threads.acquire().await else {
                 return;
             };
