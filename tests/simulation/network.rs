@@ -106,6 +106,9 @@ impl Network {
             Between::ClientAndGuard => world.plan.network.client_room,
             Between::GuardAndServer => world.plan.network.lane_room,
         };
+        if room <= 200 {
+            world.strike(Fault::NarrowPipe);
+        }
         let carrier: Arc<dyn Carrier> = Arc::new(Messenger);
         let (pipes, dialler, acceptor) = memory::connection(id, room, room, &carrier);
         let line = Line {
