@@ -17,6 +17,7 @@ use ttguard::protocol::tyrant::limits::Limits;
 use ttguard::protocol::tyrant::opcode::Opcode;
 use ttguard::protocol::tyrant::reply;
 use ttguard::protocol::tyrant::request::RequestDecoder;
+use ttguard::transport::memory::Side;
 use ttguard::transport::{Reader, Writer};
 
 use crate::client::within;
@@ -276,6 +277,10 @@ impl Conversation {
             }
             while world.now() < world.server.paused_until.get() {
                 sleep_some(world.server.paused_until.get() - world.now()).await;
+            }
+            // In small worlds a server that has ended in the middle of an answer carries nothing out any more.
+            if world.plan.wound.is_some_and(|wound| wound.side == Side::Acceptor) && world.network.is_cut(self.id) {
+                return Mood::Over;
             }
             let command = match self.decoder.decode(&mut self.input) {
                 Ok(Some(command)) => command,
