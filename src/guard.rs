@@ -24,6 +24,9 @@ use self::verdict::{
 use crate::command::Verb;
 use crate::pairing::LaneId;
 
+/// Independent parts of the table of keys with something under way, each with a lock of its own.
+const PENDING_SHARDS: usize = 64;
+
 /// Where a change comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
@@ -39,8 +42,9 @@ pub struct Guard<W> {
     rules: Rules,
     seed: HashSeed,
     ledger: Ledger,
-    /// Locked before the ledger, never after it; one key at a time.
-    pending: DashMap<KeyHash, Pending<W>, foldhash::fast::RandomState>,
+    /// Locked before the ledger, never after it; one key at a time. The keys are hashed under a secret seed already,
+    /// so the table needs none of its own.
+    pending: DashMap<KeyHash, Pending<W>, foldhash::fast::FixedState>,
 }
 
 impl<W: Waiter> Guard<W> {
@@ -51,7 +55,7 @@ impl<W: Waiter> Guard<W> {
             rules,
             seed,
             ledger,
-            pending: DashMap::with_hasher(foldhash::fast::RandomState::default()),
+            pending: DashMap::with_hasher_and_shard_amount(foldhash::fast::FixedState::default(), PENDING_SHARDS),
         }
     }
 

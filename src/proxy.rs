@@ -5,6 +5,7 @@
 //! each request and knows what its outcome calls for. `waiting` is how a request comes back to the judge.
 
 mod account;
+mod crew;
 mod dispatch;
 mod listener;
 mod passenger;
@@ -17,4 +18,5 @@ mod store;
 mod waiting;
 mod worker;
 
+pub mod instance;
 pub mod server;

@@ -1,5 +1,7 @@
 //! Byte streams, TCP or unix, as the proxy needs them: read by one task, written by whoever has an answer.
 
+pub mod memory;
+
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
@@ -27,6 +29,8 @@ pub enum Reader {
     Tcp(tcp::OwnedReadHalf),
     /// Of a unix connection.
     Unix(unix::OwnedReadHalf),
+    /// Of a connection in memory.
+    Memory(memory::ReadHalf),
 }
 
 /// The writing side of a stream. All its methods take `&self`, so that a lane can write to a session's client.
@@ -36,6 +40,8 @@ pub enum Writer {
     Tcp(tcp::OwnedWriteHalf),
     /// Of a unix connection.
     Unix(unix::OwnedWriteHalf),
+    /// Of a connection in memory.
+    Memory(memory::WriteHalf),
 }
 
 /// Splits a TCP connection; small writes leave at once.
@@ -69,6 +75,7 @@ impl Reader {
         match self {
             Self::Tcp(half) => half.read_buf(input).await,
             Self::Unix(half) => half.read_buf(input).await,
+            Self::Memory(half) => half.read(input).await,
         }
     }
 }
@@ -78,6 +85,7 @@ impl Writer {
         match self {
             Self::Tcp(half) => half.try_write_vectored(slices),
             Self::Unix(half) => half.try_write_vectored(slices),
+            Self::Memory(half) => half.try_write_vectored(slices),
         }
     }
 
@@ -98,6 +106,8 @@ impl Writer {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What was written before counts as sent. The stream is still broken when it is tried again.
+                Err(_) if total > 0 => break,
                 Err(error) => return Err(error),
             }
         }
@@ -109,35 +119,49 @@ impl Writer {
         match self {
             Self::Tcp(half) => half.writable().await,
             Self::Unix(half) => half.writable().await,
+            Self::Memory(half) => half.writable().await,
         }
     }
 
-    fn socket(&self) -> SockRef<'_> {
+    /// The kernel's socket, where there is one.
+    fn socket(&self) -> Result<SockRef<'_>, &memory::WriteHalf> {
         match self {
-            Self::Tcp(half) => SockRef::from(half.as_ref()),
-            Self::Unix(half) => SockRef::from(half.as_ref()),
+            Self::Tcp(half) => Ok(SockRef::from(half.as_ref())),
+            Self::Unix(half) => Ok(SockRef::from(half.as_ref())),
+            Self::Memory(half) => Err(half),
         }
     }
 
     /// Says that nothing more will be written (FIN), and goes on reading.
     pub fn shutdown_write(&self) -> io::Result<()> {
-        self.socket().shutdown(Shutdown::Write)
+        match self.socket() {
+            Ok(socket) => socket.shutdown(Shutdown::Write),
+            Err(half) => {
+                half.shutdown_write();
+                Ok(())
+            }
+        }
     }
 
     /// Whether bytes of the peer, or its end, lie unread in the kernel.
     pub fn has_unread(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
-        self.socket()
-            .recv_with_flags(&mut byte, flags)
-            .is_ok_and(|read| read > 0)
+        match self.socket() {
+            Ok(socket) => socket.recv_with_flags(&mut byte, flags).is_ok_and(|read| read > 0),
+            Err(half) => half.has_unread(),
+        }
     }
 
     /// Bytes that were written and that the peer has not acknowledged yet.
     fn unacknowledged(&self) -> usize {
+        let socket = match self.socket() {
+            Ok(socket) => socket,
+            Err(half) => return half.unacknowledged(),
+        };
         let mut bytes: libc::c_int = 0;
         // SAFETY: the descriptor is open for as long as `self` lives, and the kernel writes one int.
-        let result = unsafe { libc::ioctl(self.socket().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
         if result == 0 {
             usize::try_from(bytes).unwrap_or(0)
         } else {
@@ -158,11 +182,14 @@ impl Writer {
     /// Ends the connection with RST rather than FIN: a client that does not look for the end of the stream
     /// gets an error instead of waiting for ever. Unix sockets know no RST; they just end.
     pub fn reset(self) {
-        let _ = self.socket().set_linger(Some(Duration::ZERO));
+        if let Ok(socket) = self.socket() {
+            let _ = socket.set_linger(Some(Duration::ZERO));
+        }
         match self {
             // Dropped as it is, the half would send a FIN first.
             Self::Tcp(half) => half.forget(),
             Self::Unix(half) => half.forget(),
+            Self::Memory(half) => half.reset(),
         }
     }
 }

@@ -110,7 +110,8 @@ fn shard_entries_max(slots: u64) -> u64 {
 /// The table of entries and the horizon.
 #[derive(Debug)]
 pub struct Ledger {
-    entries: DashMap<KeyHash, Entry, foldhash::fast::RandomState>,
+    /// The keys are hashed under a secret seed already, so the table needs none of its own.
+    entries: DashMap<KeyHash, Entry, foldhash::fast::FixedState>,
     count: AtomicUsize,
     entries_max: usize,
     slots: u64,
@@ -141,7 +142,7 @@ impl Ledger {
 
     fn sized(entries_max: usize, shards: usize, slots: u64, horizon: u64) -> Self {
         Self {
-            entries: DashMap::with_hasher_and_shard_amount(foldhash::fast::RandomState::default(), shards),
+            entries: DashMap::with_hasher_and_shard_amount(foldhash::fast::FixedState::default(), shards),
             count: AtomicUsize::new(0),
             entries_max,
             slots,

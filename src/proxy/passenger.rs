@@ -238,13 +238,14 @@ impl Worker {
             return None;
         };
         let format = self.shared.guard.rules().stamp;
-        let stamps = found.iter().filter_map(|(_, value)| format.read(value));
+        let stamp = found.iter().filter_map(|(_, value)| format.read(value)).max();
+        let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
         Some(ReadBack {
-            stamp: stamps.max(),
-            value: found
-                .iter()
-                .find(|(echoed, _)| echoed == key)
-                .map(|(_, value)| value.clone()),
+            stamp,
+            // A value of an older stamp than its record's is not what that stamp stood for: there is nothing to tie with.
+            value: value
+                .filter(|value| format.read(value).is_none_or(|own| Some(own) == stamp))
+                .cloned(),
         })
     }
 }

@@ -1,6 +1,5 @@
 //! The whole proxy: listeners, workers, admin, and an orderly end.
 
-use std::cell::Cell;
 use std::io;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
@@ -9,33 +8,25 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
+use super::crew::{self, Crew};
 use super::listener::{Listener, Listening};
 use super::records::HiddenCount;
-use super::session::Session;
 use super::shared::{Clock, Shared};
-use super::store::Store;
 use super::worker::Worker;
 use crate::admin;
 use crate::backend::embedded::Embedded;
-use crate::backend::tyrant::fence::LastSeen;
-use crate::backend::tyrant::lane::LaneLimits;
-use crate::backend::tyrant::link::{Link, LinkSettings, next_lane_id};
+use crate::backend::tyrant::connect::Route;
 use crate::config::{Address, BackendUrl, Settings};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
-use crate::metrics::{CloseReason, Metrics};
+use crate::metrics::Metrics;
 use crate::protocol::tyrant::request::RequestFault;
-use crate::transport::{Reader, Writer};
 
 /// How often room is made in the ledger ahead of need.
 const MAINTENANCE: Duration = Duration::from_millis(50);
-
-/// How long sessions may take to end once the proxy is stopping, beyond the time that a request may take.
-const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
 /// Why the proxy could not start.
 #[derive(Debug, thiserror::Error)]
@@ -200,87 +191,35 @@ fn run_worker(shared: Arc<Shared>, embedded: Arc<Embedded>, sockets: Vec<Listeni
             .into_iter()
             .map(Listening::into_listener)
             .collect::<io::Result<Vec<_>>>()?;
-        let worker = Worker::new(Arc::clone(&shared), store_of(&shared.settings, embedded));
-        serve(worker, listeners).await;
+        let store = match &shared.settings.backend {
+            BackendUrl::Memory => crew::embedded_store(&shared, embedded),
+            BackendUrl::Tyrant(address) => crew::tyrant_store(&shared, Route::Address(address.clone())),
+        };
+        let crew = Crew::start(Worker::new(shared, store, fastrand::Rng::new()));
+        serve(crew, listeners).await;
         Ok(())
     })
 }
 
-fn store_of(settings: &Settings, embedded: Arc<Embedded>) -> Store {
-    match &settings.backend {
-        BackendUrl::Memory => Store::Embedded {
-            store: embedded,
-            lane: next_lane_id(),
-        },
-        BackendUrl::Tyrant(address) => {
-            let link = LinkSettings {
-                address: address.clone(),
-                lane: LaneLimits {
-                    requests_max: settings.limits.lane_queue,
-                    bytes_max: settings.limits.request.frame_max,
-                    reply: settings.limits.reply,
-                },
-                connect_timeout: settings.pairing.connect_timeout,
-                fence_timeout: settings.pairing.fence_timeout,
-            };
-            Store::Tyrant {
-                address: address.clone(),
-                links: (0..settings.lanes).map(|_| Rc::new(Link::new(link.clone()))).collect(),
-                last_seen: Rc::new(LastSeen::default()),
-            }
-        }
-    }
-}
-
-/// Serves clients until the proxy stops, then waits for the sessions and fences the lanes.
-async fn serve(worker: Rc<Worker>, listeners: Vec<Listener>) {
-    let mut links = Vec::new();
-    if let Store::Tyrant {
-        links: all, last_seen, ..
-    } = &worker.store
-    {
-        for link in all {
-            let keep_up = Rc::clone(link).keep_up(Rc::clone(&worker), Rc::clone(last_seen), fastrand::Rng::new());
-            links.push((Rc::clone(link), spawn_local(keep_up)));
-        }
-    }
-    let sessions = Rc::new(Sessions::default());
+/// Serves clients until the proxy stops, then lets them finish.
+async fn serve(crew: Crew, listeners: Vec<Listener>) {
+    let crew = Rc::new(crew);
     let accepting: Vec<_> = listeners
         .into_iter()
-        .map(|listener| spawn_local(accept(Rc::clone(&worker), listener, Rc::clone(&sessions))))
+        .map(|listener| spawn_local(accept(Rc::clone(&crew), listener)))
         .collect();
-    let mut stopping = worker.shared.stopping.subscribe();
+    let mut stopping = crew.worker.shared.stopping.subscribe();
     let _ = stopping.wait_for(|stopping| *stopping).await;
     for task in accepting {
         task.abort();
     }
-    let pairing = &worker.shared.settings.pairing;
-    let _ = timeout(pairing.request_timeout + DRAIN_GRACE, sessions.all_ended()).await;
-    for (link, task) in links {
-        link.retire();
-        let _ = timeout(pairing.fence_timeout + DRAIN_GRACE, task).await;
-    }
+    crew.drain().await;
 }
 
-/// The sessions of one worker.
-#[derive(Debug, Default)]
-struct Sessions {
-    open: Cell<usize>,
-    ended: Notify,
-}
-
-impl Sessions {
-    async fn all_ended(&self) {
-        while self.open.get() > 0 {
-            self.ended.notified().await;
-        }
-    }
-}
-
-async fn accept(worker: Rc<Worker>, listener: Listener, sessions: Rc<Sessions>) {
+async fn accept(crew: Rc<Crew>, listener: Listener) {
     loop {
         match listener.accept().await {
-            Ok((reader, writer)) => open(&worker, reader, writer, &sessions),
+            Ok((reader, writer)) => crew.open(reader, writer),
             Err(error) => {
                 // Most often there are no descriptors left: they come back as sessions end.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -288,25 +227,4 @@ async fn accept(worker: Rc<Worker>, listener: Listener, sessions: Rc<Sessions>) 
             }
         }
     }
-}
-
-fn open(worker: &Rc<Worker>, reader: Reader, writer: Writer, sessions: &Rc<Sessions>) {
-    let shared = Arc::clone(&worker.shared);
-    let metrics = &shared.metrics;
-    metrics.sessions_opened.increment(1);
-    if shared.sessions.fetch_add(1, Ordering::Relaxed) >= shared.settings.limits.sessions {
-        shared.sessions.fetch_sub(1, Ordering::Relaxed);
-        metrics.sessions_closed.of(CloseReason::Limit).increment(1);
-        writer.reset();
-        return;
-    }
-    sessions.open.set(sessions.open.get() + 1);
-    let session = Session::new(Rc::clone(worker), writer);
-    let sessions = Rc::clone(sessions);
-    spawn_local(async move {
-        session.serve(reader).await;
-        shared.sessions.fetch_sub(1, Ordering::Relaxed);
-        sessions.open.set(sessions.open.get() - 1);
-        sessions.ended.notify_one();
-    });
 }

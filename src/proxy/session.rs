@@ -54,6 +54,8 @@ struct Inner {
     touched: bool,
     /// The client did not take everything; the task waits until it does.
     blocked: bool,
+    /// Bytes lie behind the request that is being dispatched.
+    followed: bool,
 }
 
 /// One client connection.
@@ -91,6 +93,7 @@ impl Session {
                 watched: false,
                 touched: false,
                 blocked: false,
+                followed: false,
             }),
             wake: Notify::new(),
         })
@@ -145,12 +148,18 @@ impl Session {
         }
     }
 
+    /// Whether the client waits for an answer, or for the rest of one.
+    fn owes(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.order.owed() > 0 || !inner.out.is_empty()
+    }
+
     /// Where pipelining is forbidden, bytes behind a request mean that the client no longer waits for its answer.
     fn client_gave_up(&self) -> bool {
         if self.worker.shared.settings.pairing.pipelining == Pipelining::Allow {
             return false;
         }
-        self.writer.borrow().as_ref().is_some_and(|writer| writer.has_unread())
+        self.inner.borrow().followed || self.writer.borrow().as_ref().is_some_and(|writer| writer.has_unread())
     }
 
     /// A lane lost this request, and it may be sent again.

@@ -13,6 +13,7 @@ use crate::backend::tyrant::greeting::{Greeting, Instance};
 use crate::config::Settings;
 use crate::guard::Guard;
 use crate::metrics::Metrics;
+use crate::pairing::LaneIds;
 
 /// Time since the epoch, as the stamps count it.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub hidden: HiddenCount,
     /// The clock that stamps are held against.
     pub clock: Clock,
+    /// Where backend connections get their ids from.
+    pub lane_ids: Arc<LaneIds>,
     /// Open client connections.
     pub sessions: AtomicUsize,
     /// Lanes that are up.
@@ -75,6 +78,7 @@ impl Shared {
             metrics,
             hidden,
             clock,
+            lane_ids: Arc::default(),
             sessions: AtomicUsize::new(0),
             lanes: AtomicUsize::new(0),
             in_flight: AtomicI64::new(0),

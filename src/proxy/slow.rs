@@ -17,13 +17,12 @@ use super::waiting::Standing;
 use super::worker::{Decision, Worker};
 use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::aside::Aside;
-use crate::backend::tyrant::connect::Backoff;
+use crate::backend::tyrant::connect::{Backoff, Route};
 use crate::backend::tyrant::fence::fence;
 use crate::backend::tyrant::lane::LaneFault;
-use crate::backend::tyrant::link::{LinkEvents, next_lane_id};
+use crate::backend::tyrant::link::LinkEvents;
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
-use crate::config::Address;
 use crate::guard::verdict::{Change, Outcome, Ticket};
 use crate::pairing::LaneId;
 use crate::transport::Reader;
@@ -81,7 +80,7 @@ pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Resu
             };
             spawn_local(carry_out_here(Arc::clone(store), command, aftermath, reply_to));
         }
-        Store::Tyrant { address, .. } => {
+        Store::Tyrant { route, .. } => {
             let slots = Arc::clone(&worker.slow);
             let slot = timeout_at(deadline.into(), slots.acquire_owned()).await;
             let Ok(Ok(slot)) = slot else {
@@ -89,8 +88,8 @@ pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Resu
             };
             // Reaching the backend may take no longer than for any other request.
             let patience = worker.shared.settings.pairing.request_timeout;
-            let aside = connect(&worker, address, steps.received + patience).await?;
-            let lane = next_lane_id();
+            let aside = connect(&worker, route, steps.received + patience).await?;
+            let lane = worker.shared.lane_ids.next();
             let ticket = admit(steps, lane, &touches).await?;
             let errand = Errand {
                 aside,
@@ -243,10 +242,10 @@ impl Errand {
 }
 
 /// Tries until the backend can be reached.
-async fn connect(worker: &Worker, address: &Address, deadline: Instant) -> Result<Aside, End> {
-    let mut backoff = Backoff::new(fastrand::Rng::new());
+async fn connect(worker: &Worker, route: &Route, deadline: Instant) -> Result<Aside, End> {
+    let mut backoff = Backoff::new(worker.random());
     loop {
-        match timeout_at(deadline.into(), Aside::connect(address)).await {
+        match timeout_at(deadline.into(), Aside::connect(route)).await {
             Ok(Ok(aside)) => return Ok(aside),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "no connection for a slow command");
@@ -256,7 +255,7 @@ async fn connect(worker: &Worker, address: &Address, deadline: Instant) -> Resul
             }
             Err(_) => return Err(End::Deadline),
         }
-        if worker.shared.is_stopping() {
+        if worker.is_stopping() {
             return Err(End::Drain);
         }
     }
@@ -265,25 +264,24 @@ async fn connect(worker: &Worker, address: &Address, deadline: Instant) -> Resul
 /// Passes an endless answer on until either side ends it. From then on the session is nothing else.
 pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> End {
     let worker = &session.worker;
-    let Store::Tyrant { address, .. } = &worker.store else {
+    let Store::Tyrant { route, .. } = &worker.store else {
         return End::RefusedCommand;
     };
     let Ok(_slot) = Arc::clone(&worker.slow).try_acquire_owned() else {
         return End::Deadline;
     };
-    let mut aside = match connect(worker, address, item.deadline).await {
+    let mut aside = match connect(worker, route, item.deadline).await {
         Ok(aside) => aside,
         Err(end) => return end,
     };
     if aside.send(&item.command).await.is_err() {
         return End::LaneLost;
     }
-    let mut stopping = worker.shared.stopping.subscribe();
     let (mut input, mut ignored) = (BytesMut::new(), BytesMut::new());
     loop {
         tokio::select! {
             biased;
-            _ = stopping.changed() => return End::Drain,
+            () = worker.stopped() => return End::Drain,
             read = reader.read(&mut ignored) => match read {
                 Ok(0) | Err(_) => return End::Client,
                 Ok(_) => ignored.clear(),

@@ -8,11 +8,11 @@ use std::time::Instant;
 use super::passenger::Passenger;
 use super::shared::Shared;
 use crate::backend::embedded::Embedded;
+use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{Lane, Passenger as _};
 use crate::backend::tyrant::link::Link;
 use crate::command::Command;
-use crate::config::Address;
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 
@@ -23,7 +23,7 @@ pub enum Store {
     Embedded { store: Arc<Embedded>, lane: LaneId },
     /// A Tyrant server.
     Tyrant {
-        address: Address,
+        route: Route,
         links: Vec<Rc<Link<Passenger>>>,
         last_seen: Rc<LastSeen>,
     },

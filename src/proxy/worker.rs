@@ -44,6 +44,9 @@ pub struct Worker {
     kind: Cell<DatabaseKind>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
+    random: RefCell<fastrand::Rng>,
+    stopping: Cell<bool>,
+    stopped: Notify,
 }
 
 /// What the guard decided, in the terms of a session.
@@ -55,7 +58,7 @@ pub enum Decision {
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>, store: Store) -> Rc<Self> {
+    pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
         let slow = Arc::new(Semaphore::new(shared.settings.limits.slow_connections));
         Rc::new(Self {
             shared,
@@ -67,7 +70,34 @@ impl Worker {
             kind: Cell::new(DatabaseKind::Plain),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
+            random: RefCell::new(random),
+            stopping: Cell::new(false),
+            stopped: Notify::new(),
         })
+    }
+
+    /// Lets every session finish what it has begun and end.
+    pub fn stop(&self) {
+        self.stopping.set(true);
+        self.stopped.notify_waiters();
+    }
+
+    /// Whether the worker is to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Waits until the worker is to stop. Each worker has a signal of its own, so that sessions of different threads
+    /// do not meet at one lock, and hear of it in the order in which they wait.
+    pub async fn stopped(&self) {
+        if !self.is_stopping() {
+            self.stopped.notified().await;
+        }
+    }
+
+    /// A source of random numbers for one task.
+    pub fn random(&self) -> fastrand::Rng {
+        self.random.borrow_mut().fork()
     }
 
     /// The link for a new session, in turn.

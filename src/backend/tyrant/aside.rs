@@ -4,9 +4,8 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 
-use super::connect;
+use super::connect::{self, Route};
 use crate::command::{Command, Reply};
-use crate::config::Address;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::opcode::Opcode;
@@ -27,8 +26,8 @@ pub struct Aside {
 
 impl Aside {
     /// Opens it.
-    pub async fn connect(address: &Address) -> io::Result<Self> {
-        let (reader, writer) = connect::connect(address).await?;
+    pub async fn connect(route: &Route) -> io::Result<Self> {
+        let (reader, writer) = connect::connect(route).await?;
         Ok(Self { reader, writer })
     }
 

@@ -1,6 +1,9 @@
 //! Reaching the server, and how long to wait before the next try.
 
+use std::fmt;
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Address;
@@ -12,11 +15,30 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// How the server is reached.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// At an address of this or another machine.
+    Address(Address),
+    /// Within this process: for simulations.
+    Within(Arc<dyn Dial>),
+}
+
+/// A connection that is being opened.
+pub type Dialling = Pin<Box<dyn Future<Output = io::Result<(Reader, Writer)>>>>;
+
+/// Opens connections to a server within this process.
+pub trait Dial: fmt::Debug + Send + Sync {
+    /// Opens one.
+    fn dial(&self) -> Dialling;
+}
+
 /// Opens a connection.
-pub async fn connect(address: &Address) -> io::Result<(Reader, Writer)> {
-    match address {
-        Address::Tcp(host_port) => transport::connect_tcp(host_port).await,
-        Address::Unix(path) => transport::connect_unix(path).await,
+pub async fn connect(route: &Route) -> io::Result<(Reader, Writer)> {
+    match route {
+        Route::Address(Address::Tcp(host_port)) => transport::connect_tcp(host_port).await,
+        Route::Address(Address::Unix(path)) => transport::connect_unix(path).await,
+        Route::Within(server) => server.dial().await,
     }
 }
 

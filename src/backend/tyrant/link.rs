@@ -3,26 +3,18 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
-use super::connect::{self, Backoff};
+use super::connect::{self, Backoff, Route};
 use super::fence::{LastSeen, fence};
 use super::greeting::{Greeting, greet};
 use super::lane::{Lane, LaneFault, LaneLimits, Passenger};
-use crate::config::Address;
-use crate::pairing::LaneId;
+use crate::pairing::{LaneId, LaneIds};
 use crate::transport::{Reader, Writer};
-
-static NEXT_LANE: AtomicU64 = AtomicU64::new(1);
-
-/// An id that no other connection of this process has.
-pub fn next_lane_id() -> LaneId {
-    LaneId(NEXT_LANE.fetch_add(1, Ordering::Relaxed))
-}
 
 /// Why a connection did not become a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +46,10 @@ pub trait LinkEvents: 'static {
 /// How a link behaves.
 #[derive(Clone, Debug)]
 pub struct LinkSettings {
-    /// Where the server is.
-    pub address: Address,
+    /// How the server is reached.
+    pub route: Route,
+    /// Where each lane gets its id from.
+    pub ids: Arc<LaneIds>,
     /// Bounds of each lane.
     pub lane: LaneLimits,
     /// How long connecting and greeting may take.
@@ -121,7 +115,7 @@ impl<P: Passenger> Link<P> {
 
     async fn open(&self) -> Result<(Reader, Writer, Greeting), (ConnectFault, io::Error)> {
         let opening = async {
-            let (mut reader, writer) = connect::connect(&self.settings.address).await?;
+            let (mut reader, writer) = connect::connect(&self.settings.route).await?;
             let greeting = greet(&mut reader, &writer).await?;
             io::Result::Ok((reader, writer, greeting))
         };
@@ -142,7 +136,7 @@ impl<P: Passenger> Link<P> {
         events: &Rc<E>,
         last_seen: &Rc<LastSeen>,
     ) -> impl Future<Output = ()> + use<P, E> + 'static {
-        let lane = Rc::new(Lane::new(next_lane_id(), self.settings.lane));
+        let lane = Rc::new(Lane::new(self.settings.ids.next(), self.settings.lane));
         *self.lane.borrow_mut() = Some(Rc::clone(&lane));
         if self.retired.get() {
             lane.retire();

@@ -36,6 +36,8 @@ pub(super) struct Task {
     step: Option<(Concluding, Step)>,
     /// No further request is taken up; the session ends for this reason once the earlier ones are answered.
     last: Option<End>,
+    /// The client has said that nothing more will come.
+    at_end: bool,
     /// When bytes came last.
     progress: Instant,
     /// Bytes of `input` that are counted in the sum of all sessions.
@@ -53,6 +55,7 @@ impl Task {
             waiting: None,
             step: None,
             last: None,
+            at_end: false,
             progress: now(),
             charged: 0,
         }
@@ -60,11 +63,10 @@ impl Task {
 
     pub(super) async fn run(&mut self) -> End {
         let worker = Rc::clone(&self.session.worker);
-        let mut stopping = worker.shared.stopping.subscribe();
         let timer = sleep_until(tokio::time::Instant::now());
         tokio::pin!(timer);
         loop {
-            if worker.shared.is_stopping() && self.last.is_none() {
+            if worker.is_stopping() && self.last.is_none() {
                 self.last = Some(End::Drain);
             }
             let hungry = match self.pump() {
@@ -78,7 +80,8 @@ impl Task {
             }
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
-            let may_read = !matches!(self.last, Some(End::Client | End::Fault(_)))
+            let may_read = !self.at_end
+                && !matches!(self.last, Some(End::Fault(_)))
                 && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
@@ -100,7 +103,7 @@ impl Task {
                     }
                 }
                 _ = writable(writer), if blocked => self.session.flush(),
-                _ = stopping.changed(), if self.last.is_none() => {}
+                () = worker.stopped(), if self.last.is_none() => {}
                 () = &mut timer, if armed => {
                     if let Some(end) = self.overdue(hungry) {
                         return end;
@@ -123,6 +126,7 @@ impl Task {
                 Ok(item) => item,
                 Err(pump) => return Ok(Ok(pump)),
             };
+            self.session.inner.borrow_mut().followed = !self.input.is_empty();
             match self.session.dispatch(item, self.input.first().copied()) {
                 Next::Done => {}
                 Next::Wait(item, waiting) => {
@@ -197,7 +201,7 @@ impl Task {
     /// Whether any further byte would mean that the client gave up on its request.
     fn watches_for_more(&self) -> bool {
         let pipelining = self.session.worker.shared.settings.pairing.pipelining;
-        pipelining == Pipelining::Forbid && self.session.inner.borrow().order.owed() > 0
+        pipelining == Pipelining::Forbid && self.session.owes()
     }
 
     /// The reason to end, once everything that was asked before is answered and written.
@@ -255,6 +259,7 @@ impl Task {
     fn received(&mut self, read: std::io::Result<usize>) -> Result<(), End> {
         match read {
             Ok(0) => {
+                self.at_end = true;
                 self.last.get_or_insert(End::Client);
                 Ok(())
             }

@@ -27,28 +27,28 @@ impl Steps {
 
     /// Writes the record of a stamp after its value was stored, and waits until it is. For nothing where stamps have no
     /// records of their own.
+    ///
+    /// The record is judged like a write of its key: had a delete come between, it would take the delete's tombstone away.
     pub(super) async fn record_stamp(&self, key: &Bytes, value: &Bytes) -> Result<(), End> {
         let Some(stamp) = self.stamp_of(value).filter(|_| self.keeps_records()) else {
             return Ok(());
         };
-        let via = self.via().await?;
+        let change = Change::Stamped { stamp, value };
+        let Ok((via, ticket)) = self.admit(key, change).await? else {
+            // Something newer is stored, and has a record of its own.
+            return Ok(());
+        };
         self.worker.write_record(&via, key, stamp, self.deadline);
         // A cheap question behind it on the same lane: its answer says that the record was dealt with.
-        let behind = self.send(
-            &via,
-            &Command::Vsiz {
-                key: records::name_of(key),
-            },
-            Vec::new(),
-        );
-        match outcome(behind).await {
-            Ok(Reply::Number(_)) => Ok(()),
-            Ok(_) => {
-                self.worker.shared.hidden.doubt();
-                Ok(())
-            }
-            Err(_) => Err(End::LaneLost),
+        let question = Command::Vsiz {
+            key: records::name_of(key),
+        };
+        match outcome(self.send(&via, &question, vec![ticket])).await {
+            Ok(Reply::Number(_)) => {}
+            Ok(_) => self.worker.shared.hidden.doubt(),
+            Err(_) => return Err(End::LaneLost),
         }
+        Ok(())
     }
 
     /// `put` and `putkeep` where the stamp's record must follow the value's outcome.

@@ -1,0 +1,134 @@
+//! A whole guard on the runtime of its caller, without threads, sockets or clocks of its own: what simulations run.
+//!
+//! Everything that decides anything is the same code that [`Server`](super::server::Server) runs. What is outside comes
+//! in from the caller: connections of clients, the way to the backend, the clock, and the seed of all that is random.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::task::LocalSet;
+
+use super::crew::{self, Crew};
+use super::records::HiddenCount;
+use super::shared::{Clock, Shared};
+use super::waiting::Notice;
+use super::worker::Worker;
+use crate::backend::tyrant::connect::Route;
+use crate::config::Settings;
+use crate::guard::Guard;
+use crate::guard::ledger::{HashSeed, Ledger};
+use crate::metrics::Metrics;
+use crate::protocol::tyrant::request::RequestFault;
+use crate::transport::{Reader, Writer};
+
+/// What is outside of a guard.
+pub struct Surroundings {
+    /// How the backend is reached.
+    pub route: Route,
+    /// Time since the epoch.
+    pub clock: Clock,
+    /// Whatever is random follows from it.
+    pub seed: u64,
+    /// Most keys that the ledger remembers; nothing for as many as fit its memory.
+    pub ledger_entries: Option<usize>,
+}
+
+/// What a guard holds at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Client connections.
+    pub sessions: usize,
+    /// Lanes that are up.
+    pub lanes: usize,
+    /// Requests on lanes without an answer.
+    pub in_flight: i64,
+    /// Keys with something under way.
+    pub pending: usize,
+    /// Keys remembered.
+    pub ledger_entries: usize,
+    /// Most keys that may be remembered.
+    pub ledger_entries_max: usize,
+    /// Keys that the ledger gave up for want of room, since the start.
+    pub evicted: u64,
+    /// Bytes of half-received requests.
+    pub buffered: usize,
+}
+
+/// A guard at work. Everything that it does runs within its `LocalSet`: when that is dropped, nothing more happens.
+#[derive(Debug)]
+pub struct Instance {
+    shared: Arc<Shared>,
+    crews: Vec<Crew>,
+}
+
+impl Instance {
+    /// Starts a guard whose workers all run within `process`.
+    pub fn start(settings: Settings, surroundings: Surroundings, process: &LocalSet) -> Self {
+        let mut random = fastrand::Rng::with_seed(surroundings.seed);
+        let rules = settings.rules.clone();
+        let horizon = Guard::<Notice>::horizon_at_start(&rules, (surroundings.clock)());
+        let ledger = match surroundings.ledger_entries {
+            Some(entries) => Ledger::with_entries(entries, horizon),
+            None => Ledger::with_memory(settings.ledger_memory, horizon),
+        };
+        let guard = Guard::new(rules, HashSeed([random.u64(..), random.u64(..)]), ledger);
+        let metrics = Arc::new(Metrics::new(&RequestFault::NAMES));
+        let shared = Shared::new(settings, guard, metrics, HiddenCount::uncertain(), surroundings.clock);
+        let within = process.enter();
+        let crews = (0..shared.settings.workers)
+            .map(|_| {
+                let store = crew::tyrant_store(&shared, surroundings.route.clone());
+                Crew::start(Worker::new(Arc::clone(&shared), store, random.fork()))
+            })
+            .collect();
+        drop(within);
+        Self { shared, crews }
+    }
+
+    /// A client has connected to this worker. To be called within the instance's `LocalSet`.
+    pub fn open(&self, worker: usize, reader: Reader, writer: Writer) {
+        self.crews[worker % self.crews.len()].open(reader, writer);
+    }
+
+    /// Lets every session finish what it has begun, then ends the lanes.
+    pub async fn drain(&self) {
+        self.shared.stopping.send_replace(true);
+        self.crews.iter().for_each(|crew| crew.worker.stop());
+        for crew in &self.crews {
+            crew.drain().await;
+        }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Makes room in the ledger ahead of need.
+    pub fn maintain(&self) {
+        self.shared.guard.maintain();
+    }
+
+    /// What the guard holds now.
+    pub fn census(&self) -> Census {
+        let shared = &self.shared;
+        let ledger = shared.guard.ledger();
+        Census {
+            sessions: shared.sessions.load(Ordering::Relaxed),
+            lanes: shared.lanes.load(Ordering::Relaxed),
+            in_flight: shared.in_flight.load(Ordering::Relaxed),
+            pending: shared.guard.pending(),
+            ledger_entries: ledger.len(),
+            ledger_entries_max: ledger.entries_max(),
+            evicted: ledger.evicted(),
+            buffered: shared.buffered.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Requests hold their worker, and the worker its lanes: without this a killed guard would never be freed.
+        self.crews.iter().for_each(Crew::vanish);
+    }
+}

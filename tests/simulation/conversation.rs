@@ -1,0 +1,270 @@
+//! A client's connection: what was asked on it, and whether each answer belongs to its question.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use ttguard::command::{Command, Reply, Verb};
+use ttguard::config::Pipelining;
+use ttguard::protocol::outgoing::Outgoing;
+use ttguard::protocol::tyrant::limits::Limits;
+use ttguard::protocol::tyrant::opcode::Opcode;
+use ttguard::protocol::tyrant::reply::ReplyDecoder;
+use ttguard::protocol::tyrant::request;
+use ttguard::transport::{Reader, Writer};
+
+use crate::client::within;
+use crate::question::Question;
+use crate::world::World;
+
+/// What was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// An answer.
+    Answer,
+    /// The connection is over.
+    End,
+    /// Nothing.
+    Silence,
+}
+
+/// One connection of a client.
+pub struct Conversation {
+    pub world: Rc<World>,
+    pub id: u64,
+    /// The guard has ended it.
+    pub ended: bool,
+    reader: Reader,
+    writer: Option<Writer>,
+    decoder: ReplyDecoder,
+    input: BytesMut,
+    owed: VecDeque<Question>,
+    /// Bytes that came back so far.
+    heard: u64,
+}
+
+impl Conversation {
+    /// A connection that has just been opened.
+    pub fn new(world: &Rc<World>, (id, reader, writer): (u64, Reader, Writer)) -> Self {
+        Self {
+            world: Rc::clone(world),
+            id,
+            ended: false,
+            reader,
+            writer: Some(writer),
+            decoder: ReplyDecoder::new(Limits::REPLY),
+            input: BytesMut::new(),
+            owed: VecDeque::new(),
+            heard: 0,
+        }
+    }
+
+    /// Answers that are owed.
+    pub fn owes(&self) -> usize {
+        self.owed.len()
+    }
+
+    /// The bytes of a question, which counts as asked from now on.
+    pub fn encode(&mut self, mut question: Question) -> Bytes {
+        let world = &self.world;
+        question.asked_at = world.steps();
+        question.asked_clock = world.clock();
+        let command = &question.command;
+        world.trace(&[11, self.id], || format!("#{} asks {command:?}", self.id));
+        let mut out = Outgoing::new();
+        request::encode(&question.command, &mut out);
+        if question.command.verb() != Verb::PutNr {
+            self.owed.push_back(question);
+        }
+        out.take()
+    }
+
+    /// Sends a question; false when the connection takes no more.
+    pub async fn send(&mut self, question: Question) -> bool {
+        self.send_together(vec![question]).await
+    }
+
+    /// Sends questions in one go.
+    pub async fn send_together(&mut self, questions: Vec<Question>) -> bool {
+        let forbids = self.world.plan.settings.pairing.pipelining == Pipelining::Forbid;
+        let mut bytes = Vec::new();
+        for question in questions {
+            if forbids && self.owes() > 0 && self.input.is_empty() {
+                self.world.network.give_up(self.id, bytes.len(), self.heard);
+            }
+            bytes.extend_from_slice(&self.encode(question));
+        }
+        self.write(&bytes).await
+    }
+
+    /// Sends bytes; false when the connection does not take them.
+    pub async fn write(&mut self, bytes: &[u8]) -> bool {
+        let Some(writer) = &self.writer else {
+            return false;
+        };
+        let mut out = Outgoing::new();
+        out.put_slice(bytes);
+        let writing = async {
+            while !out.is_empty() {
+                if writer.writable().await.is_err() || writer.write_ready(&mut out).is_err() {
+                    return false;
+                }
+            }
+            true
+        };
+        within(Duration::from_secs(3), writing).await.unwrap_or(false)
+    }
+
+    /// Says that nothing more will be asked.
+    pub fn finish(&mut self) {
+        if let Some(writer) = &self.writer {
+            let _ = writer.shutdown_write();
+        }
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.reset();
+        }
+    }
+
+    /// Waits for an answer for at most a while, and holds it against its question.
+    pub async fn hear(&mut self, patience: Duration) -> Heard {
+        loop {
+            if let Some(heard) = self.decode() {
+                return heard;
+            }
+            match within(patience, self.reader.read(&mut self.input)).await {
+                None => return Heard::Silence,
+                Some(Ok(count)) if count > 0 => self.heard += count as u64,
+                Some(_) => {
+                    self.ended = true;
+                    return Heard::End;
+                }
+            }
+        }
+    }
+
+    fn decode(&mut self) -> Option<Heard> {
+        if self.input.is_empty() {
+            return None;
+        }
+        let Some(question) = self.owed.front() else {
+            self.world
+                .violated("I4", || format!("#{}: an answer that nobody asked for", self.id));
+            self.ended = true;
+            return Some(Heard::End);
+        };
+        let shape = Opcode::of(question.command.verb()).shape;
+        match self.decoder.decode(shape, &mut self.input) {
+            Ok(None) => None,
+            Ok(Some(reply)) => {
+                let question = self.owed.pop_front()?;
+                self.world.trace(&[12, self.id, u64::from(reply.code())], || {
+                    format!("#{} is answered {reply:?} to {:?}", self.id, question.command)
+                });
+                judge(&self.world, &question, &reply);
+                Some(Heard::Answer)
+            }
+            Err(fault) => {
+                self.world
+                    .violated("I3", || format!("#{}: an answer that is none: {fault}", self.id));
+                self.ended = true;
+                Some(Heard::End)
+            }
+        }
+    }
+}
+
+/// Whether an answer can be right.
+fn judge(world: &World, question: &Question, reply: &Reply) {
+    let mut history = world.history.borrow_mut();
+    let asked_at = question.asked_at;
+    match (&question.command, reply) {
+        (Command::Get { key }, Reply::Value(value)) => {
+            history.read(world, key, asked_at, |held| held == Some(value), reply);
+        }
+        (Command::Get { key } | Command::Vsiz { key }, Reply::Code(1)) => {
+            history.read(world, key, asked_at, |held| held.is_none(), reply);
+        }
+        (Command::Vsiz { key }, Reply::Number(size)) => {
+            history.read(
+                world,
+                key,
+                asked_at,
+                |held| held.is_some_and(|held| held.len() == *size as usize),
+                reply,
+            );
+        }
+        (Command::Mget { keys }, Reply::Records(found)) => {
+            judge_list(world, question, keys, found, reply, &mut history)
+        }
+        (
+            Command::Misc {
+                function, arguments, ..
+            },
+            Reply::Strings { code: 0, strings },
+        ) if function == "getlist" => {
+            let found: Vec<_> = strings
+                .chunks(2)
+                .map(|pair| (pair[0].clone(), pair[1].clone()))
+                .collect();
+            judge_list(world, question, arguments, &found, reply, &mut history);
+        }
+        (
+            Command::Misc {
+                function, arguments, ..
+            },
+            Reply::Strings { code, strings },
+        ) if function == "get" => {
+            if *code <= 1 {
+                history.read(world, &arguments[0], asked_at, |held| held == strings.first(), reply);
+            }
+        }
+        (Command::Out { key }, Reply::Code(0)) => history.out_acknowledged(world, key, asked_at),
+        (Command::FwmKeys { .. }, Reply::Keys(keys)) => {
+            if keys.iter().any(|key| key.starts_with(b"timestamp.")) {
+                world.violated("hidden", || format!("a hidden key was shown: {keys:?}"));
+            }
+        }
+        (Command::Misc { .. }, Reply::Strings { code, .. }) => {
+            // A list is answered under one code: which of several writes were refused is not said.
+            let only = question.writes.len() == 1;
+            for (_, number) in &question.writes {
+                match code {
+                    0 => history.acknowledged(world, *number),
+                    2..=5 if only => history.refused(world, *number, *code, question.asked_clock),
+                    _ => {}
+                }
+            }
+        }
+        (_, reply) => {
+            for (_, number) in &question.writes {
+                match reply.code() {
+                    0 => history.acknowledged(world, *number),
+                    2..=5 => history.refused(world, *number, reply.code(), question.asked_clock),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn judge_list(
+    world: &World,
+    question: &Question,
+    keys: &[Bytes],
+    found: &[(Bytes, Bytes)],
+    reply: &Reply,
+    history: &mut crate::history::History,
+) {
+    if found.iter().any(|(key, _)| !keys.contains(key)) {
+        world.violated("I3", || format!("{:?} was answered {reply:?}", question.command));
+    }
+    for key in keys {
+        let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
+        history.read(world, key, question.asked_at, |held| held == value, reply);
+    }
+}

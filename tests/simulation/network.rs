@@ -1,0 +1,379 @@
+//! The network: decides when bytes arrive, in what pieces, and which connections break on the way.
+
+use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use ttguard::transport::memory::{self, Carrier, Connection, Deed, Side};
+use ttguard::transport::{Reader, Writer};
+
+use crate::faults::Fault;
+use crate::world::{World, current};
+
+/// Between whom a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// A client and the guard.
+    ClientAndGuard,
+    /// The guard and the backend.
+    GuardAndServer,
+}
+
+/// What arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Arrival {
+    Bytes(usize),
+    End,
+    Reset,
+}
+
+/// When, in which order, on which connection, written by which side, and what.
+type Event = (u64, u64, u64, bool, Arrival);
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+struct Way {
+    /// Nothing arrives before what was sent before it.
+    last_arrival: u64,
+    /// Bytes that were written.
+    written: u64,
+    /// Bytes of them that have arrived.
+    arrived: u64,
+    /// Its writer has closed or been reset: the other side's bytes are answered with a reset.
+    gone: bool,
+}
+
+#[derive(Debug)]
+struct Line {
+    between: Between,
+    pipes: Connection,
+    ways: [Way; 2],
+    /// Broken on its way: what the ends do from now on reaches nobody.
+    cut: bool,
+    /// When the guard's side of a backend connection ended.
+    abandoned: Option<u64>,
+    /// Where the bytes of a second request begin that was sent while an answer was owed, where that is forbidden, and
+    /// how many bytes the client had heard by then.
+    gave_up: Option<(u64, u64)>,
+    /// It has arrived: no answer may leave from now on.
+    silenced: bool,
+    /// A stall or a cut has struck: its client may wait longer than promised.
+    disturbed: bool,
+}
+
+/// All connections and what is on its way on them.
+#[derive(Debug, Default)]
+pub struct Network {
+    lines: RefCell<BTreeMap<u64, Line>>,
+    events: RefCell<BinaryHeap<Reverse<Event>>>,
+    next_line: Cell<u64>,
+    next_event: Cell<u64>,
+    newest_arrived: Cell<u64>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Messenger;
+
+impl Carrier for Messenger {
+    fn happened(&self, connection: u64, side: Side, deed: Deed) {
+        if let Some(world) = current() {
+            world.network.happened(&world, connection, side, deed);
+        }
+    }
+}
+
+fn index(side: Side) -> usize {
+    usize::from(side == Side::Acceptor)
+}
+
+fn side_of(acceptor: bool) -> Side {
+    if acceptor { Side::Acceptor } else { Side::Dialler }
+}
+
+impl Network {
+    /// Opens a connection: its number, the dialler's end, the acceptor's end.
+    pub fn open(&self, world: &World, between: Between) -> (u64, (Reader, Writer), (Reader, Writer)) {
+        let id = self.next_line.get();
+        self.next_line.set(id + 1);
+        let room = match between {
+            _ if world.healed() => 1 << 20,
+            Between::ClientAndGuard => world.plan.network.client_room,
+            Between::GuardAndServer => world.plan.network.lane_room,
+        };
+        if room <= 200 {
+            world.strike(Fault::NarrowPipe);
+        }
+        let carrier: Arc<dyn Carrier> = Arc::new(Messenger);
+        let (pipes, dialler, acceptor) = memory::connection(id, room, room, &carrier);
+        let line = Line {
+            between,
+            pipes,
+            ways: Default::default(),
+            cut: false,
+            abandoned: None,
+            gave_up: None,
+            silenced: false,
+            disturbed: false,
+        };
+        self.lines.borrow_mut().insert(id, line);
+        world.trace(&[1, id], || format!("#{id} opened, {between:?}"));
+        (id, dialler, acceptor)
+    }
+
+    /// Connections of the guard to the server that the guard has not ended.
+    pub fn live_lanes(&self) -> usize {
+        let lines = self.lines.borrow();
+        let live = |line: &&Line| line.between == Between::GuardAndServer && line.abandoned.is_none() && !line.cut;
+        lines.values().filter(live).count()
+    }
+
+    /// When the guard's side of this connection ended.
+    pub fn abandoned(&self, id: u64) -> Option<u64> {
+        self.lines.borrow().get(&id).and_then(|line| line.abandoned)
+    }
+
+    /// Whether a stall or a cut has struck this connection.
+    pub fn disturbed(&self, id: u64) -> bool {
+        self.lines.borrow().get(&id).is_none_or(|line| line.disturbed)
+    }
+
+    /// Whether nothing is on its way on this connection, in either direction.
+    pub fn is_idle(&self, id: u64) -> bool {
+        let lines = self.lines.borrow();
+        let Some(line) = lines.get(&id) else {
+            return false;
+        };
+        let still = |pipe: &memory::Pipe| pipe.in_transit() + pipe.unread() == 0;
+        still(&line.pipes.outward) && still(&line.pipes.homeward)
+    }
+
+    /// Bytes appear at the dialler that the acceptor never wrote.
+    pub fn forge(&self, id: u64, bytes: &[u8]) {
+        if let Some(line) = self.lines.borrow().get(&id) {
+            line.pipes.homeward.forge(bytes);
+        }
+    }
+
+    /// A client sends a request although an answer is owed, where that means that it has given up. The request begins
+    /// `offset` bytes behind what was written so far; `heard` bytes have come back until now.
+    pub fn give_up(&self, id: u64, offset: usize, heard: u64) {
+        if let Some(line) = self.lines.borrow_mut().get_mut(&id) {
+            let at = line.ways[index(Side::Dialler)].written + offset as u64;
+            line.gave_up.get_or_insert((at, heard));
+        }
+    }
+
+    /// Ends what was cut and never noticed, as keepalive does.
+    pub fn sweep(&self) {
+        for line in self.lines.borrow_mut().values_mut().filter(|line| line.cut) {
+            for pipe in [&line.pipes.outward, &line.pipes.homeward] {
+                pipe.break_reads(false);
+                pipe.break_writes(true);
+            }
+        }
+    }
+
+    fn happened(&self, world: &World, id: u64, side: Side, deed: Deed) {
+        let now = world.now();
+        world.trace(&[2, id, index(side) as u64, deed_number(deed)], || {
+            format!("#{id} {side:?} {deed:?}")
+        });
+        let mut lines = self.lines.borrow_mut();
+        let Some(line) = lines.get_mut(&id) else {
+            return;
+        };
+        if line.between == Between::GuardAndServer && side == Side::Dialler && !matches!(deed, Deed::Wrote(_)) {
+            line.abandoned.get_or_insert(now);
+        }
+        if matches!(deed, Deed::Closed | Deed::Reset) {
+            line.ways[index(side)].gone = true;
+        }
+        if line.cut {
+            return;
+        }
+        match deed {
+            Deed::Wrote(count) => {
+                line.ways[index(side)].written += count as u64;
+                if line.silenced && side == Side::Acceptor {
+                    world.violated("I3", || {
+                        format!("#{id}: an answer left after the client had given up on it")
+                    });
+                }
+                self.send(world, id, line, side, count, now);
+            }
+            Deed::Finished => self.schedule(world, id, line, side, Arrival::End, now),
+            Deed::Reset => self.schedule(world, id, line, side, Arrival::Reset, now),
+            Deed::Closed => {}
+        }
+        drop(lines);
+        self.changed.notify_one();
+    }
+
+    fn send(&self, world: &World, id: u64, line: &mut Line, side: Side, mut count: usize, now: u64) {
+        let plan = &world.plan.network;
+        let is_lane = line.between == Between::GuardAndServer;
+        let (cut, stall) = if is_lane {
+            (plan.lane_cut, plan.lane_stall)
+        } else {
+            (plan.client_cut, plan.client_stall)
+        };
+        if world.strikes(cut) {
+            let whole = world.below(count as u64 + 1) as usize;
+            if whole > 0 {
+                self.schedule(world, id, line, side, Arrival::Bytes(whole), now);
+            }
+            self.cut(world, id, line);
+            return;
+        }
+        if world.strikes(stall) {
+            let at = now + plan.stall;
+            let way = &mut line.ways[index(side)];
+            way.last_arrival = way.last_arrival.max(at);
+            line.disturbed = true;
+            world.strike(match (is_lane, side) {
+                (true, Side::Dialler) => Fault::LaneStalled,
+                (true, Side::Acceptor) => Fault::AnswersStalled,
+                (false, _) => Fault::ClientStalled,
+            });
+        }
+        while count > 1 && world.strikes(plan.split) {
+            let part = 1 + world.below(count as u64 - 1) as usize;
+            self.schedule(world, id, line, side, Arrival::Bytes(part), now);
+            count -= part;
+            world.strike(Fault::Split);
+        }
+        self.schedule(world, id, line, side, Arrival::Bytes(count), now);
+    }
+
+    /// The connection breaks on its way, for both sides or for the guard alone.
+    fn cut(&self, world: &World, id: u64, line: &mut Line) {
+        line.disturbed = true;
+        let lose = world.flip();
+        if lose {
+            world.strike(Fault::ResetLostUnread);
+        }
+        let guard_only = line.between == Between::GuardAndServer && world.flip();
+        world.strike(match (line.between, guard_only) {
+            (Between::ClientAndGuard, _) => Fault::ClientReset,
+            (Between::GuardAndServer, true) => Fault::LaneHalfReset,
+            (Between::GuardAndServer, false) => Fault::LaneReset,
+        });
+        world.trace(&[3, id, u64::from(guard_only)], || format!("#{id} is cut"));
+        line.cut = true;
+        if line.between == Between::GuardAndServer {
+            line.abandoned.get_or_insert(world.now());
+        }
+        line.pipes.homeward.break_reads(lose);
+        line.pipes.outward.break_writes(!guard_only);
+        line.pipes.homeward.break_writes(true);
+        if !guard_only {
+            line.pipes
+                .outward
+                .break_reads(lose && line.between == Between::ClientAndGuard);
+        }
+    }
+
+    fn latency(&self, world: &World) -> u64 {
+        let plan = &world.plan.network;
+        if world.healed() {
+            return 0;
+        }
+        if world.strikes(plan.delay) {
+            world.strike(Fault::Delay);
+            return plan.long_latency;
+        }
+        world.below(plan.latency + 1)
+    }
+
+    fn schedule(&self, world: &World, id: u64, line: &mut Line, side: Side, arrival: Arrival, now: u64) {
+        let at = now + self.latency(world);
+        let way = &mut line.ways[index(side)];
+        way.last_arrival = way.last_arrival.max(at);
+        let sequence = self.next_event.get();
+        self.next_event.set(sequence + 1);
+        let event = (way.last_arrival, sequence, id, side == Side::Acceptor, arrival);
+        self.events.borrow_mut().push(Reverse(event));
+    }
+
+    /// Carries everything, for ever.
+    pub async fn carry(&self, world: Rc<World>) {
+        loop {
+            let due = self.events.borrow().peek().map(|Reverse(event)| event.0);
+            match due {
+                Some(at) if at <= world.now() => {
+                    let event = self.events.borrow_mut().pop();
+                    if let Some(Reverse(event)) = event {
+                        self.arrive(&world, event);
+                    }
+                }
+                Some(at) => {
+                    let wait = Duration::from_millis(at - world.now());
+                    tokio::select! {
+                        biased;
+                        () = self.changed.notified() => {}
+                        () = sleep(wait) => {}
+                    }
+                }
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    fn arrive(&self, world: &World, (_, sequence, id, acceptor, arrival): Event) {
+        if sequence < self.newest_arrived.get() {
+            world.strike(Fault::Overtaken);
+        }
+        self.newest_arrived.set(self.newest_arrived.get().max(sequence));
+        let mut lines = self.lines.borrow_mut();
+        let Some(line) = lines.get_mut(&id) else {
+            return;
+        };
+        world.trace(&[4, id, u64::from(acceptor)], || {
+            format!("#{id} from {:?} arrives {arrival:?}", side_of(acceptor))
+        });
+        let side = side_of(acceptor);
+        let pipe = line.pipes.written_by(side).clone();
+        let back = line.pipes.written_by(side.other()).clone();
+        let reader_is_gone = line.ways[index(side.other())].gone;
+        match arrival {
+            Arrival::Bytes(_) if reader_is_gone => {
+                // The answer to bytes for a closed socket.
+                pipe.break_writes(true);
+                back.break_reads(false);
+            }
+            Arrival::Bytes(count) => {
+                let answered = line.ways[index(side.other())].written;
+                let way = &mut line.ways[index(side)];
+                way.arrived += count as u64;
+                if let (Side::Dialler, Some((at, heard))) = (side, line.gave_up)
+                    && way.arrived > at
+                {
+                    // An answer that was on its way already cannot be called back.
+                    line.silenced |= answered == heard;
+                    line.gave_up = None;
+                }
+                pipe.arrive(count);
+            }
+            Arrival::End => pipe.arrive_end(),
+            Arrival::Reset => {
+                pipe.break_reads(false);
+                back.break_writes(true);
+            }
+        }
+    }
+}
+
+fn deed_number(deed: Deed) -> u64 {
+    match deed {
+        Deed::Wrote(count) => 16 + count as u64,
+        Deed::Finished => 1,
+        Deed::Closed => 2,
+        Deed::Reset => 3,
+    }
+}
