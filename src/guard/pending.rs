@@ -157,6 +157,8 @@ impl<W: Waiter> Pending<W> {
                     self.cast_doubt(known);
                 }
             }
+            // The record of the tombstone went before it, and may have been sent.
+            (Outcome::Unsent, Admitted::Tombstone(stamp)) => self.lose(stamp),
             (Outcome::Unsent, _) => {}
             (Outcome::Failed, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.cast_doubt(stamp),
             (Outcome::Lost, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.lose(stamp),
