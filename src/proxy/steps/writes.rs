@@ -12,7 +12,6 @@ use crate::guard::rules::{ExtMeaning, LedgerMode};
 use crate::guard::verdict::{Change, Refusal};
 use crate::metrics::Outcome;
 use crate::proxy::dispatch::refusal_reply;
-use crate::proxy::records;
 use crate::proxy::session::End;
 
 impl Steps {
@@ -38,17 +37,30 @@ impl Steps {
             // Something newer is stored, and has a record of its own.
             return Ok(());
         };
-        self.worker.write_record(&via, key, stamp, self.deadline);
-        // A cheap question behind it on the same lane: its answer says that the record was dealt with.
-        let question = Command::Vsiz {
-            key: records::name_of(key),
+        let (name, digits) = self.worker.record_of(key, stamp);
+        let is_new = self.worker.probe(&via, &name, self.deadline);
+        let record = Command::Put {
+            key: name,
+            value: digits,
         };
-        match outcome(self.send(&via, &question, vec![ticket])).await {
-            Ok(Reply::Number(_)) => {}
-            Ok(_) => self.worker.shared.hidden.doubt(),
-            Err(_) => return Err(End::LaneLost),
+        let reply = outcome(self.send(&via, &record, vec![ticket])).await;
+        let hidden = &self.worker.shared.hidden;
+        match reply {
+            Ok(reply) if reply.code() == 0 => {
+                if is_new.get() {
+                    hidden.added();
+                }
+                Ok(())
+            }
+            Ok(_) => {
+                hidden.doubt();
+                Ok(())
+            }
+            Err(_) => {
+                hidden.doubt();
+                Err(End::LaneLost)
+            }
         }
-        Ok(())
     }
 
     /// `put` and `putkeep` where the stamp's record must follow the value's outcome.
