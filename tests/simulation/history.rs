@@ -198,7 +198,12 @@ impl History {
             Err(_) => self.carried_out(world, added),
         }
         let steps = world.steps();
-        self.story(key).versions.push((steps, Some(result.clone())));
+        let story = self.story(key);
+        story.versions.push((steps, Some(result.clone())));
+        // What was added can make a value the greater one of a tie.
+        story
+            .carried
+            .extend(stamp_of(result).map(|stamp| (stamp, Some(result.clone()))));
     }
 
     /// A record is about to be removed.
