@@ -7,10 +7,15 @@ mod backend;
 mod book;
 mod caller;
 mod cuts;
+mod fates;
+mod kills;
 mod requests;
 mod small;
+mod stories;
 mod wires;
 mod worlds;
+
+use ttguard::guard::rules::LedgerMode;
 
 use self::worlds::Suite;
 
@@ -27,4 +32,16 @@ fn every_cut_of_every_request_and_answer() {
         }
     }
     worlds::run("cuts", &suites);
+}
+
+#[test]
+fn every_killing_at_every_step() {
+    let mut suites = Vec::new();
+    for ledger in [LedgerMode::Inline, LedgerMode::Record] {
+        for story in stories::all(ledger) {
+            let suite: Suite = Box::new(move |run| kills::run(run, &story));
+            suites.push(suite);
+        }
+    }
+    worlds::run("killings", &suites);
 }

@@ -12,6 +12,9 @@ use ttguard::transport::{Reader, Writer};
 
 use super::backend::Fault;
 
+/// Longer than an answer may take, even where all deadlines were made to pass at once.
+const LONG: Duration = Duration::from_millis(250);
+
 /// What was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -114,6 +117,20 @@ impl Caller {
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(_) => return Heard::End,
             }
+        }
+    }
+
+    /// Sends requests in one go.
+    pub fn write_all(&mut self, commands: &[Command]) {
+        let bytes: Vec<u8> = commands.iter().flat_map(|command| bytes_of(command).to_vec()).collect();
+        self.write(&bytes);
+    }
+
+    /// Waits for the answer to a request for longer than it may take.
+    pub async fn hear_answer(&mut self, command: &Command) -> Heard {
+        match shape_of(command) {
+            Some(shape) => self.hear(shape, LONG).await,
+            None => Heard::Silence,
         }
     }
 

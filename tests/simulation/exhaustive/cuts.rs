@@ -10,9 +10,9 @@ use ttguard::command::{Command, Reply, Verb};
 use ttguard::guard::rules::LedgerMode;
 
 use super::backend::{FAULTS, Fault, Trap, Way};
-use super::book::{Book, hidden_of};
+use super::book::hidden_of;
 use super::caller::{Caller, Heard, bytes_of, shape_of};
-use super::requests::{self, FIRST, PRESENT, Request};
+use super::requests::{self, FIRST, Request};
 use super::small::{DEADLINE, Kind, SLACK, Small, expect, put, value};
 use super::worlds::{Run, live};
 
@@ -92,7 +92,7 @@ pub fn run(run: &Run, kind: Kind, request: &Request) {
 async fn world(kind: Kind, request: &Request, cut: Cut, course: Option<&Course>) -> Result<Course, String> {
     let small = Small::new(kind);
     small.begin(async |_| {}).await;
-    prepare(&small).await?;
+    small.prepare().await?;
     let before = contents(&small);
     let marked = small.backend.book.borrow().commands.len();
     let trap = if let Cut::Backend(trap) = cut { Some(trap) } else { None };
@@ -103,7 +103,7 @@ async fn world(kind: Kind, request: &Request, cut: Cut, course: Option<&Course>)
         let small = Rc::clone(&small);
         spawn_local(async move { serve_the_next(&small).await })
     };
-    let heard = hear(&mut victim, request).await;
+    let heard = hear(&mut victim, request, cut).await?;
     let bytes = small.backend.counted();
     next.await
         .map_err(|error| error.to_string())?
@@ -124,33 +124,6 @@ async fn world(kind: Kind, request: &Request, cut: Cut, course: Option<&Course>)
     judge(&small, course).await?;
     small.end().await;
     Ok(Course { before, after, bytes })
-}
-
-/// Puts what is there at the start, through the guard or behind its back.
-async fn prepare(small: &Small) -> Result<(), String> {
-    if small.kind.warm {
-        let mut caller = small.connect(0);
-        for key in PRESENT {
-            let heard = caller.ask(&put(key, FIRST, "first"), DEADLINE).await;
-            expect(&heard, &Reply::OK, || format!("preparing {key}"))?;
-        }
-        drop(caller);
-        sleep(Duration::from_millis(10)).await;
-        return Ok(());
-    }
-    let mut unwatched = Book::new(small.kind.tie);
-    for key in PRESENT {
-        let mut records = small.backend.records.borrow_mut();
-        records.execute(&put(key, FIRST, "first"), &mut unwatched);
-        if small.kind.ledger == LedgerMode::Record {
-            let stamp = Command::Put {
-                key: hidden_of(key.as_bytes()),
-                value: value(FIRST, ""),
-            };
-            records.execute(&stamp, &mut unwatched);
-        }
-    }
-    Ok(())
 }
 
 fn contents(small: &Small) -> Contents {
@@ -176,19 +149,22 @@ fn ask(victim: &mut Caller, request: &Request, cut: Cut) {
     }
 }
 
-/// All answers up to the end.
-async fn hear(victim: &mut Caller, request: &Request) -> Vec<Reply> {
+/// All answers up to the end. Whoever waits for the answer to a whole request is given one, or the end.
+async fn hear(victim: &mut Caller, request: &Request, cut: Cut) -> Result<Vec<Reply>, String> {
     let mut answers = Vec::new();
     for shape in request.commands.iter().filter_map(shape_of) {
         match victim.hear(shape, LONG).await {
             Heard::Answer(reply) => answers.push(reply),
-            Heard::End | Heard::Silence => return answers,
+            Heard::Silence if !matches!(cut, Cut::Client { .. }) => {
+                return Err("neither an answer nor an end".to_owned());
+            }
+            Heard::End | Heard::Silence => return Ok(answers),
         }
     }
     if let Heard::Answer(unasked) = victim.hear_end(Duration::from_millis(5)).await {
         answers.push(unasked);
     }
-    answers
+    Ok(answers)
 }
 
 /// Another client of the same worker, once the fault has struck.

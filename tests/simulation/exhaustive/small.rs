@@ -15,8 +15,9 @@ use ttguard::guard::rules::{LedgerMode, Tie};
 use ttguard::proxy::instance::{Instance, Surroundings};
 
 use super::backend::{Accepted, Backend};
-use super::book::{Book, newest_of};
+use super::book::{Book, hidden_of, newest_of};
 use super::caller::{Caller, Heard};
+use super::requests::{FIRST, PRESENT};
 use super::wires::{Between, Wires};
 
 /// The clock that all start with, in milliseconds since the epoch.
@@ -144,6 +145,33 @@ impl Small {
         self.tasks.borrow_mut().push(carrying);
         self.start_guard();
         sleep(Duration::from_millis(100)).await;
+    }
+
+    /// Puts what is there at the start, through the guard or behind its back.
+    pub async fn prepare(&self) -> Result<(), String> {
+        if self.kind.warm {
+            let mut caller = self.connect(0);
+            for key in PRESENT {
+                let heard = caller.ask(&put(key, FIRST, "first"), DEADLINE).await;
+                expect(&heard, &Reply::OK, || format!("preparing {key}"))?;
+            }
+            drop(caller);
+            sleep(Duration::from_millis(10)).await;
+            return Ok(());
+        }
+        let mut unwatched = Book::new(self.kind.tie);
+        let mut records = self.backend.records.borrow_mut();
+        for key in PRESENT {
+            records.execute(&put(key, FIRST, "first"), &mut unwatched);
+            if self.kind.ledger == LedgerMode::Record {
+                let stamp = Command::Put {
+                    key: hidden_of(key.as_bytes()),
+                    value: value(FIRST, ""),
+                };
+                records.execute(&stamp, &mut unwatched);
+            }
+        }
+        Ok(())
     }
 
     /// The guard's clock.
