@@ -106,6 +106,8 @@ impl Writer {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What was written before counts as sent. The stream is still broken when it is tried again.
+                Err(_) if total > 0 => break,
                 Err(error) => return Err(error),
             }
         }

@@ -108,8 +108,9 @@ impl Crew {
         });
     }
 
-    /// Once the proxy is stopping: waits for the sessions, and fences the lanes.
+    /// Stops the worker: waits until its sessions have finished what they have begun, and fences its lanes.
     pub async fn drain(&self) {
+        self.worker.stop();
         let pairing = &self.worker.shared.settings.pairing;
         let _ = timeout(pairing.request_timeout + DRAIN_GRACE, self.sessions.all_ended()).await;
         for (link, task) in self.links.take() {

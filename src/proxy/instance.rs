@@ -93,6 +93,7 @@ impl Instance {
     /// Lets every session finish what it has begun, then ends the lanes.
     pub async fn drain(&self) {
         self.shared.stopping.send_replace(true);
+        self.crews.iter().for_each(|crew| crew.worker.stop());
         for crew in &self.crews {
             crew.drain().await;
         }

@@ -255,7 +255,7 @@ async fn connect(worker: &Worker, route: &Route, deadline: Instant) -> Result<As
             }
             Err(_) => return Err(End::Deadline),
         }
-        if worker.shared.is_stopping() {
+        if worker.is_stopping() {
             return Err(End::Drain);
         }
     }
@@ -277,12 +277,11 @@ pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> E
     if aside.send(&item.command).await.is_err() {
         return End::LaneLost;
     }
-    let mut stopping = worker.shared.stopping.subscribe();
     let (mut input, mut ignored) = (BytesMut::new(), BytesMut::new());
     loop {
         tokio::select! {
             biased;
-            _ = stopping.changed() => return End::Drain,
+            () = worker.stopped() => return End::Drain,
             read = reader.read(&mut ignored) => match read {
                 Ok(0) | Err(_) => return End::Client,
                 Ok(_) => ignored.clear(),

@@ -45,6 +45,8 @@ pub struct Worker {
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
     random: RefCell<fastrand::Rng>,
+    stopping: Cell<bool>,
+    stopped: Notify,
 }
 
 /// What the guard decided, in the terms of a session.
@@ -69,7 +71,28 @@ impl Worker {
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
             random: RefCell::new(random),
+            stopping: Cell::new(false),
+            stopped: Notify::new(),
         })
+    }
+
+    /// Lets every session finish what it has begun and end.
+    pub fn stop(&self) {
+        self.stopping.set(true);
+        self.stopped.notify_waiters();
+    }
+
+    /// Whether the worker is to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Waits until the worker is to stop. Each worker has a signal of its own, so that sessions of different threads
+    /// do not meet at one lock, and hear of it in the order in which they wait.
+    pub async fn stopped(&self) {
+        if !self.is_stopping() {
+            self.stopped.notified().await;
+        }
     }
 
     /// A source of random numbers for one task.

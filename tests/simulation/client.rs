@@ -10,6 +10,7 @@ use ttguard::config::Pipelining;
 
 use crate::conversation::{Conversation, Heard};
 use crate::faults::Fault;
+use crate::plan::Line;
 use crate::question::Asker;
 use crate::world::World;
 
@@ -104,12 +105,15 @@ async fn behave(manner: Manner, line: &mut Conversation, asker: &mut Asker, rand
 }
 
 async fn patient(line: &mut Conversation, asker: &mut Asker, random: &mut Rng) {
+    // A request's time begins when it is taken up: behind a `putnr` that waits, it waits too.
+    let mut is_behind = false;
     for _ in 0..random.usize(1..20) {
         if line.world.healed() {
             return;
         }
         let question = asker.ask();
-        let bound = line.bound(&question.command);
+        let bound = line.bound(&question.command).filter(|_| !is_behind);
+        is_behind |= question.command.verb() == Verb::PutNr;
         if !line.send(question).await {
             return;
         }
@@ -241,6 +245,26 @@ async fn dripping(line: &mut Conversation, asker: &mut Asker) {
     }
     line.write(&bytes[bytes.len().min(120)..]).await;
     line.hear_all().await;
+}
+
+/// Asks what the script says, once, on new connections where one is lost.
+pub async fn recite(world: Rc<World>, number: usize, script: Vec<Line>) {
+    let mut asker = Asker::new(&world, number, world.fork());
+    let mut line: Option<Conversation> = None;
+    // Writes are held back right after the start.
+    sleep(Duration::from_millis(10)).await;
+    for said in script {
+        if line.as_ref().is_none_or(|line| line.ended) {
+            line = world.connect(number).map(|line| Conversation::new(&world, line));
+        }
+        let Some(line) = &mut line else {
+            sleep(Duration::from_millis(2)).await;
+            continue;
+        };
+        line.send(asker.recite(said)).await;
+        line.hear_all().await;
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// After all faults: every worker and every lane must serve every key at once.

@@ -90,7 +90,7 @@ impl Conversation {
         let forbids = self.world.plan.settings.pairing.pipelining == Pipelining::Forbid;
         let mut bytes = Vec::new();
         for question in questions {
-            if forbids && self.owes() > 0 {
+            if forbids && self.owes() > 0 && self.input.is_empty() {
                 self.world.network.give_up(self.id, bytes.len(), self.heard);
             }
             bytes.extend_from_slice(&self.encode(question));

@@ -16,6 +16,7 @@ mod question;
 mod records;
 mod seeds;
 mod server;
+mod small;
 mod trace;
 mod witness;
 mod world;

@@ -13,6 +13,7 @@ use ttguard::transport::memory::{self, Carrier, Connection, Deed, Side};
 use ttguard::transport::{Reader, Writer};
 
 use crate::faults::Fault;
+use crate::plan::How;
 use crate::world::{World, current};
 
 /// Between whom a connection is.
@@ -74,6 +75,9 @@ pub struct Network {
     next_line: Cell<u64>,
     next_event: Cell<u64>,
     newest_arrived: Cell<u64>,
+    /// Bytes that the wounded side has written.
+    written: Cell<u64>,
+    struck: Cell<bool>,
     changed: Notify,
 }
 
@@ -106,6 +110,9 @@ impl Network {
             Between::ClientAndGuard => world.plan.network.client_room,
             Between::GuardAndServer => world.plan.network.lane_room,
         };
+        if room <= 200 {
+            world.strike(Fault::NarrowPipe);
+        }
         let carrier: Arc<dyn Carrier> = Arc::new(Messenger);
         let (pipes, dialler, acceptor) = memory::connection(id, room, room, &carrier);
         let line = Line {
@@ -214,6 +221,9 @@ impl Network {
 
     fn send(&self, world: &World, id: u64, line: &mut Line, side: Side, mut count: usize, now: u64) {
         let plan = &world.plan.network;
+        if self.wound(world, id, line, side, count, now) {
+            return;
+        }
         let is_lane = line.between == Between::GuardAndServer;
         let (cut, stall) = if is_lane {
             (plan.lane_cut, plan.lane_stall)
@@ -246,6 +256,62 @@ impl Network {
             world.strike(Fault::Split);
         }
         self.schedule(world, id, line, side, Arrival::Bytes(count), now);
+    }
+
+    /// Strikes where a small world has its one fault; true when that has dealt with the bytes.
+    fn wound(&self, world: &World, id: u64, line: &mut Line, side: Side, count: usize, now: u64) -> bool {
+        let Some(wound) = world
+            .plan
+            .wound
+            .filter(|wound| wound.between == line.between && wound.side == side)
+        else {
+            return false;
+        };
+        let before = self.written.get();
+        self.written.set(before + count as u64);
+        if !(before..before + count as u64).contains(&wound.at) || world.healed() {
+            return false;
+        }
+        let whole = (wound.at - before) as usize;
+        world.trace(&[13, id], || format!("#{id} is wounded behind {whole} bytes"));
+        self.struck.set(true);
+        line.disturbed = true;
+        self.schedule(world, id, line, side, Arrival::Bytes(whole), now);
+        match wound.how {
+            How::Stall => {
+                line.ways[index(side)].last_arrival += world.plan.network.stall;
+                self.schedule(world, id, line, side, Arrival::Bytes(count - whole), now);
+            }
+            How::Rst => {
+                self.schedule(world, id, line, side, Arrival::Reset, now);
+                self.silence(world, line, side);
+            }
+            How::Fin => {
+                self.schedule(world, id, line, side, Arrival::End, now);
+                self.silence(world, line, side);
+            }
+        }
+        true
+    }
+
+    /// The side that wrote the last bytes has ended: nothing more reaches it, nothing more leaves it.
+    fn silence(&self, world: &World, line: &mut Line, side: Side) {
+        line.cut = true;
+        line.ways[index(side)].gone = true;
+        if line.between == Between::GuardAndServer {
+            line.abandoned.get_or_insert(world.now());
+        }
+        line.pipes.written_by(side.other()).break_reads(true);
+    }
+
+    /// Whether the one fault of a small world has struck.
+    pub fn was_struck(&self) -> bool {
+        self.struck.get()
+    }
+
+    /// Whether this connection is broken on its way.
+    pub fn is_cut(&self, id: u64) -> bool {
+        self.lines.borrow().get(&id).is_none_or(|line| line.cut)
     }
 
     /// The connection breaks on its way, for both sides or for the guard alone.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use ttguard::config::{Pipelining, Settings, StaleReply};
 use ttguard::guard::rules::{LedgerMode, Tie};
+use ttguard::transport::memory::Side;
+
+use crate::network::Between;
 
 /// Everything that is decided beforehand.
 #[derive(Clone, Debug)]
@@ -18,6 +21,45 @@ pub struct Plan {
     pub duration: u64,
     /// What befalls the backend and the guard, and when.
     pub blows: Vec<(u64, Blow)>,
+    /// One fault at one byte, in small worlds.
+    pub wound: Option<Wound>,
+    /// What each client asks, in small worlds; otherwise they make it up.
+    pub script: Vec<Vec<Line>>,
+}
+
+/// What a client of a small world asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A put of this stamp, in milliseconds after the start.
+    Put(u64),
+    /// The same without an answer.
+    PutSilently(u64),
+    /// Two keys in one list.
+    PutList(u64),
+    Out,
+    Get,
+}
+
+/// One fault at one byte.
+#[derive(Clone, Copy, Debug)]
+pub struct Wound {
+    pub between: Between,
+    /// Who wrote the byte.
+    pub side: Side,
+    /// Which one it is, of all that this side wrote on all such connections.
+    pub at: u64,
+    pub how: How,
+}
+
+/// What happens behind the byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The writer ends the connection.
+    Fin,
+    /// The connection is reset.
+    Rst,
+    /// Nothing moves for longer than any deadline.
+    Stall,
 }
 
 /// How bytes travel. Times in milliseconds.
@@ -103,7 +145,76 @@ impl Plan {
             clients: clients(random),
             duration,
             blows: blows(random, duration),
+            wound: None,
+            script: Vec::new(),
         }
+    }
+
+    /// A small world without any fault: two workers, one lane each, and clients that ask what the script says.
+    pub fn small(script: &[&[Line]], ledger: LedgerMode) -> Self {
+        let mut plan = Self::of(0);
+        plan.settings = Settings {
+            workers: 2,
+            lanes: 1,
+            ..plan.settings
+        };
+        plan.settings.rules.ledger = ledger;
+        plan.settings.rules.tie = Tie::First;
+        plan.settings.rules.future_tolerance = Duration::from_secs(300);
+        plan.settings.rules.delete_tolerance = Duration::ZERO;
+        plan.settings.pairing.pipelining = Pipelining::Allow;
+        plan.settings.pairing.request_timeout = Duration::from_millis(60);
+        plan.settings.pairing.fence_timeout = Duration::from_millis(300);
+        plan.settings.pairing.start_hold = Duration::from_millis(5);
+        plan.ledger_entries = Some(3);
+        plan.network.quieten();
+        plan.server.quieten();
+        plan.clients.count = script.len();
+        plan.clients.keys = 2;
+        plan.clients.skew = vec![0; script.len()];
+        plan.duration = 400;
+        plan.blows = Vec::new();
+        plan.script = script.iter().map(|lines| lines.to_vec()).collect();
+        plan
+    }
+}
+
+impl NetworkPlan {
+    fn quieten(&mut self) {
+        *self = Self {
+            latency: 0,
+            long_latency: 0,
+            delay: 0.0,
+            split: 0.0,
+            lane_cut: 0.0,
+            lane_stall: 0.0,
+            client_cut: 0.0,
+            client_stall: 0.0,
+            stall: 200,
+            lane_room: 65_536,
+            client_room: 65_536,
+        };
+    }
+}
+
+impl ServerPlan {
+    fn quieten(&mut self) {
+        *self = Self {
+            threads: 4,
+            scheduling: 0,
+            slow: 0.0,
+            slow_for: 0,
+            unasked: 0.0,
+            wrong_code: 0.0,
+            garbled: 0.0,
+            early: 0.0,
+            close: 0.0,
+            fail: 0.0,
+            stored_yet_failed: 0.0,
+            silent: 0.0,
+            not_tyrant: 0.0,
+            continues_after_reset: false,
+        };
     }
 }
 

@@ -10,6 +10,7 @@ use ttguard::protocol::tyrant::request;
 
 use crate::faults::Fault;
 use crate::history::{Asked, POISON};
+use crate::plan::Line;
 use crate::world::World;
 
 /// A question and what is needed to judge its answer.
@@ -92,6 +93,10 @@ impl Asker {
 
     fn value(&mut self, key: &Bytes, kind: Asked) -> (Bytes, usize) {
         let stamp = self.stamp(key);
+        self.value_of(key, stamp, kind)
+    }
+
+    fn value_of(&mut self, key: &Bytes, stamp: u64, kind: Asked) -> (Bytes, usize) {
         let padding = if self.world.strikes(self.world.plan.clients.large) {
             3000
         } else {
@@ -134,6 +139,38 @@ impl Asker {
                 let key = self.key();
                 Question::new(Command::Get { key })
             }
+        }
+    }
+
+    /// What a script says.
+    pub fn recite(&mut self, said: Line) -> Question {
+        let key = Bytes::from_static(b"k0");
+        match said {
+            Line::Put(stamp) => {
+                let (value, number) =
+                    self.value_of(&key, self.world.clock() - self.world.now() + stamp, Asked::Repeatable);
+                let writes = vec![(key.clone(), number)];
+                Question::writing(Command::Put { key, value }, writes)
+            }
+            Line::PutSilently(stamp) => {
+                let (value, _) = self.value_of(&key, self.world.clock() - self.world.now() + stamp, Asked::Repeatable);
+                Question::new(Command::PutNr { key, value })
+            }
+            Line::PutList(stamp) => {
+                let stamp = self.world.clock() - self.world.now() + stamp;
+                let (mut arguments, mut writes) = (Vec::new(), Vec::new());
+                for key in [key, Bytes::from_static(b"k1")] {
+                    let (value, number) = self.value_of(&key, stamp, Asked::Repeatable);
+                    arguments.extend([key.clone(), value]);
+                    writes.push((key, number));
+                }
+                Self::misc("putlist", arguments, writes)
+            }
+            Line::Out => {
+                self.world.history.borrow_mut().out_asked(&key);
+                Question::new(Command::Out { key })
+            }
+            Line::Get => Question::new(Command::Get { key }),
         }
     }
 

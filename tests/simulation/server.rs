@@ -17,8 +17,10 @@ use ttguard::protocol::tyrant::limits::Limits;
 use ttguard::protocol::tyrant::opcode::Opcode;
 use ttguard::protocol::tyrant::reply;
 use ttguard::protocol::tyrant::request::RequestDecoder;
+use ttguard::transport::memory::Side;
 use ttguard::transport::{Reader, Writer};
 
+use crate::client::within;
 use crate::faults::Fault;
 use crate::network::Between;
 use crate::records::Records;
@@ -50,8 +52,8 @@ pub struct Server {
     ignored: RefCell<Vec<(Reader, Writer)>>,
     /// When the guard that runs now got its first answer.
     first_answer: Cell<Option<u64>>,
-    /// When each guard process ended.
-    guards_ended: RefCell<Vec<u64>>,
+    /// When each former guard process got its first answer, if it did, and when it ended.
+    former_guards: RefCell<Vec<(Option<u64>, u64)>>,
     accepted: mpsc::UnboundedSender<Accepted>,
 }
 
@@ -71,7 +73,7 @@ impl Server {
             owners: RefCell::default(),
             ignored: RefCell::default(),
             first_answer: Cell::new(None),
-            guards_ended: RefCell::default(),
+            former_guards: RefCell::default(),
             accepted,
         }
     }
@@ -131,8 +133,8 @@ impl Server {
 
     /// The guard process that ran until now has ended.
     pub fn guard_ended(&self, world: &World) {
-        self.first_answer.set(None);
-        self.guards_ended.borrow_mut().push(world.now());
+        let first = self.first_answer.take();
+        self.former_guards.borrow_mut().push((first, world.now()));
     }
 
     /// Closes what was accepted and never served.
@@ -149,14 +151,15 @@ impl Server {
         let slack = Duration::from_millis(3);
         let beyond = |since: u64, now: u64, patience: Duration| Duration::from_millis(now - since) + slack >= patience;
         let abandoned = world.network.abandoned(line);
-        let guarded_until = self.guards_ended.borrow().get(owner as usize - 1).copied();
-        let until = guarded_until.unwrap_or(world.now());
+        let former = self.former_guards.borrow();
+        let until = former.get(owner as usize - 1).map_or(world.now(), |(_, ended)| *ended);
         if abandoned.is_some_and(|since| since < until && beyond(since, until, pairing.fence_timeout)) {
             return true;
         }
         // A guard holds writes back for `start_hold` after the first answer, for what a former one left behind.
-        let first = self.first_answer.get();
-        owner < world.generation() && first.is_some_and(|first| beyond(first, world.now(), pairing.start_hold))
+        let running = (owner < world.generation()).then(|| (self.first_answer.get(), world.now()));
+        let mut later = former.iter().skip(owner as usize).copied().chain(running);
+        later.any(|(first, until)| first.is_some_and(|first| beyond(first, until, pairing.start_hold)))
     }
 
     /// Serves every connection, each in a task of its own, for ever.
@@ -215,7 +218,9 @@ impl Conversation {
             if !matches!(read, Ok(count) if count > 0) {
                 return;
             }
-            sleep_some(world.below(world.plan.server.scheduling + 1)).await;
+            if !world.healed() {
+                sleep_some(world.below(world.plan.server.scheduling + 1)).await;
+            }
             let Ok(_thread) = threads.acquire().await else {
                 return;
             };
@@ -253,8 +258,12 @@ impl Conversation {
 
     /// Reads without carrying anything out until the guard ends the connection.
     async fn rave(mut self, mut reader: Reader) {
-        while matches!(reader.read(&mut self.input).await, Ok(count) if count > 0) {
-            self.input.clear();
+        while !self.world.healed() {
+            match within(Duration::from_millis(40), reader.read(&mut self.input)).await {
+                None => {}
+                Some(Ok(count)) if count > 0 => self.input.clear(),
+                Some(_) => return,
+            }
         }
     }
 
@@ -268,6 +277,10 @@ impl Conversation {
             }
             while world.now() < world.server.paused_until.get() {
                 sleep_some(world.server.paused_until.get() - world.now()).await;
+            }
+            // In small worlds a server that has ended in the middle of an answer carries nothing out any more.
+            if world.plan.wound.is_some_and(|wound| wound.side == Side::Acceptor) && world.network.is_cut(self.id) {
+                return Mood::Over;
             }
             let command = match self.decoder.decode(&mut self.input) {
                 Ok(Some(command)) => command,

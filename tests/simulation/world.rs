@@ -42,6 +42,8 @@ pub struct Verdict {
     pub faults: Tally,
     pub hash: u64,
     pub steps: u64,
+    /// Whether the one fault of a small world has struck.
+    pub struck: bool,
     /// Keys that nothing was promised for any more, and all keys.
     pub tainted: (usize, usize),
     /// What happened, when it was asked for.
@@ -342,7 +344,10 @@ impl World {
         self.start_guard();
         let inspecting = spawn_local(Rc::clone(&self).inspect());
         let clients: Vec<_> = (0..self.plan.clients.count)
-            .map(|number| spawn_local(client::live(Rc::clone(&self), number)))
+            .map(|number| match self.plan.script.get(number) {
+                Some(script) => spawn_local(client::recite(Rc::clone(&self), number, script.clone())),
+                None => spawn_local(client::live(Rc::clone(&self), number)),
+            })
             .collect();
         Rc::clone(&self).strike_blows().await;
         sleep(Duration::from_millis(self.plan.duration.saturating_sub(self.now()))).await;
@@ -439,6 +444,7 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
         faults: verdict.faults.borrow().clone(),
         hash: trace.hash(),
         steps: trace.steps(),
+        struck: verdict.network.was_struck(),
         tainted: verdict.history.borrow().tainted(),
         lines: trace.into_lines(),
     }

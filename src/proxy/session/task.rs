@@ -63,11 +63,10 @@ impl Task {
 
     pub(super) async fn run(&mut self) -> End {
         let worker = Rc::clone(&self.session.worker);
-        let mut stopping = worker.shared.stopping.subscribe();
         let timer = sleep_until(tokio::time::Instant::now());
         tokio::pin!(timer);
         loop {
-            if worker.shared.is_stopping() && self.last.is_none() {
+            if worker.is_stopping() && self.last.is_none() {
                 self.last = Some(End::Drain);
             }
             let hungry = match self.pump() {
@@ -104,7 +103,7 @@ impl Task {
                     }
                 }
                 _ = writable(writer), if blocked => self.session.flush(),
-                _ = stopping.changed(), if self.last.is_none() => {}
+                () = worker.stopped(), if self.last.is_none() => {}
                 () = &mut timer, if armed => {
                     if let Some(end) = self.overdue(hungry) {
                         return end;
