@@ -51,13 +51,9 @@ pub struct Trap {
     pub way: Way,
     pub after: usize,
     pub fault: Fault,
-}
-
-impl Trap {
-    /// A stall between two answers holds up whoever comes next, who is not whom it is meant for: it strikes within one.
-    fn margin(self) -> usize {
-        usize::from(self.way == Way::Replies && self.fault == Fault::Stall)
-    }
+    /// It strikes only when one byte more is to come or go: between two answers, that is when the second request has been
+    /// carried out.
+    pub is_inside: bool,
 }
 
 /// A connection that was accepted.
@@ -161,7 +157,7 @@ impl Backend {
         counted[slot] += count;
         self.counted.set(counted);
         match self.trap.get() {
-            Some(trap) if trap.way == way && before + count >= trap.after + trap.margin() => {
+            Some(trap) if trap.way == way && before + count >= trap.after + usize::from(trap.is_inside) => {
                 self.trap.set(None);
                 self.cut.set(true);
                 (trap.after - before, Some(trap.fault))

@@ -40,7 +40,7 @@ impl Cut {
         match self {
             Self::Nothing => "nothing".to_owned(),
             Self::Client { after, fault } => format!("client/{after}/{fault:?}"),
-            Self::Backend(Trap { way, after, fault }) => format!("{way:?}/{after}/{fault:?}"),
+            Self::Backend(Trap { way, after, fault, .. }) => format!("{way:?}/{after}/{fault:?}"),
         }
     }
 }
@@ -83,16 +83,27 @@ pub fn run(run: &Run, kind: Kind, request: &Request) {
             asked
         };
         let client = (least..=asked).map(|after| Cut::Client { after, fault });
-        let backend = [Way::Requests, Way::Replies].into_iter().zip(course.bytes);
-        let backend = backend.flat_map(|(way, bytes)| {
-            // Behind the last answer there is none that a stall could hold up.
-            let end = bytes + usize::from(way == Way::Requests || fault != Fault::Stall);
-            (0..end).map(move |after| Cut::Backend(Trap { way, after, fault }))
-        });
+        let backend = traps(fault, course.bytes).map(Cut::Backend);
         for cut in client.chain(backend) {
             run.once(&name(cut), || live(world(kind, request, cut, Some(&course))).map(drop));
         }
     }
+}
+
+/// The backend's fault at every byte of what it is asked and of what it answers. A cut between two answers strikes when the
+/// second request has been carried out; where it has not, that is a cut between two requests.
+fn traps(fault: Fault, [asked, answered]: [usize; 2]) -> impl Iterator<Item = Trap> {
+    let trap = move |way, after, is_inside| Trap {
+        way,
+        after,
+        fault,
+        is_inside,
+    };
+    let requests = (0..=asked).map(move |after| trap(Way::Requests, after, false));
+    let replies = (0..answered).map(move |after| trap(Way::Replies, after, true));
+    // Behind the last answer there is none that a stall could hold up.
+    let end = (fault != Fault::Stall).then(|| trap(Way::Replies, answered, false));
+    requests.chain(replies).chain(end)
 }
 
 async fn world(kind: Kind, request: &Request, cut: Cut, course: Option<&Course>) -> Result<Course, String> {
