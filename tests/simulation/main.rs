@@ -6,6 +6,7 @@
 
 mod client;
 mod conversation;
+mod exhaustive;
 mod faults;
 mod history;
 mod network;
