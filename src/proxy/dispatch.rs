@@ -100,7 +100,7 @@ impl Session {
     fn store(self: &Rc<Self>, mut item: Item, key: &Bytes, value: Bytes) -> Next {
         let guard = &self.worker.shared.guard;
         let change = guard.change_of(&value);
-        let with_record = self.keeps_records() && matches!(change, Change::Stamped { .. });
+        let with_record = self.worker.keeps_records() && matches!(change, Change::Stamped { .. });
         if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() != DatabaseKind::Plain) {
             // The stamp's record must follow the value's outcome.
             return if self.aloft() > 0 {
@@ -207,12 +207,6 @@ impl Session {
         let step: Step = Box::pin(steps.carry_out(item.command));
         Next::Step(what, step)
     }
-
-    /// Whether stamps have records of their own beside every value.
-    fn keeps_records(&self) -> bool {
-        let rules = self.worker.shared.guard.rules();
-        rules.ledger == LedgerMode::Record && self.worker.kind() != DatabaseKind::WithoutRecords
-    }
 }
 
 /// Why a write is not sent now.
@@ -273,6 +267,12 @@ impl super::worker::Worker {
         }
         self.note_refusal(key, Refusal::Denied);
         self.shared.guard.enforces()
+    }
+
+    /// Whether stamps have records of their own beside every value.
+    pub fn keeps_records(&self) -> bool {
+        let rules = self.shared.guard.rules();
+        rules.ledger == LedgerMode::Record && self.kind() != DatabaseKind::WithoutRecords
     }
 
     /// Name and value of the record that keeps a key's stamp.

@@ -214,7 +214,9 @@ impl Steps {
             arguments.push(key.clone());
             arguments.extend(value.clone());
             let stamp = value.as_ref().and_then(|value| self.stamp_of(value));
-            if let Some(stamp) = stamp.filter(|_| self.keeps_records() && self.worker.kind() == DatabaseKind::Plain) {
+            if let Some(stamp) =
+                stamp.filter(|_| self.worker.keeps_records() && self.worker.kind() == DatabaseKind::Plain)
+            {
                 let (name, digits) = self.worker.record_of(key, stamp);
                 probes.push(self.worker.probe(via, &name, self.deadline));
                 arguments.extend([name, digits]);

@@ -5,21 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Call, Done, EXT_STORED, Guarded, Steps, answered, outcome};
-use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
-use crate::guard::rules::{ExtMeaning, LedgerMode};
+use crate::guard::rules::ExtMeaning;
 use crate::guard::verdict::{Change, Refusal};
 use crate::metrics::Outcome;
 use crate::proxy::dispatch::refusal_reply;
 use crate::proxy::session::End;
 
 impl Steps {
-    pub(super) fn keeps_records(&self) -> bool {
-        self.worker.shared.guard.rules().ledger == LedgerMode::Record
-            && self.worker.kind() != DatabaseKind::WithoutRecords
-    }
-
     pub(super) fn stamp_of(&self, value: &[u8]) -> Option<u64> {
         self.worker.shared.guard.rules().stamp.read(value)
     }
@@ -29,7 +23,7 @@ impl Steps {
     ///
     /// The record is judged like a write of its key: had a delete come between, it would take the delete's tombstone away.
     pub(super) async fn record_stamp(&self, key: &Bytes, value: &Bytes) -> Result<(), End> {
-        let Some(stamp) = self.stamp_of(value).filter(|_| self.keeps_records()) else {
+        let Some(stamp) = self.stamp_of(value).filter(|_| self.worker.keeps_records()) else {
             return Ok(());
         };
         let change = Change::Stamped { stamp, value };
