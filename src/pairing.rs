@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub mod arrivals;
 pub mod order;
 pub mod owed;
 

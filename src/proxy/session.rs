@@ -271,9 +271,8 @@ impl Session {
 }
 
 impl Session {
-    /// Gives a request its number, its place among the answers and its deadline.
-    fn admit(&self, command: Command) -> Item {
-        let received = now();
+    /// Gives a request, asked at `received`, its number, its place among the answers and its deadline.
+    fn admit(&self, command: Command, received: Instant) -> Item {
         let mut inner = self.inner.borrow_mut();
         let number = inner.next_number;
         inner.next_number += 1;

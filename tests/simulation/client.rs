@@ -105,15 +105,12 @@ async fn behave(manner: Manner, line: &mut Conversation, asker: &mut Asker, rand
 }
 
 async fn patient(line: &mut Conversation, asker: &mut Asker, random: &mut Rng) {
-    // A request's time begins when it is taken up: behind a `putnr` that waits, it waits too.
-    let mut is_behind = false;
     for _ in 0..random.usize(1..20) {
         if line.world.healed() {
             return;
         }
         let question = asker.ask();
-        let bound = line.bound(&question.command).filter(|_| !is_behind);
-        is_behind |= question.command.verb() == Verb::PutNr;
+        let bound = line.bound(&question.command);
         if !line.send(question).await {
             return;
         }

@@ -13,6 +13,7 @@ use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
 use crate::command::Reply;
 use crate::config::Pipelining;
 use crate::metrics::Outcome;
+use crate::pairing::arrivals::Arrivals;
 use crate::protocol::tyrant::request::RequestDecoder;
 use crate::proxy::slow;
 use crate::proxy::waiting::{Standing, Unfenced};
@@ -40,6 +41,11 @@ pub(super) struct Task {
     at_end: bool,
     /// When bytes came last.
     progress: Instant,
+    arrivals: Arrivals,
+    /// A slow command is under way.
+    is_slow: bool,
+    /// When the last slow command ended: what was asked behind it could not be answered before.
+    clear_from: Option<Instant>,
     /// Bytes of `input` that are counted in the sum of all sessions.
     charged: usize,
 }
@@ -57,6 +63,9 @@ impl Task {
             last: None,
             at_end: false,
             progress: now(),
+            arrivals: Arrivals::default(),
+            is_slow: false,
+            clear_from: None,
             charged: 0,
         }
     }
@@ -126,14 +135,22 @@ impl Task {
                 Ok(item) => item,
                 Err(pump) => return Ok(Ok(pump)),
             };
+            if item.deadline <= now() {
+                self.session.fail(item.command.verb(), End::Deadline);
+                continue;
+            }
             self.session.inner.borrow_mut().followed = !self.input.is_empty();
+            let is_slow = slow::is_slow(&item.command);
             match self.session.dispatch(item, self.input.first().copied()) {
                 Next::Done => {}
                 Next::Wait(item, waiting) => {
                     self.waiting = Some((item, waiting));
                     return Ok(Ok(Pump::Stalled));
                 }
-                Next::Step(what, step) => self.step = Some((what, step)),
+                Next::Step(what, step) => {
+                    self.step = Some((what, step));
+                    self.is_slow = is_slow;
+                }
                 Next::Stream(item) => return Ok(Err(item)),
             }
         }
@@ -156,7 +173,10 @@ impl Task {
         }
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
-            Ok(Some(command)) => Ok(Ok(self.session.admit(command))),
+            Ok(Some(command)) => {
+                let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
+                Ok(Ok(self.session.admit(command, arrived.unwrap_or_else(now))))
+            }
             Ok(None) => Ok(Err(Pump::Hungry)),
             Err(fault) => {
                 self.last = Some(End::Fault(fault));
@@ -263,8 +283,9 @@ impl Task {
                 self.last.get_or_insert(End::Client);
                 Ok(())
             }
-            Ok(_) => {
+            Ok(bytes) => {
                 self.progress = now();
+                self.arrivals.came(bytes, self.progress);
                 if self.watches_for_more() {
                     return Err(End::GaveUp);
                 }
@@ -306,7 +327,10 @@ impl Task {
         }
     }
 
-    fn concluded(&self, what: Concluding, result: Result<(Outcome, Reply), End>) {
+    fn concluded(&mut self, what: Concluding, result: Result<(Outcome, Reply), End>) {
+        if self.is_slow {
+            self.clear_from = Some(now());
+        }
         match result {
             Ok((outcome, reply)) => self.session.conclude(what, outcome, reply, now()),
             Err(end) => self.session.fail(what.verb, end),
