@@ -60,6 +60,14 @@ pub(super) struct ServeFlags {
     /// Backend connections per worker, 1 to 64 [default: 1] [variable: TTGUARD_LANES]
     #[arg(long, value_name = "N")]
     lanes: Option<String>,
+    /// Lanes that may keep a backend's thread waiting for the next request, 0 to 64 [default: 4]
+    /// [variable: TTGUARD_PRIMED_LANES]
+    #[arg(long, value_name = "N")]
+    primed_lanes: Option<String>,
+    /// How long a worker looks for work before it sleeps, such as 100us: less latency for a core [default: 0s]
+    /// [variable: TTGUARD_BUSY_POLL]
+    #[arg(long, value_name = "DUR")]
+    busy_poll: Option<String>,
     /// How long a request may take, such as 500ms; set it below the clients' own timeout [default: 2s]
     /// [variable: TTGUARD_REQUEST_TIMEOUT]
     #[arg(long, value_name = "DUR")]
@@ -94,6 +102,8 @@ impl ServeFlags {
             ledger: one("ledger", self.ledger),
             workers: one("workers", self.workers),
             lanes: one("lanes", self.lanes),
+            primed_lanes: one("primed-lanes", self.primed_lanes),
+            busy_poll: one("busy-poll", self.busy_poll),
             request_timeout: one("request-timeout", self.request_timeout),
             log: one("log", self.log),
             log_format: one("log-format", self.log_format),
@@ -120,6 +130,8 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         ledger: one("ledger"),
         workers: one("workers"),
         lanes: one("lanes"),
+        primed_lanes: one("primed-lanes"),
+        busy_poll: one("busy-poll"),
         request_timeout: one("request-timeout"),
         log: one("log"),
         log_format: one("log-format"),

@@ -46,6 +46,8 @@ impl Settings {
         values.insert("admin", string(self.admin.as_deref().unwrap_or_default()));
         values.insert("workers", self.workers.to_string());
         values.insert("lanes", self.lanes.to_string());
+        values.insert("primed_lanes", self.primed_lanes.to_string());
+        values.insert("busy_poll", string(&write_duration(self.busy_poll)));
         values.insert("stamp.digits", stamp.digits().to_string());
         values.insert("stamp.unit", string(word(UNITS, &stamp.unit())));
         values.insert("log.level", string(word(LEVELS, &self.log.level)));

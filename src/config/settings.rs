@@ -19,6 +19,10 @@ pub struct Settings {
     pub workers: usize,
     /// Pipelined backend connections, per worker.
     pub lanes: usize,
+    /// Lanes, of all workers together, that may keep a thread of the backend waiting for their next request.
+    pub primed_lanes: usize,
+    /// How long a worker looks for work before it sleeps; zero where it sleeps at once.
+    pub busy_poll: Duration,
     /// How writes are judged.
     pub rules: Rules,
     /// Memory for the newest stamp of each key, in bytes.
@@ -43,6 +47,8 @@ impl Default for Settings {
             admin: Some("127.0.0.1:9178".to_owned()),
             workers: half_the_cores(),
             lanes: 1,
+            primed_lanes: 4,
+            busy_poll: Duration::ZERO,
             rules: Rules::default(),
             ledger_memory: 256 << 20,
             stale_reply: StaleReply::Error,

@@ -30,6 +30,9 @@ impl<'a> Validator<'a> {
             admin: self.admin(&written.admin, default.admin)?,
             workers: item("workers", &written.workers).count(ranges::WORKERS, default.workers)?,
             lanes: item("lanes", &written.lanes).count(ranges::LANES, default.lanes)?,
+            primed_lanes: item("primed_lanes", &written.primed_lanes)
+                .count(ranges::PRIMED_LANES, default.primed_lanes)?,
+            busy_poll: item("busy_poll", &written.busy_poll).duration(ranges::BUSY_POLL, default.busy_poll)?,
             rules: self.rules(guard, self.stamp(&written.stamp)?)?,
             ledger_memory: item("guard.ledger_memory", &guard.ledger_memory)
                 .size(ranges::LEDGER_MEMORY, default.ledger_memory)?,

@@ -54,6 +54,8 @@ pub(crate) struct Overrides {
     pub(crate) ledger: Option<Given>,
     pub(crate) workers: Option<Given>,
     pub(crate) lanes: Option<Given>,
+    pub(crate) primed_lanes: Option<Given>,
+    pub(crate) busy_poll: Option<Given>,
     pub(crate) request_timeout: Option<Given>,
     pub(crate) log: Option<Given>,
     pub(crate) log_format: Option<Given>,
@@ -68,6 +70,8 @@ pub(super) struct Written {
     pub(super) admin: Option<Given>,
     pub(super) workers: Option<Given>,
     pub(super) lanes: Option<Given>,
+    pub(super) primed_lanes: Option<Given>,
+    pub(super) busy_poll: Option<Given>,
     #[serde(deserialize_with = "table")]
     pub(super) stamp: StampWritten,
     #[serde(deserialize_with = "table")]
@@ -93,6 +97,8 @@ impl Written {
         set(&mut self.admin, upper.admin);
         set(&mut self.workers, upper.workers);
         set(&mut self.lanes, upper.lanes);
+        set(&mut self.primed_lanes, upper.primed_lanes);
+        set(&mut self.busy_poll, upper.busy_poll);
         set(&mut self.stamp.digits, upper.stamp_digits);
         set(&mut self.stamp.unit, upper.stamp_unit);
         set(&mut self.guard.mode, upper.mode);

@@ -35,6 +35,8 @@ pub struct Owed<T> {
     entries: VecDeque<Entry<T>>,
     queued: u64,
     written: u64,
+    /// A byte of the next request has joined the outgoing bytes ahead of it.
+    primed: bool,
 }
 
 impl<T> Default for Owed<T> {
@@ -43,6 +45,7 @@ impl<T> Default for Owed<T> {
             entries: VecDeque::new(),
             queued: 0,
             written: 0,
+            primed: false,
         }
     }
 }
@@ -63,10 +66,26 @@ impl<T> Owed<T> {
         self.entries.is_empty()
     }
 
-    /// Adds a request of `size` bytes that has joined the lane's outgoing bytes.
+    /// Takes note that the first byte of the next request has joined the lane's outgoing bytes, ahead of the rest.
+    ///
+    /// That byte alone is no request: when nothing else of it was written, the request still counts as unsent.
+    pub fn prime(&mut self) {
+        debug_assert!(!self.primed, "a request has one first byte");
+        self.queued += 1;
+        self.primed = true;
+    }
+
+    /// Whether the first byte of the next request has gone ahead.
+    pub fn is_primed(&self) -> bool {
+        self.primed
+    }
+
+    /// Adds a request of `size` bytes that has joined the lane's outgoing bytes. What went
+    /// [ahead](Self::prime) is not counted again.
     pub fn push(&mut self, shape: Shape, deadline: Instant, size: usize, tag: T) {
         let start = self.queued;
         self.queued += size as u64;
+        self.primed = false;
         self.entries.push_back(Entry {
             shape,
             deadline,
@@ -118,7 +137,8 @@ impl<T> Owed<T> {
     /// What must hold after every step.
     fn check(&self) {
         debug_assert!(self.written <= self.queued, "no byte is written that was not queued");
-        debug_assert!(self.entries.back().is_none_or(|last| last.end == self.queued));
+        let ahead = u64::from(self.primed);
+        debug_assert!(self.entries.back().is_none_or(|last| last.end + ahead == self.queued));
     }
 }
 
@@ -169,6 +189,30 @@ mod tests {
             assert_eq!(lost, expected.into_iter().zip(0..3).collect::<Vec<_>>());
             assert!(owed.is_empty());
         }
+    }
+
+    #[test]
+    fn a_first_byte_that_went_ahead_makes_no_request_sent() {
+        let mut owed = queue_of(&[4]);
+        owed.prime();
+        owed.wrote(5);
+        assert!(owed.is_primed());
+        owed.push(Shape::Code, Instant::now(), 7, 1);
+        assert!(!owed.is_primed());
+        assert_eq!(owed.answered(), Some(0));
+        assert_eq!(owed.expected(), None, "only its first byte was written");
+        assert_eq!(owed.abandon().collect::<Vec<_>>(), [(Lost::Unsent, 1)]);
+    }
+
+    #[test]
+    fn a_primed_request_is_whole_when_its_rest_is_written() {
+        let mut owed = Owed::new();
+        owed.prime();
+        owed.push(Shape::Code, Instant::now(), 7, "primed");
+        owed.wrote(7);
+        assert_eq!(owed.expected(), None);
+        owed.wrote(1);
+        assert_eq!(owed.answered(), Some("primed"));
     }
 
     #[test]

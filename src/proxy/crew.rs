@@ -44,13 +44,22 @@ pub fn tyrant_store(shared: &Shared, route: Route) -> Store {
             requests_max: settings.limits.lane_queue,
             bytes_max: settings.limits.request.frame_max,
             reply: settings.limits.reply,
+            priming: None,
         },
         connect_timeout: settings.pairing.connect_timeout,
         fence_timeout: settings.pairing.fence_timeout,
     };
     Store::Tyrant {
         route,
-        links: (0..settings.lanes).map(|_| Rc::new(Link::new(link.clone()))).collect(),
+        links: (0..settings.lanes)
+            .map(|_| {
+                let mut link = link.clone();
+                if shared.take_prime() {
+                    link.lane.priming = Some(settings.pairing.request_timeout);
+                }
+                Rc::new(Link::new(link))
+            })
+            .collect(),
         last_seen: Rc::new(LastSeen::default()),
     }
 }

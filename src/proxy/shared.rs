@@ -45,6 +45,8 @@ pub struct Shared {
     pub sessions: AtomicUsize,
     /// Lanes that are up.
     pub lanes: AtomicUsize,
+    /// Lanes that may still become primed ones.
+    primes: AtomicUsize,
     /// Requests on lanes without an answer.
     pub in_flight: AtomicI64,
     /// Bytes of half-received requests, of all sessions.
@@ -72,6 +74,7 @@ impl Shared {
         hidden: HiddenCount,
         clock: Clock,
     ) -> Arc<Self> {
+        let primes = AtomicUsize::new(settings.primed_lanes);
         Arc::new(Self {
             guard,
             settings,
@@ -81,6 +84,7 @@ impl Shared {
             lane_ids: Arc::default(),
             sessions: AtomicUsize::new(0),
             lanes: AtomicUsize::new(0),
+            primes,
             in_flight: AtomicI64::new(0),
             buffered: AtomicUsize::new(0),
             stopping: watch::Sender::new(false),
@@ -110,6 +114,14 @@ impl Shared {
             self.guard.distrust_everything((self.clock)());
             self.hidden.doubt();
         }
+    }
+
+    /// Whether one lane more may be primed.
+    pub fn take_prime(&self) -> bool {
+        let take = |left: usize| left.checked_sub(1);
+        self.primes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
     }
 
     /// Until when guarded writes wait after a start; nothing when that is over.

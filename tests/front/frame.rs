@@ -1,6 +1,9 @@
 //! Requests, written from the protocol's description and not from the crate's own codecs: a fault
 //! in those must not be able to hide itself.
 
+/// What a primed lane sends of a request that is still to come.
+pub const AHEAD: [u8; 1] = [0xC8];
+
 pub const PUT: u8 = 0x10;
 pub const PUTKEEP: u8 = 0x11;
 pub const PUTCAT: u8 = 0x12;

@@ -13,6 +13,7 @@ mod hostile;
 mod official;
 mod pairing;
 mod pipelining;
+mod priming;
 mod real;
 mod recorded;
 mod remembering;

@@ -12,12 +12,18 @@ pub struct Real {
     child: Child,
     address: SocketAddr,
     binary: PathBuf,
+    options: Vec<&'static str>,
     database: String,
 }
 
 impl Real {
     /// Starts one on an empty database; says loudly which test is skipped where there is none.
     pub fn start(database: &str, test: &str) -> Option<Self> {
+        Self::start_with(&[], database, test)
+    }
+
+    /// The same with options of the server's own.
+    pub fn start_with(options: &[&'static str], database: &str, test: &str) -> Option<Self> {
         let Some(binary) = std::env::var_os("TTSERVER").map(PathBuf::from) else {
             // Not `eprintln!`: the test runner would keep that to itself.
             let _ = writeln!(std::io::stderr(), "\nSKIPPED: TTSERVER is not set: {test}");
@@ -26,11 +32,12 @@ impl Real {
         // A free port may be gone again before the server takes it: then another one is tried.
         (0..5).find_map(|_| {
             let port = free_port();
-            let child = run(&binary, port, database)?;
+            let child = run(&binary, port, options, database)?;
             Some(Self {
                 child,
                 address: SocketAddr::from(([127, 0, 0, 1], port)),
                 binary: binary.clone(),
+                options: options.to_vec(),
                 database: database.to_owned(),
             })
         })
@@ -56,7 +63,7 @@ impl Real {
 
     /// Starts it again where it was; the on-memory database is empty then.
     pub fn start_again(&mut self) {
-        self.child = run(&self.binary, self.address.port(), &self.database).expect("the same port");
+        self.child = run(&self.binary, self.address.port(), &self.options, &self.database).expect("the same port");
     }
 }
 
@@ -74,10 +81,12 @@ fn free_port() -> u16 {
 }
 
 /// Gives the process once it says that it listens; nothing if it ended before.
-fn run(binary: &Path, port: u16, database: &str) -> Option<Child> {
+fn run(binary: &Path, port: u16, options: &[&str], database: &str) -> Option<Child> {
     let libraries = binary.parent().expect("the folder of the server");
     let mut child = Command::new(binary)
-        .args(["-host", "127.0.0.1", "-port", &port.to_string(), database])
+        .args(["-host", "127.0.0.1", "-port", &port.to_string()])
+        .args(options)
+        .arg(database)
         .env("LD_LIBRARY_PATH", libraries)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -239,6 +239,7 @@ fn settings(random: &mut Rng) -> Settings {
     let mut settings = Settings {
         workers: pick(random, &[1, 2]),
         lanes: pick(random, &[1, 1, 2]),
+        primed_lanes: pick(random, &[0, 1, 4]),
         stale_reply: StaleReply::Error,
         verify_reads: random.bool(),
         ..Settings::default()

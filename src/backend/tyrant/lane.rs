@@ -3,19 +3,20 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
+use super::priming::Priming;
 use crate::command::{Command, Reply};
 use crate::pairing::LaneId;
 use crate::pairing::owed::{Lost, Owed};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
-use crate::protocol::tyrant::opcode::Opcode;
+use crate::protocol::tyrant::opcode::{MAGIC, Opcode};
 use crate::protocol::tyrant::reply::{ReplyDecoder, ReplyFault};
 use crate::protocol::tyrant::request;
 use crate::transport::{Reader, Writer};
@@ -68,6 +69,8 @@ pub struct LaneLimits {
     pub bytes_max: usize,
     /// How large an answer may be.
     pub reply: Limits,
+    /// Whether the lane may be [primed](super::priming), and then how long the question may take that ends a spell.
+    pub priming: Option<Duration>,
 }
 
 /// One pipelined connection to the server.
@@ -75,8 +78,10 @@ pub struct LaneLimits {
 pub struct Lane<P> {
     id: LaneId,
     limits: LaneLimits,
-    owed: RefCell<Owed<P>>,
+    /// Questions without a passenger are the lane's own.
+    owed: RefCell<Owed<Option<P>>>,
     out: RefCell<Outgoing>,
+    priming: RefCell<Priming>,
     /// The earliest deadline, or an earlier instant when requests were answered since.
     next_deadline: Cell<Option<Instant>>,
     wake: Notify,
@@ -91,6 +96,7 @@ impl<P: Passenger> Lane<P> {
             limits,
             owed: RefCell::new(Owed::new()),
             out: RefCell::new(Outgoing::new()),
+            priming: RefCell::default(),
             next_deadline: Cell::new(None),
             wake: Notify::new(),
             retired: Cell::new(false),
@@ -115,13 +121,19 @@ impl<P: Passenger> Lane<P> {
 
     /// Puts a request into the queue. The caller has seen to it that there is [room](Self::has_room).
     pub fn submit(&self, command: &Command, deadline: Instant, passenger: P) {
-        let mut out = self.out.borrow_mut();
+        self.queue(command, deadline, Some(passenger));
+    }
+
+    fn queue(&self, command: &Command, deadline: Instant, passenger: Option<P>) {
+        let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
         let before = out.len();
-        request::encode(command, &mut out);
+        if owed.is_primed() {
+            request::encode_behind_magic(command, &mut out);
+        } else {
+            request::encode(command, &mut out);
+        }
         let size = out.len() - before;
-        drop(out);
-        let shape = Opcode::of(command.verb()).shape;
-        self.owed.borrow_mut().push(shape, deadline, size, passenger);
+        owed.push(Opcode::of(command.verb()).shape, deadline, size, passenger);
         if self.next_deadline.get().is_none_or(|next| deadline < next) {
             self.next_deadline.set(Some(deadline));
         }
@@ -138,7 +150,7 @@ impl<P: Passenger> Lane<P> {
     pub fn abandon(&self) -> impl Iterator<Item = (Lost, P)> + use<P> {
         let lost = self.owed.borrow_mut().abandon();
         *self.out.borrow_mut() = Outgoing::new();
-        lost
+        lost.filter_map(|(lost, passenger)| Some((lost, passenger?)))
     }
 
     /// Carries requests and answers until the lane has to be taken out of service. `after_batch` is called when all
@@ -165,7 +177,12 @@ impl<P: Passenger> Lane<P> {
             if self.retired.get() && self.owed.borrow().is_empty() {
                 return Err(LaneFault::Retired);
             }
-            let next = self.next_deadline.get();
+            let next = self
+                .next_deadline
+                .get()
+                .into_iter()
+                .chain(self.priming.borrow().until())
+                .min();
             if let (Some(next), true) = (next, armed.is_none() || next < armed) {
                 timer.as_mut().reset(next.into());
                 armed = Some(next);
@@ -177,7 +194,7 @@ impl<P: Passenger> Lane<P> {
                     if read? == 0 {
                         return Err(LaneFault::Eof);
                     }
-                    let now = tokio::time::Instant::now().into_std();
+                    let now = now();
                     self.hand_over(&mut decoder, &mut input, now)?;
                     after_batch();
                     // A server that never stops sending would keep the timer from being asked.
@@ -196,6 +213,7 @@ impl<P: Passenger> Lane<P> {
                 () = &mut timer, if armed.is_some() => {
                     armed = None;
                     self.check_deadlines()?;
+                    self.end_spell();
                 }
             }
         }
@@ -217,9 +235,32 @@ impl<P: Passenger> Lane<P> {
     }
 
     fn write(&self, writer: &Writer) -> io::Result<()> {
+        self.prime();
         let written = writer.write_ready(&mut self.out.borrow_mut())?;
         self.owed.borrow_mut().wrote(written);
         Ok(())
+    }
+
+    /// Sends the first byte of the next request with those that are about to leave, where that pays.
+    fn prime(&self) {
+        let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
+        let may_prime = self.limits.priming.is_some() && !self.retired.get() && !owed.is_primed();
+        if may_prime && !out.is_empty() && self.priming.borrow_mut().batch(now()) {
+            out.put_u8(MAGIC);
+            owed.prime();
+        }
+    }
+
+    /// Lets the server's thread go when it was kept for long enough: what it waits for becomes a question about a key
+    /// that cannot exist.
+    fn end_spell(&self) {
+        let now = now();
+        if let Some(patience) = self.limits.priming
+            && self.priming.borrow_mut().is_over(now)
+            && self.owed.borrow().is_primed()
+        {
+            self.queue(&Command::Vsiz { key: Bytes::new() }, now + patience, None);
+        }
     }
 
     /// Pairs each whole answer with the oldest request.
@@ -233,12 +274,12 @@ impl<P: Passenger> Lane<P> {
             };
             let passenger = self.owed.borrow_mut().answered();
             match passenger {
-                Some(passenger) if passenger.accepts(&reply) => passenger.answered(reply, now),
-                Some(passenger) => {
+                Some(Some(passenger)) if passenger.accepts(&reply) => passenger.answered(reply, now),
+                Some(Some(passenger)) => {
                     passenger.lost(Lost::Sent);
                     return Err(LaneFault::Mismatch);
                 }
-                None => {}
+                Some(None) | None => {}
             }
         }
         Ok(())
@@ -248,8 +289,13 @@ impl<P: Passenger> Lane<P> {
         let earliest = self.owed.borrow().earliest_deadline();
         self.next_deadline.set(earliest);
         match earliest {
-            Some(deadline) if deadline <= tokio::time::Instant::now().into_std() => Err(LaneFault::Deadline),
+            Some(deadline) if deadline <= now() => Err(LaneFault::Deadline),
             _ => Ok(()),
         }
     }
+}
+
+/// This instant, on the clock that tests can pause.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 14] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -54,6 +54,16 @@ const CASES: [Case; 12] = [
         flag: "lanes",
         file: "lanes = 2",
         values: ["3", "4"],
+    },
+    Case {
+        flag: "primed-lanes",
+        file: "primed_lanes = 1",
+        values: ["0", "2"],
+    },
+    Case {
+        flag: "busy-poll",
+        file: "busy_poll = \"100us\"",
+        values: ["1ms", "2ms"],
     },
     Case {
         flag: "request-timeout",

@@ -15,7 +15,7 @@ use super::opcode::{MAGIC, Opcode};
 use super::sizes::{self, Scan, SizeFault, header};
 use crate::command::{Command, Verb};
 
-pub use encode::encode;
+pub use encode::{encode, encode_behind_magic};
 pub use fault::RequestFault;
 
 /// The magic byte and the command's number, which every request begins with.

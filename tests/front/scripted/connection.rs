@@ -10,6 +10,7 @@ use socket2::SockRef;
 use super::request::{Cut, Request};
 use super::rule::{Act, End};
 use super::{Record, Shared};
+use crate::frame;
 
 /// What to do after a request.
 enum Next {
@@ -80,7 +81,8 @@ impl Connection {
         let mut bytes = [0; 65536];
         let count = self.stream.read(&mut bytes).unwrap_or(0);
         self.buffer.extend_from_slice(&bytes[..count]);
-        let partial = count == 0 && !self.buffer.is_empty();
+        // A primed lane's first byte is no part of a request that anyone asked for.
+        let partial = count == 0 && !self.buffer.is_empty() && self.buffer != frame::AHEAD;
         let left = self.buffer.len();
         self.shared.record(self.number, |record| {
             record.peer_gone |= count == 0;

@@ -11,7 +11,13 @@ use crate::protocol::outgoing::Outgoing;
 /// Large arguments are not copied. A command that did not come from a decoder is written as it is, so whoever makes
 /// one keeps it within what the server accepts.
 pub fn encode(command: &Command, out: &mut Outgoing) {
-    out.put_slice(&[MAGIC, Opcode::of(command.verb()).number]);
+    out.put_u8(MAGIC);
+    encode_behind_magic(command, out);
+}
+
+/// The same without the first byte, which has gone ahead.
+pub fn encode_behind_magic(command: &Command, out: &mut Outgoing) {
+    out.put_u8(Opcode::of(command.verb()).number);
     match command {
         Command::Put { key, value }
         | Command::PutKeep { key, value }
