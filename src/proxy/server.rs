@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::task::{LocalSet, spawn_local};
+use tokio::runtime::LocalOptions;
+use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::crew::{self, Crew};
@@ -185,8 +186,10 @@ async fn keep_house(shared: &Shared) {
 
 /// The thread of one worker.
 fn run_worker(shared: Arc<Shared>, embedded: Arc<Embedded>, sockets: Vec<Listening>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async move {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async move {
         let listeners = sockets
             .into_iter()
             .map(Listening::into_listener)
@@ -208,12 +211,15 @@ async fn serve(crew: Crew, listeners: Vec<Listener>) {
         .into_iter()
         .map(|listener| spawn_local(accept(Rc::clone(&crew), listener)))
         .collect();
+    let worker = Rc::clone(&crew.worker);
+    let polling = spawn_local(async move { worker.busy_poll.run().await });
     let mut stopping = crew.worker.shared.stopping.subscribe();
     let _ = stopping.wait_for(|stopping| *stopping).await;
     for task in accepting {
         task.abort();
     }
     crew.drain().await;
+    polling.abort();
 }
 
 async fn accept(crew: Rc<Crew>, listener: Listener) {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore};
 
 use super::account;
+use super::busy_poll::BusyPoll;
 use super::passenger::{Cargo, Passenger};
 use super::records;
 use super::session::Session;
@@ -41,6 +42,8 @@ pub struct Worker {
     wanting: Cell<bool>,
     /// Connections for slow commands that may still be opened.
     pub slow: Arc<Semaphore>,
+    /// Keeps the worker awake while there is work.
+    pub busy_poll: BusyPoll,
     kind: Cell<DatabaseKind>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
@@ -59,6 +62,7 @@ pub enum Decision {
 
 impl Worker {
     pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
+        let busy_poll = BusyPoll::new(shared.settings.busy_poll);
         let slow = Arc::new(Semaphore::new(shared.settings.limits.slow_connections));
         Rc::new(Self {
             shared,
@@ -67,6 +71,7 @@ impl Worker {
             changed: Notify::new(),
             wanting: Cell::new(false),
             slow,
+            busy_poll,
             kind: Cell::new(DatabaseKind::Plain),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
@@ -315,6 +320,7 @@ impl LinkEvents for Worker {
     }
 
     fn batch_done(&self) {
+        self.busy_poll.worked();
         self.flush_touched();
         if self.wanting.take() {
             self.changed.notify_waiters();

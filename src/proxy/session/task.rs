@@ -286,6 +286,7 @@ impl Task {
             Ok(bytes) => {
                 self.progress = now();
                 self.arrivals.came(bytes, self.progress);
+                self.session.worker.busy_poll.worked();
                 if self.watches_for_more() {
                     return Err(End::GaveUp);
                 }
