@@ -127,13 +127,7 @@ impl lane::Passenger for Passenger {
             }
             Cargo::ReadBack { key, hash } => shared.guard.learn(hash, self.worker.read_back_of(&key, reply)),
             Cargo::Probe(is_new) => is_new.set(reply.code() != 0),
-            Cargo::HiddenRecord(is_new) => {
-                if reply.code() != 0 {
-                    shared.hidden.doubt();
-                } else if is_new.get() {
-                    shared.hidden.added();
-                }
-            }
+            Cargo::HiddenRecord(is_new) => shared.hidden.written(reply.code(), is_new.get()),
         }
     }
 
@@ -166,11 +160,7 @@ impl ClientCargo {
             Form::AsIs => reply,
             Form::VerifiedGet => get_of(reply),
             Form::PutList(is_new) => {
-                if reply.code() != 0 {
-                    shared.hidden.doubt();
-                } else if is_new.get() {
-                    shared.hidden.added();
-                }
+                shared.hidden.written(reply.code(), is_new.get());
                 Reply::Code(reply.code())
             }
         };

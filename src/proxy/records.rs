@@ -69,8 +69,16 @@ impl HiddenCount {
         certain.then(|| u64::try_from(self.count.load(Ordering::Acquire)).unwrap_or(0))
     }
 
-    /// One more record.
-    pub fn added(&self) {
+    /// A record was written, with this code in the answer; `is_new` says that it was not there before.
+    pub fn written(&self, code: u8, is_new: bool) {
+        if code != 0 {
+            self.doubt();
+        } else if is_new {
+            self.added();
+        }
+    }
+
+    fn added(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.count.fetch_add(1, Ordering::AcqRel);
     }

@@ -144,15 +144,11 @@ impl Steps {
     ) -> Result<(), End> {
         tally.answered(code);
         let hidden = &self.worker.shared.hidden;
-        if code != 0 && !probes.is_empty() {
-            hidden.doubt();
-        } else if code == 0 {
-            probes.iter().filter(|is_new| is_new.get()).for_each(|_| hidden.added());
-            if self.worker.kind() != DatabaseKind::Plain {
-                for (key, value) in records {
-                    if let Some(value) = value {
-                        self.record_stamp(&key, &value).await?;
-                    }
+        probes.iter().for_each(|is_new| hidden.written(code, is_new.get()));
+        if code == 0 && self.worker.kind() != DatabaseKind::Plain {
+            for (key, value) in records {
+                if let Some(value) = value {
+                    self.record_stamp(&key, &value).await?;
                 }
             }
         }

@@ -40,14 +40,8 @@ impl Steps {
         let reply = outcome(self.send(&via, &record, vec![ticket])).await;
         let hidden = &self.worker.shared.hidden;
         match reply {
-            Ok(reply) if reply.code() == 0 => {
-                if is_new.get() {
-                    hidden.added();
-                }
-                Ok(())
-            }
-            Ok(_) => {
-                hidden.doubt();
+            Ok(reply) => {
+                hidden.written(reply.code(), is_new.get());
                 Ok(())
             }
             Err(_) => {
