@@ -1,10 +1,13 @@
 //! What the seed decides before anything happens: settings, probabilities of faults, and what befalls whom when.
 
+use std::hash::Hasher;
 use std::time::Duration;
 
 use fastrand::Rng;
+use siphasher::sip::SipHasher13;
 use ttguard::config::{Pipelining, Settings, StaleReply};
-use ttguard::guard::rules::{LedgerMode, Tie};
+use ttguard::guard::rules::{ExtMeaning, LedgerMode, Mode, Tie};
+use ttguard::guard::stamp::{StampFormat, Unit};
 use ttguard::transport::memory::Side;
 
 use crate::network::Between;
@@ -17,6 +20,10 @@ pub struct Plan {
     pub network: NetworkPlan,
     pub server: ServerPlan,
     pub clients: ClientPlan,
+    pub database: Database,
+    pub clock: ClockPlan,
+    /// Neither network nor backend does any harm, so that the checker can say exactly what must come out.
+    pub calm: bool,
     /// Faults stop after so many milliseconds.
     pub duration: u64,
     /// What befalls the backend and the guard, and when.
@@ -117,6 +124,51 @@ pub struct ClientPlan {
     pub unordered: bool,
     pub control: bool,
     pub large: f64,
+    /// `ext`, where unordered changes are made at all.
+    pub scripts: bool,
+}
+
+/// The script function that stands for a guarded put, where one is mapped.
+pub const MAPPED: &str = "put_ts";
+
+/// What the backend keeps, as its `stat` says. In a table, values stand for columns; in a fixed-length database, keys
+/// stand for numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Database {
+    #[default]
+    Hash,
+    /// `misc putlist` adds duplicates.
+    Tree,
+    /// Holds no record that keeps a stamp.
+    Table,
+    /// As a table; there the name of a hidden record is the number of another one.
+    Fixed,
+}
+
+impl Database {
+    /// The type that `stat` says.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hash => "on-memory hash",
+            Self::Tree => "B+ tree",
+            Self::Table => "table",
+            Self::Fixed => "fixed-length",
+        }
+    }
+
+    /// Whether a stamp can have a record of its own.
+    pub fn keeps_records(self) -> bool {
+        matches!(self, Self::Hash | Self::Tree)
+    }
+}
+
+/// How the guard's own clock is wrong. Milliseconds.
+#[derive(Clone, Debug)]
+pub struct ClockPlan {
+    /// By how much, for each guard process in turn.
+    pub skew: Vec<i64>,
+    /// When it jumps, and how far.
+    pub jumps: Vec<(u64, i64)>,
 }
 
 /// What befalls the backend or the guard.
@@ -133,31 +185,77 @@ pub enum Blow {
 
 impl Plan {
     /// The plan of a seed.
+    ///
+    /// Each group draws from a stream of its own: a field more in one of them, and the seeds mean for all others what
+    /// they meant before. What is new goes to the end of its group, or into a group of its own.
     pub fn of(seed: u64) -> Self {
-        let mut random = Rng::with_seed(seed);
-        let random = &mut random;
-        let duration = random.u64(800..3000);
-        Self {
-            settings: settings(random),
-            ledger_entries: [None, Some(1), Some(3), Some(16)][random.usize(..4)],
-            network: network(random),
-            server: server(random),
-            clients: clients(random),
+        let stream = |group: &str| stream(seed, group);
+        let duration = stream("duration").u64(800..3000);
+        let mut plan = Self {
+            settings: settings(&mut stream("settings")),
+            ledger_entries: pick(&mut stream("ledger"), &[None, Some(1), Some(3), Some(16)]),
+            network: network(&mut stream("network")),
+            server: server(&mut stream("server")),
+            clients: clients(&mut stream("clients")),
+            database: database(&mut stream("database")),
+            clock: clock(&mut stream("clock"), duration),
+            calm: stream("calm").u8(..10) == 0,
             duration,
-            blows: blows(random, duration),
+            blows: blows(&mut stream("blows"), duration),
             wound: None,
             script: Vec::new(),
+        };
+        modes(&mut stream("modes"), &mut plan.settings);
+        plan.bound_zombies(&mut stream("zombies"));
+        if plan.calm {
+            plan.network.quieten();
+            plan.server.quieten();
+            plan.blows.clear();
+        }
+        plan
+    }
+
+    /// In most seeds no write is carried out later than the guard is told to wait for it: what stands still, stands
+    /// still for less than its fences and its hold after a start.
+    fn bound_zombies(&mut self, random: &mut Rng) {
+        if random.u8(..8) == 0 {
+            return;
+        }
+        self.settings.pairing.fence_timeout = milliseconds(random, &[400, 900, 2000]);
+        self.settings.pairing.start_hold = milliseconds(random, &[100, 200, 300]);
+        let is_restarted = |(_, blow): &(u64, Blow)| matches!(blow, Blow::KillGuard { .. } | Blow::DrainGuard);
+        let mut most = self.settings.pairing.fence_timeout;
+        if self.blows.iter().any(is_restarted) {
+            most = most.min(self.settings.pairing.start_hold);
+        }
+        let most = most.as_millis() as u64;
+        self.network.stall = self.network.stall.min(most / 3);
+        self.network.long_latency = self.network.long_latency.min(most / 6);
+        self.server.slow_for = self.server.slow_for.min(most / 8);
+        self.server.scheduling = self.server.scheduling.min(most / 20);
+        for (_, blow) in &mut self.blows {
+            if let Blow::Pause { during } = blow {
+                *during = (*during).min(most / 3);
+            }
         }
     }
 
     /// A small world without any fault: two workers, one lane each, and clients that ask what the script says.
     pub fn small(script: &[&[Line]], ledger: LedgerMode) -> Self {
         let mut plan = Self::of(0);
+        plan.database = Database::Hash;
+        plan.clock = ClockPlan {
+            skew: vec![0],
+            jumps: Vec::new(),
+        };
         plan.settings = Settings {
             workers: 2,
             lanes: 1,
             ..plan.settings
         };
+        plan.settings.stale_reply = StaleReply::Error;
+        plan.settings.rules.mode = Mode::Enforce;
+        plan.settings.rules.stamp = StampFormat::default();
         plan.settings.rules.ledger = ledger;
         plan.settings.rules.tie = Tie::First;
         plan.settings.rules.future_tolerance = Duration::from_secs(300);
@@ -216,6 +314,14 @@ impl ServerPlan {
             continues_after_reset: false,
         };
     }
+}
+
+/// The random numbers of one group of a seed.
+fn stream(seed: u64, group: &str) -> Rng {
+    let mut hasher = SipHasher13::new();
+    hasher.write_u64(seed);
+    hasher.write(group.as_bytes());
+    Rng::with_seed(hasher.finish())
 }
 
 fn pick<T: Copy>(random: &mut Rng, from: &[T]) -> T {
@@ -323,7 +429,49 @@ fn clients(random: &mut Rng) -> ClientPlan {
         unordered: random.bool(),
         control: random.u8(..4) == 0,
         large: chance(random, 0.2),
+        scripts: random.bool(),
     }
+}
+
+fn database(random: &mut Rng) -> Database {
+    match random.u8(..8) {
+        0 | 1 => Database::Tree,
+        2 => Database::Table,
+        3 => Database::Fixed,
+        _ => Database::Hash,
+    }
+}
+
+/// What the operator may have decided, beyond numbers.
+fn modes(random: &mut Rng, settings: &mut Settings) {
+    if random.u8(..8) == 0 {
+        settings.rules.mode = Mode::Observe;
+    }
+    if random.u8(..4) == 0 {
+        settings.stale_reply = StaleReply::Ok;
+    }
+    if random.u8(..6) == 0 {
+        settings.rules.stamp = StampFormat::new(13, Unit::Opaque).expect("a width in range");
+    }
+    if random.bool() {
+        settings.rules.ext.insert(MAPPED.to_owned(), ExtMeaning::Put);
+    }
+}
+
+fn clock(random: &mut Rng, duration: u64) -> ClockPlan {
+    let wrong = |random: &mut Rng| match random.u8(..3) {
+        0 => random.i64(-3000..3000),
+        1 => random.i64(-100..100),
+        _ => 0,
+    };
+    let is_right = random.u8(..3) > 0;
+    let skew = (0..4).map(|_| if is_right { 0 } else { wrong(random) }).collect();
+    let count = pick(random, &[0, 0, 0, 1, 2]);
+    let mut jumps: Vec<_> = (0..count)
+        .map(|_| (random.u64(0..duration), random.i64(-3000..3000)))
+        .collect();
+    jumps.sort_by_key(|(at, _)| *at);
+    ClockPlan { skew, jumps }
 }
 
 fn blows(random: &mut Rng, duration: u64) -> Vec<(u64, Blow)> {
