@@ -7,6 +7,8 @@
 mod client;
 mod clock;
 mod conversation;
+mod counters;
+mod draw;
 mod exhaustive;
 mod faults;
 mod history;

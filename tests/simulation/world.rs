@@ -15,8 +15,9 @@ use ttguard::transport::{Reader, Writer};
 
 use crate::client;
 use crate::clock::Clock;
+use crate::counters::Counters;
 use crate::faults::{Fault, Tally};
-use crate::history::{Counters, History};
+use crate::history::History;
 use crate::network::{Between, Network};
 use crate::plan::{Blow, Plan};
 use crate::records::Records;
