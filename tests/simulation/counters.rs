@@ -36,6 +36,13 @@ impl History {
                 )
             });
         }
+        // What `putkeep` did not store may have been stale or not.
+        let most = self.let_through.0 + self.kept;
+        if self.is_exact && repeated == 0 && stale > most {
+            world.violated("I13", || {
+                format!("at most {most} writes were let through, {counters:?}")
+            });
+        }
         let suspects = self.suspects() as u64;
         if stale > suspects + repeated {
             world.violated("I13", || format!("{suspects} writes can have been stale, {counters:?}"));

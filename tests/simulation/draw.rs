@@ -50,8 +50,13 @@ impl Plan {
             return;
         }
         self.settings.pairing.fence_timeout = milliseconds(random, &[400, 900, 2000]);
-        self.settings.pairing.start_hold = milliseconds(random, &[100, 200, 300]);
-        let is_restarted = |(_, blow): &(u64, Blow)| matches!(blow, Blow::KillGuard { .. } | Blow::DrainGuard);
+        self.settings.pairing.start_hold = milliseconds(random, &[100, 200, 400]);
+        let is_restarted = |(_, blow): &(u64, Blow)| {
+            matches!(
+                blow,
+                Blow::KillGuard { .. } | Blow::StallAndKillGuard { .. } | Blow::DrainGuard
+            )
+        };
         let mut most = self.settings.pairing.fence_timeout;
         if self.blows.iter().any(is_restarted) {
             most = most.min(self.settings.pairing.start_hold);
@@ -62,8 +67,10 @@ impl Plan {
         self.server.slow_for = self.server.slow_for.min(most / 8);
         self.server.scheduling = self.server.scheduling.min(most / 20);
         for (_, blow) in &mut self.blows {
-            if let Blow::Pause { during } = blow {
-                *during = (*during).min(most / 3);
+            match blow {
+                Blow::Pause { during } => *during = (*during).min(most / 3),
+                Blow::StallAndKillGuard { during } => *during = (*during).min(most * 2 / 3),
+                _ => {}
             }
         }
     }
@@ -237,13 +244,14 @@ fn blows(random: &mut Rng, duration: u64) -> Vec<(u64, Blow)> {
 fn blow(random: &mut Rng) -> Blow {
     let down = pick(random, &[0, 20, 300]);
     let during = pick(random, &[20, 100, 500, 1500]);
-    match random.u8(..9) {
+    match random.u8(..11) {
         0 => Blow::RestartKept { down },
         1 => Blow::RestartEmpty { down },
         2 => Blow::RestartOlder { down },
         3 => Blow::Refuse { during },
         4 | 5 => Blow::Pause { during },
         6 | 7 => Blow::KillGuard { down },
+        8 | 9 => Blow::StallAndKillGuard { during },
         _ => Blow::DrainGuard,
     }
 }

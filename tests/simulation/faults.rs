@@ -94,6 +94,8 @@ kinds! {
     ClockJumped,
     /// The guard was killed and started again.
     GuardKilled,
+    /// The guard was killed while what it had sent stood still on its way.
+    GuardKilledStalled,
     /// The guard was told to stop, and started again.
     GuardDrained,
     /// Two writes of a key had equal stamps.

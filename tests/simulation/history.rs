@@ -123,6 +123,10 @@ pub struct History {
     remembers: bool,
     /// No guard of before has let in anything above this, as the guard that runs believes.
     horizon: u64,
+    /// Nothing keeps what guards count from being exactly what the backend has seen.
+    pub(crate) is_exact: bool,
+    /// How often `putkeep` found a record.
+    pub(crate) kept: u64,
     /// Writes that were let through for certain although enforce mode would have refused them: stale, and too far ahead.
     pub(crate) let_through: (u64, u64),
     /// Keys that nothing was promised for when all faults had healed.
@@ -156,6 +160,12 @@ impl History {
             keeps_records: plan.database.keeps_records(),
             remembers: plan.calm && plan.ledger_entries.is_none(),
             horizon: u64::MAX,
+            is_exact: plan.calm
+                && plan.clock.jumps.is_empty()
+                && plan.database.keeps_records()
+                && !plan.clients.unordered
+                && !plan.clients.lists,
+            kept: 0,
             let_through: (0, 0),
             tainted: None,
             writes: Vec::new(),
@@ -227,7 +237,7 @@ impl History {
         let hidden = hidden_stamp(records, key);
         let newest = old.as_deref().and_then(stamp_of).max(hidden);
         let (tie, future, observes, horizon) = (self.tie, self.future, self.observes, self.horizon);
-        let remembers = self.remembers;
+        let (remembers, is_exact) = (self.remembers, self.is_exact);
         let asked_at = self.carried_out(world, value);
         let steps = world.steps();
         let (mut stale_let_through, mut future_let_through) = (0, 0);
@@ -243,7 +253,8 @@ impl History {
             if observes {
                 // A clock that is set while the write is under way can make it pass or not.
                 let may_be_ahead = stamp > world.clock.least_since(asked_at, u64::MAX).saturating_add(future);
-                let is_known = is_up && key.starts_with(b"k") && !story.tainted && newest <= Some(horizon);
+                let is_known =
+                    is_up && key.starts_with(b"k") && !story.tainted && (newest <= Some(horizon) || is_exact);
                 stale_let_through = u64::from((older || loses_tie) && is_known && !is_ahead && !may_be_ahead);
                 future_let_through = u64::from(is_ahead && is_up);
             } else {
@@ -255,7 +266,8 @@ impl History {
                 if is_ahead {
                     world.violated("future", || format!("{key:?}: {value:?} was stored ahead of its time"));
                 }
-                if remembers && story.buried.is_some_and(|buried| stamp < buried) && is_ordered(key) {
+                // An unstamped write makes the guard read the key back, and forget what only it knew.
+                if remembers && story.buried.is_some_and(|buried| stamp < buried) && key.starts_with(b"k") {
                     world.violated("I5", || {
                         format!(
                             "{key:?} was brought back by {value:?}, though {:?} had been removed",
@@ -376,6 +388,12 @@ impl History {
         if story.outs_done > story.outs_asked {
             world.violated("I15", || format!("{key:?} was removed more often than anyone asked"));
         }
+    }
+
+    /// `putkeep` found a record.
+    pub fn kept(&mut self, world: &World, value: &Bytes) {
+        self.kept += 1;
+        self.attempted(world, value);
     }
 
     /// A write was tried and came to nothing.

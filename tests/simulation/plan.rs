@@ -171,12 +171,28 @@ pub struct ClockPlan {
 /// What befalls the backend or the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blow {
-    RestartKept { down: u64 },
-    RestartEmpty { down: u64 },
-    RestartOlder { down: u64 },
-    Refuse { during: u64 },
-    Pause { during: u64 },
-    KillGuard { down: u64 },
+    RestartKept {
+        down: u64,
+    },
+    RestartEmpty {
+        down: u64,
+    },
+    RestartOlder {
+        down: u64,
+    },
+    Refuse {
+        during: u64,
+    },
+    Pause {
+        during: u64,
+    },
+    KillGuard {
+        down: u64,
+    },
+    /// What the guard sends to the backend stands still from shortly before it is killed.
+    StallAndKillGuard {
+        during: u64,
+    },
     DrainGuard,
 }
 

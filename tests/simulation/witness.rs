@@ -79,7 +79,7 @@ impl Witness for Observer<'_> {
     }
 
     fn kept(&mut self, value: &Bytes) {
-        self.world.history.borrow_mut().attempted(self.world, value);
+        self.world.history.borrow_mut().kept(self.world, value);
     }
 
     fn emptied(&mut self) {

@@ -317,6 +317,13 @@ impl World {
                 sleep(Duration::from_millis(down)).await;
                 self.start_guard();
             }
+            Blow::StallAndKillGuard { during } => {
+                self.strike(Fault::GuardKilledStalled);
+                self.network.stall_lanes(self.now() + during);
+                sleep(Duration::from_millis(self.below(during / 4 + 2))).await;
+                self.end_guard().await;
+                self.start_guard();
+            }
             Blow::DrainGuard => {
                 self.strike(Fault::GuardDrained);
                 self.drain_guard().await;
