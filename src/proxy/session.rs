@@ -208,17 +208,23 @@ impl Session {
         }
     }
 
-    /// Writes bytes that are no answer, and waits until they are written.
-    pub async fn write_all(&self, bytes: &Bytes) -> std::io::Result<()> {
+    /// Puts bytes that are no answer behind the answers that the client has not taken yet.
+    pub fn queue(&self, bytes: &Bytes) {
+        self.inner.borrow_mut().out.put_bytes(bytes);
+    }
+
+    /// Whether the client has taken everything that was to be written.
+    pub fn is_written(&self) -> bool {
+        self.inner.borrow().out.is_empty()
+    }
+
+    /// Waits until the client takes some of what is to be written.
+    pub async fn write_some(&self) -> std::io::Result<()> {
         let Some(writer) = self.writer.borrow().clone() else {
             return Err(std::io::ErrorKind::NotConnected.into());
         };
-        let mut out = Outgoing::new();
-        out.put_bytes(bytes);
-        while !out.is_empty() {
-            writer.writable().await?;
-            writer.write_ready(&mut out)?;
-        }
+        writer.writable().await?;
+        writer.write_ready(&mut self.inner.borrow_mut().out)?;
         Ok(())
     }
 

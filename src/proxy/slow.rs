@@ -279,6 +279,8 @@ pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> E
     }
     let (mut input, mut ignored) = (BytesMut::new(), BytesMut::new());
     loop {
+        // Answers to earlier requests go first, and a client that does not read holds up nothing but itself.
+        let is_written = session.is_written();
         tokio::select! {
             biased;
             () = worker.stopped() => return End::Drain,
@@ -286,10 +288,11 @@ pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> E
                 Ok(0) | Err(_) => return End::Client,
                 Ok(_) => ignored.clear(),
             },
-            bytes = aside.next_bytes(&mut input) => match bytes {
-                Ok(Some(bytes)) => if session.write_all(&bytes).await.is_err() {
-                    return End::Client;
-                },
+            written = session.write_some(), if !is_written => if written.is_err() {
+                return End::Client;
+            },
+            bytes = aside.next_bytes(&mut input), if is_written => match bytes {
+                Ok(Some(bytes)) => session.queue(&bytes),
                 Ok(None) | Err(_) => return End::LaneLost,
             },
         }

@@ -22,12 +22,16 @@ use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
+use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 
 /// What a mapped script function answers when the value was stored.
 pub const EXT_STORED: &[u8] = b"ok";
 
 type Done = Result<(Outcome, Reply), End>;
+
+/// How a worker judges a change: counting it, or not.
+type Judge<'a> = fn(&Rc<Worker>, &Via, LaneId, &Bytes, Change<'a>, &mut Standing) -> Decision;
 
 /// One command on its way through several exchanges.
 pub struct Steps {
@@ -202,15 +206,29 @@ impl Steps {
         }
     }
 
-    /// Judges until there is a verdict. The ticket must be used before anything is awaited.
+    /// Judges until there is a verdict, and counts it. The ticket must be used before anything is awaited.
     async fn admit(&self, key: &Bytes, change: Change<'_>) -> Result<Result<(Via, Ticket), Refusal>, End> {
         if self.worker.denies_key(key) {
             return Ok(Err(Refusal::Denied));
         }
+        self.admit_by(Worker::judge, key, change).await
+    }
+
+    /// As [`Self::admit`], for what belongs to a change that has been counted.
+    async fn admit_uncounted(&self, key: &Bytes, change: Change<'_>) -> Result<Result<(Via, Ticket), Refusal>, End> {
+        self.admit_by(Worker::decide, key, change).await
+    }
+
+    async fn admit_by<'a>(
+        &self,
+        judge: Judge<'a>,
+        key: &Bytes,
+        change: Change<'a>,
+    ) -> Result<Result<(Via, Ticket), Refusal>, End> {
         let mut standing = Standing::default();
         loop {
             let via = self.via_for_write().await?;
-            match self.worker.judge(&via, via.id(), key, change, &mut standing) {
+            match judge(&self.worker, &via, via.id(), key, change, &mut standing) {
                 Decision::Go(ticket) => return Ok(Ok((via, ticket))),
                 Decision::Refused(refusal) => return Ok(Err(refusal)),
                 Decision::Wait(wait) => standing = self.woken(wait).await?,

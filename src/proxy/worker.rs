@@ -162,8 +162,31 @@ impl Worker {
         }
     }
 
-    /// Judges a change of `key` that would go by `lane`; a read-back that the judge asks for goes by `via`, at once.
+    /// As [`Self::decide`], and counts what was decided.
     pub fn judge(
+        self: &Rc<Self>,
+        via: &Via,
+        lane: LaneId,
+        key: &Bytes,
+        change: Change<'_>,
+        standing: &mut Standing,
+    ) -> Decision {
+        let decision = self.decide(via, lane, key, change, standing);
+        match &decision {
+            Decision::Go(ticket) => {
+                self.count_passage(change, ticket);
+                if let Some(refusal) = ticket.would_refuse() {
+                    self.note_refusal(key, refusal);
+                }
+            }
+            Decision::Refused(refusal) => self.count_refusal(key, change, *refusal),
+            Decision::Wait(_) => {}
+        }
+        decision
+    }
+
+    /// Judges a change of `key` that would go by `lane`; a read-back that the judge asks for goes by `via`, at once.
+    pub fn decide(
         self: &Rc<Self>,
         via: &Via,
         lane: LaneId,
@@ -187,17 +210,8 @@ impl Worker {
                 notice
             });
         match (verdict, wait) {
-            (Verdict::Go(ticket), _) => {
-                self.count_passage(change, &ticket);
-                if let Some(refusal) = ticket.would_refuse() {
-                    self.note_refusal(key, refusal);
-                }
-                Decision::Go(ticket)
-            }
-            (Verdict::Refuse(refusal), _) => {
-                self.count_refusal(key, change, refusal);
-                Decision::Refused(refusal)
-            }
+            (Verdict::Go(ticket), _) => Decision::Go(ticket),
+            (Verdict::Refuse(refusal), _) => Decision::Refused(refusal),
             (Verdict::Wait(cause), Some(wait)) => {
                 shared.metrics.waits.of(account::wait(cause)).increment(1);
                 Decision::Wait(wait)

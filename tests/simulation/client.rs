@@ -37,6 +37,8 @@ pub enum Manner {
     OneByte,
     /// Sends byte by byte.
     Dripping,
+    /// Follows the update log.
+    Replicating,
 }
 
 /// Every manner, in the order of the source.
@@ -51,6 +53,7 @@ pub const MANNERS: &[Manner] = &[
     Manner::Malformed,
     Manner::OneByte,
     Manner::Dripping,
+    Manner::Replicating,
 ];
 
 /// Longer than any answer may take.
@@ -101,6 +104,7 @@ async fn behave(manner: Manner, line: &mut Conversation, asker: &mut Asker, rand
         Manner::Malformed => malformed(line, asker, random).await,
         Manner::OneByte => one_byte(line, random).await,
         Manner::Dripping => dripping(line, asker).await,
+        Manner::Replicating => replicating(line, asker, random).await,
     }
 }
 
@@ -242,6 +246,21 @@ async fn dripping(line: &mut Conversation, asker: &mut Asker) {
     }
     line.write(&bytes[bytes.len().min(120)..]).await;
     line.hear_all().await;
+}
+
+async fn replicating(line: &mut Conversation, asker: &mut Asker, random: &mut Rng) {
+    let (question, tag) = asker.follow_log();
+    // What was asked before is answered before.
+    line.send_together(vec![asker.ask(), question]).await;
+    line.hear_all().await;
+    if line.ended {
+        return;
+    }
+    if random.u8(..4) == 0 {
+        line.world.strike(Fault::ReplicaStalled);
+        sleep(Duration::from_millis(random.u64(..3000))).await;
+    }
+    line.follow_log(tag, Duration::from_millis(random.u64(..300))).await;
 }
 
 /// Asks what the script says, once, on new connections where one is lost.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use ttguard::command::{Command, Reply, Verb};
 use ttguard::config::Pipelining;
 use ttguard::protocol::outgoing::Outgoing;
@@ -15,7 +15,10 @@ use ttguard::protocol::tyrant::request;
 use ttguard::transport::{Reader, Writer};
 
 use crate::client::within;
+use crate::faults::Fault;
+use crate::plan::MAPPED;
 use crate::question::Question;
+use crate::server::unit_of_log;
 use crate::world::World;
 
 /// What was heard.
@@ -69,12 +72,12 @@ impl Conversation {
     pub fn encode(&mut self, mut question: Question) -> Bytes {
         let world = &self.world;
         question.asked_at = world.steps();
-        question.asked_clock = world.clock();
+        question.asked_clock = world.clock.now();
         let command = &question.command;
         world.trace(&[11, self.id], || format!("#{} asks {command:?}", self.id));
         let mut out = Outgoing::new();
         request::encode(&question.command, &mut out);
-        if question.command.verb() != Verb::PutNr {
+        if !matches!(question.command.verb(), Verb::PutNr | Verb::Repl) {
             self.owed.push_back(question);
         }
         out.take()
@@ -147,6 +150,35 @@ impl Conversation {
         }
     }
 
+    /// Follows the update log for at most a while: its units come in their order, and no others.
+    pub async fn follow_log(&mut self, tag: u64, patience: Duration) {
+        let until = self.world.now() + patience.as_millis() as u64;
+        let mut next = 0;
+        loop {
+            loop {
+                let unit = unit_of_log(tag, next);
+                let known = unit.len().min(self.input.len());
+                if self.input[..known] != unit.as_bytes()[..known] {
+                    let heard = String::from_utf8_lossy(&self.input).into_owned();
+                    return self
+                        .world
+                        .violated("I3", || format!("#{}: {heard:?} in the log, {unit:?} is next", self.id));
+                }
+                if known < unit.len() {
+                    break;
+                }
+                self.input.advance(known);
+                next += 1;
+                self.world.strike(Fault::Replicated);
+            }
+            let left = Duration::from_millis(until.saturating_sub(self.world.now()));
+            match within(left, self.reader.read(&mut self.input)).await {
+                Some(Ok(count)) if count > 0 => {}
+                _ => return,
+            }
+        }
+    }
+
     fn decode(&mut self) -> Option<Heard> {
         if self.input.is_empty() {
             return None;
@@ -182,6 +214,7 @@ impl Conversation {
 fn judge(world: &World, question: &Question, reply: &Reply) {
     let mut history = world.history.borrow_mut();
     let asked_at = question.asked_at;
+    let asked_clock = world.clock.least_since(asked_at, question.asked_clock);
     match (&question.command, reply) {
         (Command::Get { key }, Reply::Value(value)) => {
             history.read(world, key, asked_at, |held| held == Some(value), reply);
@@ -235,16 +268,28 @@ fn judge(world: &World, question: &Question, reply: &Reply) {
             for (_, number) in &question.writes {
                 match code {
                     0 => history.acknowledged(world, *number),
-                    2..=5 if only => history.refused(world, *number, *code, question.asked_clock),
+                    2..=5 if only => history.refused(world, *number, *code, asked_clock),
                     _ => {}
                 }
             }
+        }
+        (Command::Ext { function, value, .. }, Reply::Value(answer)) => {
+            let expected: &[u8] = if function == MAPPED { b"ok" } else { value };
+            if answer != expected {
+                world.violated("I3", || format!("{:?} was answered {reply:?}", question.command));
+            }
+            for (_, number) in &question.writes {
+                history.acknowledged(world, *number);
+            }
+        }
+        (Command::Ext { function, .. }, Reply::Code(code @ 2..=5)) if function != MAPPED => {
+            world.violated("I6", || format!("{:?} was refused with code {code}", question.command));
         }
         (_, reply) => {
             for (_, number) in &question.writes {
                 match reply.code() {
                     0 => history.acknowledged(world, *number),
-                    2..=5 => history.refused(world, *number, reply.code(), question.asked_clock),
+                    2..=5 => history.refused(world, *number, reply.code(), asked_clock),
                     _ => {}
                 }
             }

@@ -94,12 +94,38 @@ kinds! {
     ClockJumped,
     /// The guard was killed and started again.
     GuardKilled,
+    /// The guard was killed while what it had sent stood still on its way.
+    GuardKilledStalled,
     /// The guard was told to stop, and started again.
     GuardDrained,
     /// Two writes of a key had equal stamps.
     EqualStamps,
     /// The ledger forgot keys for want of room.
     Evicted,
+    /// The guard only observed, and let a write through that is older than what it overwrote.
+    LetThrough,
+    /// A write that lost against a newer one was answered as a success.
+    RefusedAsSuccess,
+    /// A write was refused by a stamp that is no time.
+    RefusedOpaque,
+    /// A list was added to a B+ tree beside what was there.
+    Duplicated,
+    /// A record was removed where no tombstone can be kept beside it.
+    Unrecorded,
+    /// A script changed a record.
+    Script,
+    /// A script's name stood for a guarded put.
+    MappedScript,
+    /// A client followed the update log.
+    Replicated,
+    /// A client followed the update log and did not read it.
+    ReplicaStalled,
+    /// The guard's own clock jumped ahead.
+    GuardClockAhead,
+    /// The guard's own clock jumped back.
+    GuardClockBack,
+    /// A guard was started with a clock that differs from the former one's.
+    GuardClockSkewed,
 }
 
 /// How often each kind struck.

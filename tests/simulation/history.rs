@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ttguard::command::Reply;
-use ttguard::guard::rules::{Rules, Tie};
+use ttguard::config::StaleReply;
+use ttguard::guard::rules::{Mode, Tie};
+use ttguard::guard::stamp::Unit;
 
+use crate::faults::Fault;
+use crate::plan::Plan;
 use crate::records::Records;
 use crate::world::World;
 
@@ -64,8 +68,16 @@ struct Story {
     versions: Vec<(u64, Option<Bytes>)>,
     /// Every stamp that was ever stored, or was tried as a tombstone, with its value.
     carried: Vec<(u64, Option<Bytes>)>,
-    /// Something befell it that nothing is promised for.
+    /// Something befell it that nothing is promised for, until a newer write than all before has made it known again.
     tainted: bool,
+    /// It has been so at some time.
+    was_tainted: bool,
+    /// The greatest stamp that was ever stored, or was tried as a tombstone.
+    highest: u64,
+    /// The greatest tombstone that could not be stored.
+    unburied: Option<u64>,
+    /// The greatest stamp that was removed where no tombstone can be stored.
+    buried: Option<u64>,
     outs_asked: u64,
     outs_done: u64,
     last_out: u64,
@@ -73,11 +85,52 @@ struct Story {
     acknowledged: BTreeMap<u64, u64>,
 }
 
+impl Story {
+    fn carry(&mut self, stamp: u64, value: Option<Bytes>) {
+        self.carried.push((stamp, value));
+        self.highest = self.highest.max(stamp);
+    }
+
+    /// From now on nothing is promised.
+    fn taint(&mut self) {
+        self.tainted = true;
+        self.was_tainted = true;
+    }
+
+    /// Whatever has befallen it, from now on it holds the newest write of all.
+    fn is_known_from(&mut self, stamp: u64) {
+        if stamp >= self.highest {
+            self.tainted = false;
+        }
+    }
+}
+
 /// Everything that the promises are checked against.
 #[derive(Debug)]
 pub struct History {
     tie: Tie,
+    /// Milliseconds that a stamp may be ahead; more than any, where stamps are no time.
     future: u64,
+    /// Milliseconds that a tombstone lies behind the clock.
+    delete: u64,
+    is_opaque: bool,
+    /// Nothing is refused, and no order is promised.
+    pub(crate) observes: bool,
+    /// A stale write is answered as a success.
+    hides_refusals: bool,
+    keeps_records: bool,
+    /// Nothing makes the guard forget a tombstone that it can keep in memory only.
+    remembers: bool,
+    /// No guard of before has let in anything above this, as the guard that runs believes.
+    horizon: u64,
+    /// Nothing keeps what guards count from being exactly what the backend has seen.
+    pub(crate) is_exact: bool,
+    /// How often `putkeep` found a record.
+    pub(crate) kept: u64,
+    /// Writes that were let through for certain although enforce mode would have refused them: stale, and too far ahead.
+    pub(crate) let_through: (u64, u64),
+    /// Keys that nothing was promised for when all faults had healed.
+    tainted: Option<usize>,
     writes: Vec<Write>,
     stories: BTreeMap<Bytes, Story>,
     /// Rises whenever the backend loses records.
@@ -86,14 +139,47 @@ pub struct History {
 
 impl History {
     /// Nothing has happened yet.
-    pub fn new(rules: &Rules) -> Self {
+    pub fn new(plan: &Plan) -> Self {
+        let rules = &plan.settings.rules;
+        let is_opaque = rules.stamp.unit() == Unit::Opaque;
         Self {
             tie: rules.tie,
-            future: rules.future_tolerance.as_millis() as u64,
+            future: if is_opaque {
+                u64::MAX
+            } else {
+                rules.future_tolerance.as_millis() as u64
+            },
+            delete: if is_opaque {
+                u64::MAX
+            } else {
+                rules.delete_tolerance.as_millis() as u64
+            },
+            is_opaque,
+            observes: rules.mode == Mode::Observe,
+            hides_refusals: plan.settings.stale_reply == StaleReply::Ok,
+            keeps_records: plan.database.keeps_records(),
+            remembers: plan.calm && plan.ledger_entries.is_none(),
+            horizon: u64::MAX,
+            is_exact: plan.calm
+                && plan.clock.jumps.is_empty()
+                && plan.database.keeps_records()
+                && !plan.clients.unordered
+                && !plan.clients.lists,
+            kept: 0,
+            let_through: (0, 0),
+            tainted: None,
             writes: Vec::new(),
             stories: BTreeMap::new(),
             era: 0,
         }
+    }
+
+    /// A guard starts: it takes for granted that none before it let in anything newer than its own clock allows. Where
+    /// a former one had a clock further ahead, nothing is promised until the key has a newer write.
+    pub fn guard_starts(&mut self, world: &World) {
+        self.horizon = world.clock.now().saturating_add(self.future);
+        let beyond = self.stories.values_mut().filter(|story| story.highest > self.horizon);
+        beyond.for_each(Story::taint);
     }
 
     fn story(&mut self, key: &Bytes) -> &mut Story {
@@ -139,22 +225,22 @@ impl History {
 
     /// Nothing more is promised for this key.
     pub fn taint(&mut self, key: Bytes) {
-        self.story(&key).tainted = true;
+        self.story(&key).taint();
     }
 
-    /// A value is about to be stored.
-    pub fn put(&mut self, world: &World, records: &Records, key: &Bytes, value: &Bytes) {
+    /// A value is about to be stored, by a lane that is still up or by one that has ended.
+    pub fn put(&mut self, world: &World, records: &Records, key: &Bytes, value: &Bytes, is_up: bool) {
         if key == POISON {
             world.violated("I7", || "bytes behind a bad frame were carried out".to_owned());
         }
         let old = records.get(key).cloned();
-        let hidden = records
-            .get(&[HIDDEN, key.as_ref()].concat())
-            .and_then(|record| stamp_of(record));
+        let hidden = hidden_stamp(records, key);
         let newest = old.as_deref().and_then(stamp_of).max(hidden);
-        let (tie, future) = (self.tie, self.future);
-        self.carried_out(world, value);
+        let (tie, future, observes, horizon) = (self.tie, self.future, self.observes, self.horizon);
+        let (remembers, is_exact) = (self.remembers, self.is_exact);
+        let asked_at = self.carried_out(world, value);
         let steps = world.steps();
+        let (mut stale_let_through, mut future_let_through) = (0, 0);
         let story = self.story(key);
         if let Some(stamp) = stamp_of(value) {
             let older = newest.is_some_and(|newest| stamp < newest);
@@ -163,61 +249,138 @@ impl History {
                     && old != value
                     && (tie == Tie::First || tie == Tie::Greater && old > value)
             });
-            if (older || loses_tie) && !story.tainted {
-                world.violated("I1", || {
-                    format!("{key:?}: {value:?} was stored over {old:?}, stamp record {hidden:?}")
-                });
+            let is_ahead = stamp > world.clock.most_since(asked_at).saturating_add(future);
+            if observes {
+                // A clock that is set while the write is under way can make it pass or not.
+                let may_be_ahead = stamp > world.clock.least_since(asked_at, u64::MAX).saturating_add(future);
+                let is_known =
+                    is_up && key.starts_with(b"k") && !story.tainted && (newest <= Some(horizon) || is_exact);
+                stale_let_through = u64::from((older || loses_tie) && is_known && !is_ahead && !may_be_ahead);
+                future_let_through = u64::from(is_ahead && is_up);
+            } else {
+                if (older || loses_tie) && !story.tainted && is_ordered(key) {
+                    world.violated("I1", || {
+                        format!("{key:?}: {value:?} was stored over {old:?}, stamp record {hidden:?}")
+                    });
+                }
+                if is_ahead {
+                    world.violated("future", || format!("{key:?}: {value:?} was stored ahead of its time"));
+                }
+                // An unstamped write makes the guard read the key back, and forget what only it knew.
+                if remembers && story.buried.is_some_and(|buried| stamp < buried) && key.starts_with(b"k") {
+                    world.violated("I5", || {
+                        format!(
+                            "{key:?} was brought back by {value:?}, though {:?} had been removed",
+                            story.buried
+                        )
+                    });
+                }
             }
-            if stamp > world.clock() + future {
-                world.violated("future", || format!("{key:?}: {value:?} was stored ahead of its time"));
-            }
-            story.carried.push((stamp, Some(value.clone())));
+            story.is_known_from(stamp);
+            story.carry(stamp, Some(value.clone()));
         }
         story.versions.push((steps, Some(value.clone())));
+        if stale_let_through > 0 {
+            world.strike(Fault::LetThrough);
+        }
+        self.let_through.0 += stale_let_through;
+        self.let_through.1 += future_let_through;
+    }
+
+    /// A value is about to be added behind others of its key.
+    pub fn duplicated(&mut self, world: &World, key: &Bytes, value: &Bytes) {
+        if !key.starts_with(b"d") {
+            world.violated("records", || format!("{key:?} was given a second value, {value:?}"));
+        }
+        self.carried_out(world, value);
+        if let Some(stamp) = stamp_of(value) {
+            self.story(key).carry(stamp, Some(value.clone()));
+        }
+    }
+
+    /// The first value of a key has been removed, and this is the first one from now on.
+    pub fn uncovered(&mut self, step: u64, key: &Bytes, value: &Bytes) {
+        self.story(key).versions.push((step, Some(value.clone())));
     }
 
     /// A hidden record is about to be stored.
     pub fn stamp_put(&mut self, world: &World, records: &Records, name: &Bytes, stamp: u64) {
+        self.expect_records(world, name);
         let old = records.get(name).and_then(|record| stamp_of(record));
+        let observes = self.observes;
         let story = self.story(&base_of(name));
-        if old.is_some_and(|old| stamp < old) && !story.tainted {
+        if old.is_some_and(|old| stamp < old) && !story.tainted && !observes && is_ordered(&base_of(name)) {
             world.violated("I1", || format!("{name:?} goes down from {old:?} to {stamp}"));
         }
-        story.carried.push((stamp, None));
+        story.is_known_from(stamp);
+        story.carry(stamp, None);
     }
 
     /// A hidden record could not be stored.
-    pub fn stamp_failed(&mut self, name: &Bytes, stamp: u64) {
-        self.story(&base_of(name)).carried.push((stamp, None));
+    pub fn stamp_failed(&mut self, world: &World, name: &Bytes, stamp: u64) {
+        self.expect_records(world, name);
+        let story = self.story(&base_of(name));
+        story.carry(stamp, None);
+        story.unburied = story.unburied.max(Some(stamp));
+    }
+
+    fn expect_records(&self, world: &World, name: &Bytes) {
+        if !self.keeps_records {
+            world.violated("records", || {
+                format!("{name:?} was written where it is no record of a stamp")
+            });
+        }
     }
 
     /// A record is about to be changed in a way that a stamp cannot order.
     pub fn changed(&mut self, world: &World, key: &Bytes, added: &Bytes, result: &Bytes) {
-        match <[u8; 4]>::try_from(added.as_ref()) {
+        let asked_at = match <[u8; 4]>::try_from(added.as_ref()) {
             Ok(number) => self.attempt(world, i32::from_ne_bytes(number) as usize, true),
             Err(_) => self.carried_out(world, added),
-        }
+        };
         let steps = world.steps();
+        let future = self.future;
         let story = self.story(key);
         story.versions.push((steps, Some(result.clone())));
         // What was added can make a value the greater one of a tie.
-        story
-            .carried
-            .extend(stamp_of(result).map(|stamp| (stamp, Some(result.clone()))));
+        if let Some(stamp) = stamp_of(result) {
+            story.carry(stamp, Some(result.clone()));
+            // Nobody looks at the stamps that a script makes up.
+            if stamp
+                > world
+                    .clock
+                    .least_since(asked_at, world.clock.now())
+                    .saturating_add(future)
+            {
+                story.taint();
+            }
+        }
     }
 
     /// A record is about to be removed.
     pub fn removed(&mut self, world: &World, records: &Records, key: &Bytes) {
         let old = records.get(key).and_then(|value| stamp_of(value));
-        let hidden = records
-            .get(&[HIDDEN, key.as_ref()].concat())
-            .and_then(|record| stamp_of(record));
+        let hidden = hidden_stamp(records, key);
         let steps = world.steps();
+        let (observes, keeps_records) = (self.observes, self.keeps_records);
+        // In the guard's memory there may be a tombstone as late as this.
+        let tombstone = world.clock.most_since(0).saturating_sub(self.delete);
         let story = self.story(key);
         story.outs_done += 1;
         story.last_out = steps;
         story.versions.push((steps, None));
-        if old > hidden && !story.tainted {
+        if !keeps_records {
+            if old.is_some() {
+                world.strike(Fault::Unrecorded);
+            }
+            story.buried = story.buried.max(old);
+            story.acknowledged.clear();
+            story.carried.push((tombstone, None));
+        } else if old > hidden && story.unburied >= old {
+            // Where a tombstone cannot be stored, nothing can keep an older write from bringing the record back once
+            // the ledger has forgotten the key.
+            story.taint();
+        } else if old > hidden && !story.tainted && !observes && is_ordered(key) {
             world.violated("I5", || {
                 format!("{key:?} was removed with stamp {old:?}, its tombstone is {hidden:?}")
             });
@@ -227,6 +390,12 @@ impl History {
         }
     }
 
+    /// `putkeep` found a record.
+    pub fn kept(&mut self, world: &World, value: &Bytes) {
+        self.kept += 1;
+        self.attempted(world, value);
+    }
+
     /// A write was tried and came to nothing.
     pub fn attempted(&mut self, world: &World, value: &Bytes) {
         if let Some(number) = number_of(value) {
@@ -234,16 +403,16 @@ impl History {
         }
     }
 
-    fn carried_out(&mut self, world: &World, value: &Bytes) {
-        if let Some(number) = number_of(value) {
-            self.attempt(world, number, true);
-        }
+    /// Returns the step at which it was asked for.
+    fn carried_out(&mut self, world: &World, value: &Bytes) -> u64 {
+        number_of(value).map_or(0, |number| self.attempt(world, number, true))
     }
 
-    fn attempt(&mut self, world: &World, number: usize, done: bool) {
+    fn attempt(&mut self, world: &World, number: usize, done: bool) -> u64 {
         let era = self.era;
         let Some(write) = self.writes.get_mut(number) else {
-            return world.violated("I3", || format!("write {number} was never asked for"));
+            world.violated("I3", || format!("write {number} was never asked for"));
+            return 0;
         };
         write.attempts += 1;
         if done {
@@ -252,6 +421,7 @@ impl History {
         if write.kind == Asked::Once && write.attempts > 1 {
             world.violated("I15", || format!("{:?} was sent twice", write.value));
         }
+        write.asked_at
     }
 
     /// All records are about to become others.
@@ -259,6 +429,7 @@ impl History {
         self.era += 1;
         for (key, story) in &mut self.stories {
             story.versions.push((step, records.get(key).cloned()));
+            story.buried = None;
         }
     }
 
@@ -267,15 +438,21 @@ impl History {
     /// A write was acknowledged.
     pub fn acknowledged(&mut self, world: &World, number: usize) {
         let write = &self.writes[number];
-        match write.done {
-            Some((step, era)) if step >= write.asked_at => {
-                if let Some(stamp) = write.stamp {
-                    let key = write.key.clone();
-                    let newest = self.story(&key).acknowledged.entry(era).or_default();
+        let (key, value, stamp) = (write.key.clone(), write.value.clone(), write.stamp);
+        match write.done.filter(|(step, _)| *step >= write.asked_at) {
+            Some((step, era)) => {
+                let keeps_records = self.keeps_records;
+                let story = self.story(&key);
+                // Where nothing is left of what was removed, nothing is promised for it.
+                if let Some(stamp) = stamp.filter(|_| keeps_records || story.last_out < step) {
+                    let newest = story.acknowledged.entry(era).or_default();
                     *newest = stamp.max(*newest);
                 }
             }
-            _ => world.violated("I2", || format!("{:?} was acknowledged and never stored", write.value)),
+            None if self.hides_refusals && stamp.is_some_and(|stamp| self.is_stale(&key, &value, stamp)) => {
+                world.strike(Fault::RefusedAsSuccess);
+            }
+            None => world.violated("I2", || format!("{value:?} was acknowledged and never stored")),
         }
     }
 
@@ -288,13 +465,17 @@ impl History {
         }
     }
 
-    /// A write was refused. `asked_clock` is the guard's clock when it was asked for.
-    pub fn refused(&mut self, world: &World, number: usize, code: u8, asked_clock: u64) {
-        let (key, value) = (self.writes[number].key.clone(), self.writes[number].value.clone());
-        let Some(stamp) = stamp_of(&value) else {
-            return world.violated("I6", || format!("{value:?} was refused with code {code}"));
+    /// How many stamped writes can have been stale.
+    pub fn suspects(&self) -> usize {
+        let is_suspect = |write: &&Write| {
+            let stamp = write.stamp;
+            stamp.is_some_and(|stamp| self.is_stale(&write.key, &write.value, stamp))
         };
-        let is_future = stamp > asked_clock + self.future;
+        self.writes.iter().filter(is_suspect).count()
+    }
+
+    /// Whether something newer than a write was ever carried out, or tried as a tombstone.
+    fn is_stale(&self, key: &Bytes, value: &Bytes, stamp: u64) -> bool {
         let tie = self.tie;
         // What an unstamped write has left may be the value that its stamp's record stands for, without its stamp.
         let is_mixed = key.starts_with(b"m") && tie != Tie::Last;
@@ -302,10 +483,27 @@ impl History {
             *carried > stamp
                 || *carried == stamp
                     && other.as_ref().map_or(is_mixed, |other| {
-                        *other != value && (tie == Tie::First || tie == Tie::Greater && *other > value)
+                        other != value && (tie == Tie::First || tie == Tie::Greater && other > value)
                     })
         };
-        let is_stale = self.story(&key).carried.iter().any(newer);
+        self.stories
+            .get(key)
+            .is_some_and(|story| story.carried.iter().any(newer))
+    }
+
+    /// A write was refused. `asked_clock` is the least that the guard's clock has shown since it was asked for.
+    pub fn refused(&mut self, world: &World, number: usize, code: u8, asked_clock: u64) {
+        let (key, value) = (self.writes[number].key.clone(), self.writes[number].value.clone());
+        let Some(stamp) = stamp_of(&value) else {
+            return world.violated("I6", || format!("{value:?} was refused with code {code}"));
+        };
+        if self.observes || code == 2 && self.hides_refusals {
+            return world.violated("I6", || {
+                format!("{value:?} was refused with code {code}, where the settings forbid it")
+            });
+        }
+        let is_future = stamp > asked_clock.saturating_add(self.future);
+        let is_stale = self.is_stale(&key, &value, stamp);
         let is_right = match code {
             2 => is_stale,
             3 => is_future,
@@ -315,6 +513,8 @@ impl History {
             world.violated("I6", || {
                 format!("{key:?}: {value:?} was refused with code {code} for nothing")
             });
+        } else if code == 2 && self.is_opaque {
+            world.strike(Fault::RefusedOpaque);
         }
     }
 
@@ -341,15 +541,20 @@ impl History {
     // At the end.
 
     /// Whether no key is older than what was acknowledged.
-    pub fn check_end(&self, world: &World, records: &Records) {
+    pub fn check_end(&mut self, world: &World, records: &Records) {
+        let tainted = self.stories.values().filter(|story| story.tainted).count();
+        self.tainted.get_or_insert(tainted);
+        if self.observes {
+            return;
+        }
         for (key, story) in self.stories.iter().filter(|(_, story)| !story.tainted) {
             if !key.starts_with(b"k") {
                 continue;
             }
-            let hidden = records
-                .get(&[HIDDEN, key.as_ref()].concat())
-                .and_then(|record| stamp_of(record));
-            let newest = records.get(key).and_then(|value| stamp_of(value)).max(hidden);
+            let newest = records
+                .get(key)
+                .and_then(|value| stamp_of(value))
+                .max(hidden_stamp(records, key));
             let acknowledged = story.acknowledged.get(&self.era).copied();
             if newest < acknowledged {
                 world.violated("I1", || {
@@ -359,9 +564,20 @@ impl History {
         }
     }
 
-    /// Keys that nothing is promised for any more, and all keys.
-    pub fn tainted(&self) -> (usize, usize) {
-        let tainted = self.stories.values().filter(|story| story.tainted).count();
-        (tainted, self.stories.len())
+    /// Keys that nothing was promised for when all faults had healed, or ever, and all keys.
+    pub fn tainted(&self) -> [usize; 3] {
+        let ever = self.stories.values().filter(|story| story.was_tainted).count();
+        [self.tainted.unwrap_or(ever), ever, self.stories.len()]
     }
+}
+
+/// The stamp of the record that keeps a key's stamp.
+fn hidden_stamp(records: &Records, key: &Bytes) -> Option<u64> {
+    let record = records.get(&[HIDDEN, key.as_ref()].concat());
+    record.and_then(|record| stamp_of(record))
+}
+
+/// Whether the stamps of a key's values order them. Keys with several values hold them in no order.
+fn is_ordered(key: &Bytes) -> bool {
+    !key.starts_with(b"d")
 }

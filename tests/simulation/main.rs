@@ -5,7 +5,10 @@
 //! out but the sockets themselves, and a second of its time takes about a millisecond.
 
 mod client;
+mod clock;
 mod conversation;
+mod counters;
+mod draw;
 mod exhaustive;
 mod faults;
 mod history;

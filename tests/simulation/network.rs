@@ -173,6 +173,19 @@ impl Network {
         }
     }
 
+    /// What the guard sends to the backend on connections that are open now arrives no earlier than this.
+    pub fn stall_lanes(&self, until: u64) {
+        let mut lines = self.lines.borrow_mut();
+        for line in lines
+            .values_mut()
+            .filter(|line| line.between == Between::GuardAndServer)
+        {
+            let way = &mut line.ways[index(Side::Dialler)];
+            way.last_arrival = way.last_arrival.max(until);
+            line.disturbed = true;
+        }
+    }
+
     /// Ends what was cut and never noticed, as keepalive does.
     pub fn sweep(&self) {
         for line in self.lines.borrow_mut().values_mut().filter(|line| line.cut) {

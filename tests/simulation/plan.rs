@@ -1,10 +1,10 @@
-//! What the seed decides before anything happens: settings, probabilities of faults, and what befalls whom when.
+//! What is decided before anything happens: settings, probabilities of faults, and what befalls whom when.
 
 use std::time::Duration;
 
-use fastrand::Rng;
 use ttguard::config::{Pipelining, Settings, StaleReply};
-use ttguard::guard::rules::{LedgerMode, Tie};
+use ttguard::guard::rules::{LedgerMode, Mode, Tie};
+use ttguard::guard::stamp::StampFormat;
 use ttguard::transport::memory::Side;
 
 use crate::network::Between;
@@ -17,6 +17,10 @@ pub struct Plan {
     pub network: NetworkPlan,
     pub server: ServerPlan,
     pub clients: ClientPlan,
+    pub database: Database,
+    pub clock: ClockPlan,
+    /// Neither network nor backend does any harm, so that the checker can say exactly what must come out.
+    pub calm: bool,
     /// Faults stop after so many milliseconds.
     pub duration: u64,
     /// What befalls the backend and the guard, and when.
@@ -117,47 +121,98 @@ pub struct ClientPlan {
     pub unordered: bool,
     pub control: bool,
     pub large: f64,
+    /// `ext`, where unordered changes are made at all.
+    pub scripts: bool,
+}
+
+/// The script function that stands for a guarded put, where one is mapped.
+pub const MAPPED: &str = "put_ts";
+
+/// What the backend keeps, as its `stat` says. In a table, values stand for columns; in a fixed-length database, keys
+/// stand for numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Database {
+    #[default]
+    Hash,
+    /// `misc putlist` adds duplicates.
+    Tree,
+    /// Holds no record that keeps a stamp.
+    Table,
+    /// As a table; there the name of a hidden record is the number of another one.
+    Fixed,
+}
+
+impl Database {
+    /// The type that `stat` says.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hash => "on-memory hash",
+            Self::Tree => "B+ tree",
+            Self::Table => "table",
+            Self::Fixed => "fixed-length",
+        }
+    }
+
+    /// Whether a stamp can have a record of its own.
+    pub fn keeps_records(self) -> bool {
+        matches!(self, Self::Hash | Self::Tree)
+    }
+}
+
+/// How the guard's own clock is wrong. Milliseconds.
+#[derive(Clone, Debug)]
+pub struct ClockPlan {
+    /// By how much, for each guard process in turn.
+    pub skew: Vec<i64>,
+    /// When it jumps, and how far.
+    pub jumps: Vec<(u64, i64)>,
 }
 
 /// What befalls the backend or the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blow {
-    RestartKept { down: u64 },
-    RestartEmpty { down: u64 },
-    RestartOlder { down: u64 },
-    Refuse { during: u64 },
-    Pause { during: u64 },
-    KillGuard { down: u64 },
+    RestartKept {
+        down: u64,
+    },
+    RestartEmpty {
+        down: u64,
+    },
+    RestartOlder {
+        down: u64,
+    },
+    Refuse {
+        during: u64,
+    },
+    Pause {
+        during: u64,
+    },
+    KillGuard {
+        down: u64,
+    },
+    /// What the guard sends to the backend stands still from shortly before it is killed.
+    StallAndKillGuard {
+        during: u64,
+    },
     DrainGuard,
 }
 
 impl Plan {
-    /// The plan of a seed.
-    pub fn of(seed: u64) -> Self {
-        let mut random = Rng::with_seed(seed);
-        let random = &mut random;
-        let duration = random.u64(800..3000);
-        Self {
-            settings: settings(random),
-            ledger_entries: [None, Some(1), Some(3), Some(16)][random.usize(..4)],
-            network: network(random),
-            server: server(random),
-            clients: clients(random),
-            duration,
-            blows: blows(random, duration),
-            wound: None,
-            script: Vec::new(),
-        }
-    }
-
     /// A small world without any fault: two workers, one lane each, and clients that ask what the script says.
     pub fn small(script: &[&[Line]], ledger: LedgerMode) -> Self {
         let mut plan = Self::of(0);
+        plan.database = Database::Hash;
+        plan.clock = ClockPlan {
+            skew: vec![0],
+            jumps: Vec::new(),
+        };
         plan.settings = Settings {
             workers: 2,
             lanes: 1,
             ..plan.settings
         };
+        plan.settings.stale_reply = StaleReply::Error;
+        plan.settings.rules.mode = Mode::Enforce;
+        plan.settings.rules.stamp = StampFormat::default();
         plan.settings.rules.ledger = ledger;
         plan.settings.rules.tie = Tie::First;
         plan.settings.rules.future_tolerance = Duration::from_secs(300);
@@ -180,7 +235,8 @@ impl Plan {
 }
 
 impl NetworkPlan {
-    fn quieten(&mut self) {
+    /// Nothing happens to what travels.
+    pub fn quieten(&mut self) {
         *self = Self {
             latency: 0,
             long_latency: 0,
@@ -198,7 +254,8 @@ impl NetworkPlan {
 }
 
 impl ServerPlan {
-    fn quieten(&mut self) {
+    /// The backend does as it is told.
+    pub fn quieten(&mut self) {
         *self = Self {
             threads: 4,
             scheduling: 0,
@@ -215,135 +272,5 @@ impl ServerPlan {
             not_tyrant: 0.0,
             continues_after_reset: false,
         };
-    }
-}
-
-fn pick<T: Copy>(random: &mut Rng, from: &[T]) -> T {
-    from[random.usize(..from.len())]
-}
-
-/// Half of all probabilities are 0, so that faults meet in all combinations.
-fn chance(random: &mut Rng, greatest: f64) -> f64 {
-    if random.bool() {
-        0.0
-    } else {
-        greatest * random.f64() * random.f64()
-    }
-}
-
-fn milliseconds(random: &mut Rng, from: &[u64]) -> Duration {
-    Duration::from_millis(pick(random, from))
-}
-
-fn settings(random: &mut Rng) -> Settings {
-    let mut settings = Settings {
-        workers: pick(random, &[1, 2]),
-        lanes: pick(random, &[1, 1, 2]),
-        primed_lanes: pick(random, &[0, 1, 4]),
-        stale_reply: StaleReply::Error,
-        verify_reads: random.bool(),
-        ..Settings::default()
-    };
-    let rules = &mut settings.rules;
-    rules.tie = pick(random, &[Tie::Last, Tie::First, Tie::Greater]);
-    rules.ledger = pick(random, &[LedgerMode::Inline, LedgerMode::Inline, LedgerMode::Record]);
-    rules.future_tolerance = milliseconds(random, &[0, 100, 1000, 300_000]);
-    rules.delete_tolerance = milliseconds(random, &[0, 100, 1000]);
-    let pairing = &mut settings.pairing;
-    pairing.pipelining = pick(random, &[Pipelining::Allow, Pipelining::Allow, Pipelining::Forbid]);
-    pairing.request_timeout = milliseconds(random, &[60, 150, 400]);
-    pairing.slow_timeout = milliseconds(random, &[200, 600]);
-    pairing.fence_timeout = milliseconds(random, &[100, 300, 900]);
-    pairing.start_hold = milliseconds(random, &[20, 100, 200]);
-    pairing.frame_timeout = milliseconds(random, &[100, 500]);
-    pairing.connect_timeout = milliseconds(random, &[50, 200]);
-    let limits = &mut settings.limits;
-    limits.pipeline = pick(random, &[2, 8, 1024]);
-    limits.lane_queue = pick(random, &[4, 8, 16_384]);
-    limits.session_backlog = pick(random, &[2_000, 64 << 20]);
-    limits.slow_connections = pick(random, &[1, 8]);
-    settings
-}
-
-fn network(random: &mut Rng) -> NetworkPlan {
-    NetworkPlan {
-        latency: pick(random, &[0, 1, 3, 8]),
-        long_latency: pick(random, &[20, 60, 200]),
-        delay: chance(random, 0.2),
-        split: chance(random, 0.5),
-        lane_cut: chance(random, 0.06),
-        lane_stall: chance(random, 0.06),
-        client_cut: chance(random, 0.04),
-        client_stall: chance(random, 0.04),
-        stall: pick(random, &[50, 200, 800, 2000]),
-        lane_room: pick(random, &[24, 100, 4096, 65_536]),
-        client_room: pick(random, &[16, 200, 65_536]),
-    }
-}
-
-fn server(random: &mut Rng) -> ServerPlan {
-    ServerPlan {
-        threads: pick(random, &[1, 2, 4]),
-        scheduling: pick(random, &[0, 1, 5, 30]),
-        slow: chance(random, 0.1),
-        slow_for: pick(random, &[10, 70, 200, 500]),
-        unasked: chance(random, 0.03),
-        wrong_code: chance(random, 0.1),
-        garbled: chance(random, 0.03),
-        early: chance(random, 0.05),
-        close: chance(random, 0.04),
-        fail: chance(random, 0.3),
-        stored_yet_failed: chance(random, 0.2),
-        silent: chance(random, 0.3),
-        not_tyrant: chance(random, 0.2),
-        continues_after_reset: random.bool(),
-    }
-}
-
-fn clients(random: &mut Rng) -> ClientPlan {
-    let count = random.usize(2..=7);
-    let skew = |random: &mut Rng| match random.u8(..4) {
-        0 => random.i64(-3000..3000),
-        1 => random.i64(-100..100),
-        _ => 0,
-    };
-    ClientPlan {
-        count,
-        keys: random.usize(1..=5),
-        pause: pick(random, &[0, 2, 10, 40]),
-        manners: (0..crate::client::MANNERS.len())
-            .map(|manner| if manner == 0 { 8 } else { pick(random, &[0, 1, 3]) })
-            .collect(),
-        skew: (0..count).map(|_| skew(random)).collect(),
-        jump: chance(random, 0.05),
-        grain: pick(random, &[1, 1, 20, 250]),
-        lateness: pick(random, &[0, 5, 50, 1000]),
-        equal: chance(random, 0.5),
-        deletes: random.bool(),
-        lists: random.bool(),
-        unordered: random.bool(),
-        control: random.u8(..4) == 0,
-        large: chance(random, 0.2),
-    }
-}
-
-fn blows(random: &mut Rng, duration: u64) -> Vec<(u64, Blow)> {
-    let count = pick(random, &[0, 0, 1, 2, 3]);
-    let mut blows: Vec<_> = (0..count).map(|_| (random.u64(0..duration), blow(random))).collect();
-    blows.sort_by_key(|(at, _)| *at);
-    blows
-}
-
-fn blow(random: &mut Rng) -> Blow {
-    let down = pick(random, &[0, 20, 300]);
-    let during = pick(random, &[20, 100, 500, 1500]);
-    match random.u8(..9) {
-        0 => Blow::RestartKept { down },
-        1 => Blow::RestartEmpty { down },
-        2 => Blow::RestartOlder { down },
-        3 => Blow::Refuse { during },
-        4 | 5 => Blow::Pause { during },
-        6 | 7 => Blow::KillGuard { down },
-        _ => Blow::DrainGuard,
     }
 }

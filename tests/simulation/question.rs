@@ -10,7 +10,7 @@ use ttguard::protocol::tyrant::request;
 
 use crate::faults::Fault;
 use crate::history::{Asked, POISON};
-use crate::plan::Line;
+use crate::plan::{Database, Line, MAPPED};
 use crate::world::World;
 
 /// A question and what is needed to judge its answer.
@@ -67,6 +67,9 @@ impl Asker {
 
     fn key(&mut self) -> Bytes {
         let plan = &self.world.plan.clients;
+        if plan.lists && self.world.plan.database == Database::Tree && self.random.u8(..8) == 0 {
+            return Bytes::from_static(b"d0");
+        }
         if plan.unordered && self.random.u8(..5) == 0 {
             return Bytes::from_static(b"m0");
         }
@@ -87,7 +90,7 @@ impl Asker {
             return stamp;
         }
         let late = self.random.u64(..=plan.lateness);
-        let now = world.clock().saturating_add_signed(self.skew) - late;
+        let now = world.clock.right().saturating_add_signed(self.skew) - late;
         now / plan.grain * plan.grain
     }
 
@@ -120,7 +123,9 @@ impl Asker {
         let roll = self.random.u32(..100);
         match roll {
             0..40 => self.put(),
-            40..46 => self.put_silently(),
+            40..44 => self.put_silently(),
+            44..46 if self.world.plan.settings.rules.ext.contains_key(MAPPED) => self.put_by_script(),
+            44..46 => self.put_silently(),
             46..49 => self.put_keep(),
             49..56 if plan.deletes => self.out(),
             56..64 if plan.lists => self.write_list(),
@@ -147,17 +152,24 @@ impl Asker {
         let key = Bytes::from_static(b"k0");
         match said {
             Line::Put(stamp) => {
-                let (value, number) =
-                    self.value_of(&key, self.world.clock() - self.world.now() + stamp, Asked::Repeatable);
+                let (value, number) = self.value_of(
+                    &key,
+                    self.world.clock.right() - self.world.now() + stamp,
+                    Asked::Repeatable,
+                );
                 let writes = vec![(key.clone(), number)];
                 Question::writing(Command::Put { key, value }, writes)
             }
             Line::PutSilently(stamp) => {
-                let (value, _) = self.value_of(&key, self.world.clock() - self.world.now() + stamp, Asked::Repeatable);
+                let (value, _) = self.value_of(
+                    &key,
+                    self.world.clock.right() - self.world.now() + stamp,
+                    Asked::Repeatable,
+                );
                 Question::new(Command::PutNr { key, value })
             }
             Line::PutList(stamp) => {
-                let stamp = self.world.clock() - self.world.now() + stamp;
+                let stamp = self.world.clock.right() - self.world.now() + stamp;
                 let (mut arguments, mut writes) = (Vec::new(), Vec::new());
                 for key in [key, Bytes::from_static(b"k1")] {
                     let (value, number) = self.value_of(&key, stamp, Asked::Repeatable);
@@ -192,6 +204,34 @@ impl Asker {
         let (value, number) = self.value(&key, Asked::Once);
         let writes = vec![(key.clone(), number)];
         Question::writing(Command::PutKeep { key, value }, writes)
+    }
+
+    /// A script function that stands for a guarded put.
+    fn put_by_script(&mut self) -> Question {
+        let key = self.key();
+        let (value, number) = self.value(&key, Asked::Repeatable);
+        self.world.strike(Fault::MappedScript);
+        Self::script(MAPPED, key, value, number)
+    }
+
+    fn script(function: &'static str, key: Bytes, value: Bytes, number: usize) -> Question {
+        let command = Command::Ext {
+            function: Bytes::from_static(function.as_bytes()),
+            options: 0,
+            key: key.clone(),
+            value,
+        };
+        Question::writing(command, vec![(key, number)])
+    }
+
+    /// A request for the update log, and the tag that its units bear.
+    pub fn follow_log(&mut self) -> (Question, u64) {
+        let tag = self.random.u64(..1 << 40);
+        let command = Command::Repl {
+            timestamp: tag,
+            server_id: 1,
+        };
+        (Question::new(command), tag)
     }
 
     fn out(&mut self) -> Question {
@@ -230,6 +270,10 @@ impl Asker {
             }
             _ => {
                 let mut keys = vec![self.key(), self.key(), self.key()];
+                if self.world.plan.database == Database::Tree {
+                    // There a list adds values, and nothing is promised for their order.
+                    keys = vec![Bytes::from_static(b"d0"), Bytes::from_static(b"d1")];
+                }
                 keys.sort();
                 keys.dedup();
                 let (mut arguments, mut writes) = (Vec::new(), Vec::new());
@@ -255,7 +299,19 @@ impl Asker {
     fn unordered(&mut self) -> Question {
         let key = Bytes::from_static(b"m0");
         let number = self.world.history.borrow().next_number();
-        match self.random.u8(..3) {
+        let kinds = if self.world.plan.clients.scripts { 5 } else { 3 };
+        match self.random.u8(..kinds) {
+            3 => {
+                let (value, number) = self.value(&key, Asked::Once);
+                self.world.strike(Fault::Script);
+                Self::script("set", key, value, number)
+            }
+            4 => {
+                let value = Bytes::from(format!("added#{number}#"));
+                self.note(&key, &value, Asked::Once);
+                self.world.strike(Fault::Script);
+                Self::script("add", key, value, number)
+            }
             0 => {
                 let value = Bytes::from(format!("unstamped#{number}#"));
                 self.note(&key, &value, Asked::Once);

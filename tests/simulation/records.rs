@@ -1,9 +1,12 @@
-//! What the backend keeps, and how it carries out each command: modelled after the real server with a hash.
+//! What the backend keeps, and how it carries out each command: modelled after the real server with a hash, or with a
+//! B+ tree, where `misc putlist` adds duplicates, `get` finds the first of them, `put` replaces it and `out` removes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ttguard::command::{Command, Reply};
+
+use crate::plan::Database;
 
 /// Who is told of every change, before it is made.
 pub trait Witness {
@@ -21,16 +24,32 @@ pub trait Witness {
     fn emptied(&mut self);
     /// Whether this change fails for want of room.
     fn fails(&mut self) -> bool;
+    /// A value is about to be added behind others of the same key.
+    fn duplicated(&mut self, _key: &Bytes, _value: &Bytes) {}
+    /// With the first value gone, this one is the first.
+    fn uncovered(&mut self, _key: &Bytes, _value: &Bytes) {}
 }
 
 /// The records of the backend.
 #[derive(Clone, Debug, Default)]
 pub struct Records {
+    /// The first value of each key.
     map: BTreeMap<Bytes, Bytes>,
+    /// On a B+ tree: further values.
+    duplicates: BTreeMap<Bytes, VecDeque<Bytes>>,
+    database: Database,
     iterator: Option<Bytes>,
 }
 
 impl Records {
+    /// An empty database of this kind.
+    pub fn of(database: Database) -> Self {
+        Self {
+            database,
+            ..Self::default()
+        }
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
         self.map.get(key)
@@ -53,7 +72,40 @@ impl Records {
 
     fn out(&mut self, key: &Bytes, witness: &mut impl Witness) -> bool {
         witness.removed(self, key);
-        self.map.remove(key).is_some()
+        let next = self.duplicates.get_mut(key).and_then(VecDeque::pop_front);
+        if let Some(next) = &next {
+            witness.uncovered(key, next);
+        }
+        match next {
+            Some(next) => self.map.insert(key.clone(), next).is_some(),
+            None => self.map.remove(key).is_some(),
+        }
+    }
+
+    /// What `misc putlist` does with each pair.
+    fn add(&mut self, key: &Bytes, value: &Bytes, witness: &mut impl Witness) -> bool {
+        if self.database != Database::Tree || !self.map.contains_key(key) {
+            return self.put(key, value, witness);
+        }
+        if witness.fails() {
+            witness.failed(key, value);
+            return false;
+        }
+        witness.duplicated(key, value);
+        self.duplicates.entry(key.clone()).or_default().push_back(value.clone());
+        true
+    }
+
+    /// Scripts: one adds to a record, one overwrites it. Both answer what they were given.
+    fn script(&mut self, function: &[u8], key: &Bytes, value: &Bytes, witness: &mut impl Witness) -> Reply {
+        let mut result = match function {
+            b"add" => BytesMut::from(self.get(key).map_or(&b""[..], |old| old)),
+            b"set" => BytesMut::new(),
+            _ => return Reply::Code(1),
+        };
+        result.put_slice(value);
+        self.change(key, value, result.freeze(), witness);
+        Reply::Value(value.clone())
     }
 
     fn change(&mut self, key: &Bytes, added: &Bytes, result: Bytes, witness: &mut impl Witness) {
@@ -93,8 +145,12 @@ impl Records {
             Command::Vanish => {
                 witness.emptied();
                 self.map.clear();
+                self.duplicates.clear();
                 Reply::OK
             }
+            Command::Ext {
+                function, key, value, ..
+            } => self.script(function, key, value, witness),
             Command::Misc {
                 function, arguments, ..
             } => self.misc(function, arguments, witness),
@@ -131,6 +187,20 @@ impl Records {
         found.collect()
     }
 
+    /// What `misc getlist` answers: every value of each key.
+    fn found_all(&self, keys: &[Bytes]) -> Vec<Bytes> {
+        let values = |key: &Bytes| {
+            self.map
+                .get(key)
+                .into_iter()
+                .chain(self.duplicates.get(key).into_iter().flatten())
+        };
+        let pairs = keys
+            .iter()
+            .flat_map(|key| values(key).flat_map(|value| [key.clone(), value.clone()]));
+        pairs.collect()
+    }
+
     fn next_key(&mut self) -> Option<Bytes> {
         let key = self.iterator.take()?;
         self.iterator = self.map.range(key.clone()..).nth(1).map(|(next, _)| next.clone());
@@ -146,19 +216,17 @@ impl Records {
                 let found = self.get(key).cloned();
                 (found.is_some(), found.into_iter().collect())
             }
-            (b"getlist", keys) => {
-                let pairs = self.found(keys).into_iter().flat_map(|(key, value)| [key, value]);
-                (true, pairs.collect())
-            }
+            (b"getlist", keys) => (true, self.found_all(keys)),
             (b"putlist", pairs) => {
                 let mut done = true;
                 for pair in pairs.chunks_exact(2) {
-                    done &= self.put(&pair[0], &pair[1], witness);
+                    done &= self.add(&pair[0], &pair[1], witness);
                 }
                 (done, Vec::new())
             }
             (b"outlist", keys) => {
                 for key in keys {
+                    self.duplicates.remove(key);
                     self.out(key, witness);
                 }
                 (true, Vec::new())

@@ -27,7 +27,7 @@ fn setting(name: &str, default: u64) -> u64 {
 struct Sum {
     faults: Tally,
     steps: u64,
-    tainted: (usize, usize),
+    tainted: [usize; 3],
     failed: Vec<u64>,
 }
 
@@ -62,13 +62,15 @@ fn simulate(seed: u64, sum: &Mutex<Sum>) {
     let mut sum = sum.lock();
     sum.faults.add(&verdict.faults);
     sum.steps += verdict.steps;
-    sum.tainted.0 += verdict.tainted.0;
-    sum.tainted.1 += verdict.tainted.1;
+    sum.tainted
+        .iter_mut()
+        .zip(verdict.tainted)
+        .for_each(|(sum, keys)| *sum += keys);
     let Some(violation) = verdict.violation else {
         return;
     };
     sum.failed.push(seed);
-    if sum.failed.len() <= 5 {
+    if sum.failed.len() <= setting("SIMULATE_SHOWN", 5) as usize {
         let tail = setting("SIMULATE_TAIL", 50) as usize;
         let again = world::run(seed, Plan::of(seed), true);
         println!(
@@ -86,11 +88,12 @@ fn report(sum: &Sum, count: u64, took: Duration) {
     }
     let each = took.as_secs_f64() / count as f64;
     println!(
-        "{:.0} seeds/s, {} steps, {} of {} keys without a promise",
+        "{:.0} seeds/s, {} steps, {} of {} keys without a promise at the end of all faults, {} for some time",
         1.0 / each,
         sum.steps,
-        sum.tainted.0,
-        sum.tainted.1
+        sum.tainted[0],
+        sum.tainted[2],
+        sum.tainted[1]
     );
     let missing = sum.faults.missing();
     if count >= ALL_KINDS_FROM && !missing.is_empty() {

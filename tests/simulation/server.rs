@@ -23,6 +23,7 @@ use ttguard::transport::{Reader, Writer};
 use crate::client::within;
 use crate::faults::Fault;
 use crate::network::Between;
+use crate::plan::{Database, MAPPED, Plan};
 use crate::records::Records;
 use crate::witness::Observer;
 use crate::world::World;
@@ -54,15 +55,18 @@ pub struct Server {
     first_answer: Cell<Option<u64>>,
     /// When each former guard process got its first answer, if it did, and when it ended.
     former_guards: RefCell<Vec<(Option<u64>, u64)>>,
+    database: Database,
     accepted: mpsc::UnboundedSender<Accepted>,
 }
 
 impl Server {
     /// An empty backend; whoever holds the other end of `accepted` serves its connections.
-    pub fn new(threads: usize, accepted: mpsc::UnboundedSender<Accepted>) -> Self {
+    pub fn new(plan: &Plan, accepted: mpsc::UnboundedSender<Accepted>) -> Self {
+        let threads = plan.server.threads;
         Self {
-            records: RefCell::default(),
-            snapshot: RefCell::default(),
+            records: RefCell::new(Records::of(plan.database)),
+            snapshot: RefCell::new(Records::of(plan.database)),
+            database: plan.database,
             is_up: Cell::new(true),
             refusing_until: Cell::new(0),
             paused_until: Cell::new(0),
@@ -174,8 +178,9 @@ impl Server {
         let real = (world.now() - self.started.get()) as f64 / 1000.0;
         let time = 1_700_000_000.0 + world.now() as f64 / 1000.0;
         let (pid, count) = (self.pid.get(), self.records.borrow().iter().count());
+        let kind = self.database.name();
         Reply::Value(Bytes::from(format!(
-            "version\t1.1.41\ntime\t{time:.6}\npid\t{pid}\ntype\ton-memory hash\nrnum\t{count}\nru_real\t{real:.6}\n"
+            "version\t1.1.41\ntime\t{time:.6}\npid\t{pid}\ntype\t{kind}\nrnum\t{count}\nru_real\t{real:.6}\n"
         )))
     }
 }
@@ -186,8 +191,17 @@ enum Mood {
     Sane,
     /// It has said nonsense: it carries nothing out any more, and ends when the guard does.
     Mad,
+    /// It sends the update log, on and on.
+    Streaming {
+        tag: u64,
+    },
     /// It is over.
     Over,
+}
+
+/// One unit of the update log that a request of this tag is sent. Both the backend and whoever asked can make it.
+pub fn unit_of_log(tag: u64, number: u64) -> String {
+    format!("<{tag}:{number}>")
 }
 
 /// One connection, as the server sees it.
@@ -229,12 +243,16 @@ impl Conversation {
                 match self.work().await {
                     Mood::Sane => {}
                     Mood::Mad => return self.rave(reader).await,
+                    // It keeps its thread, as on the real server.
+                    Mood::Streaming { tag } => return self.replicate(reader, tag).await,
                     Mood::Over => return,
                 }
                 if self.input.is_empty() {
                     break;
                 }
-                if world.strikes(world.plan.server.early) {
+                // What answers an endless request is no answer that a guard could look at.
+                let is_endless = self.input.get(1) == Some(&Opcode::of(Verb::Repl).number);
+                if !is_endless && world.strikes(world.plan.server.early) {
                     world.strike(Fault::EarlyAnswer);
                     self.say(&[NONSENSE]).await;
                     return self.rave(reader).await;
@@ -252,6 +270,24 @@ impl Conversation {
                 world.strike(Fault::Unasked);
                 world.network.forge(self.id, &[NONSENSE; 2]);
                 return self.rave(reader).await;
+            }
+        }
+    }
+
+    /// Sends the update log until the guard ends the connection.
+    async fn replicate(mut self, mut reader: Reader, tag: u64) {
+        for number in 0.. {
+            let unit = unit_of_log(tag, number);
+            if !self.say(unit.as_bytes()).await {
+                return;
+            }
+            match within(Duration::from_millis(7), reader.read(&mut self.input)).await {
+                None => {}
+                Some(Ok(count)) if count > 0 => {
+                    let world = Rc::clone(&self.world);
+                    return world.violated("I10", || format!("#{}: bytes behind an endless request", self.id));
+                }
+                Some(_) => return,
             }
         }
     }
@@ -307,6 +343,14 @@ impl Conversation {
             world.strike(Fault::NotTyrant);
             self.say(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
             return Mood::Mad;
+        }
+        if let Command::Repl { timestamp, .. } = command {
+            return Mood::Streaming { tag: *timestamp };
+        }
+        if let Command::Ext { function, .. } = command
+            && function == MAPPED
+        {
+            world.violated("mapped", || format!("#{}: {command:?} reached the backend", self.id));
         }
         let mut reply = self.execute(command);
         if world.strikes(plan.garbled) && matches!(shape, Shape::Value | Shape::Records | Shape::Keys | Shape::Strings)
@@ -369,7 +413,7 @@ fn is_write(command: &Command) -> bool {
         Command::Misc { function, .. } => function.starts_with(b"put") || function.starts_with(b"out"),
         other => matches!(
             other.verb(),
-            Verb::Put | Verb::PutKeep | Verb::PutCat | Verb::AddInt | Verb::Out
+            Verb::Put | Verb::PutKeep | Verb::PutCat | Verb::AddInt | Verb::Out | Verb::Ext
         ),
     }
 }

@@ -35,6 +35,15 @@ impl<'a> Observer<'a> {
     }
 }
 
+impl Observer<'_> {
+    /// A write that comes too late is not one that makes its key known again.
+    fn count_again(&self, key: &Bytes) {
+        if self.late {
+            self.world.history.borrow_mut().taint(base_of(key));
+        }
+    }
+}
+
 impl Witness for Observer<'_> {
     fn put(&mut self, records: &Records, key: &Bytes, value: &Bytes) {
         self.count(key);
@@ -43,8 +52,10 @@ impl Witness for Observer<'_> {
         if base_of(key) != key {
             history.stamp_put(world, records, key, stamp_of(value).unwrap_or(0));
         } else {
-            history.put(world, records, key, value);
+            history.put(world, records, key, value, !self.zombie);
         }
+        drop(history);
+        self.count_again(key);
     }
 
     fn changed(&mut self, _: &Records, key: &Bytes, added: &Bytes, result: &Bytes) {
@@ -63,20 +74,28 @@ impl Witness for Observer<'_> {
         if base_of(key) == key {
             history.attempted(self.world, value);
         } else {
-            // Where a tombstone cannot be stored, nothing can keep an older write from bringing the record back once
-            // the ledger has forgotten the key.
-            history.taint(base_of(key));
-            history.stamp_failed(key, stamp_of(value).unwrap_or(0));
+            history.stamp_failed(self.world, key, stamp_of(value).unwrap_or(0));
         }
     }
 
     fn kept(&mut self, value: &Bytes) {
-        self.world.history.borrow_mut().attempted(self.world, value);
+        self.world.history.borrow_mut().kept(self.world, value);
     }
 
     fn emptied(&mut self) {
         let steps = self.world.steps();
         self.world.history.borrow_mut().replaced(steps, &Records::default());
+    }
+
+    fn duplicated(&mut self, key: &Bytes, value: &Bytes) {
+        self.count(key);
+        self.world.strike(Fault::Duplicated);
+        self.world.history.borrow_mut().duplicated(self.world, key, value);
+    }
+
+    fn uncovered(&mut self, key: &Bytes, value: &Bytes) {
+        let steps = self.world.steps();
+        self.world.history.borrow_mut().uncovered(steps, key, value);
     }
 
     fn fails(&mut self) -> bool {

@@ -14,6 +14,8 @@ use ttguard::proxy::instance::{Instance, Surroundings};
 use ttguard::transport::{Reader, Writer};
 
 use crate::client;
+use crate::clock::Clock;
+use crate::counters::Counters;
 use crate::faults::{Fault, Tally};
 use crate::history::History;
 use crate::network::{Between, Network};
@@ -21,9 +23,6 @@ use crate::plan::{Blow, Plan};
 use crate::records::Records;
 use crate::server::Server;
 use crate::trace::Trace;
-
-/// The clock that all start with, in milliseconds since the epoch.
-const EPOCH: u64 = 1_700_000_000_000;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
@@ -44,8 +43,8 @@ pub struct Verdict {
     pub steps: u64,
     /// Whether the one fault of a small world has struck.
     pub struck: bool,
-    /// Keys that nothing was promised for any more, and all keys.
-    pub tainted: (usize, usize),
+    /// Keys that nothing was promised for: when all faults had healed, ever, and all keys.
+    pub tainted: [usize; 3],
     /// What happened, when it was asked for.
     pub lines: Vec<String>,
 }
@@ -72,13 +71,16 @@ pub struct World {
     pub network: Network,
     pub server: Server,
     pub history: RefCell<History>,
+    /// The guard's clock.
+    pub clock: Clock,
     random: RefCell<Rng>,
     faults: RefCell<Tally>,
     trace: RefCell<Trace>,
-    start: Instant,
     guard: RefCell<Option<Process>>,
     generation: Cell<u64>,
     healed: Cell<bool>,
+    /// What the guards have counted that have ended.
+    counters: RefCell<Counters>,
     violation: RefCell<Option<String>>,
 }
 
@@ -97,12 +99,7 @@ impl Dial for Door {
 impl World {
     /// Milliseconds since the start.
     pub fn now(&self) -> u64 {
-        (Instant::now() - self.start).as_millis() as u64
-    }
-
-    /// The guard's clock, in milliseconds since the epoch.
-    pub fn clock(&self) -> u64 {
-        EPOCH + self.now()
+        self.clock.elapsed()
     }
 
     /// Steps so far.
@@ -182,11 +179,16 @@ impl World {
     }
 
     fn start_guard(&self) {
+        let skew = &self.plan.clock.skew;
+        self.set_clock(
+            skew[self.generation.get() as usize % skew.len()],
+            Fault::GuardClockSkewed,
+        );
         self.generation.set(self.generation.get() + 1);
-        let start = self.start;
+        self.history.borrow_mut().guard_starts(self);
         let surroundings = Surroundings {
             route: Route::Within(Arc::new(Door)),
-            clock: Arc::new(move || Duration::from_millis(EPOCH) + (Instant::now() - start)),
+            clock: self.clock.of_guard(),
             seed: self.random.borrow_mut().u64(..),
             ledger_entries: self.plan.ledger_entries,
         };
@@ -202,6 +204,26 @@ impl World {
             driver,
             accepts: true,
         });
+    }
+
+    fn set_clock(&self, offset: i64, fault: Fault) {
+        let jump = self.clock.set(self.steps(), offset);
+        if jump != 0 {
+            self.strike(fault);
+        }
+        self.trace(&[14, jump as u64], || format!("the guard's clock is set by {jump} ms"));
+    }
+
+    async fn jump_clock(self: Rc<Self>) {
+        for (at, by) in self.plan.clock.jumps.clone() {
+            sleep(Duration::from_millis(at.saturating_sub(self.now()))).await;
+            let fault = if by > 0 {
+                Fault::GuardClockAhead
+            } else {
+                Fault::GuardClockBack
+            };
+            self.set_clock(self.clock.offset() + by, fault);
+        }
     }
 
     /// The guard's process ends at once. What it had written is on its way.
@@ -259,6 +281,10 @@ impl World {
             sum("ttguard_sessions_opened_total"),
             sum("ttguard_sessions_closed_total"),
         );
+        let mut counters = self.counters.borrow_mut();
+        counters.stale += sum("ttguard_observed_total{reason=\"stale\"") + sum("ttguard_observed_total{reason=\"tie\"");
+        counters.future += sum("ttguard_observed_total{reason=\"future\"");
+        counters.repeated += sum("ttguard_retries_total");
         // A session that is being closed is counted as closed while it is still open.
         let open = instance.census().sessions as u64;
         if opened < closed || opened > closed + open {
@@ -273,7 +299,8 @@ impl World {
         match blow {
             Blow::RestartKept { down } => self.restart(down, None, Fault::RestartKept).await,
             Blow::RestartEmpty { down } => {
-                self.restart(down, Some(Records::default()), Fault::RestartEmpty).await;
+                self.restart(down, Some(Records::of(self.plan.database)), Fault::RestartEmpty)
+                    .await;
             }
             Blow::RestartOlder { down } => {
                 let older = self.server.older();
@@ -288,6 +315,13 @@ impl World {
                 self.strike(Fault::GuardKilled);
                 self.end_guard().await;
                 sleep(Duration::from_millis(down)).await;
+                self.start_guard();
+            }
+            Blow::StallAndKillGuard { during } => {
+                self.strike(Fault::GuardKilledStalled);
+                self.network.stall_lanes(self.now() + during);
+                sleep(Duration::from_millis(self.below(during / 4 + 2))).await;
+                self.end_guard().await;
                 self.start_guard();
             }
             Blow::DrainGuard => {
@@ -342,6 +376,7 @@ impl World {
         };
         let serving = spawn_local(Server::accept(Rc::clone(&self), accepted));
         self.start_guard();
+        spawn_local(Rc::clone(&self).jump_clock());
         let inspecting = spawn_local(Rc::clone(&self).inspect());
         let clients: Vec<_> = (0..self.plan.clients.count)
             .map(|number| match self.plan.script.get(number) {
@@ -376,13 +411,15 @@ impl World {
     async fn quiet(self: &Rc<Self>) {
         sleep(Duration::from_secs(12)).await;
         self.check_base_line("after quiet");
+        self.history.borrow_mut().check_end(self, &self.server.records.borrow());
         if let Err(how) = timeout(Duration::from_secs(20), client::probe(self)).await {
             self.violated("I12", || format!("a probe waits for ever: {how}"));
         }
         sleep(Duration::from_secs(2)).await;
         self.check_base_line("after the probes");
-        self.history.borrow().check_end(self, &self.server.records.borrow());
+        self.history.borrow_mut().check_end(self, &self.server.records.borrow());
         self.drain_guard().await;
+        self.history.borrow().check_counters(self, &self.counters.borrow());
     }
 
     fn check_base_line(&self, when: &str) {
@@ -415,15 +452,16 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
         let (sender, accepted) = mpsc::unbounded_channel();
         let world = Rc::new(World {
             network: Network::default(),
-            server: Server::new(plan.server.threads, sender),
-            history: RefCell::new(History::new(&plan.settings.rules)),
+            server: Server::new(&plan, sender),
+            history: RefCell::new(History::new(&plan)),
+            clock: Clock::new(Instant::now()),
             random: RefCell::new(Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))),
             faults: RefCell::default(),
             trace: RefCell::new(Trace::new(speaks)),
-            start: Instant::now(),
             guard: RefCell::new(None),
             generation: Cell::new(0),
             healed: Cell::new(false),
+            counters: RefCell::default(),
             violation: RefCell::new(None),
             plan,
         });
