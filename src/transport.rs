@@ -2,11 +2,13 @@
 
 pub mod memory;
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -71,11 +73,22 @@ pub async fn connect_unix(path: &Path) -> io::Result<(Reader, Writer)> {
 impl Reader {
     /// Waits for bytes and appends them; 0 at the end of the stream. Nothing is lost when it is cancelled.
     pub async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
+        poll_fn(|context| self.poll_ready(context)).await?;
+        // Only now: while nothing comes, what was cut from the buffer is dropped, and its room is used again.
         input.reserve(READ_ROOM);
         match self {
             Self::Tcp(half) => half.read_buf(input).await,
             Self::Unix(half) => half.read_buf(input).await,
             Self::Memory(half) => half.read(input).await,
+        }
+    }
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(half) => half.as_ref().poll_read_ready(context),
+            Self::Unix(half) => half.as_ref().poll_read_ready(context),
+            // Waits by itself.
+            Self::Memory(_) => Poll::Ready(Ok(())),
         }
     }
 }
