@@ -75,16 +75,16 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
     let listen = &[("TTGUARD_LISTEN", "a:1,,b:2")];
     let config = &[("TTGUARD_CONFIG", "/nowhere/at all")];
     let cases: &[Mistake] = &[
-        (&[], &[], &["ttguard: no subcommand", "serve, check, demo"]),
+        (&[], &[], &["ttguard: no subcommand", "serve, check, bench, demo"]),
         (
             &["sevre"],
             &[],
-            &["ttguard: unknown subcommand \"sevre\"", "serve, check, demo"],
+            &["ttguard: unknown subcommand \"sevre\"", "serve, check, bench, demo"],
         ),
         (
             &["--mode", "observe"],
             &[],
-            &["--mode: unknown flag", "serve, check, demo"],
+            &["--mode: unknown flag", "serve, check, bench, demo"],
         ),
         (
             &["serve", "--modes", "x"],
