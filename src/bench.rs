@@ -118,17 +118,20 @@ struct BothForm<'a> {
 struct Subject {
     address: Address,
     load: Load,
+    /// The first of its keys: a store may stand behind both target and baseline.
+    first_key: u32,
     book: Arc<Book>,
     /// Whether its keys are still to be written once.
     fill: bool,
 }
 
 impl Subject {
-    fn new(address: &Address, load: Load) -> Self {
+    fn new(address: &Address, load: Load, first_key: u32) -> Self {
         Self {
             address: address.clone(),
-            book: Arc::new(Book::new(load.keys, load.guarded)),
+            book: Arc::new(Book::new(first_key, load.keys, load.guarded)),
             fill: load.fill,
+            first_key,
             load,
         }
     }
@@ -138,6 +141,7 @@ impl Subject {
         let run = Arc::new(Run::new(
             self.address.clone(),
             self.load.clone(),
+            self.first_key,
             clock,
             Arc::clone(&self.book),
         ));
@@ -166,7 +170,7 @@ pub fn run(settings: BenchSettings, out: &mut impl Write) -> Result<bool, Fault>
         watch.block_on(greet(address, load.timeout))?;
     }
     let words = load.to_string();
-    let mut subject = Subject::new(&target, load.clone());
+    let mut subject = Subject::new(&target, load.clone(), 0);
     let Some(Comparison { address, rounds }) = compare else {
         let result = subject.measure(clock, &mut watch, "target")?;
         watch.clear();
@@ -178,8 +182,9 @@ pub fn run(settings: BenchSettings, out: &mut impl Write) -> Result<bool, Fault>
         let text = || format!("target: {target}\nload: {words}\n\n{}", Single(&result));
         return write(out, json, &form, text).map(|()| result.sound());
     };
+    let first_key = load.keys;
     let plain = Load { guarded: false, ..load };
-    let mut baseline = Subject::new(&address, plain);
+    let mut baseline = Subject::new(&address, plain, first_key);
     let (done, fault) = interleave(rounds, &mut subject, &mut baseline, clock, &mut watch);
     watch.clear();
     if !done.is_empty() {

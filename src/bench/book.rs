@@ -33,6 +33,8 @@ pub(super) enum Fate {
 #[derive(Debug)]
 pub(super) struct Book {
     guarded: bool,
+    /// The first of its keys.
+    first: u32,
     shards: Vec<Mutex<Shard>>,
 }
 
@@ -68,8 +70,9 @@ const NOTHING_OPEN: Open = Open {
 };
 
 impl Book {
-    /// A book on `keys` keys, of which nothing is known. `guarded` says that older writes never replace newer ones.
-    pub fn new(keys: u32, guarded: bool) -> Self {
+    /// A book on `keys` keys from `first` on, of which nothing is known. `guarded` says that older writes never replace
+    /// newer ones.
+    pub fn new(first: u32, keys: u32, guarded: bool) -> Self {
         let per_shard = (keys as usize).div_ceil(SHARDS);
         let shard = || Shard {
             // Zeros that nobody has touched take no memory.
@@ -79,6 +82,7 @@ impl Book {
         };
         Self {
             guarded,
+            first,
             shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
         }
     }
@@ -162,7 +166,8 @@ impl Book {
     }
 
     fn change<T>(&self, key: u32, change: impl FnOnce(&mut u32, &mut Open, &mut Doubted) -> T) -> T {
-        let (shard, place) = (key as usize % SHARDS, key as usize / SHARDS);
+        let index = (key - self.first) as usize;
+        let (shard, place) = (index % SHARDS, index / SHARDS);
         let mut shard = self.shards[shard].lock();
         let shard = &mut *shard;
         let mut open = shard.open.remove(&key).unwrap_or(NOTHING_OPEN);
@@ -203,7 +208,7 @@ mod tests {
     #[test]
     fn a_write_alone_with_its_key_is_what_is_read() {
         for guarded in [false, true] {
-            let book = Book::new(100, guarded);
+            let book = Book::new(0, 100, guarded);
             assert_eq!(claim(&book), 0);
             write(&book, 5, Fate::Stored);
             assert_eq!(claim(&book), 5);
@@ -223,7 +228,7 @@ mod tests {
     #[test]
     fn of_two_writes_at_once_the_older_bounds_the_claim_unless_there_is_a_guard() {
         for guarded in [false, true] {
-            let book = Book::new(100, guarded);
+            let book = Book::new(0, 100, guarded);
             book.writing(7, 5);
             book.writing(7, 6);
             book.written(7, 6, Fate::Stored);
@@ -235,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_write_that_came_and_went_during_a_read_bounds_its_claim() {
-        let book = Book::new(100, false);
+        let book = Book::new(0, 100, false);
         write(&book, 8, Fate::Stored);
         let first = book.reading(7);
         write(&book, 2, Fate::Stored);
@@ -249,11 +254,11 @@ mod tests {
 
     #[test]
     fn what_nobody_answered_for_may_land_at_any_time() {
-        let book = Book::new(100, false);
+        let book = Book::new(0, 100, false);
         write(&book, 5, Fate::Unknown);
         write(&book, 6, Fate::Stored);
         assert_eq!(claim(&book), 5);
-        let guarded = Book::new(100, true);
+        let guarded = Book::new(0, 100, true);
         write(&guarded, 5, Fate::Unknown);
         write(&guarded, 6, Fate::Stored);
         assert_eq!(claim(&guarded), 6);
@@ -264,12 +269,12 @@ mod tests {
 
     #[test]
     fn keys_do_not_meet() {
-        let book = Book::new(1_000, false);
-        for key in 0..1_000 {
+        let book = Book::new(500, 1_000, false);
+        for key in 500..1_500 {
             book.writing(key, key + 1);
             book.written(key, key + 1, Fate::Stored);
         }
-        for key in 0..1_000 {
+        for key in 500..1_500 {
             let claim = book.reading(key);
             assert_eq!(book.read(key, claim), key + 1);
         }
@@ -278,7 +283,7 @@ mod tests {
     #[test]
     fn a_delete_beside_a_write_leaves_no_claim() {
         for guarded in [false, true] {
-            let book = Book::new(100, guarded);
+            let book = Book::new(0, 100, guarded);
             write(&book, 4, Fate::Stored);
             book.writing(7, NO_STAMP);
             book.writing(7, 5);

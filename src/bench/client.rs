@@ -77,8 +77,8 @@ impl Client {
 
     /// Writes its share of the first records.
     pub async fn fill(&mut self) -> Result<(), Trouble> {
-        while let Some(key) = self.run.next_to_fill() {
-            self.bench.borrow_mut().draw.fill(key, &mut self.question);
+        while let Some(place) = self.run.next_to_fill() {
+            self.bench.borrow_mut().draw.fill(place, &mut self.question);
             let code = self.exchange().await?.code.unwrap_or_default();
             // That a newer record is there already is as good.
             if code != 0 && !REFUSALS.contains(&code) {
@@ -230,8 +230,10 @@ impl Client {
     /// questions.
     async fn close(&mut self) {
         self.question.verb = Verb::Get;
-        // Whatever comes of it is not part of the load.
-        let _ = self.exchange().await;
+        // It is no part of the load, but wrong is wrong.
+        if let Err(Trouble::Wrong(wrong)) = self.exchange().await {
+            self.bench.borrow_mut().tally.wrong(wrong, &self.question);
+        }
     }
 }
 

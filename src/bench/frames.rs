@@ -103,7 +103,7 @@ mod tests {
     fn every_frame_is_the_question_that_was_drawn() {
         let mix = "put=1,get=1,putnr=1,out=1,mget=1";
         let load = load(&["--mix", mix, "--value-size", "32-9000", "--mget-keys", "5"]);
-        let (mut draw, mut frames) = (Draw::new(&load, 1), Frames::new(&load, 0));
+        let (mut draw, mut frames) = (Draw::new(&load, 0, 1), Frames::new(&load, 0));
         let (mut question, mut out) = (Question::new(), Outgoing::new());
         let mut decoder = RequestDecoder::new(Limits::REQUEST);
         for stamp in 1_700_000_000_000..1_700_000_000_500 {
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn no_two_values_are_the_same() {
         let load = load(&["--mix", "put=1", "--keys", "1"]);
-        let (mut draw, mut frames) = (Draw::new(&load, 1), Frames::new(&load, 0));
+        let (mut draw, mut frames) = (Draw::new(&load, 0, 1), Frames::new(&load, 0));
         let (mut question, mut out) = (Question::new(), Outgoing::new());
         let mut next = || {
             draw.next(&mut question);

@@ -54,6 +54,8 @@ pub(super) struct Draw {
     /// Verbs, each with the sum of its share and those before it.
     verbs: Vec<(Verb, u32)>,
     total: u32,
+    /// The first of its keys.
+    first: u32,
     keys: u32,
     zipf: Option<Zipf<f64>>,
     size_min: usize,
@@ -63,8 +65,8 @@ pub(super) struct Draw {
 }
 
 impl Draw {
-    /// The questions of this load; the same ones for the same seed.
-    pub fn new(load: &Load, seed: u64) -> Self {
+    /// The questions of this load about keys from `first` on; the same ones for the same seed.
+    pub fn new(load: &Load, first: u32, seed: u64) -> Self {
         let mut total = 0;
         let sum = |(verb, share): &(Verb, u32)| {
             total += share;
@@ -74,6 +76,7 @@ impl Draw {
             random: SmallRng::seed_from_u64(seed),
             verbs: load.mix.shares().iter().map(sum).collect(),
             total,
+            first,
             keys: load.keys,
             zipf: match load.distribution {
                 Distribution::Uniform => None,
@@ -104,21 +107,22 @@ impl Draw {
         }
     }
 
-    /// The `put` that gives a key its first record.
-    pub fn fill(&mut self, key: u32, question: &mut Question) {
+    /// The `put` that gives one of its keys its first record.
+    pub fn fill(&mut self, place: u32, question: &mut Question) {
         question.verb = Verb::Put;
         question.keys.clear();
-        question.keys.push(key);
+        question.keys.push(self.first + place);
         question.size = self.size();
         question.late = false;
     }
 
     /// The most popular key is the first.
     fn key(&mut self) -> u32 {
-        match &self.zipf {
+        let place = match &self.zipf {
             None => self.random.random_range(0..self.keys),
             Some(zipf) => (zipf.sample(&mut self.random) as u32).clamp(1, self.keys) - 1,
-        }
+        };
+        self.first + place
     }
 
     fn size(&mut self) -> usize {
@@ -137,7 +141,7 @@ mod tests {
     use crate::bench::testing::load;
 
     fn drawn(load: &Load, count: usize) -> Vec<Question> {
-        let mut draw = Draw::new(load, 42);
+        let mut draw = Draw::new(load, 0, 42);
         let mut question = Question::new();
         let mut next = || {
             draw.next(&mut question);
@@ -212,6 +216,18 @@ mod tests {
             assert!((seen / expected - 1.0).abs() < 0.2, "{key}: {seen}, not {expected}");
         }
         assert!(zipf.keys().all(|key| *key < 1000));
+    }
+
+    #[test]
+    fn a_baseline_has_keys_of_its_own() {
+        let load = load(&["--keys", "10", "--fill"]);
+        let (mut draw, mut question) = (Draw::new(&load, 10, 1), Question::new());
+        for place in 0..10 {
+            draw.fill(place, &mut question);
+            assert_eq!(question.key(), 10 + place);
+            draw.next(&mut question);
+            assert!((10..20).contains(&question.key()));
+        }
     }
 
     #[test]

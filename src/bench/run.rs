@@ -62,6 +62,8 @@ impl Plan {
 pub(super) struct Run {
     pub address: Address,
     pub load: Load,
+    /// The first of its keys.
+    pub first_key: u32,
     pub clock: Clock,
     pub book: Arc<Book>,
     pub checker: Checker,
@@ -78,7 +80,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub fn new(address: Address, load: Load, clock: Clock, book: Arc<Book>) -> Self {
+    pub fn new(address: Address, load: Load, first_key: u32, clock: Clock, book: Arc<Book>) -> Self {
         let turns = match load.end {
             End::After(_) => 0,
             End::Requests(count) => count,
@@ -90,6 +92,7 @@ impl Run {
         Self {
             address,
             load,
+            first_key,
             clock,
             book,
             checker,
@@ -115,7 +118,7 @@ impl Run {
         self.turns.load(Ordering::Relaxed)
     }
 
-    /// The next key that is to have a first record, while there are any.
+    /// The place of the next key that is to have a first record, while there are any.
     pub fn next_to_fill(&self) -> Option<u32> {
         if self.stopped() {
             return None;
@@ -190,7 +193,7 @@ fn share(connections: usize, threads: usize, thread: usize) -> Range<usize> {
 fn work(run: &Arc<Run>, thread: usize, runtime: Runtime, fill: bool, gate: &Barrier) -> Tally {
     let load = &run.load;
     let bench = Rc::new(RefCell::new(Bench {
-        draw: Draw::new(load, fastrand::u64(..)),
+        draw: Draw::new(load, run.first_key, fastrand::u64(..)),
         // The top of the 48 bits is the thread's, so that no two values are the same.
         frames: Frames::new(load, (thread as u64) << 40),
         tally: Tally::new(&load.mix),

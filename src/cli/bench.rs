@@ -33,7 +33,8 @@ pub(super) struct BenchFlags {
     /// Keys in one mget [default: 10]
     #[arg(long, value_name = "N")]
     mget_keys: Option<String>,
-    /// Number of keys, named bench:000000000 and so on; 4 bytes of memory each [default: 100000]
+    /// Number of keys, named bench:000000000 and so on, and as many for the baseline; 4 bytes of memory each [default:
+    /// 100000]
     #[arg(long, value_name = "N")]
     keys: Option<String>,
     /// How often each key is chosen: uniform, zipf or zipf:EXPONENT [default: uniform]

@@ -146,7 +146,9 @@ impl fmt::Display for Load {
         }
         let size = |bytes: &usize| write_size(*bytes as u64);
         let (min, max) = (size(self.value_size.start()), size(self.value_size.end()));
-        write!(f, "{} connections on {} threads, ", self.connections, self.threads)?;
+        let counted = |count: usize, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let (connections, threads) = (counted(self.connections, "connection"), counted(self.threads, "thread"));
+        write!(f, "{connections} on {threads}, ")?;
         write!(
             f,
             "{}, {} keys {}, values of {min}",
