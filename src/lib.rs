@@ -6,7 +6,7 @@
 //!
 //! - [`cli`] reads what was asked for; [`demo`] shows what the rest does.
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
-//! - [`bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
+//! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
 //! - [`admin`] answers `/metrics` and health checks over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or the
