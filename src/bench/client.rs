@@ -124,9 +124,11 @@ impl Client {
             schedule.advance();
             self.request(plan, due).await;
         }
-        let now = Instant::now();
-        let end = plan.end.map_or(now, |end| end.min(now));
-        self.bench.borrow_mut().tally.unsent += schedule.left_before(end);
+        // Where their number ends the requests, none is left over.
+        if let Some(end) = plan.end {
+            let end = end.min(Instant::now());
+            self.bench.borrow_mut().tally.unsent += schedule.left_before(end);
+        }
     }
 
     /// Whether a request that is meant to start then is still part of the plan.

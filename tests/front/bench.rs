@@ -73,6 +73,14 @@ fn an_open_loop_accounts_for_every_request_of_its_rate() {
         "{result}"
     );
     assert_eq!(result["seconds"], 1.0);
+
+    // Far above what can be had: all connections are behind when the last request is sent.
+    let flags = "--rate 10000000 --requests 2000 --warmup 0s --json --target";
+    let flags: Vec<_> = flags.split_whitespace().chain([target.as_str()]).collect();
+    let output = bench(&flags);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let result = &json(&output)["result"];
+    assert_eq!((count(&result["all"]["requests"]), count(&result["unsent"])), (2000, 0));
 }
 
 #[test]
