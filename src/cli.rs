@@ -1,5 +1,6 @@
 //! The command line: what was asked for, with settings that are whole and valid.
 
+mod bench;
 mod flags;
 mod mistake;
 
@@ -8,16 +9,18 @@ use std::ffi::OsString;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::config::{Place, Settings, SourceFile, UsageError, quoted, variable};
+use crate::config::{BenchSettings, Place, Settings, SourceFile, UsageError, quoted, variable};
 use flags::{Action, CommandLine, ServeFlags};
 
 /// What the process was asked to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Invocation {
     /// Serve clients.
     Serve(Box<Settings>),
     /// Print the settings in effect, an annotated TOML file that has been validated.
     Check(String),
+    /// Send load to a server and measure it.
+    Bench(Box<BenchSettings>),
     /// Show what the guard does.
     Demo,
     /// Print this help or version.
@@ -46,6 +49,7 @@ pub fn parse(
     match action {
         Action::Serve(flags) => serve(*flags, env),
         Action::Check(flags) => check(flags.config, env),
+        Action::Bench(flags) => Ok(Invocation::Bench(Box::new(flags.written().settings()?))),
         Action::Demo => Ok(Invocation::Demo),
     }
 }

@@ -4,6 +4,7 @@
 //! everything is validated once, so that a message can name the place that the operator has to mend.
 
 mod address;
+mod bench;
 mod error;
 mod given;
 mod item;
@@ -18,6 +19,8 @@ mod validate;
 mod written;
 
 pub use address::{Address, AddressError, BackendUrl};
+pub(crate) use bench::BenchWritten;
+pub use bench::{BenchSettings, Comparison, Distribution, End, Load, Mix, VALUE_MIN};
 pub use error::UsageError;
 pub(crate) use error::quoted;
 pub(crate) use given::{Given, Place, variable};

@@ -6,6 +6,8 @@
 //!
 //! - [`cli`] reads what was asked for; [`demo`] shows what the rest does.
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
+//! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
+//!   [`transport`], [`protocol`] and [`command`].
 //! - [`admin`] answers `/metrics` and health checks over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or the
 //!   [embedded store](backend::embedded). It knows nothing of the guard, nor the guard of it.
@@ -61,6 +63,7 @@
 
 pub mod admin;
 pub mod backend;
+pub mod bench;
 pub mod cli;
 pub mod command;
 pub mod config;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
+use ttguard::bench;
 use ttguard::cli::{self, Invocation};
 use ttguard::config::{Settings, UsageError};
 use ttguard::demo;
@@ -19,6 +20,11 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os(), cli::process_env) {
         Ok(Invocation::Serve(settings)) => serve(*settings),
         Ok(Invocation::Check(text) | Invocation::Print { text }) => print(&text),
+        Ok(Invocation::Bench(settings)) => match bench::run(*settings, &mut std::io::stdout()) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => finish(Err(error.into())),
+        },
         Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout()).map_err(Into::into)),
         Err(error) => refuse(&error),
     }

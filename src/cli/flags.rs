@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use super::bench::BenchFlags;
 use crate::config::{Given, Overrides, Place, variable};
 
 /// A proxy for the Tokyo Tyrant protocol that refuses stale writes and pairs every answer with its question.
@@ -18,6 +19,8 @@ pub(super) enum Action {
     Serve(Box<ServeFlags>),
     /// Validate a settings file and print the settings in effect; exit code 2 where there is a mistake
     Check(CheckFlags),
+    /// Send load to any Tyrant server, measure it, and check every answer; exit code 1 where one was wrong
+    Bench(Box<BenchFlags>),
     /// Show what the guard does, with a store and clients of its own
     Demo,
 }

@@ -75,16 +75,16 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
     let listen = &[("TTGUARD_LISTEN", "a:1,,b:2")];
     let config = &[("TTGUARD_CONFIG", "/nowhere/at all")];
     let cases: &[Mistake] = &[
-        (&[], &[], &["ttguard: no subcommand", "serve, check, demo"]),
+        (&[], &[], &["ttguard: no subcommand", "serve, check, bench, demo"]),
         (
             &["sevre"],
             &[],
-            &["ttguard: unknown subcommand \"sevre\"", "serve, check, demo"],
+            &["ttguard: unknown subcommand \"sevre\"", "serve, check, bench, demo"],
         ),
         (
             &["--mode", "observe"],
             &[],
-            &["--mode: unknown flag", "serve, check, demo"],
+            &["--mode: unknown flag", "serve, check, bench, demo"],
         ),
         (
             &["serve", "--modes", "x"],
@@ -180,6 +180,44 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &[],
             &["--mode: unknown flag", "allowed: --config, --help"],
         ),
+        (
+            &["bench", "--mix", "put"],
+            &[],
+            &["--mix: mix is \"put\"", "VERB=SHARE"],
+        ),
+        (
+            &["bench", "--rate", "0"],
+            &[],
+            &["--rate: rate is \"0\"", "1 to 10000000"],
+        ),
+        (
+            &["bench", "--target", "x"],
+            &[],
+            &["--target: target \"x\" has no port", "HOST:PORT or unix:/path"],
+        ),
+        (
+            &["bench", "--compare", "tcp://h:0"],
+            &[],
+            &["--compare: compare h:0 has port 0", "HOST:PORT"],
+        ),
+        (
+            &["bench", "--connections", "2", "--threads", "3"],
+            &[],
+            &["--threads: threads is 3", "at most connections, which is 2"],
+        ),
+        (&["bench", "--rounds", "3"], &[], &["--rounds: ", "with --compare"]),
+        (&["bench", "--late-by", "1s"], &[], &["--late-by: ", "with --late"]),
+        (
+            &["bench", "--requests", "1", "--duration", "1s"],
+            &[],
+            &["--requests: given with --duration", "one of the two"],
+        ),
+        (
+            &["bench", "--value-size", "31"],
+            &[],
+            &["--value-size: value-size is \"31\"", "from 32B to 16MiB"],
+        ),
+        (&["bench", "h:1"], &[], &["\"h:1\": belongs to no flag", "--target, "]),
         (&["demo", "now"], &[], &["\"now\": belongs to no flag", "--help"]),
     ];
     for (args, env, expected) in cases {
@@ -222,6 +260,35 @@ fn check_prints_what_serve_would_use() {
     assert!(
         line.starts_with(&format!("{path}:2: unknown key `lane`; allowed: ")),
         "{line}"
+    );
+}
+
+#[test]
+fn bench_takes_what_it_is_given_and_has_defaults_for_the_rest() {
+    use crate::config::{Address, Comparison, End};
+    let bench = |flags: &[&str]| match run(&[&["bench"], flags].concat(), &[("TTGUARD_LANES", "x")]) {
+        Ok(Invocation::Bench(settings)) => *settings,
+        other => panic!("{other:?}"),
+    };
+    let settings = bench(&[
+        "--target",
+        "tcp://h:1",
+        "--compare",
+        "unix:/t.sock",
+        "--requests",
+        "7",
+        "--rate",
+        "9",
+    ]);
+    assert_eq!(settings.target, Address::Tcp("h:1".to_owned()));
+    let address = Address::Unix("/t.sock".into());
+    assert_eq!(settings.compare, Some(Comparison { address, rounds: 5 }));
+    assert_eq!((settings.load.end, settings.load.rate), (End::Requests(7), Some(9)));
+    let load = bench(&[]).load;
+    assert_eq!(
+        load.to_string(),
+        "closed loop, 8 connections on 1 thread, put=50,get=50, 100000 keys uniform, values of 32B, 10s after 1s of \
+         warm-up"
     );
 }
 

@@ -76,6 +76,16 @@ impl<'a> Item<'a> {
         )
     }
 
+    /// What `read` makes of a text.
+    pub(super) fn parsed<T>(
+        &self,
+        default: T,
+        allowed: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, UsageError> {
+        self.read(default, || allowed, |raw| read(text(raw)?))
+    }
+
     /// An address of some kind.
     pub(super) fn address<T>(&self, allowed: &str, default: T) -> Result<T, UsageError>
     where

@@ -44,3 +44,16 @@ pub(super) const LANE_QUEUE: RangeInclusive<u64> = 1..=1 << 20;
 pub(super) const SESSION_BACKLOG: RangeInclusive<u64> = 4 * KIB..=4 * GIB;
 pub(super) const BUFFER_MEMORY: RangeInclusive<u64> = 64 * KIB..=TIB;
 pub(super) const SLOW_CONNECTIONS: RangeInclusive<u64> = 1..=256;
+
+pub(super) const BENCH_CONNECTIONS: RangeInclusive<u64> = 1..=100_000;
+pub(super) const BENCH_THREADS: RangeInclusive<u64> = 1..=256;
+pub(super) const BENCH_RATE: RangeInclusive<u64> = 1..=10_000_000;
+/// A target and its baseline have keys of their own, and nine digits name them all.
+pub(super) const BENCH_KEYS: RangeInclusive<u64> = 1..=500_000_000;
+pub(super) const BENCH_MGET_KEYS: RangeInclusive<u64> = 1..=10_000;
+pub(super) const BENCH_LATE_BY: RangeInclusive<Duration> = MILLISECOND..=DAY;
+pub(super) const BENCH_WARMUP: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+pub(super) const BENCH_DURATION: RangeInclusive<Duration> = Duration::from_millis(100)..=DAY;
+pub(super) const BENCH_REQUESTS: RangeInclusive<u64> = 1..=1_000_000_000_000;
+pub(super) const BENCH_TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=HOUR;
+pub(super) const BENCH_ROUNDS: RangeInclusive<u64> = 1..=1_000;

@@ -1,6 +1,7 @@
 //! What a user of ttguard sees, through the front door: the built binary, started on free ports,
 //! between raw clients and backends that lie, stall and die. Beside it, the codecs held against recorded bytes.
 
+mod bench;
 mod client;
 mod concurrency;
 mod conformance;
