@@ -1,13 +1,12 @@
 //! From a request to the backend: judged where it writes, and put into the lane's queue in the same step.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::passenger::{Cargo, ClientCargo, Form};
-use super::records;
+use super::records::{self, Probe};
 use super::session::{End, Item, Next, Session, Step, Waiting, now};
 use super::steps::Steps;
 use super::store::Via;
@@ -137,13 +136,13 @@ impl Session {
         ticket: Ticket,
     ) -> Next {
         let (name, digits) = self.worker.record_of(key, stamp);
-        let is_new = self.worker.probe(via, &name, item.deadline);
+        let probe = self.worker.probe(via, &name, item.deadline);
         let wire = Command::Misc {
             function: Bytes::from_static(b"putlist"),
             options: 0,
             arguments: vec![key.clone(), value.clone(), name, digits],
         };
-        self.send(via, &wire, item, Some(ticket), Form::PutList(is_new))
+        self.send(via, &wire, item, Some(ticket), Form::PutList(probe))
     }
 
     /// `out`: the tombstone goes first, so that an older write cannot come between.
@@ -281,12 +280,15 @@ impl super::worker::Worker {
         (records::name_of(key), Bytes::from(digits))
     }
 
-    /// Asks whether a hidden record is there, just before it is written.
-    pub fn probe(self: &Rc<Self>, via: &Via, name: &Bytes, deadline: std::time::Instant) -> Rc<Cell<bool>> {
-        let is_new = Rc::new(Cell::new(false));
-        let cargo = Cargo::Probe(Rc::clone(&is_new));
+    /// Asks whether a hidden record is there, just before it is written, where they are counted.
+    pub fn probe(self: &Rc<Self>, via: &Via, name: &Bytes, deadline: std::time::Instant) -> Probe {
+        if !self.shared.hidden.is_watched() {
+            return Probe::default();
+        }
+        let probe = Probe::asked();
+        let cargo = Cargo::Probe(probe.clone());
         via.submit(&Command::Vsiz { key: name.clone() }, deadline, self.passenger(cargo));
-        is_new
+        probe
     }
 
     /// Writes the record that keeps a key's stamp.
@@ -295,12 +297,12 @@ impl super::worker::Worker {
             return;
         }
         let (name, digits) = self.record_of(key, stamp);
-        let is_new = self.probe(via, &name, deadline);
+        let probe = self.probe(via, &name, deadline);
         let wire = Command::Put {
             key: name,
             value: digits,
         };
-        via.submit(&wire, deadline, self.passenger(Cargo::HiddenRecord(is_new)));
+        via.submit(&wire, deadline, self.passenger(Cargo::HiddenRecord(probe)));
     }
 
     /// Leaves a delete's tombstone.

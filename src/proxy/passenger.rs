@@ -1,6 +1,5 @@
 //! What travels with each request, and does what its outcome calls for.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -8,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::records;
+use super::records::{self, Probe};
 use super::session::{End, Item, Session};
 use super::worker::Worker;
 use crate::backend::tyrant::lane;
@@ -49,9 +48,9 @@ pub enum Cargo {
     /// A key is read back for the guard.
     ReadBack { key: Bytes, hash: KeyHash },
     /// Whether a hidden record is there already (`vsiz`), asked just before it is written.
-    Probe(Rc<Cell<bool>>),
+    Probe(Probe),
     /// A hidden record is written; the probe has said whether it is a new one.
-    HiddenRecord(Rc<Cell<bool>>),
+    HiddenRecord(Probe),
 }
 
 /// A client's own request.
@@ -71,7 +70,7 @@ pub enum Form {
     /// A `get` that went out as a one-key `mget`.
     VerifiedGet,
     /// A `put` that went out as a `putlist` of value and stamp; the probe has said whether the stamp's record is new.
-    PutList(Rc<Cell<bool>>),
+    PutList(Probe),
 }
 
 /// What an answer's code says of a change.
@@ -126,8 +125,8 @@ impl lane::Passenger for Passenger {
                 let _ = reply_to.send(Ok(reply));
             }
             Cargo::ReadBack { key, hash } => shared.guard.learn(hash, self.worker.read_back_of(&key, reply)),
-            Cargo::Probe(is_new) => is_new.set(reply.code() != 0),
-            Cargo::HiddenRecord(is_new) => shared.hidden.written(reply.code(), is_new.get()),
+            Cargo::Probe(probe) => probe.found(reply.code() != 0),
+            Cargo::HiddenRecord(probe) => shared.hidden.written(reply.code(), &probe),
         }
     }
 
@@ -159,8 +158,8 @@ impl ClientCargo {
         let reply = match self.form {
             Form::AsIs => reply,
             Form::VerifiedGet => get_of(reply),
-            Form::PutList(is_new) => {
-                shared.hidden.written(reply.code(), is_new.get());
+            Form::PutList(probe) => {
+                shared.hidden.written(reply.code(), &probe);
                 Reply::Code(reply.code())
             }
         };

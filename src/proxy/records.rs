@@ -1,6 +1,8 @@
 //! The `timestamp.` records that keep a stamp where a value cannot, and hiding them from clients.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -37,19 +39,44 @@ pub fn visible_pairs(strings: Vec<Bytes>) -> Vec<Bytes> {
 /// How many hidden records the backend holds, so that `rnum` can leave them out.
 ///
 /// Counted once, when it is first asked for; from then on kept up to date, because every write of such a record first
-/// asks whether it was there. Whatever makes the count uncertain has it counted again.
+/// asks whether it was there. Until then nobody asks: many backends are never asked for `rnum`. Whatever makes the
+/// count uncertain has it counted again.
 #[derive(Debug)]
 pub struct HiddenCount {
+    watched: AtomicBool,
     count: AtomicI64,
     /// Rises with every change; a count that was taken across a change is not to be trusted.
     changes: AtomicU64,
-    certain: std::sync::atomic::AtomicBool,
+    certain: AtomicBool,
+}
+
+/// Whether a hidden record was there just before it is written, where that is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Probe(Option<Rc<Cell<bool>>>);
+
+impl Probe {
+    /// It is asked; until the answer comes the record counts as one that was there.
+    pub fn asked() -> Self {
+        Self(Some(Rc::default()))
+    }
+
+    /// The answer has come.
+    pub fn found(&self, is_new: bool) {
+        if let Some(answer) = &self.0 {
+            answer.set(is_new);
+        }
+    }
+
+    fn is_new(&self) -> Option<bool> {
+        self.0.as_ref().map(|answer| answer.get())
+    }
 }
 
 impl HiddenCount {
     /// The count of an empty store.
     pub fn zero() -> Self {
         Self {
+            watched: true.into(),
             count: AtomicI64::new(0),
             changes: AtomicU64::new(0),
             certain: true.into(),
@@ -58,9 +85,21 @@ impl HiddenCount {
 
     /// Not counted yet.
     pub fn uncertain() -> Self {
-        let hidden = Self::zero();
-        hidden.doubt();
-        hidden
+        Self {
+            watched: false.into(),
+            certain: false.into(),
+            ..Self::zero()
+        }
+    }
+
+    /// Someone wants to know the count: from now on writes ask beforehand whether their record is there.
+    pub fn watch(&self) {
+        self.watched.store(true, Ordering::Release);
+    }
+
+    /// Whether a write is to ask beforehand whether its record is there.
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Acquire)
     }
 
     /// The count, if it is certain.
@@ -69,12 +108,12 @@ impl HiddenCount {
         certain.then(|| u64::try_from(self.count.load(Ordering::Acquire)).unwrap_or(0))
     }
 
-    /// A record was written, with this code in the answer; `is_new` says that it was not there before.
-    pub fn written(&self, code: u8, is_new: bool) {
-        if code != 0 {
-            self.doubt();
-        } else if is_new {
-            self.added();
+    /// A record was written, with this code in the answer.
+    pub fn written(&self, code: u8, probe: &Probe) {
+        match probe.is_new() {
+            Some(false) if code == 0 => {}
+            Some(true) if code == 0 => self.added(),
+            _ => self.doubt(),
         }
     }
 
@@ -127,6 +166,25 @@ mod tests {
         );
         assert_eq!(visible_pairs(strings(&["a", "1", "odd"])), strings(&["a", "1", "odd"]));
         assert_eq!(name_of(b"k"), "timestamp.k");
+    }
+
+    #[test]
+    fn a_write_that_did_not_ask_makes_the_count_doubtful_once_it_is_wanted() {
+        let hidden = HiddenCount::uncertain();
+        assert!(!hidden.is_watched());
+        hidden.watch();
+        let before = hidden.changes();
+        hidden.written(0, &Probe::default());
+        assert!(!hidden.counted(1, before), "a write from before came between");
+        assert!(hidden.counted(1, hidden.changes()));
+        let (new, old) = (Probe::asked(), Probe::asked());
+        new.found(true);
+        old.found(false);
+        hidden.written(0, &new);
+        hidden.written(0, &old);
+        assert_eq!(hidden.get(), Some(2));
+        hidden.written(1, &old);
+        assert_eq!(hidden.get(), None, "a failed write may have stored it");
     }
 
     #[test]

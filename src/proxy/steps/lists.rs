@@ -1,8 +1,6 @@
 //! Lists of puts and deletes: each record is judged by itself; those that pass travel together.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -13,6 +11,7 @@ use crate::command::{Command, Reply};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
+use crate::proxy::records::Probe;
 use crate::proxy::session::End;
 use crate::proxy::store::Via;
 use crate::proxy::waiting::Standing;
@@ -51,7 +50,7 @@ impl Batch {
 struct Frame {
     records: Vec<Record>,
     /// Whether each record of a stamp in the frame is a new one.
-    probes: Vec<Rc<Cell<bool>>>,
+    probes: Vec<Probe>,
     is_idempotent: bool,
     reply: oneshot::Receiver<Result<Reply, Lost>>,
 }
@@ -138,13 +137,13 @@ impl Steps {
     async fn list_answered(
         &self,
         records: Vec<Record>,
-        probes: &[Rc<Cell<bool>>],
+        probes: &[Probe],
         code: u8,
         tally: &mut Tally,
     ) -> Result<(), End> {
         tally.answered(code);
         let hidden = &self.worker.shared.hidden;
-        probes.iter().for_each(|is_new| hidden.written(code, is_new.get()));
+        probes.iter().for_each(|probe| hidden.written(code, probe));
         if code == 0 && self.worker.kind() != DatabaseKind::Plain {
             for (key, value) in records {
                 if let Some(value) = value {

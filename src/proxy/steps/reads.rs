@@ -126,6 +126,7 @@ impl Steps {
             return Ok(Some(0));
         }
         let hidden = &self.worker.shared.hidden;
+        hidden.watch();
         for _ in 0..TRIES {
             if let Some(count) = hidden.get() {
                 return Ok(Some(count));

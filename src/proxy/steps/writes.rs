@@ -32,7 +32,7 @@ impl Steps {
             return Ok(());
         };
         let (name, digits) = self.worker.record_of(key, stamp);
-        let is_new = self.worker.probe(&via, &name, self.deadline);
+        let probe = self.worker.probe(&via, &name, self.deadline);
         let record = Command::Put {
             key: name,
             value: digits,
@@ -41,7 +41,7 @@ impl Steps {
         let hidden = &self.worker.shared.hidden;
         match reply {
             Ok(reply) => {
-                hidden.written(reply.code(), is_new.get());
+                hidden.written(reply.code(), &probe);
                 Ok(())
             }
             Err(_) => {
