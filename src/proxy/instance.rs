@@ -99,9 +99,10 @@ impl Instance {
         }
     }
 
-    /// What is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.shared.metrics
+    /// What is counted, as it is scraped.
+    pub fn scrape(&self) -> String {
+        self.shared.refresh_gauges();
+        self.shared.metrics.render()
     }
 
     /// Makes room in the ledger ahead of need.

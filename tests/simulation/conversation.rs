@@ -16,6 +16,7 @@ use ttguard::transport::{Reader, Writer};
 
 use crate::client::within;
 use crate::question::Question;
+use crate::tap::is_marked;
 use crate::world::World;
 
 /// What was heard.
@@ -74,6 +75,7 @@ impl Conversation {
         world.trace(&[11, self.id], || format!("#{} asks {command:?}", self.id));
         let mut out = Outgoing::new();
         request::encode(&question.command, &mut out);
+        world.accounts.borrow_mut().asked(question.command.verb());
         if question.command.verb() != Verb::PutNr {
             self.owed.push_back(question);
         }
@@ -165,6 +167,13 @@ impl Conversation {
                 self.world.trace(&[12, self.id, u64::from(reply.code())], || {
                     format!("#{} is answered {reply:?} to {:?}", self.id, question.command)
                 });
+                let accounts = &self.world.accounts;
+                accounts.borrow_mut().heard(question.command.verb(), &reply);
+                if is_marked(&reply) {
+                    self.world.violated("I11", || {
+                        format!("#{}: {reply:?} was read on a lane after it was given up", self.id)
+                    });
+                }
                 judge(&self.world, &question, &reply);
                 Some(Heard::Answer)
             }

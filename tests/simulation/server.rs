@@ -24,6 +24,7 @@ use crate::client::within;
 use crate::faults::Fault;
 use crate::network::Between;
 use crate::records::Records;
+use crate::tap::Said;
 use crate::witness::Observer;
 use crate::world::World;
 
@@ -236,7 +237,7 @@ impl Conversation {
                 }
                 if world.strikes(world.plan.server.early) {
                     world.strike(Fault::EarlyAnswer);
-                    self.say(&[NONSENSE]).await;
+                    self.say(&[NONSENSE], Said::Codes).await;
                     return self.rave(reader).await;
                 }
                 if !matches!(reader.read(&mut self.input).await, Ok(count) if count > 0) {
@@ -305,14 +306,15 @@ impl Conversation {
         let shape = Opcode::of(command.verb()).shape;
         if matches!(command, Command::Stat) && world.strikes(plan.not_tyrant) {
             world.strike(Fault::NotTyrant);
-            self.say(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            self.say(b"HTTP/1.1 400 Bad Request\r\n\r\n", Said::Codes).await;
             return Mood::Mad;
         }
         let mut reply = self.execute(command);
         if world.strikes(plan.garbled) && matches!(shape, Shape::Value | Shape::Records | Shape::Keys | Shape::Strings)
         {
             world.strike(Fault::Garbled);
-            self.say(&[0, NONSENSE, NONSENSE, NONSENSE, NONSENSE]).await;
+            self.say(&[0, NONSENSE, NONSENSE, NONSENSE, NONSENSE], Said::Nonsense)
+                .await;
             return Mood::Mad;
         }
         if is_write(command) && reply.code() == 0 && world.strikes(plan.stored_yet_failed) {
@@ -326,7 +328,7 @@ impl Conversation {
             let mut out = Outgoing::new();
             reply::encode(&reply, &mut out);
             let bytes = out.take();
-            if !self.say(&bytes).await && !plan.continues_after_reset {
+            if !self.say(&bytes, Said::Answer(&reply)).await && !plan.continues_after_reset {
                 return Mood::Over;
             }
         }
@@ -351,7 +353,8 @@ impl Conversation {
     }
 
     /// Sends bytes; false when the connection is broken.
-    async fn say(&self, bytes: &[u8]) -> bool {
+    async fn say(&self, bytes: &[u8], said: Said<'_>) -> bool {
+        self.world.network.answering(self.id, bytes, said);
         let mut out = Outgoing::new();
         out.put_slice(bytes);
         while !out.is_empty() {

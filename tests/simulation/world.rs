@@ -13,6 +13,7 @@ use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
 use ttguard::proxy::instance::{Instance, Surroundings};
 use ttguard::transport::{Reader, Writer};
 
+use crate::accounts::{Accounts, Scrape};
 use crate::client;
 use crate::faults::{Fault, Tally};
 use crate::history::History;
@@ -72,6 +73,7 @@ pub struct World {
     pub network: Network,
     pub server: Server,
     pub history: RefCell<History>,
+    pub accounts: RefCell<Accounts>,
     random: RefCell<Rng>,
     faults: RefCell<Tally>,
     trace: RefCell<Trace>,
@@ -176,6 +178,7 @@ impl World {
         let guard = self.guard.borrow();
         let process = guard.as_ref().filter(|process| process.accepts)?;
         let (id, (reader, writer), acceptor) = self.network.open(self, Between::ClientAndGuard);
+        self.accounts.borrow_mut().connected();
         let _within = process.tasks.enter();
         process.instance.open(worker, acceptor.0, acceptor.1);
         Some((id, reader, writer))
@@ -216,7 +219,18 @@ impl World {
         }
         process.stop.notify_one();
         let _ = process.driver.await;
-        self.check_metrics(&process.instance);
+        let census = process.instance.census();
+        let settings = &self.plan.settings;
+        // Only an orderly end retires lanes.
+        let retired = if process.accepts {
+            0
+        } else {
+            settings.workers * settings.lanes
+        };
+        let scrape = Scrape::of(&process.instance.scrape());
+        let mut accounts = self.accounts.borrow_mut();
+        accounts.guard_ended(self, &scrape, census.sessions, census.lanes, retired);
+        drop(accounts);
         drop(process.tasks);
         drop(process.instance);
         self.server.guard_ended(self);
@@ -245,27 +259,6 @@ impl World {
         drop(tasks);
         drop(instance);
         self.end_guard().await;
-    }
-
-    /// What was counted agrees with what is there.
-    fn check_metrics(&self, instance: &Instance) {
-        let text = instance.metrics().render();
-        let sum = |name: &str| -> u64 {
-            let lines = text.lines().filter(|line| line.starts_with(name));
-            let numbers = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-            numbers.sum::<f64>() as u64
-        };
-        let (opened, closed) = (
-            sum("ttguard_sessions_opened_total"),
-            sum("ttguard_sessions_closed_total"),
-        );
-        // A session that is being closed is counted as closed while it is still open.
-        let open = instance.census().sessions as u64;
-        if opened < closed || opened > closed + open {
-            self.violated("I13", || {
-                format!("{opened} sessions opened, {closed} closed, {open} open")
-            });
-        }
     }
 
     async fn blow(&self, blow: Blow) {
@@ -314,9 +307,6 @@ impl World {
 
     /// Looks now and then whether bounds are kept.
     async fn inspect(self: Rc<Self>) {
-        let settings = &self.plan.settings;
-        let lanes_max = settings.workers * settings.lanes;
-        let slow_max = settings.workers * settings.limits.slow_connections;
         loop {
             sleep(Duration::from_millis(29)).await;
             if self.below(8) == 0 {
@@ -328,10 +318,11 @@ impl World {
             if census.ledger_entries > census.ledger_entries_max {
                 self.violated("I9", || format!("{census:?}"));
             }
-            let generation_max = lanes_max + slow_max;
-            if census.lanes > lanes_max || self.network.live_lanes() > generation_max * self.generation() as usize {
-                self.violated("I10", || format!("{census:?}, {} live", self.network.live_lanes()));
+            let settings = &self.plan.settings;
+            if census.lanes > settings.workers * settings.lanes {
+                self.violated("I10", || format!("{census:?}"));
             }
+            self.network.check_connections(&self);
         }
     }
 
@@ -375,21 +366,26 @@ impl World {
     /// After all faults: everything is back to where it was, and every promise holds.
     async fn quiet(self: &Rc<Self>) {
         sleep(Duration::from_secs(12)).await;
-        self.check_base_line("after quiet");
+        let Some(quiet) = self.check_base_line("after quiet") else {
+            return;
+        };
+        let before = (self.accounts.borrow().clone(), quiet);
         if let Err(how) = timeout(Duration::from_secs(20), client::probe(self)).await {
             self.violated("I12", || format!("a probe waits for ever: {how}"));
         }
         sleep(Duration::from_secs(2)).await;
-        self.check_base_line("after the probes");
+        if let Some(scrape) = self.check_base_line("after the probes") {
+            self.accounts.borrow().check_calm(self, &before, &scrape);
+        }
         self.history.borrow().check_end(self, &self.server.records.borrow());
         self.drain_guard().await;
+        self.accounts.borrow().check_end(self);
     }
 
-    fn check_base_line(&self, when: &str) {
+    /// Nothing is left over; returns what is counted.
+    fn check_base_line(&self, when: &str) -> Option<Scrape> {
         let guard = self.guard.borrow();
-        let Some(process) = guard.as_ref() else {
-            return;
-        };
+        let process = guard.as_ref()?;
         let census = process.instance.census();
         let lanes = self.plan.settings.workers * self.plan.settings.lanes;
         let is_clean = census.sessions == 0
@@ -400,6 +396,10 @@ impl World {
         if !is_clean {
             self.violated("I12", || format!("{when}: {census:?}, {lanes} lanes are configured"));
         }
+        let scrape = Scrape::of(&process.instance.scrape());
+        self.accounts.borrow().check_quiet(self, &scrape);
+        self.network.check_connections(self);
+        Some(scrape)
     }
 }
 
@@ -421,6 +421,7 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
             faults: RefCell::default(),
             trace: RefCell::new(Trace::new(speaks)),
             start: Instant::now(),
+            accounts: RefCell::default(),
             guard: RefCell::new(None),
             generation: Cell::new(0),
             healed: Cell::new(false),
