@@ -239,14 +239,11 @@ fn judge(world: &World, question: &Question, reply: &Reply) {
             }
         }
         (Command::Misc { .. }, Reply::Strings { code, .. }) => {
-            // A list is answered under one code: which of several writes were refused is not said.
-            let only = question.writes.len() == 1;
-            for (_, number) in &question.writes {
-                match code {
-                    0 => history.acknowledged(world, *number),
-                    2..=5 if only => history.refused(world, *number, *code, question.asked_clock),
-                    _ => {}
-                }
+            let numbers: Vec<_> = question.writes.iter().map(|(_, number)| *number).collect();
+            match code {
+                0 => numbers.iter().for_each(|number| history.acknowledged(world, *number)),
+                2..=5 => history.list_refused(world, &numbers, *code, question.asked_clock),
+                _ => {}
             }
         }
         (_, reply) => {

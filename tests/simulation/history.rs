@@ -288,11 +288,47 @@ impl History {
         }
     }
 
+    /// A list was refused with the code of its last refusal, and without a failure of the backend. Each of its records
+    /// is judged by itself: either it was stored, or there is a reason to refuse it, and one of them gives this code.
+    pub fn list_refused(&mut self, world: &World, numbers: &[usize], code: u8, asked_clock: u64) {
+        let mut explains_code = false;
+        for number in numbers {
+            explains_code |= self.may_refuse(*number, code, asked_clock);
+            let write = &self.writes[*number];
+            if write.done.is_some_and(|(step, _)| step >= write.asked_at) {
+                self.acknowledged(world, *number);
+            } else if ![2, 3].iter().any(|code| self.may_refuse(*number, *code, asked_clock)) {
+                let value = &self.writes[*number].value;
+                world.violated("I6", || {
+                    format!("{value:?} was not stored, in a list that was refused with code {code} for others")
+                });
+            }
+        }
+        if !explains_code {
+            world.violated("I6", || {
+                format!("writes {numbers:?} were refused with code {code} for nothing")
+            });
+        }
+    }
+
     /// A write was refused. `asked_clock` is the guard's clock when it was asked for.
     pub fn refused(&mut self, world: &World, number: usize, code: u8, asked_clock: u64) {
+        if !self.may_refuse(number, code, asked_clock) {
+            let write = &self.writes[number];
+            world.violated("I6", || {
+                format!(
+                    "{:?}: {:?} was refused with code {code} for nothing",
+                    write.key, write.value
+                )
+            });
+        }
+    }
+
+    /// Whether there is a reason to refuse a write with this code.
+    fn may_refuse(&mut self, number: usize, code: u8, asked_clock: u64) -> bool {
         let (key, value) = (self.writes[number].key.clone(), self.writes[number].value.clone());
         let Some(stamp) = stamp_of(&value) else {
-            return world.violated("I6", || format!("{value:?} was refused with code {code}"));
+            return false;
         };
         let is_future = stamp > asked_clock + self.future;
         let tie = self.tie;
@@ -306,15 +342,10 @@ impl History {
                     })
         };
         let is_stale = self.story(&key).carried.iter().any(newer);
-        let is_right = match code {
+        match code {
             2 => is_stale,
             3 => is_future,
-            _ => is_stale || is_future,
-        };
-        if !is_right {
-            world.violated("I6", || {
-                format!("{key:?}: {value:?} was refused with code {code} for nothing")
-            });
+            _ => false,
         }
     }
 

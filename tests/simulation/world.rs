@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
-use ttguard::proxy::instance::{Instance, Surroundings};
+use ttguard::proxy::instance::{Census, Instance, Surroundings};
 use ttguard::transport::{Reader, Writer};
 
 use crate::accounts::{Accounts, Scrape};
@@ -315,14 +315,58 @@ impl World {
             let Some(census) = self.guard.borrow().as_ref().map(|process| process.instance.census()) else {
                 continue;
             };
-            if census.ledger_entries > census.ledger_entries_max {
-                self.violated("I9", || format!("{census:?}"));
-            }
+            self.check_memory(&census);
             let settings = &self.plan.settings;
             if census.lanes > settings.workers * settings.lanes {
                 self.violated("I10", || format!("{census:?}"));
             }
             self.network.check_connections(&self);
+        }
+    }
+
+    /// What the guard holds, against what the settings allow.
+    fn check_memory(&self, census: &Census) {
+        let (settings, limits) = (&self.plan.settings, &self.plan.settings.limits);
+        let (session, lane) = (&census.fullest_session, &census.fullest_lane);
+        let ledger_memory = self.plan.ledger_entries.map_or(settings.ledger_memory, |_| u64::MAX);
+        for (what, held, most) in [
+            ("keys", census.ledger_entries as u64, census.ledger_entries_max as u64),
+            (
+                "bytes of the ledger",
+                census.ledger_bytes,
+                census.ledger_bytes_max.min(ledger_memory),
+            ),
+            (
+                "bytes of half-received requests",
+                census.buffered as u64,
+                limits.buffer_memory as u64,
+            ),
+            (
+                "bytes that a client has not read",
+                session.backlog as u64,
+                limits.session_backlog as u64,
+            ),
+            (
+                "unanswered requests of a session",
+                session.owed as u64,
+                limits.pipeline as u64,
+            ),
+            (
+                "requests of a session on lanes",
+                session.aloft as u64,
+                limits.pipeline as u64,
+            ),
+            ("requests on a lane", lane.requests as u64, limits.lane_queue as u64),
+            // One request more may go beyond it.
+            (
+                "bytes before a lane",
+                lane.bytes as u64,
+                2 * limits.request.frame_max as u64,
+            ),
+        ] {
+            if held > most {
+                self.violated("I9", || format!("{held} {what}, {most} are allowed"));
+            }
         }
     }
 
