@@ -19,6 +19,7 @@ use crate::faults::Fault;
 use crate::plan::MAPPED;
 use crate::question::Question;
 use crate::server::unit_of_log;
+use crate::tap::is_marked;
 use crate::world::World;
 
 /// What was heard.
@@ -77,6 +78,7 @@ impl Conversation {
         world.trace(&[11, self.id], || format!("#{} asks {command:?}", self.id));
         let mut out = Outgoing::new();
         request::encode(&question.command, &mut out);
+        world.accounts.borrow_mut().asked(question.command.verb());
         if !matches!(question.command.verb(), Verb::PutNr | Verb::Repl) {
             self.owed.push_back(question);
         }
@@ -197,6 +199,13 @@ impl Conversation {
                 self.world.trace(&[12, self.id, u64::from(reply.code())], || {
                     format!("#{} is answered {reply:?} to {:?}", self.id, question.command)
                 });
+                let accounts = &self.world.accounts;
+                accounts.borrow_mut().heard(question.command.verb(), &reply);
+                if is_marked(&reply) {
+                    self.world.violated("I11", || {
+                        format!("#{}: {reply:?} was read on a lane after it was given up", self.id)
+                    });
+                }
                 judge(&self.world, &question, &reply);
                 Some(Heard::Answer)
             }
@@ -263,14 +272,11 @@ fn judge(world: &World, question: &Question, reply: &Reply) {
             }
         }
         (Command::Misc { .. }, Reply::Strings { code, .. }) => {
-            // A list is answered under one code: which of several writes were refused is not said.
-            let only = question.writes.len() == 1;
-            for (_, number) in &question.writes {
-                match code {
-                    0 => history.acknowledged(world, *number),
-                    2..=5 if only => history.refused(world, *number, *code, asked_clock),
-                    _ => {}
-                }
+            let numbers: Vec<_> = question.writes.iter().map(|(_, number)| *number).collect();
+            match code {
+                0 => numbers.iter().for_each(|number| history.acknowledged(world, *number)),
+                2..=5 => history.list_refused(world, &numbers, *code, asked_clock),
+                _ => {}
             }
         }
         (Command::Ext { function, value, .. }, Reply::Value(answer)) => {

@@ -115,7 +115,7 @@ pub struct History {
     delete: u64,
     is_opaque: bool,
     /// Nothing is refused, and no order is promised.
-    pub(crate) observes: bool,
+    observes: bool,
     /// A stale write is answered as a success.
     hides_refusals: bool,
     keeps_records: bool,
@@ -124,11 +124,11 @@ pub struct History {
     /// No guard of before has let in anything above this, as the guard that runs believes.
     horizon: u64,
     /// Nothing keeps what guards count from being exactly what the backend has seen.
-    pub(crate) is_exact: bool,
+    is_exact: bool,
     /// How often `putkeep` found a record.
-    pub(crate) kept: u64,
+    kept: u64,
     /// Writes that were let through for certain although enforce mode would have refused them: stale, and too far ahead.
-    pub(crate) let_through: (u64, u64),
+    let_through: (u64, u64),
     /// Keys that nothing was promised for when all faults had healed.
     tainted: Option<usize>,
     writes: Vec<Write>,
@@ -465,6 +465,73 @@ impl History {
         }
     }
 
+    /// A list was refused with the code of its last refusal, and without a failure of the backend. Each of its records
+    /// is judged by itself: either it was stored, or there is a reason to refuse it, and one of them gives this code.
+    /// `asked_clock` is the least that the guard's clock has shown since it was asked for.
+    pub fn list_refused(&mut self, world: &World, numbers: &[usize], code: u8, asked_clock: u64) {
+        let mut explains_code = false;
+        for number in numbers {
+            explains_code |= self.has_reason(*number, code, asked_clock);
+            let write = &self.writes[*number];
+            if write.done.is_some_and(|(step, _)| step >= write.asked_at) {
+                self.acknowledged(world, *number);
+            } else if ![2, 3].iter().any(|code| self.has_reason(*number, *code, asked_clock)) {
+                world.violated("I6", || {
+                    format!(
+                        "{:?} was not stored, in a list that was refused with code {code} for others",
+                        write.value
+                    )
+                });
+            }
+        }
+        if !explains_code || self.forbids_refusal(code) {
+            world.violated("I6", || {
+                format!("writes {numbers:?} were refused with code {code} for nothing")
+            });
+        }
+    }
+
+    /// A write was refused. `asked_clock` is the least that the guard's clock has shown since it was asked for.
+    pub fn refused(&mut self, world: &World, number: usize, code: u8, asked_clock: u64) {
+        if !self.has_reason(number, code, asked_clock) || self.forbids_refusal(code) {
+            let write = &self.writes[number];
+            world.violated("I6", || {
+                format!(
+                    "{:?}: {:?} was refused with code {code} for nothing",
+                    write.key, write.value
+                )
+            });
+        } else if code == 2 && self.is_opaque {
+            world.strike(Fault::RefusedOpaque);
+        }
+    }
+
+    /// Whether the settings allow no refusal with this code.
+    fn forbids_refusal(&self, code: u8) -> bool {
+        self.observes || code == 2 && self.hides_refusals
+    }
+
+    /// Whether there is a reason to refuse a write with this code.
+    fn has_reason(&self, number: usize, code: u8, asked_clock: u64) -> bool {
+        let write = &self.writes[number];
+        write.stamp.is_some_and(|stamp| match code {
+            2 => self.is_stale(&write.key, &write.value, stamp),
+            3 => stamp > asked_clock.saturating_add(self.future),
+            _ => false,
+        })
+    }
+
+    /// Writes that were let through for certain although enforce mode would have refused them: stale, and too far ahead.
+    pub fn let_through(&self) -> (u64, u64) {
+        self.let_through
+    }
+
+    /// Most stale writes that can have been let through, where nothing but repeated requests keeps that from being known.
+    pub fn most_let_through(&self) -> Option<u64> {
+        // What `putkeep` did not store may have been stale or not.
+        self.is_exact.then_some(self.let_through.0 + self.kept)
+    }
+
     /// How many stamped writes can have been stale.
     pub fn suspects(&self) -> usize {
         let is_suspect = |write: &&Write| {
@@ -489,33 +556,6 @@ impl History {
         self.stories
             .get(key)
             .is_some_and(|story| story.carried.iter().any(newer))
-    }
-
-    /// A write was refused. `asked_clock` is the least that the guard's clock has shown since it was asked for.
-    pub fn refused(&mut self, world: &World, number: usize, code: u8, asked_clock: u64) {
-        let (key, value) = (self.writes[number].key.clone(), self.writes[number].value.clone());
-        let Some(stamp) = stamp_of(&value) else {
-            return world.violated("I6", || format!("{value:?} was refused with code {code}"));
-        };
-        if self.observes || code == 2 && self.hides_refusals {
-            return world.violated("I6", || {
-                format!("{value:?} was refused with code {code}, where the settings forbid it")
-            });
-        }
-        let is_future = stamp > asked_clock.saturating_add(self.future);
-        let is_stale = self.is_stale(&key, &value, stamp);
-        let is_right = match code {
-            2 => is_stale,
-            3 => is_future,
-            _ => is_stale || is_future,
-        };
-        if !is_right {
-            world.violated("I6", || {
-                format!("{key:?}: {value:?} was refused with code {code} for nothing")
-            });
-        } else if code == 2 && self.is_opaque {
-            world.strike(Fault::RefusedOpaque);
-        }
     }
 
     /// Something was read: `fits` says of each value, or of none, whether the answer can mean it.

@@ -4,14 +4,15 @@
 //! Everything runs on one runtime with paused time, in which streams are in memory: no step of the real code is left
 //! out but the sockets themselves, and a second of its time takes about a millisecond.
 
+mod accounts;
 mod client;
 mod clock;
 mod conversation;
-mod counters;
 mod draw;
 mod exhaustive;
 mod faults;
 mod history;
+mod lanes;
 mod network;
 mod panics;
 mod plan;
@@ -20,6 +21,7 @@ mod records;
 mod seeds;
 mod server;
 mod small;
+mod tap;
 mod trace;
 mod witness;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use ttguard::transport::{Reader, Writer};
 
 use crate::faults::Fault;
 use crate::plan::How;
+use crate::tap::{Said, Tap};
 use crate::world::{World, current};
 
 /// Between whom a connection is.
@@ -38,7 +39,7 @@ type Event = (u64, u64, u64, bool, Arrival);
 
 /// One direction of a connection.
 #[derive(Debug, Default)]
-struct Way {
+pub(crate) struct Way {
     /// Nothing arrives before what was sent before it.
     last_arrival: u64,
     /// Bytes that were written.
@@ -46,16 +47,18 @@ struct Way {
     /// Bytes of them that have arrived.
     arrived: u64,
     /// Its writer has closed or been reset: the other side's bytes are answered with a reset.
-    gone: bool,
+    pub(crate) gone: bool,
 }
 
 #[derive(Debug)]
-struct Line {
-    between: Between,
-    pipes: Connection,
-    ways: [Way; 2],
+pub(crate) struct Line {
+    pub(crate) between: Between,
+    pub(crate) pipes: Connection,
+    pub(crate) ways: [Way; 2],
+    /// What the guard does with a connection to the backend.
+    pub(crate) tap: Option<Tap>,
     /// Broken on its way: what the ends do from now on reaches nobody.
-    cut: bool,
+    pub(crate) cut: bool,
     /// When the guard's side of a backend connection ended.
     abandoned: Option<u64>,
     /// Where the bytes of a second request begin that was sent while an answer was owed, where that is forbidden, and
@@ -70,7 +73,11 @@ struct Line {
 /// All connections and what is on its way on them.
 #[derive(Debug, Default)]
 pub struct Network {
-    lines: RefCell<BTreeMap<u64, Line>>,
+    pub(crate) lines: RefCell<BTreeMap<u64, Line>>,
+    /// Connections to the backend that the guard has not closed.
+    pub(crate) open_lanes: RefCell<BTreeSet<u64>>,
+    /// Connections that the guard gave up with changes in flight.
+    pub(crate) fencing: RefCell<Vec<u64>>,
     events: RefCell<BinaryHeap<Reverse<Event>>>,
     next_line: Cell<u64>,
     next_event: Cell<u64>,
@@ -92,7 +99,7 @@ impl Carrier for Messenger {
     }
 }
 
-fn index(side: Side) -> usize {
+pub(crate) fn index(side: Side) -> usize {
     usize::from(side == Side::Acceptor)
 }
 
@@ -119,22 +126,22 @@ impl Network {
             between,
             pipes,
             ways: Default::default(),
+            tap: (between == Between::GuardAndServer).then(|| {
+                let primes = world.plan.settings.primed_lanes > 0;
+                Tap::new(world.generation(), room, primes)
+            }),
             cut: false,
             abandoned: None,
             gave_up: None,
             silenced: false,
             disturbed: false,
         };
+        if line.tap.is_some() {
+            self.open_lanes.borrow_mut().insert(id);
+        }
         self.lines.borrow_mut().insert(id, line);
         world.trace(&[1, id], || format!("#{id} opened, {between:?}"));
         (id, dialler, acceptor)
-    }
-
-    /// Connections of the guard to the server that the guard has not ended.
-    pub fn live_lanes(&self) -> usize {
-        let lines = self.lines.borrow();
-        let live = |line: &&Line| line.between == Between::GuardAndServer && line.abandoned.is_none() && !line.cut;
-        lines.values().filter(live).count()
     }
 
     /// When the guard's side of this connection ended.
@@ -159,7 +166,14 @@ impl Network {
 
     /// Bytes appear at the dialler that the acceptor never wrote.
     pub fn forge(&self, id: u64, bytes: &[u8]) {
-        if let Some(line) = self.lines.borrow().get(&id) {
+        if let Some(line) = self.lines.borrow_mut().get_mut(&id) {
+            let taken = line.pipes.homeward.taken();
+            if let Some(tap) = &mut line.tap {
+                tap.read(taken);
+                tap.lost(taken);
+                // A request may be on its way before they are read.
+                tap.answering(bytes, Said::Codes);
+            }
             line.pipes.homeward.forge(bytes);
         }
     }
@@ -201,6 +215,9 @@ impl Network {
         world.trace(&[2, id, index(side) as u64, deed_number(deed)], || {
             format!("#{id} {side:?} {deed:?}")
         });
+        if side == Side::Dialler {
+            self.tapped(world, id, deed, now);
+        }
         let mut lines = self.lines.borrow_mut();
         let Some(line) = lines.get_mut(&id) else {
             return;
@@ -435,6 +452,7 @@ impl Network {
                     line.gave_up = None;
                 }
                 pipe.arrive(count);
+                line.spoil();
             }
             Arrival::End => pipe.arrive_end(),
             Arrival::Reset => {

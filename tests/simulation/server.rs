@@ -25,6 +25,7 @@ use crate::faults::Fault;
 use crate::network::Between;
 use crate::plan::{Database, MAPPED, Plan};
 use crate::records::Records;
+use crate::tap::Said;
 use crate::witness::Observer;
 use crate::world::World;
 
@@ -254,7 +255,7 @@ impl Conversation {
                 let is_endless = self.input.get(1) == Some(&Opcode::of(Verb::Repl).number);
                 if !is_endless && world.strikes(world.plan.server.early) {
                     world.strike(Fault::EarlyAnswer);
-                    self.say(&[NONSENSE]).await;
+                    self.say(&[NONSENSE], Said::Codes).await;
                     return self.rave(reader).await;
                 }
                 if !matches!(reader.read(&mut self.input).await, Ok(count) if count > 0) {
@@ -278,7 +279,7 @@ impl Conversation {
     async fn replicate(mut self, mut reader: Reader, tag: u64) {
         for number in 0.. {
             let unit = unit_of_log(tag, number);
-            if !self.say(unit.as_bytes()).await {
+            if !self.say(unit.as_bytes(), Said::Nonsense).await {
                 return;
             }
             match within(Duration::from_millis(7), reader.read(&mut self.input)).await {
@@ -341,7 +342,7 @@ impl Conversation {
         let shape = Opcode::of(command.verb()).shape;
         if matches!(command, Command::Stat) && world.strikes(plan.not_tyrant) {
             world.strike(Fault::NotTyrant);
-            self.say(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            self.say(b"HTTP/1.1 400 Bad Request\r\n\r\n", Said::Codes).await;
             return Mood::Mad;
         }
         if let Command::Repl { timestamp, .. } = command {
@@ -356,7 +357,8 @@ impl Conversation {
         if world.strikes(plan.garbled) && matches!(shape, Shape::Value | Shape::Records | Shape::Keys | Shape::Strings)
         {
             world.strike(Fault::Garbled);
-            self.say(&[0, NONSENSE, NONSENSE, NONSENSE, NONSENSE]).await;
+            self.say(&[0, NONSENSE, NONSENSE, NONSENSE, NONSENSE], Said::Nonsense)
+                .await;
             return Mood::Mad;
         }
         if is_write(command) && reply.code() == 0 && world.strikes(plan.stored_yet_failed) {
@@ -370,7 +372,7 @@ impl Conversation {
             let mut out = Outgoing::new();
             reply::encode(&reply, &mut out);
             let bytes = out.take();
-            if !self.say(&bytes).await && !plan.continues_after_reset {
+            if !self.say(&bytes, Said::Answer(&reply)).await && !plan.continues_after_reset {
                 return Mood::Over;
             }
         }
@@ -395,7 +397,8 @@ impl Conversation {
     }
 
     /// Sends bytes; false when the connection is broken.
-    async fn say(&self, bytes: &[u8]) -> bool {
+    async fn say(&self, bytes: &[u8], said: Said<'_>) -> bool {
+        self.world.network.answering(self.id, bytes, said);
         let mut out = Outgoing::new();
         out.put_slice(bytes);
         while !out.is_empty() {

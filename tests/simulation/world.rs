@@ -10,12 +10,12 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
-use ttguard::proxy::instance::{Instance, Surroundings};
-use ttguard::transport::{Reader, Writer};
+use ttguard::proxy::instance::{Census, Instance, Surroundings};
+use ttguard::transport::{READ_ROOM, Reader, Writer};
 
+use crate::accounts::{Accounts, Scrape};
 use crate::client;
 use crate::clock::Clock;
-use crate::counters::Counters;
 use crate::faults::{Fault, Tally};
 use crate::history::History;
 use crate::network::{Between, Network};
@@ -73,14 +73,13 @@ pub struct World {
     pub history: RefCell<History>,
     /// The guard's clock.
     pub clock: Clock,
+    pub accounts: RefCell<Accounts>,
     random: RefCell<Rng>,
     faults: RefCell<Tally>,
     trace: RefCell<Trace>,
     guard: RefCell<Option<Process>>,
     generation: Cell<u64>,
     healed: Cell<bool>,
-    /// What the guards have counted that have ended.
-    counters: RefCell<Counters>,
     violation: RefCell<Option<String>>,
 }
 
@@ -173,6 +172,7 @@ impl World {
         let guard = self.guard.borrow();
         let process = guard.as_ref().filter(|process| process.accepts)?;
         let (id, (reader, writer), acceptor) = self.network.open(self, Between::ClientAndGuard);
+        self.accounts.borrow_mut().connected();
         let _within = process.tasks.enter();
         process.instance.open(worker, acceptor.0, acceptor.1);
         Some((id, reader, writer))
@@ -238,7 +238,18 @@ impl World {
         }
         process.stop.notify_one();
         let _ = process.driver.await;
-        self.check_metrics(&process.instance);
+        let census = process.instance.census();
+        let settings = &self.plan.settings;
+        // Only an orderly end retires lanes.
+        let retired = if process.accepts {
+            0
+        } else {
+            settings.workers * settings.lanes
+        };
+        let scrape = Scrape::of(&process.instance.scrape());
+        let mut accounts = self.accounts.borrow_mut();
+        accounts.guard_ended(self, &scrape, census.sessions, census.lanes, retired);
+        drop(accounts);
         drop(process.tasks);
         drop(process.instance);
         self.server.guard_ended(self);
@@ -267,31 +278,6 @@ impl World {
         drop(tasks);
         drop(instance);
         self.end_guard().await;
-    }
-
-    /// What was counted agrees with what is there.
-    fn check_metrics(&self, instance: &Instance) {
-        let text = instance.metrics().render();
-        let sum = |name: &str| -> u64 {
-            let lines = text.lines().filter(|line| line.starts_with(name));
-            let numbers = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-            numbers.sum::<f64>() as u64
-        };
-        let (opened, closed) = (
-            sum("ttguard_sessions_opened_total"),
-            sum("ttguard_sessions_closed_total"),
-        );
-        let mut counters = self.counters.borrow_mut();
-        counters.stale += sum("ttguard_observed_total{reason=\"stale\"") + sum("ttguard_observed_total{reason=\"tie\"");
-        counters.future += sum("ttguard_observed_total{reason=\"future\"");
-        counters.repeated += sum("ttguard_retries_total");
-        // A session that is being closed is counted as closed while it is still open.
-        let open = instance.census().sessions as u64;
-        if opened < closed || opened > closed + open {
-            self.violated("I13", || {
-                format!("{opened} sessions opened, {closed} closed, {open} open")
-            });
-        }
     }
 
     async fn blow(&self, blow: Blow) {
@@ -348,9 +334,6 @@ impl World {
 
     /// Looks now and then whether bounds are kept.
     async fn inspect(self: Rc<Self>) {
-        let settings = &self.plan.settings;
-        let lanes_max = settings.workers * settings.lanes;
-        let slow_max = settings.workers * settings.limits.slow_connections;
         loop {
             sleep(Duration::from_millis(29)).await;
             if self.below(8) == 0 {
@@ -359,12 +342,65 @@ impl World {
             let Some(census) = self.guard.borrow().as_ref().map(|process| process.instance.census()) else {
                 continue;
             };
-            if census.ledger_entries > census.ledger_entries_max {
-                self.violated("I9", || format!("{census:?}"));
+            self.check_memory(&census);
+            let settings = &self.plan.settings;
+            if census.lanes > settings.workers * settings.lanes {
+                self.violated("I10", || format!("{census:?}"));
             }
-            let generation_max = lanes_max + slow_max;
-            if census.lanes > lanes_max || self.network.live_lanes() > generation_max * self.generation() as usize {
-                self.violated("I10", || format!("{census:?}, {} live", self.network.live_lanes()));
+            self.network.check_connections(&self);
+        }
+    }
+
+    /// What the guard holds, against what the settings allow.
+    fn check_memory(&self, census: &Census) {
+        let (settings, limits) = (&self.plan.settings, &self.plan.settings.limits);
+        let (session, lane) = (&census.fullest_session, &census.fullest_lane);
+        let ledger_memory = self.plan.ledger_entries.map_or(settings.ledger_memory, |_| u64::MAX);
+        for (what, held, most) in [
+            ("keys", census.ledger_entries as u64, census.ledger_entries_max as u64),
+            (
+                "bytes of the ledger",
+                census.ledger_bytes,
+                census.ledger_bytes_max.min(ledger_memory),
+            ),
+            (
+                "bytes of half-received requests",
+                census.buffered as u64,
+                limits.buffer_memory as u64,
+            ),
+            (
+                "bytes that a client has not read",
+                session.backlog as u64,
+                // Of the update log as much is held as was read at once.
+                limits
+                    .session_backlog
+                    .max(if self.plan.clients.follows_log() { READ_ROOM } else { 0 }) as u64,
+            ),
+            (
+                "unanswered requests of a session",
+                session.owed as u64,
+                limits.pipeline as u64,
+            ),
+            (
+                "requests of a session on lanes",
+                session.aloft as u64,
+                limits.pipeline as u64,
+            ),
+            // The question that ends a spell of priming may go beyond it.
+            (
+                "requests on a lane",
+                lane.requests as u64,
+                limits.lane_queue as u64 + u64::from(settings.primed_lanes > 0),
+            ),
+            // One request more may go beyond it.
+            (
+                "bytes before a lane",
+                lane.bytes as u64,
+                2 * limits.request.frame_max as u64,
+            ),
+        ] {
+            if held > most {
+                self.violated("I9", || format!("{held} {what}, {most} are allowed"));
             }
         }
     }
@@ -410,23 +446,26 @@ impl World {
     /// After all faults: everything is back to where it was, and every promise holds.
     async fn quiet(self: &Rc<Self>) {
         sleep(Duration::from_secs(12)).await;
-        self.check_base_line("after quiet");
-        self.history.borrow_mut().check_end(self, &self.server.records.borrow());
+        let Some(quiet) = self.check_base_line("after quiet") else {
+            return;
+        };
+        let before = (self.accounts.borrow().clone(), quiet);
         if let Err(how) = timeout(Duration::from_secs(20), client::probe(self)).await {
             self.violated("I12", || format!("a probe waits for ever: {how}"));
         }
         sleep(Duration::from_secs(2)).await;
-        self.check_base_line("after the probes");
+        if let Some(scrape) = self.check_base_line("after the probes") {
+            self.accounts.borrow().check_calm(self, &before, &scrape);
+        }
         self.history.borrow_mut().check_end(self, &self.server.records.borrow());
         self.drain_guard().await;
-        self.history.borrow().check_counters(self, &self.counters.borrow());
+        self.accounts.borrow().check_end(self, &self.history.borrow());
     }
 
-    fn check_base_line(&self, when: &str) {
+    /// Nothing is left over; returns what is counted.
+    fn check_base_line(&self, when: &str) -> Option<Scrape> {
         let guard = self.guard.borrow();
-        let Some(process) = guard.as_ref() else {
-            return;
-        };
+        let process = guard.as_ref()?;
         let census = process.instance.census();
         let lanes = self.plan.settings.workers * self.plan.settings.lanes;
         let is_clean = census.sessions == 0
@@ -437,6 +476,10 @@ impl World {
         if !is_clean {
             self.violated("I12", || format!("{when}: {census:?}, {lanes} lanes are configured"));
         }
+        let scrape = Scrape::of(&process.instance.scrape());
+        self.accounts.borrow().check_quiet(self, &scrape);
+        self.network.check_connections(self);
+        Some(scrape)
     }
 }
 
@@ -458,10 +501,10 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
             random: RefCell::new(Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))),
             faults: RefCell::default(),
             trace: RefCell::new(Trace::new(speaks)),
+            accounts: RefCell::default(),
             guard: RefCell::new(None),
             generation: Cell::new(0),
             healed: Cell::new(false),
-            counters: RefCell::default(),
             violation: RefCell::new(None),
             plan,
         });
