@@ -102,6 +102,8 @@ pub struct Lane<P> {
     owed: RefCell<Owed<Option<P>>>,
     out: RefCell<Outgoing>,
     priming: RefCell<Priming>,
+    /// The question that ended a spell is not answered.
+    asking: Cell<bool>,
     /// The earliest deadline, or an earlier instant when requests were answered since.
     next_deadline: Cell<Option<Instant>>,
     wake: Notify,
@@ -117,6 +119,7 @@ impl<P: Passenger> Lane<P> {
             owed: RefCell::new(Owed::new()),
             out: RefCell::new(Outgoing::new()),
             priming: RefCell::default(),
+            asking: Cell::new(false),
             next_deadline: Cell::new(None),
             wake: Notify::new(),
             retired: Cell::new(false),
@@ -267,7 +270,9 @@ impl<P: Passenger> Lane<P> {
     /// Sends the first byte of the next request with those that are about to leave, where that pays.
     fn prime(&self) {
         let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
-        let may_prime = self.limits.priming.is_some() && !self.retired.get() && !owed.is_primed();
+        // A server that has not answered the question that ended a spell would be asked for another one: where a large
+        // request goes out in many writes, one for each spell of them.
+        let may_prime = self.limits.priming.is_some() && !self.retired.get() && !self.asking.get() && !owed.is_primed();
         if may_prime && !out.is_empty() && self.priming.borrow_mut().batch(now()) {
             out.put_u8(MAGIC);
             owed.prime();
@@ -282,6 +287,7 @@ impl<P: Passenger> Lane<P> {
             && self.priming.borrow_mut().is_over(now)
             && self.owed.borrow().is_primed()
         {
+            self.asking.set(true);
             self.queue(&Command::Vsiz { key: Bytes::new() }, now + patience, None);
         }
     }
@@ -302,7 +308,8 @@ impl<P: Passenger> Lane<P> {
                     passenger.lost(Lost::Sent);
                     return Err(LaneFault::Mismatch);
                 }
-                Some(None) | None => {}
+                Some(None) => self.asking.set(false),
+                None => {}
             }
         }
         Ok(())
