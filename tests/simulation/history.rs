@@ -50,6 +50,17 @@ pub enum Asked {
     Once,
 }
 
+/// By what a request has come to the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    /// A connection that is still up.
+    Lane,
+    /// One that the guard has given up.
+    LostLane,
+    /// One of a guard process that has ended.
+    FormerGuard,
+}
+
 #[derive(Debug)]
 struct Write {
     key: Bytes,
@@ -97,9 +108,12 @@ impl Story {
         self.was_tainted = true;
     }
 
-    /// Whatever has befallen it, from now on it holds the newest write of all.
-    fn is_known_from(&mut self, stamp: u64) {
-        if stamp >= self.highest {
+    /// A write is stored. Whatever has befallen the key before, from the newest write of all on it is known again: but not
+    /// from one that a guard has left behind whose clock was ahead of what the one that runs believes.
+    fn is_stored(&mut self, stamp: u64, by: Bearer, horizon: u64) {
+        if by == Bearer::FormerGuard && stamp > horizon {
+            self.taint();
+        } else if stamp >= self.highest {
             self.tainted = false;
         }
     }
@@ -228,8 +242,8 @@ impl History {
         self.story(&key).taint();
     }
 
-    /// A value is about to be stored, by a lane that is still up or by one that has ended.
-    pub fn put(&mut self, world: &World, records: &Records, key: &Bytes, value: &Bytes, is_up: bool) {
+    /// A value is about to be stored.
+    pub fn put(&mut self, world: &World, records: &Records, key: &Bytes, value: &Bytes, by: Bearer) {
         if key == POISON {
             world.violated("I7", || "bytes behind a bad frame were carried out".to_owned());
         }
@@ -253,6 +267,7 @@ impl History {
             if observes {
                 // A clock that is set while the write is under way can make it pass or not.
                 let may_be_ahead = stamp > world.clock.least_since(asked_at, u64::MAX).saturating_add(future);
+                let is_up = by == Bearer::Lane;
                 let is_known =
                     is_up && key.starts_with(b"k") && !story.tainted && (newest <= Some(horizon) || is_exact);
                 stale_let_through = u64::from((older || loses_tie) && is_known && !is_ahead && !may_be_ahead);
@@ -276,7 +291,7 @@ impl History {
                     });
                 }
             }
-            story.is_known_from(stamp);
+            story.is_stored(stamp, by, horizon);
             story.carry(stamp, Some(value.clone()));
         }
         story.versions.push((steps, Some(value.clone())));
@@ -304,15 +319,15 @@ impl History {
     }
 
     /// A hidden record is about to be stored.
-    pub fn stamp_put(&mut self, world: &World, records: &Records, name: &Bytes, stamp: u64) {
+    pub fn stamp_put(&mut self, world: &World, records: &Records, name: &Bytes, stamp: u64, by: Bearer) {
         self.expect_records(world, name);
         let old = records.get(name).and_then(|record| stamp_of(record));
-        let observes = self.observes;
+        let (observes, horizon) = (self.observes, self.horizon);
         let story = self.story(&base_of(name));
         if old.is_some_and(|old| stamp < old) && !story.tainted && !observes && is_ordered(&base_of(name)) {
             world.violated("I1", || format!("{name:?} goes down from {old:?} to {stamp}"));
         }
-        story.is_known_from(stamp);
+        story.is_stored(stamp, by, horizon);
         story.carry(stamp, None);
     }
 

@@ -22,6 +22,7 @@ use ttguard::transport::{Reader, Writer};
 
 use crate::client::within;
 use crate::faults::Fault;
+use crate::history::Bearer;
 use crate::network::Between;
 use crate::plan::{Database, MAPPED, Plan};
 use crate::records::Records;
@@ -147,6 +148,18 @@ impl Server {
         self.ignored.take();
         self.refusing_until.set(0);
         self.paused_until.set(0);
+    }
+
+    /// By what comes what is carried out now on this connection.
+    pub fn bearer(&self, world: &World, line: u64) -> Bearer {
+        let owner = self.owners.borrow().get(&line).copied().unwrap_or(1);
+        if owner < world.generation() {
+            Bearer::FormerGuard
+        } else if world.network.abandoned(line).is_some() {
+            Bearer::LostLane
+        } else {
+            Bearer::Lane
+        }
     }
 
     /// Whether a write that is carried out now, on this connection, is later than any fence is promised to hold.
