@@ -20,7 +20,6 @@ mod question;
 mod records;
 mod seeds;
 mod server;
-mod small;
 mod tap;
 mod trace;
 mod witness;

@@ -84,7 +84,6 @@ pub struct Network {
     newest_arrived: Cell<u64>,
     /// Bytes that the wounded side has written.
     written: Cell<u64>,
-    struck: Cell<bool>,
     changed: Notify,
 }
 
@@ -297,14 +296,16 @@ impl Network {
         else {
             return false;
         };
+        if world.healed() {
+            return false;
+        }
         let before = self.written.get();
         self.written.set(before + count as u64);
-        if !(before..before + count as u64).contains(&wound.at) || world.healed() {
+        if !(before..before + count as u64).contains(&wound.at) {
             return false;
         }
         let whole = (wound.at - before) as usize;
         world.trace(&[13, id], || format!("#{id} is wounded behind {whole} bytes"));
-        self.struck.set(true);
         line.disturbed = true;
         self.schedule(world, id, line, side, Arrival::Bytes(whole), now);
         match wound.how {
@@ -334,9 +335,9 @@ impl Network {
         line.pipes.written_by(side.other()).break_reads(true);
     }
 
-    /// Whether the one fault of a small world has struck.
-    pub fn was_struck(&self) -> bool {
-        self.struck.get()
+    /// Bytes that the side has written on whose bytes a small world has its one fault.
+    pub fn written(&self) -> u64 {
+        self.written.get()
     }
 
     /// Whether this connection is broken on its way.

@@ -118,7 +118,7 @@ impl Tap {
     /// that byte is the first one of every request. Only where the backend took no more bytes can it stand within one,
     /// and if the deadline passes then, it even ends there; the half-close that follows sets the backend's thread free.
     pub fn is_whole(&self) -> bool {
-        let is_primed = self.primes && self.is_lane == Some(true) && self.rest[..] == [MAGIC];
+        let is_primed = self.primes && self.is_lane == Some(true) && is_first_byte(&self.rest);
         self.rest.is_empty() || is_primed || self.filled
     }
 
@@ -166,6 +166,11 @@ impl Tap {
     pub fn has_in_flight(&self, key: &Bytes) -> bool {
         self.unanswered.iter().any(|keys| keys.contains(key))
     }
+}
+
+/// Whether this is what every request begins with, and no more: a primed lane sends it ahead.
+pub fn is_first_byte(rest: &[u8]) -> bool {
+    *rest == [MAGIC]
 }
 
 fn keys_changed(command: &Command) -> Vec<Bytes> {

@@ -41,8 +41,8 @@ pub struct Verdict {
     pub faults: Tally,
     pub hash: u64,
     pub steps: u64,
-    /// Whether the one fault of a small world has struck.
-    pub struck: bool,
+    /// Bytes that the side has written on whose bytes a small world has its one fault.
+    pub written: u64,
     /// Keys that nothing was promised for: when all faults had healed, ever, and all keys.
     pub tainted: [usize; 3],
     /// What happened, when it was asked for.
@@ -525,7 +525,7 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
         faults: verdict.faults.borrow().clone(),
         hash: trace.hash(),
         steps: trace.steps(),
-        struck: verdict.network.was_struck(),
+        written: verdict.network.written(),
         tainted: verdict.history.borrow().tainted(),
         lines: trace.into_lines(),
     }
