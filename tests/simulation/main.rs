@@ -12,7 +12,6 @@ mod draw;
 mod exhaustive;
 mod faults;
 mod history;
-mod lanes;
 mod network;
 mod panics;
 mod plan;

@@ -1,26 +1,26 @@
 //! One run: a backend, a guard that may be killed, clients, the network between them, and the checks.
 
+mod blows;
+mod checks;
+mod guard;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tokio::sync::{Notify, mpsc};
-use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
-use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
-use ttguard::proxy::instance::{Census, Instance, Surroundings};
-use ttguard::transport::{READ_ROOM, Reader, Writer};
 
-use crate::accounts::{Accounts, Scrape};
+use self::guard::Process;
+use crate::accounts::Accounts;
 use crate::client;
 use crate::clock::Clock;
 use crate::faults::{Fault, Tally};
 use crate::history::History;
-use crate::network::{Between, Network};
-use crate::plan::{Blow, Plan};
-use crate::records::Records;
+use crate::network::Network;
+use crate::plan::Plan;
 use crate::server::Server;
 use crate::trace::Trace;
 
@@ -56,15 +56,6 @@ impl Verdict {
     }
 }
 
-/// A guard process.
-struct Process {
-    tasks: Rc<LocalSet>,
-    instance: Rc<Instance>,
-    stop: Rc<Notify>,
-    driver: JoinHandle<()>,
-    accepts: bool,
-}
-
 /// Everything of one run.
 pub struct World {
     pub plan: Plan,
@@ -81,18 +72,6 @@ pub struct World {
     generation: Cell<u64>,
     healed: Cell<bool>,
     violation: RefCell<Option<String>>,
-}
-
-#[derive(Debug)]
-struct Door;
-
-impl Dial for Door {
-    fn dial(&self) -> Dialling {
-        match current() {
-            Some(world) => Server::dial(world),
-            None => Box::pin(std::future::pending()),
-        }
-    }
 }
 
 impl World {
@@ -167,244 +146,6 @@ impl World {
         self.violation.borrow().is_some()
     }
 
-    /// A client connects to a worker of the guard.
-    pub fn connect(&self, worker: usize) -> Option<(u64, Reader, Writer)> {
-        let guard = self.guard.borrow();
-        let process = guard.as_ref().filter(|process| process.accepts)?;
-        let (id, (reader, writer), acceptor) = self.network.open(self, Between::ClientAndGuard);
-        self.accounts.borrow_mut().connected();
-        let _within = process.tasks.enter();
-        process.instance.open(worker, acceptor.0, acceptor.1);
-        Some((id, reader, writer))
-    }
-
-    fn start_guard(&self) {
-        let skew = &self.plan.clock.skew;
-        self.set_clock(
-            skew[self.generation.get() as usize % skew.len()],
-            Fault::GuardClockSkewed,
-        );
-        self.generation.set(self.generation.get() + 1);
-        self.history.borrow_mut().guard_starts(self);
-        let surroundings = Surroundings {
-            route: Route::Within(Arc::new(Door)),
-            clock: self.clock.of_guard(),
-            seed: self.random.borrow_mut().u64(..),
-            ledger_entries: self.plan.ledger_entries,
-        };
-        let tasks = Rc::new(LocalSet::new());
-        let instance = Rc::new(Instance::start(self.plan.settings.clone(), surroundings, &tasks));
-        let stop = Rc::new(Notify::new());
-        let (within, stopped) = (Rc::clone(&tasks), Rc::clone(&stop));
-        let driver = spawn_local(async move { within.run_until(stopped.notified()).await });
-        *self.guard.borrow_mut() = Some(Process {
-            tasks,
-            instance,
-            stop,
-            driver,
-            accepts: true,
-        });
-    }
-
-    fn set_clock(&self, offset: i64, fault: Fault) {
-        let jump = self.clock.set(self.steps(), offset);
-        if jump != 0 {
-            self.strike(fault);
-        }
-        self.trace(&[14, jump as u64], || format!("the guard's clock is set by {jump} ms"));
-    }
-
-    async fn jump_clock(self: Rc<Self>) {
-        for (at, by) in self.plan.clock.jumps.clone() {
-            sleep(Duration::from_millis(at.saturating_sub(self.now()))).await;
-            let fault = if by > 0 {
-                Fault::GuardClockAhead
-            } else {
-                Fault::GuardClockBack
-            };
-            self.set_clock(self.clock.offset() + by, fault);
-        }
-    }
-
-    /// The guard's process ends at once. What it had written is on its way.
-    async fn end_guard(&self) {
-        let process = self.guard.borrow_mut().take();
-        let Some(process) = process else {
-            return;
-        };
-        let evicted = process.instance.census().evicted;
-        if evicted > 0 {
-            self.strike(Fault::Evicted);
-        }
-        process.stop.notify_one();
-        let _ = process.driver.await;
-        let census = process.instance.census();
-        let settings = &self.plan.settings;
-        // Only an orderly end retires lanes.
-        let retired = if process.accepts {
-            0
-        } else {
-            settings.workers * settings.lanes
-        };
-        let scrape = Scrape::of(&process.instance.scrape());
-        let mut accounts = self.accounts.borrow_mut();
-        accounts.guard_ended(self, &scrape, census.sessions, census.lanes, retired);
-        drop(accounts);
-        drop(process.tasks);
-        drop(process.instance);
-        self.server.guard_ended(self);
-    }
-
-    async fn drain_guard(&self) {
-        let (tasks, instance) = match self.guard.borrow_mut().as_mut() {
-            Some(process) => {
-                process.accepts = false;
-                (Rc::clone(&process.tasks), Rc::clone(&process.instance))
-            }
-            None => return,
-        };
-        let before = self.now();
-        let draining = Rc::clone(&instance);
-        let task = tasks.spawn_local(async move { draining.drain().await });
-        let _ = task.await;
-        let pairing = &self.plan.settings.pairing;
-        let links = (self.plan.settings.workers * self.plan.settings.lanes) as u32;
-        let workers = self.plan.settings.workers as u32;
-        let grace = Duration::from_secs(2);
-        let most = (pairing.request_timeout + grace) * workers + (pairing.fence_timeout + grace) * links;
-        if Duration::from_millis(self.now() - before) > most + Duration::from_millis(100) {
-            self.violated("I14", || format!("draining took {} ms", self.now() - before));
-        }
-        drop(tasks);
-        drop(instance);
-        self.end_guard().await;
-    }
-
-    async fn blow(&self, blow: Blow) {
-        self.trace(&[8], || format!("blow: {blow:?}"));
-        match blow {
-            Blow::RestartKept { down } => self.restart(down, None, Fault::RestartKept).await,
-            Blow::RestartEmpty { down } => {
-                self.restart(down, Some(Records::of(self.plan.database)), Fault::RestartEmpty)
-                    .await;
-            }
-            Blow::RestartOlder { down } => {
-                let older = self.server.older();
-                self.restart(down, Some(older), Fault::RestartOlder).await;
-            }
-            Blow::Refuse { during } => self.server.refusing_until.set(self.now() + during),
-            Blow::Pause { during } => {
-                self.strike(Fault::Paused);
-                self.server.paused_until.set(self.now() + during);
-            }
-            Blow::KillGuard { down } => {
-                self.strike(Fault::GuardKilled);
-                self.end_guard().await;
-                sleep(Duration::from_millis(down)).await;
-                self.start_guard();
-            }
-            Blow::StallAndKillGuard { during } => {
-                self.strike(Fault::GuardKilledStalled);
-                self.network.stall_lanes(self.now() + during);
-                sleep(Duration::from_millis(self.below(during / 4 + 2))).await;
-                self.end_guard().await;
-                self.start_guard();
-            }
-            Blow::DrainGuard => {
-                self.strike(Fault::GuardDrained);
-                self.drain_guard().await;
-                self.start_guard();
-            }
-        }
-    }
-
-    async fn restart(&self, down: u64, records: Option<Records>, fault: Fault) {
-        self.strike(fault);
-        self.server.stop();
-        sleep(Duration::from_millis(down + 1)).await;
-        self.server.start(self, records);
-    }
-
-    async fn strike_blows(self: Rc<Self>) {
-        for (at, blow) in self.plan.blows.clone() {
-            sleep(Duration::from_millis(at.saturating_sub(self.now()))).await;
-            self.blow(blow).await;
-        }
-    }
-
-    /// Looks now and then whether bounds are kept.
-    async fn inspect(self: Rc<Self>) {
-        loop {
-            sleep(Duration::from_millis(29)).await;
-            if self.below(8) == 0 {
-                self.server.take_snapshot();
-            }
-            let Some(census) = self.guard.borrow().as_ref().map(|process| process.instance.census()) else {
-                continue;
-            };
-            self.check_memory(&census);
-            let settings = &self.plan.settings;
-            if census.lanes > settings.workers * settings.lanes {
-                self.violated("I10", || format!("{census:?}"));
-            }
-            self.network.check_connections(&self);
-        }
-    }
-
-    /// What the guard holds, against what the settings allow.
-    fn check_memory(&self, census: &Census) {
-        let (settings, limits) = (&self.plan.settings, &self.plan.settings.limits);
-        let (session, lane) = (&census.fullest_session, &census.fullest_lane);
-        let ledger_memory = self.plan.ledger_entries.map_or(settings.ledger_memory, |_| u64::MAX);
-        for (what, held, most) in [
-            ("keys", census.ledger_entries as u64, census.ledger_entries_max as u64),
-            (
-                "bytes of the ledger",
-                census.ledger_bytes,
-                census.ledger_bytes_max.min(ledger_memory),
-            ),
-            (
-                "bytes of half-received requests",
-                census.buffered as u64,
-                limits.buffer_memory as u64,
-            ),
-            (
-                "bytes that a client has not read",
-                session.backlog as u64,
-                // Of the update log as much is held as was read at once.
-                limits
-                    .session_backlog
-                    .max(if self.plan.clients.follows_log() { READ_ROOM } else { 0 }) as u64,
-            ),
-            (
-                "unanswered requests of a session",
-                session.owed as u64,
-                limits.pipeline as u64,
-            ),
-            (
-                "requests of a session on lanes",
-                session.aloft as u64,
-                limits.pipeline as u64,
-            ),
-            // The question that ends a spell of priming may go beyond it.
-            (
-                "requests on a lane",
-                lane.requests as u64,
-                limits.lane_queue as u64 + u64::from(settings.primed_lanes > 0),
-            ),
-            // One request more may go beyond it.
-            (
-                "bytes before a lane",
-                lane.bytes as u64,
-                2 * limits.request.frame_max as u64,
-            ),
-        ] {
-            if held > most {
-                self.violated("I9", || format!("{held} {what}, {most} are allowed"));
-            }
-        }
-    }
-
     async fn run(self: Rc<Self>, accepted: mpsc::UnboundedReceiver<crate::server::Accepted>) {
         let carrying = {
             let world = Rc::clone(&self);
@@ -441,45 +182,6 @@ impl World {
         self.healed.set(true);
         self.server.heal();
         self.network.sweep();
-    }
-
-    /// After all faults: everything is back to where it was, and every promise holds.
-    async fn quiet(self: &Rc<Self>) {
-        sleep(Duration::from_secs(12)).await;
-        let Some(quiet) = self.check_base_line("after quiet") else {
-            return;
-        };
-        let before = (self.accounts.borrow().clone(), quiet);
-        if let Err(how) = timeout(Duration::from_secs(20), client::probe(self)).await {
-            self.violated("I12", || format!("a probe waits for ever: {how}"));
-        }
-        sleep(Duration::from_secs(2)).await;
-        if let Some(scrape) = self.check_base_line("after the probes") {
-            self.accounts.borrow().check_calm(self, &before, &scrape);
-        }
-        self.history.borrow_mut().check_end(self, &self.server.records.borrow());
-        self.drain_guard().await;
-        self.accounts.borrow().check_end(self, &self.history.borrow());
-    }
-
-    /// Nothing is left over; returns what is counted.
-    fn check_base_line(&self, when: &str) -> Option<Scrape> {
-        let guard = self.guard.borrow();
-        let process = guard.as_ref()?;
-        let census = process.instance.census();
-        let lanes = self.plan.settings.workers * self.plan.settings.lanes;
-        let is_clean = census.sessions == 0
-            && census.lanes == lanes
-            && census.in_flight == 0
-            && census.pending == 0
-            && census.buffered == 0;
-        if !is_clean {
-            self.violated("I12", || format!("{when}: {census:?}, {lanes} lanes are configured"));
-        }
-        let scrape = Scrape::of(&process.instance.scrape());
-        self.accounts.borrow().check_quiet(self, &scrape);
-        self.network.check_connections(self);
-        Some(scrape)
     }
 }
 

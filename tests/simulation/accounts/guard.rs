@@ -3,7 +3,7 @@
 use ttguard::guard::stamp::Unit;
 
 use super::{Accounts, Scrape, demand};
-use crate::lanes::LaneCount;
+use crate::network::lanes::LaneCount;
 use crate::world::World;
 
 impl Accounts {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ttguard::transport::memory::{Deed, Side};
 
-use crate::network::{Between, Line, Network, index};
+use super::{Between, Line, Network, index};
 use crate::tap::{Carried, Said, Tap};
 use crate::world::World;
 
