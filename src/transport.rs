@@ -22,7 +22,7 @@ use crate::protocol::outgoing::Outgoing;
 const SLICES: usize = 32;
 
 /// Room that is made in a read buffer before each read.
-const READ_ROOM: usize = 16 * 1024;
+pub const READ_ROOM: usize = 16 * 1024;
 
 /// The reading side of a stream.
 #[derive(Debug)]

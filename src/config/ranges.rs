@@ -40,7 +40,8 @@ pub(super) const REQUEST: RangeInclusive<u64> = 4 * KIB..=GIB;
 pub(super) const REPLY: RangeInclusive<u64> = 4 * KIB..=4 * GIB;
 pub(super) const SESSIONS: RangeInclusive<u64> = 1..=1_000_000;
 pub(super) const PIPELINE: RangeInclusive<u64> = 1..=1 << 20;
-pub(super) const LANE_QUEUE: RangeInclusive<u64> = 1..=1 << 20;
+/// The least is what one write can put on a lane at once; with less no write would ever be sent.
+pub(super) const LANE_QUEUE: RangeInclusive<u64> = 4..=1 << 20;
 pub(super) const SESSION_BACKLOG: RangeInclusive<u64> = 4 * KIB..=4 * GIB;
 pub(super) const BUFFER_MEMORY: RangeInclusive<u64> = 64 * KIB..=TIB;
 pub(super) const SLOW_CONNECTIONS: RangeInclusive<u64> = 1..=256;

@@ -137,7 +137,10 @@ impl Ledger {
 
     /// A ledger of at most `entries_max` entries: for tests, where eviction must never rest.
     pub fn with_entries(entries_max: usize, horizon: u64) -> Self {
-        Self::sized(entries_max.max(1), 2, entries_max as u64, horizon)
+        let entries_max = entries_max.max(1);
+        // Either part may come to hold all of them.
+        let shard_slots = (entries_max as u64 * 16).div_ceil(7).next_power_of_two().max(4);
+        Self::sized(entries_max, 2, 2 * shard_slots, horizon)
     }
 
     fn sized(entries_max: usize, shards: usize, slots: u64, horizon: u64) -> Self {

@@ -1,7 +1,8 @@
 //! A worker at work: its lanes kept up, its sessions counted, and an orderly end.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,14 +12,14 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
 use super::passenger::Passenger;
-use super::session::Session;
+use super::session::{Session, SessionLoad};
 use super::shared::Shared;
 use super::store::Store;
 use super::worker::Worker;
 use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
-use crate::backend::tyrant::lane::LaneLimits;
+use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
 use crate::metrics::CloseReason;
 use crate::transport::{Reader, Writer};
@@ -106,15 +107,29 @@ impl Crew {
             writer.reset();
             return;
         }
-        self.sessions.open.set(self.sessions.open.get() + 1);
         let session = Session::new(Rc::clone(&self.worker), writer);
+        let number = self.sessions.add(&session);
         let sessions = Rc::clone(&self.sessions);
         spawn_local(async move {
             session.serve(reader).await;
             shared.sessions.fetch_sub(1, Ordering::Relaxed);
-            sessions.open.set(sessions.open.get() - 1);
+            sessions.open.borrow_mut().remove(&number);
             sessions.ended.notify_one();
         });
+    }
+
+    /// The most that any of its sessions holds.
+    pub fn fullest_session(&self) -> SessionLoad {
+        let open = self.sessions.open.borrow();
+        let loads = open.values().filter_map(Weak::upgrade).map(|session| session.load());
+        loads.fold(SessionLoad::default(), SessionLoad::max)
+    }
+
+    /// The most that any of its lanes holds.
+    pub fn fullest_lane(&self) -> LaneLoad {
+        let links = self.links.borrow();
+        let loads = links.iter().filter_map(|(link, _)| Some(link.lane()?.load()));
+        loads.fold(LaneLoad::default(), LaneLoad::max)
     }
 
     /// Stops the worker: waits until its sessions have finished what they have begun, and fences its lanes.
@@ -141,13 +156,22 @@ impl Crew {
 /// The sessions of one worker.
 #[derive(Debug, Default)]
 struct Sessions {
-    open: Cell<usize>,
+    open: RefCell<BTreeMap<u64, Weak<Session>>>,
+    next: Cell<u64>,
     ended: Notify,
 }
 
 impl Sessions {
+    /// Takes note of a session; returns its number.
+    fn add(&self, session: &Rc<Session>) -> u64 {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        self.open.borrow_mut().insert(number, Rc::downgrade(session));
+        number
+    }
+
     async fn all_ended(&self) {
-        while self.open.get() > 0 {
+        while !self.open.borrow().is_empty() {
             self.ended.notified().await;
         }
     }

@@ -20,8 +20,8 @@ use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::Outcome;
 use crate::protocol::tyrant::opcode::MAGIC;
 
-/// Requests that one command can put on a lane at once: a probe, a hidden record, the command, a read-back.
-const ROOM: usize = 4;
+/// Requests that one write can put on a lane at once: a probe, a hidden record, the write, a read-back.
+pub const ROOM: usize = 4;
 
 /// How long a `vanish` waits for bytes behind it. PyTyrant's `copy` has the number of today's `vanish`, and sends the
 /// size of a path in the same segment.

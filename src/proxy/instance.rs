@@ -10,10 +10,12 @@ use tokio::task::LocalSet;
 
 use super::crew::{self, Crew};
 use super::records::HiddenCount;
+use super::session::SessionLoad;
 use super::shared::{Clock, Shared};
 use super::waiting::Notice;
 use super::worker::Worker;
 use crate::backend::tyrant::connect::Route;
+use crate::backend::tyrant::lane::LaneLoad;
 use crate::config::Settings;
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
@@ -50,8 +52,16 @@ pub struct Census {
     pub ledger_entries_max: usize,
     /// Keys that the ledger gave up for want of room, since the start.
     pub evicted: u64,
+    /// Bytes that the ledger takes.
+    pub ledger_bytes: u64,
+    /// Most bytes that it may take.
+    pub ledger_bytes_max: u64,
     /// Bytes of half-received requests.
     pub buffered: usize,
+    /// The most that any session holds.
+    pub fullest_session: SessionLoad,
+    /// The most that any lane holds.
+    pub fullest_lane: LaneLoad,
 }
 
 /// A guard at work. Everything that it does runs within its `LocalSet`: when that is dropped, nothing more happens.
@@ -99,9 +109,10 @@ impl Instance {
         }
     }
 
-    /// What is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.shared.metrics
+    /// What is counted, as it is scraped.
+    pub fn scrape(&self) -> String {
+        self.shared.refresh_gauges();
+        self.shared.metrics.render()
     }
 
     /// Makes room in the ledger ahead of need.
@@ -121,7 +132,19 @@ impl Instance {
             ledger_entries: ledger.len(),
             ledger_entries_max: ledger.entries_max(),
             evicted: ledger.evicted(),
+            ledger_bytes: ledger.bytes(),
+            ledger_bytes_max: ledger.bytes_max(),
             buffered: shared.buffered.load(Ordering::Relaxed),
+            fullest_session: self
+                .crews
+                .iter()
+                .map(Crew::fullest_session)
+                .fold(SessionLoad::default(), SessionLoad::max),
+            fullest_lane: self
+                .crews
+                .iter()
+                .map(Crew::fullest_lane)
+                .fold(LaneLoad::default(), LaneLoad::max),
         }
     }
 }

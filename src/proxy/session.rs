@@ -58,6 +58,28 @@ struct Inner {
     followed: bool,
 }
 
+/// How much a session holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionLoad {
+    /// Bytes of answers that the client has not taken, once as much as it takes has been written.
+    pub backlog: usize,
+    /// Requests without an answer.
+    pub owed: usize,
+    /// Requests on a lane, `putnr` included.
+    pub aloft: usize,
+}
+
+impl SessionLoad {
+    /// The greater of each.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            backlog: self.backlog.max(other.backlog),
+            owed: self.owed.max(other.owed),
+            aloft: self.aloft.max(other.aloft),
+        }
+    }
+}
+
 /// One client connection.
 pub struct Session {
     pub worker: Rc<Worker>,
@@ -116,6 +138,19 @@ impl Session {
     /// Requests on a lane.
     pub fn aloft(&self) -> usize {
         self.inner.borrow().aloft
+    }
+
+    /// How much it holds now; nothing once it is to end.
+    pub fn load(&self) -> SessionLoad {
+        let inner = self.inner.borrow();
+        if inner.ended.is_some() {
+            return SessionLoad::default();
+        }
+        SessionLoad {
+            backlog: if inner.touched { 0 } else { inner.out.len() },
+            owed: inner.order.owed(),
+            aloft: inner.aloft,
+        }
     }
 
     /// Answers a request and counts it. The answer leaves when all earlier ones have.

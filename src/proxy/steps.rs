@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout_at};
 
+use super::dispatch::ROOM;
 use super::passenger::Cargo;
 use super::session::{End, Item, Session};
 use super::slow::{self, Touches};
@@ -138,10 +139,10 @@ impl Steps {
 
     // Getting to the backend.
 
-    /// Waits for a lane with room.
-    async fn via(&self) -> Result<Via, End> {
+    /// Waits for a lane with room for so many requests.
+    async fn via(&self, requests: usize) -> Result<Via, End> {
         loop {
-            if let Some(via) = self.worker.via(self.link, 1) {
+            if let Some(via) = self.worker.via(self.link, requests) {
                 return Ok(via);
             }
             let changed = self.worker.changed.notified();
@@ -151,10 +152,10 @@ impl Steps {
         }
     }
 
-    /// As [`Self::via`], for a guarded write: after a start those are held back for a while.
+    /// As [`Self::via`], for all that belongs to a guarded write. After a start those are held back for a while.
     pub async fn via_for_write(&self) -> Result<Via, End> {
         loop {
-            let via = self.via().await?;
+            let via = self.via(ROOM).await?;
             let Some(until) = self.worker.hold_until() else {
                 return Ok(via);
             };
@@ -175,7 +176,7 @@ impl Steps {
     /// Sends a command that is not judged; again where that cannot do harm.
     async fn exchange(&self, command: &Command, is_idempotent: bool) -> Result<Reply, End> {
         loop {
-            let via = self.via().await?;
+            let via = self.via(1).await?;
             let reply = self.send(&via, command, Vec::new());
             match outcome(reply).await {
                 Ok(reply) => return Ok(reply),

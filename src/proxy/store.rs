@@ -88,6 +88,14 @@ impl Via {
         }
     }
 
+    /// Whether `requests` more may go this way.
+    pub fn has_room(&self, requests: usize) -> bool {
+        match self {
+            Self::Embedded { .. } => true,
+            Self::Lane { lane, .. } => lane.has_room(requests),
+        }
+    }
+
     /// Puts a request on its way. On the embedded store its passenger is told the answer before this returns.
     pub fn submit(&self, command: &Command, deadline: Instant, passenger: Passenger) {
         match self {

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 
 use super::{READ_ROOM, Reader, Writer};
@@ -59,6 +59,8 @@ struct Flow {
     arrived: BytesMut,
     /// Most bytes of both together.
     room: usize,
+    /// Bytes that were read so far.
+    taken: u64,
     finished: bool,
     end_arrived: bool,
     /// The reader learns of a reset once it has read what has arrived.
@@ -96,6 +98,17 @@ impl Pipe {
         self.0.lock().arrived.len()
     }
 
+    /// Bytes that were read so far.
+    pub fn taken(&self) -> u64 {
+        self.0.lock().taken
+    }
+
+    /// The newest `count` bytes of those that were written and have not arrived.
+    pub fn newest(&self, count: usize) -> Bytes {
+        let flow = self.0.lock();
+        Bytes::copy_from_slice(&flow.transit[flow.transit.len().saturating_sub(count)..])
+    }
+
     /// The next `count` bytes arrive.
     pub fn arrive(&self, count: usize) {
         self.change(|flow| {
@@ -108,6 +121,14 @@ impl Pipe {
     /// Bytes arrive that the other end never wrote.
     pub fn forge(&self, bytes: &[u8]) {
         self.change(|flow| flow.arrived.extend_from_slice(bytes));
+    }
+
+    /// What has arrived and was not read becomes something else of the same length.
+    pub fn replace_unread(&self, bytes: &[u8]) {
+        let mut flow = self.0.lock();
+        if flow.arrived.len() == bytes.len() {
+            flow.arrived.copy_from_slice(bytes);
+        }
     }
 
     /// The end of the stream arrives.
@@ -158,6 +179,7 @@ impl Pipe {
         let count = flow.arrived.len().min(READ_ROOM);
         input.extend_from_slice(&flow.arrived[..count]);
         flow.arrived.advance(count);
+        flow.taken += count as u64;
         let writing = flow.writing.take();
         drop(flow);
         writing.into_iter().for_each(Waker::wake);

@@ -1,11 +1,13 @@
 //! A client's connection: what was asked on it, and whether each answer belongs to its question.
 
+mod judge;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use ttguard::command::{Command, Reply, Verb};
+use ttguard::command::Verb;
 use ttguard::config::Pipelining;
 use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::tyrant::limits::Limits;
@@ -14,11 +16,12 @@ use ttguard::protocol::tyrant::reply::ReplyDecoder;
 use ttguard::protocol::tyrant::request;
 use ttguard::transport::{Reader, Writer};
 
+use self::judge::judge;
 use crate::client::within;
 use crate::faults::Fault;
-use crate::plan::MAPPED;
 use crate::question::Question;
 use crate::server::unit_of_log;
+use crate::tap::is_marked;
 use crate::world::World;
 
 /// What was heard.
@@ -77,6 +80,7 @@ impl Conversation {
         world.trace(&[11, self.id], || format!("#{} asks {command:?}", self.id));
         let mut out = Outgoing::new();
         request::encode(&question.command, &mut out);
+        world.accounts.borrow_mut().asked(question.command.verb());
         if !matches!(question.command.verb(), Verb::PutNr | Verb::Repl) {
             self.owed.push_back(question);
         }
@@ -197,6 +201,13 @@ impl Conversation {
                 self.world.trace(&[12, self.id, u64::from(reply.code())], || {
                     format!("#{} is answered {reply:?} to {:?}", self.id, question.command)
                 });
+                let accounts = &self.world.accounts;
+                accounts.borrow_mut().heard(question.command.verb(), &reply);
+                if is_marked(&reply) {
+                    self.world.violated("I11", || {
+                        format!("#{}: {reply:?} was read on a lane after it was given up", self.id)
+                    });
+                }
                 judge(&self.world, &question, &reply);
                 Some(Heard::Answer)
             }
@@ -207,109 +218,5 @@ impl Conversation {
                 Some(Heard::End)
             }
         }
-    }
-}
-
-/// Whether an answer can be right.
-fn judge(world: &World, question: &Question, reply: &Reply) {
-    let mut history = world.history.borrow_mut();
-    let asked_at = question.asked_at;
-    let asked_clock = world.clock.least_since(asked_at, question.asked_clock);
-    match (&question.command, reply) {
-        (Command::Get { key }, Reply::Value(value)) => {
-            history.read(world, key, asked_at, |held| held == Some(value), reply);
-        }
-        (Command::Get { key } | Command::Vsiz { key }, Reply::Code(1)) => {
-            history.read(world, key, asked_at, |held| held.is_none(), reply);
-        }
-        (Command::Vsiz { key }, Reply::Number(size)) => {
-            history.read(
-                world,
-                key,
-                asked_at,
-                |held| held.is_some_and(|held| held.len() == *size as usize),
-                reply,
-            );
-        }
-        (Command::Mget { keys }, Reply::Records(found)) => {
-            judge_list(world, question, keys, found, reply, &mut history)
-        }
-        (
-            Command::Misc {
-                function, arguments, ..
-            },
-            Reply::Strings { code: 0, strings },
-        ) if function == "getlist" => {
-            let found: Vec<_> = strings
-                .chunks(2)
-                .map(|pair| (pair[0].clone(), pair[1].clone()))
-                .collect();
-            judge_list(world, question, arguments, &found, reply, &mut history);
-        }
-        (
-            Command::Misc {
-                function, arguments, ..
-            },
-            Reply::Strings { code, strings },
-        ) if function == "get" => {
-            if *code <= 1 {
-                history.read(world, &arguments[0], asked_at, |held| held == strings.first(), reply);
-            }
-        }
-        (Command::Out { key }, Reply::Code(0)) => history.out_acknowledged(world, key, asked_at),
-        (Command::FwmKeys { .. }, Reply::Keys(keys)) => {
-            if keys.iter().any(|key| key.starts_with(b"timestamp.")) {
-                world.violated("hidden", || format!("a hidden key was shown: {keys:?}"));
-            }
-        }
-        (Command::Misc { .. }, Reply::Strings { code, .. }) => {
-            // A list is answered under one code: which of several writes were refused is not said.
-            let only = question.writes.len() == 1;
-            for (_, number) in &question.writes {
-                match code {
-                    0 => history.acknowledged(world, *number),
-                    2..=5 if only => history.refused(world, *number, *code, asked_clock),
-                    _ => {}
-                }
-            }
-        }
-        (Command::Ext { function, value, .. }, Reply::Value(answer)) => {
-            let expected: &[u8] = if function == MAPPED { b"ok" } else { value };
-            if answer != expected {
-                world.violated("I3", || format!("{:?} was answered {reply:?}", question.command));
-            }
-            for (_, number) in &question.writes {
-                history.acknowledged(world, *number);
-            }
-        }
-        (Command::Ext { function, .. }, Reply::Code(code @ 2..=5)) if function != MAPPED => {
-            world.violated("I6", || format!("{:?} was refused with code {code}", question.command));
-        }
-        (_, reply) => {
-            for (_, number) in &question.writes {
-                match reply.code() {
-                    0 => history.acknowledged(world, *number),
-                    2..=5 => history.refused(world, *number, reply.code(), asked_clock),
-                    _ => {}
-                }
-            }
-        }
-    }
-}
-
-fn judge_list(
-    world: &World,
-    question: &Question,
-    keys: &[Bytes],
-    found: &[(Bytes, Bytes)],
-    reply: &Reply,
-    history: &mut crate::history::History,
-) {
-    if found.iter().any(|(key, _)| !keys.contains(key)) {
-        world.violated("I3", || format!("{:?} was answered {reply:?}", question.command));
-    }
-    for key in keys {
-        let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
-        history.read(world, key, question.asked_at, |held| held == value, reply);
     }
 }

@@ -10,6 +10,7 @@ mod cuts;
 mod fates;
 mod kills;
 mod requests;
+mod scripts;
 mod small;
 mod stories;
 mod wires;
@@ -32,6 +33,16 @@ fn every_cut_of_every_request_and_answer() {
         }
     }
     worlds::run("cuts", &suites);
+}
+
+#[test]
+fn a_fault_behind_every_byte_where_two_clients_meet() {
+    worlds::run("wounds", &scripts::wounds());
+}
+
+#[test]
+fn guard_and_backend_end_at_every_moment() {
+    worlds::run("moments", &scripts::moments());
 }
 
 #[test]

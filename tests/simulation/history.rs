@@ -1,14 +1,15 @@
 //! What was asked, what was carried out, what was answered: and whether all of that keeps the promises.
 
+mod answered;
+mod carried;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ttguard::command::Reply;
 use ttguard::config::StaleReply;
 use ttguard::guard::rules::{Mode, Tie};
 use ttguard::guard::stamp::Unit;
 
-use crate::faults::Fault;
 use crate::plan::Plan;
 use crate::records::Records;
 use crate::world::World;
@@ -48,6 +49,17 @@ pub enum Asked {
     Repeatable,
     /// Never twice.
     Once,
+}
+
+/// By what a request has come to the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearer {
+    /// A connection that is still up.
+    Lane,
+    /// One that the guard has given up.
+    LostLane,
+    /// One of a guard process that has ended.
+    FormerGuard,
 }
 
 #[derive(Debug)]
@@ -97,9 +109,12 @@ impl Story {
         self.was_tainted = true;
     }
 
-    /// Whatever has befallen it, from now on it holds the newest write of all.
-    fn is_known_from(&mut self, stamp: u64) {
-        if stamp >= self.highest {
+    /// A write is stored. Whatever has befallen the key before, from the newest write of all on it is known again: but not
+    /// from one that a guard has left behind whose clock was ahead of what the one that runs believes.
+    fn is_stored(&mut self, stamp: u64, by: Bearer, horizon: u64) {
+        if by == Bearer::FormerGuard && stamp > horizon {
+            self.taint();
+        } else if stamp >= self.highest {
             self.tainted = false;
         }
     }
@@ -115,7 +130,7 @@ pub struct History {
     delete: u64,
     is_opaque: bool,
     /// Nothing is refused, and no order is promised.
-    pub(crate) observes: bool,
+    observes: bool,
     /// A stale write is answered as a success.
     hides_refusals: bool,
     keeps_records: bool,
@@ -124,11 +139,11 @@ pub struct History {
     /// No guard of before has let in anything above this, as the guard that runs believes.
     horizon: u64,
     /// Nothing keeps what guards count from being exactly what the backend has seen.
-    pub(crate) is_exact: bool,
+    is_exact: bool,
     /// How often `putkeep` found a record.
-    pub(crate) kept: u64,
+    kept: u64,
     /// Writes that were let through for certain although enforce mode would have refused them: stale, and too far ahead.
-    pub(crate) let_through: (u64, u64),
+    let_through: (u64, u64),
     /// Keys that nothing was promised for when all faults had healed.
     tainted: Option<usize>,
     writes: Vec<Write>,
@@ -190,8 +205,6 @@ impl History {
         self.stories.entry(key.clone()).or_insert_with(absent)
     }
 
-    // What clients ask.
-
     /// The number of the next write.
     pub fn next_number(&self) -> usize {
         self.writes.len()
@@ -220,325 +233,6 @@ impl History {
         let mut writes = self.writes.iter().rev();
         writes.find(|write| write.key == key).and_then(|write| write.stamp)
     }
-
-    // What the backend carries out.
-
-    /// Nothing more is promised for this key.
-    pub fn taint(&mut self, key: Bytes) {
-        self.story(&key).taint();
-    }
-
-    /// A value is about to be stored, by a lane that is still up or by one that has ended.
-    pub fn put(&mut self, world: &World, records: &Records, key: &Bytes, value: &Bytes, is_up: bool) {
-        if key == POISON {
-            world.violated("I7", || "bytes behind a bad frame were carried out".to_owned());
-        }
-        let old = records.get(key).cloned();
-        let hidden = hidden_stamp(records, key);
-        let newest = old.as_deref().and_then(stamp_of).max(hidden);
-        let (tie, future, observes, horizon) = (self.tie, self.future, self.observes, self.horizon);
-        let (remembers, is_exact) = (self.remembers, self.is_exact);
-        let asked_at = self.carried_out(world, value);
-        let steps = world.steps();
-        let (mut stale_let_through, mut future_let_through) = (0, 0);
-        let story = self.story(key);
-        if let Some(stamp) = stamp_of(value) {
-            let older = newest.is_some_and(|newest| stamp < newest);
-            let loses_tie = old.as_ref().is_some_and(|old| {
-                stamp_of(old) == Some(stamp)
-                    && old != value
-                    && (tie == Tie::First || tie == Tie::Greater && old > value)
-            });
-            let is_ahead = stamp > world.clock.most_since(asked_at).saturating_add(future);
-            if observes {
-                // A clock that is set while the write is under way can make it pass or not.
-                let may_be_ahead = stamp > world.clock.least_since(asked_at, u64::MAX).saturating_add(future);
-                let is_known =
-                    is_up && key.starts_with(b"k") && !story.tainted && (newest <= Some(horizon) || is_exact);
-                stale_let_through = u64::from((older || loses_tie) && is_known && !is_ahead && !may_be_ahead);
-                future_let_through = u64::from(is_ahead && is_up);
-            } else {
-                if (older || loses_tie) && !story.tainted && is_ordered(key) {
-                    world.violated("I1", || {
-                        format!("{key:?}: {value:?} was stored over {old:?}, stamp record {hidden:?}")
-                    });
-                }
-                if is_ahead {
-                    world.violated("future", || format!("{key:?}: {value:?} was stored ahead of its time"));
-                }
-                // An unstamped write makes the guard read the key back, and forget what only it knew.
-                if remembers && story.buried.is_some_and(|buried| stamp < buried) && key.starts_with(b"k") {
-                    world.violated("I5", || {
-                        format!(
-                            "{key:?} was brought back by {value:?}, though {:?} had been removed",
-                            story.buried
-                        )
-                    });
-                }
-            }
-            story.is_known_from(stamp);
-            story.carry(stamp, Some(value.clone()));
-        }
-        story.versions.push((steps, Some(value.clone())));
-        if stale_let_through > 0 {
-            world.strike(Fault::LetThrough);
-        }
-        self.let_through.0 += stale_let_through;
-        self.let_through.1 += future_let_through;
-    }
-
-    /// A value is about to be added behind others of its key.
-    pub fn duplicated(&mut self, world: &World, key: &Bytes, value: &Bytes) {
-        if !key.starts_with(b"d") {
-            world.violated("records", || format!("{key:?} was given a second value, {value:?}"));
-        }
-        self.carried_out(world, value);
-        if let Some(stamp) = stamp_of(value) {
-            self.story(key).carry(stamp, Some(value.clone()));
-        }
-    }
-
-    /// The first value of a key has been removed, and this is the first one from now on.
-    pub fn uncovered(&mut self, step: u64, key: &Bytes, value: &Bytes) {
-        self.story(key).versions.push((step, Some(value.clone())));
-    }
-
-    /// A hidden record is about to be stored.
-    pub fn stamp_put(&mut self, world: &World, records: &Records, name: &Bytes, stamp: u64) {
-        self.expect_records(world, name);
-        let old = records.get(name).and_then(|record| stamp_of(record));
-        let observes = self.observes;
-        let story = self.story(&base_of(name));
-        if old.is_some_and(|old| stamp < old) && !story.tainted && !observes && is_ordered(&base_of(name)) {
-            world.violated("I1", || format!("{name:?} goes down from {old:?} to {stamp}"));
-        }
-        story.is_known_from(stamp);
-        story.carry(stamp, None);
-    }
-
-    /// A hidden record could not be stored.
-    pub fn stamp_failed(&mut self, world: &World, name: &Bytes, stamp: u64) {
-        self.expect_records(world, name);
-        let story = self.story(&base_of(name));
-        story.carry(stamp, None);
-        story.unburied = story.unburied.max(Some(stamp));
-    }
-
-    fn expect_records(&self, world: &World, name: &Bytes) {
-        if !self.keeps_records {
-            world.violated("records", || {
-                format!("{name:?} was written where it is no record of a stamp")
-            });
-        }
-    }
-
-    /// A record is about to be changed in a way that a stamp cannot order.
-    pub fn changed(&mut self, world: &World, key: &Bytes, added: &Bytes, result: &Bytes) {
-        let asked_at = match <[u8; 4]>::try_from(added.as_ref()) {
-            Ok(number) => self.attempt(world, i32::from_ne_bytes(number) as usize, true),
-            Err(_) => self.carried_out(world, added),
-        };
-        let steps = world.steps();
-        let future = self.future;
-        let story = self.story(key);
-        story.versions.push((steps, Some(result.clone())));
-        // What was added can make a value the greater one of a tie.
-        if let Some(stamp) = stamp_of(result) {
-            story.carry(stamp, Some(result.clone()));
-            // Nobody looks at the stamps that a script makes up.
-            if stamp
-                > world
-                    .clock
-                    .least_since(asked_at, world.clock.now())
-                    .saturating_add(future)
-            {
-                story.taint();
-            }
-        }
-    }
-
-    /// A record is about to be removed.
-    pub fn removed(&mut self, world: &World, records: &Records, key: &Bytes) {
-        let old = records.get(key).and_then(|value| stamp_of(value));
-        let hidden = hidden_stamp(records, key);
-        let steps = world.steps();
-        let (observes, keeps_records) = (self.observes, self.keeps_records);
-        // In the guard's memory there may be a tombstone as late as this.
-        let tombstone = world.clock.most_since(0).saturating_sub(self.delete);
-        let story = self.story(key);
-        story.outs_done += 1;
-        story.last_out = steps;
-        story.versions.push((steps, None));
-        if !keeps_records {
-            if old.is_some() {
-                world.strike(Fault::Unrecorded);
-            }
-            story.buried = story.buried.max(old);
-            story.acknowledged.clear();
-            story.carried.push((tombstone, None));
-        } else if old > hidden && story.unburied >= old {
-            // Where a tombstone cannot be stored, nothing can keep an older write from bringing the record back once
-            // the ledger has forgotten the key.
-            story.taint();
-        } else if old > hidden && !story.tainted && !observes && is_ordered(key) {
-            world.violated("I5", || {
-                format!("{key:?} was removed with stamp {old:?}, its tombstone is {hidden:?}")
-            });
-        }
-        if story.outs_done > story.outs_asked {
-            world.violated("I15", || format!("{key:?} was removed more often than anyone asked"));
-        }
-    }
-
-    /// `putkeep` found a record.
-    pub fn kept(&mut self, world: &World, value: &Bytes) {
-        self.kept += 1;
-        self.attempted(world, value);
-    }
-
-    /// A write was tried and came to nothing.
-    pub fn attempted(&mut self, world: &World, value: &Bytes) {
-        if let Some(number) = number_of(value) {
-            self.attempt(world, number, false);
-        }
-    }
-
-    /// Returns the step at which it was asked for.
-    fn carried_out(&mut self, world: &World, value: &Bytes) -> u64 {
-        number_of(value).map_or(0, |number| self.attempt(world, number, true))
-    }
-
-    fn attempt(&mut self, world: &World, number: usize, done: bool) -> u64 {
-        let era = self.era;
-        let Some(write) = self.writes.get_mut(number) else {
-            world.violated("I3", || format!("write {number} was never asked for"));
-            return 0;
-        };
-        write.attempts += 1;
-        if done {
-            write.done = Some((world.steps(), era));
-        }
-        if write.kind == Asked::Once && write.attempts > 1 {
-            world.violated("I15", || format!("{:?} was sent twice", write.value));
-        }
-        write.asked_at
-    }
-
-    /// All records are about to become others.
-    pub fn replaced(&mut self, step: u64, records: &Records) {
-        self.era += 1;
-        for (key, story) in &mut self.stories {
-            story.versions.push((step, records.get(key).cloned()));
-            story.buried = None;
-        }
-    }
-
-    // What clients are answered.
-
-    /// A write was acknowledged.
-    pub fn acknowledged(&mut self, world: &World, number: usize) {
-        let write = &self.writes[number];
-        let (key, value, stamp) = (write.key.clone(), write.value.clone(), write.stamp);
-        match write.done.filter(|(step, _)| *step >= write.asked_at) {
-            Some((step, era)) => {
-                let keeps_records = self.keeps_records;
-                let story = self.story(&key);
-                // Where nothing is left of what was removed, nothing is promised for it.
-                if let Some(stamp) = stamp.filter(|_| keeps_records || story.last_out < step) {
-                    let newest = story.acknowledged.entry(era).or_default();
-                    *newest = stamp.max(*newest);
-                }
-            }
-            None if self.hides_refusals && stamp.is_some_and(|stamp| self.is_stale(&key, &value, stamp)) => {
-                world.strike(Fault::RefusedAsSuccess);
-            }
-            None => world.violated("I2", || format!("{value:?} was acknowledged and never stored")),
-        }
-    }
-
-    /// A delete was acknowledged.
-    pub fn out_acknowledged(&mut self, world: &World, key: &Bytes, asked_at: u64) {
-        if self.story(key).last_out < asked_at {
-            world.violated("I2", || {
-                format!("the removal of {key:?} was acknowledged and never carried out")
-            });
-        }
-    }
-
-    /// How many stamped writes can have been stale.
-    pub fn suspects(&self) -> usize {
-        let is_suspect = |write: &&Write| {
-            let stamp = write.stamp;
-            stamp.is_some_and(|stamp| self.is_stale(&write.key, &write.value, stamp))
-        };
-        self.writes.iter().filter(is_suspect).count()
-    }
-
-    /// Whether something newer than a write was ever carried out, or tried as a tombstone.
-    fn is_stale(&self, key: &Bytes, value: &Bytes, stamp: u64) -> bool {
-        let tie = self.tie;
-        // What an unstamped write has left may be the value that its stamp's record stands for, without its stamp.
-        let is_mixed = key.starts_with(b"m") && tie != Tie::Last;
-        let newer = |(carried, other): &(u64, Option<Bytes>)| {
-            *carried > stamp
-                || *carried == stamp
-                    && other.as_ref().map_or(is_mixed, |other| {
-                        other != value && (tie == Tie::First || tie == Tie::Greater && other > value)
-                    })
-        };
-        self.stories
-            .get(key)
-            .is_some_and(|story| story.carried.iter().any(newer))
-    }
-
-    /// A write was refused. `asked_clock` is the least that the guard's clock has shown since it was asked for.
-    pub fn refused(&mut self, world: &World, number: usize, code: u8, asked_clock: u64) {
-        let (key, value) = (self.writes[number].key.clone(), self.writes[number].value.clone());
-        let Some(stamp) = stamp_of(&value) else {
-            return world.violated("I6", || format!("{value:?} was refused with code {code}"));
-        };
-        if self.observes || code == 2 && self.hides_refusals {
-            return world.violated("I6", || {
-                format!("{value:?} was refused with code {code}, where the settings forbid it")
-            });
-        }
-        let is_future = stamp > asked_clock.saturating_add(self.future);
-        let is_stale = self.is_stale(&key, &value, stamp);
-        let is_right = match code {
-            2 => is_stale,
-            3 => is_future,
-            _ => is_stale || is_future,
-        };
-        if !is_right {
-            world.violated("I6", || {
-                format!("{key:?}: {value:?} was refused with code {code} for nothing")
-            });
-        } else if code == 2 && self.is_opaque {
-            world.strike(Fault::RefusedOpaque);
-        }
-    }
-
-    /// Something was read: `fits` says of each value, or of none, whether the answer can mean it.
-    pub fn read(
-        &mut self,
-        world: &World,
-        key: &Bytes,
-        asked_at: u64,
-        fits: impl Fn(Option<&Bytes>) -> bool,
-        answer: &Reply,
-    ) {
-        let story = self.story(key);
-        let first = story
-            .versions
-            .partition_point(|(step, _)| *step <= asked_at)
-            .saturating_sub(1);
-        if !story.versions[first..].iter().any(|(_, value)| fits(value.as_ref())) {
-            let held: Vec<_> = story.versions[first..].iter().map(|(_, value)| value.clone()).collect();
-            world.violated("I3", || format!("{key:?} was answered {answer:?}, it held {held:?}"));
-        }
-    }
-
-    // At the end.
 
     /// Whether no key is older than what was acknowledged.
     pub fn check_end(&mut self, world: &World, records: &Records) {

@@ -4,10 +4,10 @@
 //! Everything runs on one runtime with paused time, in which streams are in memory: no step of the real code is left
 //! out but the sockets themselves, and a second of its time takes about a millisecond.
 
+mod accounts;
 mod client;
 mod clock;
 mod conversation;
-mod counters;
 mod draw;
 mod exhaustive;
 mod faults;
@@ -19,7 +19,7 @@ mod question;
 mod records;
 mod seeds;
 mod server;
-mod small;
+mod tap;
 mod trace;
 mod witness;
 mod world;

@@ -1,19 +1,20 @@
 //! The network: decides when bytes arrive, in what pieces, and which connections break on the way.
 
+mod faults;
+pub mod lanes;
+mod transit;
+
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::sleep;
 use ttguard::transport::memory::{self, Carrier, Connection, Deed, Side};
 use ttguard::transport::{Reader, Writer};
 
 use crate::faults::Fault;
-use crate::plan::How;
+use crate::tap::Tap;
 use crate::world::{World, current};
 
 /// Between whom a connection is.
@@ -54,6 +55,8 @@ struct Line {
     between: Between,
     pipes: Connection,
     ways: [Way; 2],
+    /// What the guard does with a connection to the backend.
+    tap: Option<Tap>,
     /// Broken on its way: what the ends do from now on reaches nobody.
     cut: bool,
     /// When the guard's side of a backend connection ended.
@@ -71,13 +74,16 @@ struct Line {
 #[derive(Debug, Default)]
 pub struct Network {
     lines: RefCell<BTreeMap<u64, Line>>,
+    /// Connections to the backend that the guard has not closed.
+    open_lanes: RefCell<BTreeSet<u64>>,
+    /// Connections that the guard gave up with changes in flight.
+    fencing: RefCell<Vec<u64>>,
     events: RefCell<BinaryHeap<Reverse<Event>>>,
     next_line: Cell<u64>,
     next_event: Cell<u64>,
     newest_arrived: Cell<u64>,
     /// Bytes that the wounded side has written.
     written: Cell<u64>,
-    struck: Cell<bool>,
     changed: Notify,
 }
 
@@ -94,10 +100,6 @@ impl Carrier for Messenger {
 
 fn index(side: Side) -> usize {
     usize::from(side == Side::Acceptor)
-}
-
-fn side_of(acceptor: bool) -> Side {
-    if acceptor { Side::Acceptor } else { Side::Dialler }
 }
 
 impl Network {
@@ -119,22 +121,22 @@ impl Network {
             between,
             pipes,
             ways: Default::default(),
+            tap: (between == Between::GuardAndServer).then(|| {
+                let primes = world.plan.settings.primed_lanes > 0;
+                Tap::new(world.generation(), room, primes)
+            }),
             cut: false,
             abandoned: None,
             gave_up: None,
             silenced: false,
             disturbed: false,
         };
+        if line.tap.is_some() {
+            self.open_lanes.borrow_mut().insert(id);
+        }
         self.lines.borrow_mut().insert(id, line);
         world.trace(&[1, id], || format!("#{id} opened, {between:?}"));
         (id, dialler, acceptor)
-    }
-
-    /// Connections of the guard to the server that the guard has not ended.
-    pub fn live_lanes(&self) -> usize {
-        let lines = self.lines.borrow();
-        let live = |line: &&Line| line.between == Between::GuardAndServer && line.abandoned.is_none() && !line.cut;
-        lines.values().filter(live).count()
     }
 
     /// When the guard's side of this connection ended.
@@ -157,50 +159,14 @@ impl Network {
         still(&line.pipes.outward) && still(&line.pipes.homeward)
     }
 
-    /// Bytes appear at the dialler that the acceptor never wrote.
-    pub fn forge(&self, id: u64, bytes: &[u8]) {
-        if let Some(line) = self.lines.borrow().get(&id) {
-            line.pipes.homeward.forge(bytes);
-        }
-    }
-
-    /// A client sends a request although an answer is owed, where that means that it has given up. The request begins
-    /// `offset` bytes behind what was written so far; `heard` bytes have come back until now.
-    pub fn give_up(&self, id: u64, offset: usize, heard: u64) {
-        if let Some(line) = self.lines.borrow_mut().get_mut(&id) {
-            let at = line.ways[index(Side::Dialler)].written + offset as u64;
-            line.gave_up.get_or_insert((at, heard));
-        }
-    }
-
-    /// What the guard sends to the backend on connections that are open now arrives no earlier than this.
-    pub fn stall_lanes(&self, until: u64) {
-        let mut lines = self.lines.borrow_mut();
-        for line in lines
-            .values_mut()
-            .filter(|line| line.between == Between::GuardAndServer)
-        {
-            let way = &mut line.ways[index(Side::Dialler)];
-            way.last_arrival = way.last_arrival.max(until);
-            line.disturbed = true;
-        }
-    }
-
-    /// Ends what was cut and never noticed, as keepalive does.
-    pub fn sweep(&self) {
-        for line in self.lines.borrow_mut().values_mut().filter(|line| line.cut) {
-            for pipe in [&line.pipes.outward, &line.pipes.homeward] {
-                pipe.break_reads(false);
-                pipe.break_writes(true);
-            }
-        }
-    }
-
     fn happened(&self, world: &World, id: u64, side: Side, deed: Deed) {
         let now = world.now();
         world.trace(&[2, id, index(side) as u64, deed_number(deed)], || {
             format!("#{id} {side:?} {deed:?}")
         });
+        if side == Side::Dialler {
+            self.tapped(world, id, deed, now);
+        }
         let mut lines = self.lines.borrow_mut();
         let Some(line) = lines.get_mut(&id) else {
             return;
@@ -230,218 +196,6 @@ impl Network {
         }
         drop(lines);
         self.changed.notify_one();
-    }
-
-    fn send(&self, world: &World, id: u64, line: &mut Line, side: Side, mut count: usize, now: u64) {
-        let plan = &world.plan.network;
-        if self.wound(world, id, line, side, count, now) {
-            return;
-        }
-        let is_lane = line.between == Between::GuardAndServer;
-        let (cut, stall) = if is_lane {
-            (plan.lane_cut, plan.lane_stall)
-        } else {
-            (plan.client_cut, plan.client_stall)
-        };
-        if world.strikes(cut) {
-            let whole = world.below(count as u64 + 1) as usize;
-            if whole > 0 {
-                self.schedule(world, id, line, side, Arrival::Bytes(whole), now);
-            }
-            self.cut(world, id, line);
-            return;
-        }
-        if world.strikes(stall) {
-            let at = now + plan.stall;
-            let way = &mut line.ways[index(side)];
-            way.last_arrival = way.last_arrival.max(at);
-            line.disturbed = true;
-            world.strike(match (is_lane, side) {
-                (true, Side::Dialler) => Fault::LaneStalled,
-                (true, Side::Acceptor) => Fault::AnswersStalled,
-                (false, _) => Fault::ClientStalled,
-            });
-        }
-        while count > 1 && world.strikes(plan.split) {
-            let part = 1 + world.below(count as u64 - 1) as usize;
-            self.schedule(world, id, line, side, Arrival::Bytes(part), now);
-            count -= part;
-            world.strike(Fault::Split);
-        }
-        self.schedule(world, id, line, side, Arrival::Bytes(count), now);
-    }
-
-    /// Strikes where a small world has its one fault; true when that has dealt with the bytes.
-    fn wound(&self, world: &World, id: u64, line: &mut Line, side: Side, count: usize, now: u64) -> bool {
-        let Some(wound) = world
-            .plan
-            .wound
-            .filter(|wound| wound.between == line.between && wound.side == side)
-        else {
-            return false;
-        };
-        let before = self.written.get();
-        self.written.set(before + count as u64);
-        if !(before..before + count as u64).contains(&wound.at) || world.healed() {
-            return false;
-        }
-        let whole = (wound.at - before) as usize;
-        world.trace(&[13, id], || format!("#{id} is wounded behind {whole} bytes"));
-        self.struck.set(true);
-        line.disturbed = true;
-        self.schedule(world, id, line, side, Arrival::Bytes(whole), now);
-        match wound.how {
-            How::Stall => {
-                line.ways[index(side)].last_arrival += world.plan.network.stall;
-                self.schedule(world, id, line, side, Arrival::Bytes(count - whole), now);
-            }
-            How::Rst => {
-                self.schedule(world, id, line, side, Arrival::Reset, now);
-                self.silence(world, line, side);
-            }
-            How::Fin => {
-                self.schedule(world, id, line, side, Arrival::End, now);
-                self.silence(world, line, side);
-            }
-        }
-        true
-    }
-
-    /// The side that wrote the last bytes has ended: nothing more reaches it, nothing more leaves it.
-    fn silence(&self, world: &World, line: &mut Line, side: Side) {
-        line.cut = true;
-        line.ways[index(side)].gone = true;
-        if line.between == Between::GuardAndServer {
-            line.abandoned.get_or_insert(world.now());
-        }
-        line.pipes.written_by(side.other()).break_reads(true);
-    }
-
-    /// Whether the one fault of a small world has struck.
-    pub fn was_struck(&self) -> bool {
-        self.struck.get()
-    }
-
-    /// Whether this connection is broken on its way.
-    pub fn is_cut(&self, id: u64) -> bool {
-        self.lines.borrow().get(&id).is_none_or(|line| line.cut)
-    }
-
-    /// The connection breaks on its way, for both sides or for the guard alone.
-    fn cut(&self, world: &World, id: u64, line: &mut Line) {
-        line.disturbed = true;
-        let lose = world.flip();
-        if lose {
-            world.strike(Fault::ResetLostUnread);
-        }
-        let guard_only = line.between == Between::GuardAndServer && world.flip();
-        world.strike(match (line.between, guard_only) {
-            (Between::ClientAndGuard, _) => Fault::ClientReset,
-            (Between::GuardAndServer, true) => Fault::LaneHalfReset,
-            (Between::GuardAndServer, false) => Fault::LaneReset,
-        });
-        world.trace(&[3, id, u64::from(guard_only)], || format!("#{id} is cut"));
-        line.cut = true;
-        if line.between == Between::GuardAndServer {
-            line.abandoned.get_or_insert(world.now());
-        }
-        line.pipes.homeward.break_reads(lose);
-        line.pipes.outward.break_writes(!guard_only);
-        line.pipes.homeward.break_writes(true);
-        if !guard_only {
-            line.pipes
-                .outward
-                .break_reads(lose && line.between == Between::ClientAndGuard);
-        }
-    }
-
-    fn latency(&self, world: &World) -> u64 {
-        let plan = &world.plan.network;
-        if world.healed() {
-            return 0;
-        }
-        if world.strikes(plan.delay) {
-            world.strike(Fault::Delay);
-            return plan.long_latency;
-        }
-        world.below(plan.latency + 1)
-    }
-
-    fn schedule(&self, world: &World, id: u64, line: &mut Line, side: Side, arrival: Arrival, now: u64) {
-        let at = now + self.latency(world);
-        let way = &mut line.ways[index(side)];
-        way.last_arrival = way.last_arrival.max(at);
-        let sequence = self.next_event.get();
-        self.next_event.set(sequence + 1);
-        let event = (way.last_arrival, sequence, id, side == Side::Acceptor, arrival);
-        self.events.borrow_mut().push(Reverse(event));
-    }
-
-    /// Carries everything, for ever.
-    pub async fn carry(&self, world: Rc<World>) {
-        loop {
-            let due = self.events.borrow().peek().map(|Reverse(event)| event.0);
-            match due {
-                Some(at) if at <= world.now() => {
-                    let event = self.events.borrow_mut().pop();
-                    if let Some(Reverse(event)) = event {
-                        self.arrive(&world, event);
-                    }
-                }
-                Some(at) => {
-                    let wait = Duration::from_millis(at - world.now());
-                    tokio::select! {
-                        biased;
-                        () = self.changed.notified() => {}
-                        () = sleep(wait) => {}
-                    }
-                }
-                None => self.changed.notified().await,
-            }
-        }
-    }
-
-    fn arrive(&self, world: &World, (_, sequence, id, acceptor, arrival): Event) {
-        if sequence < self.newest_arrived.get() {
-            world.strike(Fault::Overtaken);
-        }
-        self.newest_arrived.set(self.newest_arrived.get().max(sequence));
-        let mut lines = self.lines.borrow_mut();
-        let Some(line) = lines.get_mut(&id) else {
-            return;
-        };
-        world.trace(&[4, id, u64::from(acceptor)], || {
-            format!("#{id} from {:?} arrives {arrival:?}", side_of(acceptor))
-        });
-        let side = side_of(acceptor);
-        let pipe = line.pipes.written_by(side).clone();
-        let back = line.pipes.written_by(side.other()).clone();
-        let reader_is_gone = line.ways[index(side.other())].gone;
-        match arrival {
-            Arrival::Bytes(_) if reader_is_gone => {
-                // The answer to bytes for a closed socket.
-                pipe.break_writes(true);
-                back.break_reads(false);
-            }
-            Arrival::Bytes(count) => {
-                let answered = line.ways[index(side.other())].written;
-                let way = &mut line.ways[index(side)];
-                way.arrived += count as u64;
-                if let (Side::Dialler, Some((at, heard))) = (side, line.gave_up)
-                    && way.arrived > at
-                {
-                    // An answer that was on its way already cannot be called back.
-                    line.silenced |= answered == heard;
-                    line.gave_up = None;
-                }
-                pipe.arrive(count);
-            }
-            Arrival::End => pipe.arrive_end(),
-            Arrival::Reset => {
-                pipe.break_reads(false);
-                back.break_writes(true);
-            }
-        }
     }
 }
 

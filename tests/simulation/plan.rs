@@ -7,6 +7,7 @@ use ttguard::guard::rules::{LedgerMode, Mode, Tie};
 use ttguard::guard::stamp::StampFormat;
 use ttguard::transport::memory::Side;
 
+use crate::client::{MANNERS, Manner};
 use crate::network::Between;
 
 /// Everything that is decided beforehand.
@@ -123,6 +124,14 @@ pub struct ClientPlan {
     pub large: f64,
     /// `ext`, where unordered changes are made at all.
     pub scripts: bool,
+}
+
+impl ClientPlan {
+    /// Whether any of them may follow the update log.
+    pub fn follows_log(&self) -> bool {
+        let mut weights = MANNERS.iter().zip(&self.manners);
+        weights.any(|(manner, weight)| *manner == Manner::Replicating && *weight > 0)
+    }
 }
 
 /// The script function that stands for a guarded put, where one is mapped.

@@ -1,5 +1,8 @@
 //! What clients ask: every value names its write, so that every answer can be held against what was asked.
 
+mod lists;
+mod unordered;
+
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
@@ -248,117 +251,6 @@ impl Asker {
             arguments,
         };
         Question::writing(command, writes)
-    }
-
-    fn write_list(&mut self) -> Question {
-        let deletes = self.world.plan.clients.deletes;
-        match self.random.u8(..6) {
-            0 if deletes => {
-                let key = self.key();
-                self.world.history.borrow_mut().out_asked(&key);
-                Self::misc("outlist", vec![key], Vec::new())
-            }
-            1 if deletes => {
-                let key = self.key();
-                self.world.history.borrow_mut().out_asked(&key);
-                Self::misc("out", vec![key], Vec::new())
-            }
-            2 => {
-                let key = self.key();
-                let (value, number) = self.value(&key, Asked::Repeatable);
-                Self::misc("put", vec![key.clone(), value], vec![(key, number)])
-            }
-            _ => {
-                let mut keys = vec![self.key(), self.key(), self.key()];
-                if self.world.plan.database == Database::Tree {
-                    // There a list adds values, and nothing is promised for their order.
-                    keys = vec![Bytes::from_static(b"d0"), Bytes::from_static(b"d1")];
-                }
-                keys.sort();
-                keys.dedup();
-                let (mut arguments, mut writes) = (Vec::new(), Vec::new());
-                for key in keys {
-                    let (value, number) = self.value(&key, Asked::Repeatable);
-                    arguments.extend([key.clone(), value]);
-                    writes.push((key, number));
-                }
-                Self::misc("putlist", arguments, writes)
-            }
-        }
-    }
-
-    fn read_list(&mut self) -> Question {
-        let (first, second) = (self.key(), self.key());
-        if self.random.bool() {
-            Self::misc("get", vec![first], Vec::new())
-        } else {
-            Self::misc("getlist", vec![first, second], Vec::new())
-        }
-    }
-
-    fn unordered(&mut self) -> Question {
-        let key = Bytes::from_static(b"m0");
-        let number = self.world.history.borrow().next_number();
-        let kinds = if self.world.plan.clients.scripts { 5 } else { 3 };
-        match self.random.u8(..kinds) {
-            3 => {
-                let (value, number) = self.value(&key, Asked::Once);
-                self.world.strike(Fault::Script);
-                Self::script("set", key, value, number)
-            }
-            4 => {
-                let value = Bytes::from(format!("added#{number}#"));
-                self.note(&key, &value, Asked::Once);
-                self.world.strike(Fault::Script);
-                Self::script("add", key, value, number)
-            }
-            0 => {
-                let value = Bytes::from(format!("unstamped#{number}#"));
-                self.note(&key, &value, Asked::Once);
-                Question::writing(
-                    Command::Put {
-                        key: key.clone(),
-                        value,
-                    },
-                    vec![(key, number)],
-                )
-            }
-            1 => {
-                let value = Bytes::from(format!("added#{number}#"));
-                self.note(&key, &value, Asked::Once);
-                Question::writing(
-                    Command::PutCat {
-                        key: key.clone(),
-                        value,
-                    },
-                    vec![(key, number)],
-                )
-            }
-            _ => {
-                let key = Bytes::from_static(b"n0");
-                self.note(&key, &Bytes::new(), Asked::Once);
-                let command = Command::AddInt {
-                    key: key.clone(),
-                    number: number as i32,
-                };
-                Question::writing(command, vec![(key, number)])
-            }
-        }
-    }
-
-    fn control(&mut self) -> Question {
-        Question::new(match self.random.u8(..7) {
-            0 => Command::Rnum,
-            1 => Command::FwmKeys {
-                prefix: Bytes::new(),
-                max: -1,
-            },
-            2 => Command::IterInit,
-            3 => Command::IterNext,
-            4 if self.random.u8(..4) == 0 => Command::Vanish,
-            5 => Command::Sync,
-            _ => Command::Stat,
-        })
     }
 
     /// What is no request.

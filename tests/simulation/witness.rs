@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::faults::Fault;
-use crate::history::{base_of, stamp_of};
+use crate::history::{Bearer, base_of, stamp_of};
 use crate::records::{Records, Witness};
 use crate::world::World;
 
@@ -12,7 +12,7 @@ pub struct Observer<'a> {
     world: &'a World,
     /// The lane had ended longer ago than any fence is promised to hold.
     late: bool,
-    zombie: bool,
+    by: Bearer,
 }
 
 impl<'a> Observer<'a> {
@@ -21,7 +21,7 @@ impl<'a> Observer<'a> {
         Self {
             world,
             late: world.server.is_late(world, line),
-            zombie: world.network.abandoned(line).is_some(),
+            by: world.server.bearer(world, line),
         }
     }
 
@@ -29,7 +29,7 @@ impl<'a> Observer<'a> {
         if self.late {
             self.world.strike(Fault::LateZombie);
             self.world.history.borrow_mut().taint(base_of(key));
-        } else if self.zombie {
+        } else if self.by != Bearer::Lane {
             self.world.strike(Fault::Zombie);
         }
     }
@@ -50,9 +50,9 @@ impl Witness for Observer<'_> {
         let world = self.world;
         let mut history = world.history.borrow_mut();
         if base_of(key) != key {
-            history.stamp_put(world, records, key, stamp_of(value).unwrap_or(0));
+            history.stamp_put(world, records, key, stamp_of(value).unwrap_or(0), self.by);
         } else {
-            history.put(world, records, key, value, !self.zombie);
+            history.put(world, records, key, value, self.by);
         }
         drop(history);
         self.count_again(key);

@@ -1,26 +1,26 @@
 //! One run: a backend, a guard that may be killed, clients, the network between them, and the checks.
 
+mod blows;
+mod checks;
+mod guard;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tokio::sync::{Notify, mpsc};
-use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
-use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
-use ttguard::proxy::instance::{Instance, Surroundings};
-use ttguard::transport::{Reader, Writer};
 
+use self::guard::Process;
+use crate::accounts::Accounts;
 use crate::client;
 use crate::clock::Clock;
-use crate::counters::Counters;
 use crate::faults::{Fault, Tally};
 use crate::history::History;
-use crate::network::{Between, Network};
-use crate::plan::{Blow, Plan};
-use crate::records::Records;
+use crate::network::Network;
+use crate::plan::Plan;
 use crate::server::Server;
 use crate::trace::Trace;
 
@@ -41,8 +41,8 @@ pub struct Verdict {
     pub faults: Tally,
     pub hash: u64,
     pub steps: u64,
-    /// Whether the one fault of a small world has struck.
-    pub struck: bool,
+    /// Bytes that the side has written on whose bytes a small world has its one fault.
+    pub written: u64,
     /// Keys that nothing was promised for: when all faults had healed, ever, and all keys.
     pub tainted: [usize; 3],
     /// What happened, when it was asked for.
@@ -56,15 +56,6 @@ impl Verdict {
     }
 }
 
-/// A guard process.
-struct Process {
-    tasks: Rc<LocalSet>,
-    instance: Rc<Instance>,
-    stop: Rc<Notify>,
-    driver: JoinHandle<()>,
-    accepts: bool,
-}
-
 /// Everything of one run.
 pub struct World {
     pub plan: Plan,
@@ -73,27 +64,14 @@ pub struct World {
     pub history: RefCell<History>,
     /// The guard's clock.
     pub clock: Clock,
+    pub accounts: RefCell<Accounts>,
     random: RefCell<Rng>,
     faults: RefCell<Tally>,
     trace: RefCell<Trace>,
     guard: RefCell<Option<Process>>,
     generation: Cell<u64>,
     healed: Cell<bool>,
-    /// What the guards have counted that have ended.
-    counters: RefCell<Counters>,
     violation: RefCell<Option<String>>,
-}
-
-#[derive(Debug)]
-struct Door;
-
-impl Dial for Door {
-    fn dial(&self) -> Dialling {
-        match current() {
-            Some(world) => Server::dial(world),
-            None => Box::pin(std::future::pending()),
-        }
-    }
 }
 
 impl World {
@@ -168,207 +146,6 @@ impl World {
         self.violation.borrow().is_some()
     }
 
-    /// A client connects to a worker of the guard.
-    pub fn connect(&self, worker: usize) -> Option<(u64, Reader, Writer)> {
-        let guard = self.guard.borrow();
-        let process = guard.as_ref().filter(|process| process.accepts)?;
-        let (id, (reader, writer), acceptor) = self.network.open(self, Between::ClientAndGuard);
-        let _within = process.tasks.enter();
-        process.instance.open(worker, acceptor.0, acceptor.1);
-        Some((id, reader, writer))
-    }
-
-    fn start_guard(&self) {
-        let skew = &self.plan.clock.skew;
-        self.set_clock(
-            skew[self.generation.get() as usize % skew.len()],
-            Fault::GuardClockSkewed,
-        );
-        self.generation.set(self.generation.get() + 1);
-        self.history.borrow_mut().guard_starts(self);
-        let surroundings = Surroundings {
-            route: Route::Within(Arc::new(Door)),
-            clock: self.clock.of_guard(),
-            seed: self.random.borrow_mut().u64(..),
-            ledger_entries: self.plan.ledger_entries,
-        };
-        let tasks = Rc::new(LocalSet::new());
-        let instance = Rc::new(Instance::start(self.plan.settings.clone(), surroundings, &tasks));
-        let stop = Rc::new(Notify::new());
-        let (within, stopped) = (Rc::clone(&tasks), Rc::clone(&stop));
-        let driver = spawn_local(async move { within.run_until(stopped.notified()).await });
-        *self.guard.borrow_mut() = Some(Process {
-            tasks,
-            instance,
-            stop,
-            driver,
-            accepts: true,
-        });
-    }
-
-    fn set_clock(&self, offset: i64, fault: Fault) {
-        let jump = self.clock.set(self.steps(), offset);
-        if jump != 0 {
-            self.strike(fault);
-        }
-        self.trace(&[14, jump as u64], || format!("the guard's clock is set by {jump} ms"));
-    }
-
-    async fn jump_clock(self: Rc<Self>) {
-        for (at, by) in self.plan.clock.jumps.clone() {
-            sleep(Duration::from_millis(at.saturating_sub(self.now()))).await;
-            let fault = if by > 0 {
-                Fault::GuardClockAhead
-            } else {
-                Fault::GuardClockBack
-            };
-            self.set_clock(self.clock.offset() + by, fault);
-        }
-    }
-
-    /// The guard's process ends at once. What it had written is on its way.
-    async fn end_guard(&self) {
-        let process = self.guard.borrow_mut().take();
-        let Some(process) = process else {
-            return;
-        };
-        let evicted = process.instance.census().evicted;
-        if evicted > 0 {
-            self.strike(Fault::Evicted);
-        }
-        process.stop.notify_one();
-        let _ = process.driver.await;
-        self.check_metrics(&process.instance);
-        drop(process.tasks);
-        drop(process.instance);
-        self.server.guard_ended(self);
-    }
-
-    async fn drain_guard(&self) {
-        let (tasks, instance) = match self.guard.borrow_mut().as_mut() {
-            Some(process) => {
-                process.accepts = false;
-                (Rc::clone(&process.tasks), Rc::clone(&process.instance))
-            }
-            None => return,
-        };
-        let before = self.now();
-        let draining = Rc::clone(&instance);
-        let task = tasks.spawn_local(async move { draining.drain().await });
-        let _ = task.await;
-        let pairing = &self.plan.settings.pairing;
-        let links = (self.plan.settings.workers * self.plan.settings.lanes) as u32;
-        let workers = self.plan.settings.workers as u32;
-        let grace = Duration::from_secs(2);
-        let most = (pairing.request_timeout + grace) * workers + (pairing.fence_timeout + grace) * links;
-        if Duration::from_millis(self.now() - before) > most + Duration::from_millis(100) {
-            self.violated("I14", || format!("draining took {} ms", self.now() - before));
-        }
-        drop(tasks);
-        drop(instance);
-        self.end_guard().await;
-    }
-
-    /// What was counted agrees with what is there.
-    fn check_metrics(&self, instance: &Instance) {
-        let text = instance.metrics().render();
-        let sum = |name: &str| -> u64 {
-            let lines = text.lines().filter(|line| line.starts_with(name));
-            let numbers = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-            numbers.sum::<f64>() as u64
-        };
-        let (opened, closed) = (
-            sum("ttguard_sessions_opened_total"),
-            sum("ttguard_sessions_closed_total"),
-        );
-        let mut counters = self.counters.borrow_mut();
-        counters.stale += sum("ttguard_observed_total{reason=\"stale\"") + sum("ttguard_observed_total{reason=\"tie\"");
-        counters.future += sum("ttguard_observed_total{reason=\"future\"");
-        counters.repeated += sum("ttguard_retries_total");
-        // A session that is being closed is counted as closed while it is still open.
-        let open = instance.census().sessions as u64;
-        if opened < closed || opened > closed + open {
-            self.violated("I13", || {
-                format!("{opened} sessions opened, {closed} closed, {open} open")
-            });
-        }
-    }
-
-    async fn blow(&self, blow: Blow) {
-        self.trace(&[8], || format!("blow: {blow:?}"));
-        match blow {
-            Blow::RestartKept { down } => self.restart(down, None, Fault::RestartKept).await,
-            Blow::RestartEmpty { down } => {
-                self.restart(down, Some(Records::of(self.plan.database)), Fault::RestartEmpty)
-                    .await;
-            }
-            Blow::RestartOlder { down } => {
-                let older = self.server.older();
-                self.restart(down, Some(older), Fault::RestartOlder).await;
-            }
-            Blow::Refuse { during } => self.server.refusing_until.set(self.now() + during),
-            Blow::Pause { during } => {
-                self.strike(Fault::Paused);
-                self.server.paused_until.set(self.now() + during);
-            }
-            Blow::KillGuard { down } => {
-                self.strike(Fault::GuardKilled);
-                self.end_guard().await;
-                sleep(Duration::from_millis(down)).await;
-                self.start_guard();
-            }
-            Blow::StallAndKillGuard { during } => {
-                self.strike(Fault::GuardKilledStalled);
-                self.network.stall_lanes(self.now() + during);
-                sleep(Duration::from_millis(self.below(during / 4 + 2))).await;
-                self.end_guard().await;
-                self.start_guard();
-            }
-            Blow::DrainGuard => {
-                self.strike(Fault::GuardDrained);
-                self.drain_guard().await;
-                self.start_guard();
-            }
-        }
-    }
-
-    async fn restart(&self, down: u64, records: Option<Records>, fault: Fault) {
-        self.strike(fault);
-        self.server.stop();
-        sleep(Duration::from_millis(down + 1)).await;
-        self.server.start(self, records);
-    }
-
-    async fn strike_blows(self: Rc<Self>) {
-        for (at, blow) in self.plan.blows.clone() {
-            sleep(Duration::from_millis(at.saturating_sub(self.now()))).await;
-            self.blow(blow).await;
-        }
-    }
-
-    /// Looks now and then whether bounds are kept.
-    async fn inspect(self: Rc<Self>) {
-        let settings = &self.plan.settings;
-        let lanes_max = settings.workers * settings.lanes;
-        let slow_max = settings.workers * settings.limits.slow_connections;
-        loop {
-            sleep(Duration::from_millis(29)).await;
-            if self.below(8) == 0 {
-                self.server.take_snapshot();
-            }
-            let Some(census) = self.guard.borrow().as_ref().map(|process| process.instance.census()) else {
-                continue;
-            };
-            if census.ledger_entries > census.ledger_entries_max {
-                self.violated("I9", || format!("{census:?}"));
-            }
-            let generation_max = lanes_max + slow_max;
-            if census.lanes > lanes_max || self.network.live_lanes() > generation_max * self.generation() as usize {
-                self.violated("I10", || format!("{census:?}, {} live", self.network.live_lanes()));
-            }
-        }
-    }
-
     async fn run(self: Rc<Self>, accepted: mpsc::UnboundedReceiver<crate::server::Accepted>) {
         let carrying = {
             let world = Rc::clone(&self);
@@ -406,38 +183,6 @@ impl World {
         self.server.heal();
         self.network.sweep();
     }
-
-    /// After all faults: everything is back to where it was, and every promise holds.
-    async fn quiet(self: &Rc<Self>) {
-        sleep(Duration::from_secs(12)).await;
-        self.check_base_line("after quiet");
-        self.history.borrow_mut().check_end(self, &self.server.records.borrow());
-        if let Err(how) = timeout(Duration::from_secs(20), client::probe(self)).await {
-            self.violated("I12", || format!("a probe waits for ever: {how}"));
-        }
-        sleep(Duration::from_secs(2)).await;
-        self.check_base_line("after the probes");
-        self.history.borrow_mut().check_end(self, &self.server.records.borrow());
-        self.drain_guard().await;
-        self.history.borrow().check_counters(self, &self.counters.borrow());
-    }
-
-    fn check_base_line(&self, when: &str) {
-        let guard = self.guard.borrow();
-        let Some(process) = guard.as_ref() else {
-            return;
-        };
-        let census = process.instance.census();
-        let lanes = self.plan.settings.workers * self.plan.settings.lanes;
-        let is_clean = census.sessions == 0
-            && census.lanes == lanes
-            && census.in_flight == 0
-            && census.pending == 0
-            && census.buffered == 0;
-        if !is_clean {
-            self.violated("I12", || format!("{when}: {census:?}, {lanes} lanes are configured"));
-        }
-    }
 }
 
 /// Runs a plan. With `speaks` the verdict has the last lines of what happened.
@@ -458,10 +203,10 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
             random: RefCell::new(Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))),
             faults: RefCell::default(),
             trace: RefCell::new(Trace::new(speaks)),
+            accounts: RefCell::default(),
             guard: RefCell::new(None),
             generation: Cell::new(0),
             healed: Cell::new(false),
-            counters: RefCell::default(),
             violation: RefCell::new(None),
             plan,
         });
@@ -482,7 +227,7 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
         faults: verdict.faults.borrow().clone(),
         hash: trace.hash(),
         steps: trace.steps(),
-        struck: verdict.network.was_struck(),
+        written: verdict.network.written(),
         tainted: verdict.history.borrow().tainted(),
         lines: trace.into_lines(),
     }

@@ -63,7 +63,8 @@ pub enum LaneFault {
 /// How much a lane takes.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneLimits {
-    /// Requests that are queued or unanswered.
+    /// Requests that are queued or unanswered; the question that ends a spell of [priming](super::priming) may go
+    /// beyond it.
     pub requests_max: usize,
     /// Bytes that are not written yet; one request more may go beyond it.
     pub bytes_max: usize,
@@ -71,6 +72,25 @@ pub struct LaneLimits {
     pub reply: Limits,
     /// Whether the lane may be [primed](super::priming), and then how long the question may take that ends a spell.
     pub priming: Option<Duration>,
+}
+
+/// How much a lane holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneLoad {
+    /// Requests that are queued or unanswered.
+    pub requests: usize,
+    /// Bytes that are not written yet.
+    pub bytes: usize,
+}
+
+impl LaneLoad {
+    /// The greater of each.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.max(other.requests),
+            bytes: self.bytes.max(other.bytes),
+        }
+    }
 }
 
 /// One pipelined connection to the server.
@@ -117,9 +137,12 @@ impl<P: Passenger> Lane<P> {
             && self.out.borrow().len() <= self.limits.bytes_max
     }
 
-    /// Requests without an answer.
-    pub fn in_flight(&self) -> usize {
-        self.owed.borrow().len()
+    /// How much it holds now.
+    pub fn load(&self) -> LaneLoad {
+        LaneLoad {
+            requests: self.owed.borrow().len(),
+            bytes: self.out.borrow().len(),
+        }
     }
 
     /// Puts a request into the queue. The caller has seen to it that there is [room](Self::has_room).

@@ -214,7 +214,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     ("limits.sessions = 0", &["limits.sessions is 0", "1 to 1000000"]),
     ("limits.pipeline = 0", &["limits.pipeline is 0", "1 to 1048576"]),
-    ("limits.lane_queue = 0", &["limits.lane_queue is 0", "1 to 1048576"]),
+    ("limits.lane_queue = 3", &["limits.lane_queue is 3", "4 to 1048576"]),
     (
         "limits.session_backlog = 0",
         &["limits.session_backlog is 0", "from 4KiB to 4GiB"],

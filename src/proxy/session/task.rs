@@ -80,7 +80,10 @@ impl Task {
             }
             let hungry = match self.pump() {
                 Ok(Ok(pump)) => matches!(pump, Pump::Hungry),
-                Ok(Err(stream)) => return slow::stream(&self.session, stream, &mut self.reader).await,
+                Ok(Err(stream)) => {
+                    worker.flush_touched();
+                    return slow::stream(&self.session, stream, &mut self.reader).await;
+                }
                 Err(end) => return end,
             };
             worker.flush_touched();

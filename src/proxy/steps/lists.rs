@@ -11,6 +11,7 @@ use crate::command::{Command, Reply};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
+use crate::proxy::dispatch::ROOM;
 use crate::proxy::records::Probe;
 use crate::proxy::session::End;
 use crate::proxy::store::Via;
@@ -175,6 +176,11 @@ impl Steps {
                 Some(value) => self.worker.shared.guard.change_of(value),
                 None => Change::Delete,
             };
+            // Each record of the batch may send a probe ahead of it.
+            if !via.has_room(batch.records.len() + ROOM) {
+                frames.extend(self.send_batch(&via, function, options, &mut batch));
+                via = self.via_for_write().await?;
+            }
             match self.worker.judge(&via, via.id(), &key, change, &mut standing) {
                 Decision::Refused(refusal) => tally.refused(self.worker.refusal_code(refusal)),
                 Decision::Go(ticket) => {

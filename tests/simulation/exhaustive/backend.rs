@@ -19,6 +19,7 @@ use ttguard::transport::{Reader, Writer};
 use super::book::Book;
 use super::wires::Wires;
 use crate::records::Records;
+use crate::tap::is_first_byte;
 
 /// How long a backend goes on with what it had buffered after its connection has broken. A fence and the hold after a
 /// start last longer.
@@ -212,7 +213,7 @@ impl Talk {
             let read = reader.read(&mut chunk).await;
             self.rest().await;
             if !matches!(read, Ok(count) if count > 0) {
-                if !self.input.is_empty() && !backend.cut.get() {
+                if !self.input.is_empty() && !is_first_byte(&self.input) && !backend.cut.get() {
                     backend.book.borrow_mut().broken("the backend got a part of a frame");
                 }
                 return Err(Over::Gone);

@@ -233,7 +233,7 @@ fn check_frames(request: &Request, cut: Cut, carried_out: &[Command]) -> Result<
         return Ok(());
     };
     let whole = whole_frames(request, after);
-    let mut victims = carried_out.iter().filter(|command| !is_of_the_next(command));
+    let mut victims = carried_out.iter().filter(|command| !is_of_others(command));
     let forbidden = match request.commands.get(whole) {
         None => None,
         Some(_) if whole == 0 => victims.next(),
@@ -245,10 +245,11 @@ fn check_frames(request: &Request, cut: Cut, carried_out: &[Command]) -> Result<
     }
 }
 
-/// Whether a request is of the client that comes after the fault.
-fn is_of_the_next(command: &Command) -> bool {
+/// Whether a request is of the client that comes after the fault, or ends a spell of a primed lane.
+fn is_of_others(command: &Command) -> bool {
     let is_its_key = |key: &Bytes| key == "o" || *key == hidden_of(b"o");
     match command {
+        Command::Vsiz { key } if key.is_empty() => true,
         Command::Get { key } | Command::Put { key, .. } | Command::Vsiz { key } => is_its_key(key),
         Command::Mget { keys } => keys.iter().all(is_its_key),
         Command::Misc { arguments, .. } => arguments.first().is_some_and(is_its_key),

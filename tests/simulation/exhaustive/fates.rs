@@ -85,8 +85,13 @@ impl Fates {
             Heard::End if !self.disturbed => return Err(format!("{ask:?} ended its connection")),
             Heard::End | Heard::Silence => None,
         };
-        for (key, value) in writes {
-            let fate = reply.map_or(Ok(Fate::Unknown), |reply| fate_of(&key, reply))?;
+        let fates = match reply {
+            None => vec![Fate::Unknown; writes.len()],
+            Some(Reply::Strings { code: 2, strings }) if strings.is_empty() => list_fates(small, &writes, asked_at)?,
+            Some(_) if writes.is_empty() => Vec::new(),
+            Some(reply) => vec![fate_of(reply)?; writes.len()],
+        };
+        for ((key, value), fate) in writes.into_iter().zip(fates) {
             match fate {
                 Fate::Acknowledged => talk.acknowledged = talk.acknowledged.max(stamp_of(&value)),
                 Fate::Refused => check_refusal(small, &key, &value)?,
@@ -172,13 +177,33 @@ fn rank(small: &Small, value: &Bytes) -> (Option<u64>, Bytes) {
     (stamp_of(value), bytes)
 }
 
-fn fate_of(key: &Bytes, reply: &Reply) -> Result<Fate, String> {
+fn fate_of(reply: &Reply) -> Result<Fate, String> {
     match reply {
         Reply::Code(0) | Reply::Strings { code: 0, .. } => Ok(Fate::Acknowledged),
         Reply::Code(2) => Ok(Fate::Refused),
-        Reply::Strings { code: 2, strings } if strings.contains(key) => Ok(Fate::Refused),
-        Reply::Strings { code: 2, .. } => Ok(Fate::Acknowledged),
-        other => Err(format!("a write of {key:?} was answered {other:?}")),
+        other => Err(format!("a write was answered {other:?}")),
+    }
+}
+
+/// Of a list that was refused each record is judged by itself: what was not stored was refused, and something was.
+fn list_fates(small: &Small, writes: &[(Bytes, Bytes)], asked_at: usize) -> Result<Vec<Fate>, String> {
+    let book = small.backend.book.borrow();
+    let is_stored = |(key, value): &(Bytes, Bytes)| {
+        let mut since = book.versions[asked_at..].iter();
+        since.any(|(changed, held)| changed == key && held.as_ref() == Some(value))
+    };
+    let fate = |write| {
+        if is_stored(write) {
+            Fate::Acknowledged
+        } else {
+            Fate::Refused
+        }
+    };
+    let fates: Vec<_> = writes.iter().map(fate).collect();
+    if fates.contains(&Fate::Refused) {
+        Ok(fates)
+    } else {
+        Err(format!("{writes:?} were refused, and all are stored"))
     }
 }
 

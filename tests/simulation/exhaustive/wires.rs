@@ -104,14 +104,10 @@ impl Wires {
         let Some(line) = state.lines.get_mut(&id) else {
             return;
         };
-        line.severed = true;
-        let pipes = line.pipes.clone();
+        let outward = line.pipes.outward.clone();
         drop(state);
-        pipes.outward.arrive(usize::MAX);
-        pipes.outward.break_writes(true);
-        pipes.outward.break_reads(false);
-        pipes.homeward.break_reads(false);
-        pipes.homeward.break_writes(true);
+        outward.arrive(usize::MAX);
+        self.reset(id);
     }
 
     /// The connection breaks for both, and what was on its way is lost.

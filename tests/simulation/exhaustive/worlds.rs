@@ -37,6 +37,11 @@ impl Run {
         }
     }
 
+    /// Whether one world alone is wanted: then all that happens is told.
+    pub fn is_of_one(&self) -> bool {
+        self.alone.is_some()
+    }
+
     /// Runs a world that others follow from.
     pub fn always(&self, name: &str, world: impl FnOnce() -> Result<(), String>) {
         let watchdog = Watchdog::over(name.to_owned());
