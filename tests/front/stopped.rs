@@ -1,6 +1,7 @@
 //! A real server that stops for a while (SIGSTOP): what it had buffered is carried out later, and answers come late.
 //! A few cycles where `TTSERVER` is set; `TTGUARD_ZOMBIES` and `TTGUARD_TAGGED` say how many more are wanted.
 
+use std::fs::DirEntry;
 use std::io;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -26,6 +27,27 @@ fn wanted(variable: &str, otherwise: u64) -> u64 {
 fn signal(pid: u32, signal: &str) {
     let status = Command::new("kill").args([signal, &pid.to_string()]).status();
     assert!(status.expect("run kill").success());
+}
+
+/// Stops the server's process and waits until each of its threads has: the signal alone returns before that.
+fn stop(pid: u32) {
+    signal(pid, "-STOP");
+    let has_stopped = |task: io::Result<DirEntry>| {
+        let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+        io::Result::Ok(
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, fields)| fields.starts_with('T')),
+        )
+    };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the server's threads");
+        if tasks.all(|task| has_stopped(task).unwrap_or(false)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the server does not stop");
+        thread::yield_now();
+    }
 }
 
 /// Puts until it is acknowledged; a session that is reset is followed by another.
@@ -59,7 +81,7 @@ fn a_write_that_a_stopped_server_had_buffered_never_lands_on_a_newer_one() {
     for cycle in 0..cycles {
         let (older, newer) = (clock.value(cycle * 2), clock.value(cycle * 2 + 1));
         let (mut first, mut second) = (guarded.client(), guarded.client());
-        signal(real.pid(), "-STOP");
+        stop(real.pid());
         first.send(&frame::store(frame::PUT, "k", &older));
         // The server has it in its buffers, and the lane is given up.
         first.expect_reset(PATIENCE);
@@ -145,7 +167,7 @@ fn no_answer_of_a_server_that_stops_again_and_again_reaches_another_question() {
         let stopping = scope.spawn(|| {
             let mut pause = Duration::from_millis(5);
             while !done.load(Ordering::Relaxed) {
-                signal(real.pid(), "-STOP");
+                stop(real.pid());
                 // Longer than a deadline, so that lanes are given up with answers on their way.
                 thread::park_timeout(REQUEST_TIMEOUT + pause);
                 signal(real.pid(), "-CONT");
