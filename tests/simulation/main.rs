@@ -17,6 +17,7 @@ mod panics;
 mod plan;
 mod question;
 mod records;
+mod regressions;
 mod seeds;
 mod server;
 mod tap;

@@ -130,12 +130,13 @@ fn the_same_seed_is_the_same_run() {
 }
 
 /// Ends the process, naming the seed, when a run does not end.
-struct Watchdog {
+pub struct Watchdog {
     _alive: mpsc::Sender<()>,
 }
 
 impl Watchdog {
-    fn over(seed: u64) -> Self {
+    /// Watches over the run of this seed, for as long as it is kept.
+    pub fn over(seed: u64) -> Self {
         let (alive, over) = mpsc::channel::<()>();
         std::thread::spawn(move || {
             if over.recv_timeout(ENDLESS) == Err(mpsc::RecvTimeoutError::Timeout) {
