@@ -289,7 +289,7 @@ impl Session {
     }
 
     /// Gives the client what it is still owed, then resets the connection; a client that has ended it itself gets an
-    /// ordinary end.
+    /// ordinary end. One that gave up gets nothing more: it would take the rest of the old answer for the new one.
     async fn close(&self, end: &End) {
         let Some(writer) = self.writer.take() else {
             return;
@@ -298,7 +298,7 @@ impl Session {
             return;
         }
         let mut out = std::mem::take(&mut self.inner.borrow_mut().out);
-        if !matches!(end, End::Backlog) {
+        if !matches!(end, End::Backlog | End::GaveUp) {
             let rest = async {
                 while !out.is_empty() && writer.writable().await.is_ok() && writer.write_ready(&mut out).is_ok() {}
             };

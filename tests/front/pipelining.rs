@@ -27,6 +27,31 @@ fn a_second_question_while_an_answer_is_owed_ends_the_session() {
 }
 
 #[test]
+fn a_question_behind_an_answer_that_is_not_taken_yet_ends_the_session() {
+    // More than the kernel's buffers hold.
+    const LARGE: usize = 32 << 20;
+    let scripted = Scripted::start();
+    scripted.insert("large", &vec![b'x'; LARGE]);
+    scripted.insert("b", b"value of b");
+    let guarded = Guarded::before(scripted.address(), FORBID);
+    let mut client = guarded.client();
+    client.send(&frame::keyed(frame::GET, "large"));
+    client.recv(5);
+    // It gives up on the rest.
+    client.send(&frame::keyed(frame::GET, "b"));
+    guarded.expect_metric("ttguard_sessions_closed_total", &[], 1.0);
+    let mut taken = 0;
+    while client.try_recv(1024).is_ok() {
+        taken += 1024;
+    }
+    assert!(
+        taken < LARGE,
+        "the rest of an answer that nobody waits for, and perhaps the next"
+    );
+    assert!(!scripted.see(|state| state.requests().any(|request| request.reads("b"))));
+}
+
+#[test]
 fn one_question_after_the_other_is_fine_where_pipelining_is_forbidden() {
     let guarded = Guarded::memory(FORBID);
     let mut client = guarded.client();

@@ -6,8 +6,9 @@
 //! seed may come to mean a run in which the defect makes no difference. A new one is found by putting the defect back:
 //! change the source as the entry says, run `tests/simulate --seeds 3000`, take the first seed that fails.
 //!
-//! Two defects of before have no entry, for no seed below 3000 shows them any more: a tombstone that was sent while its
-//! delete was not, and an answer that a client had not taken and that was no longer owed where pipelining is forbidden.
+//! Two defects of before have no entry, for no seed below 3000 shows them any more; they have tests of their own. A
+//! tombstone that was sent while its delete was not: in `guard::tests::rules`. An answer that a client had not taken and
+//! that was no longer owed where pipelining is forbidden: in `tests/front/pipelining.rs`.
 
 use crate::plan::Plan;
 use crate::seeds::Watchdog;

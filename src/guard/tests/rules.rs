@@ -9,6 +9,7 @@ use crate::guard::ledger::Known;
 use crate::guard::rules::{Mode, Policy, Rules, Tie};
 use crate::guard::stamp::{StampFormat, Unit};
 use crate::guard::verdict::{Change, Outcome, ReadCause, Refusal, WaitCause};
+use crate::pairing::LaneId;
 
 const fn stale(newer: u64) -> Refusal {
     Refusal::Stale { newer }
@@ -254,6 +255,20 @@ fn an_unstamped_write_leaves_doubt_even_when_it_failed() {
 }
 
 // Deletes.
+
+#[test]
+fn a_delete_that_was_not_sent_leaves_doubt_for_the_record_of_its_tombstone_may_have_been() {
+    let desk = Desk::new();
+    desk.store(1, NOW - 20);
+    let delete = desk.judge(1, Change::Delete, Come::default()).goes();
+    desk.guard.settle(delete, Outcome::Unsent);
+    let waiter = desk.put(2, NOW - 15).waits(WaitCause::Fence);
+    desk.guard.fenced(LaneId(1), true);
+    let reader = desk.put_body(2, NOW - 15, "", waiter.come()).reads(ReadCause::Unknown);
+    desk.learn(Some(NOW - 10), None);
+    let refusal = desk.put_body(2, NOW - 15, "", reader.come()).refused();
+    assert_eq!(refusal, Refusal::Stale { newer: NOW - 10 });
+}
 
 #[test]
 fn a_tombstone_is_the_newest_known_stamp_or_the_clock_less_the_tolerance() {
