@@ -60,11 +60,16 @@ pub const MANNERS: &[Manner] = &[
 /// Longer than any answer may take.
 const LONG: Duration = Duration::from_secs(10);
 
+/// So many connections of a client may come and go without any time passing.
+const AT_ONCE_MAX: u32 = 3;
+
 /// A client, until all faults have healed.
 pub async fn live(world: Rc<World>, number: usize) {
     let mut random = world.fork();
     let mut asker = Asker::new(&world, number, random.fork());
+    let mut at_once = 0;
     while !world.healed() {
+        let begun = world.now();
         let worker = random.usize(..4);
         let Some(line) = world.connect(worker) else {
             sleep(Duration::from_millis(20)).await;
@@ -78,6 +83,12 @@ pub async fn live(world: Rc<World>, number: usize) {
         behave(manner, &mut conversation, &mut asker, &mut random).await;
         drop(conversation);
         sleep(Duration::from_millis(random.u64(..=world.plan.clients.pause))).await;
+        // Where nothing takes any time, a client that is sent away at once would come again without end.
+        at_once = if world.now() == begun { at_once + 1 } else { 0 };
+        if at_once >= AT_ONCE_MAX {
+            at_once = 0;
+            sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 

@@ -38,6 +38,8 @@ impl Plan {
         if plan.calm {
             plan.network.quieten();
             plan.server.quieten();
+            // Connections of their own, to follow the log for one, keep a thread each: the lanes have others.
+            plan.server.threads += plan.settings.workers * plan.settings.limits.slow_connections;
             plan.blows.clear();
         }
         plan
