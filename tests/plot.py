@@ -6,7 +6,7 @@ from html import escape
 
 WIDTH, HEIGHT = 300, 190
 LEFT, RIGHT, TOP, BOTTOM = 44, 58, 46, 36
-# Of one hue family for each line; mid-tones with enough contrast to white and to near-black.
+# Mid-tones, with contrast to white and to near-black.
 COLOURS = ["#888888", "#2f81f7", "#d9730d"]
 STYLE = (
     "text{font:11px system-ui,sans-serif;fill:#57606a}path{fill:none;stroke-width:2}.g{stroke:#88888844;stroke-width:1}"
@@ -86,7 +86,8 @@ def draw(panel, axis, points, logarithmic, left):
         colour = COLOURS[["direct", "ttguard"].index(name) if name in ("direct", "ttguard") else 2]
         line = "L".join(f"{x(at):.1f} {y(value):.1f}" for at, value in enumerate(series))
         out.append(f'<path stroke="{colour}" d="M{line}"/>')
-        out.append(f'<text x="{left + WIDTH - RIGHT + 5}" y="{labels[name] + 4:.0f}" style="fill:{colour}">{name}</text>')
+        beside = f'x="{left + WIDTH - RIGHT + 5}" y="{labels[name] + 4:.0f}"'
+        out.append(f'<text {beside} style="fill:{colour}">{name}</text>')
     return out
 
 
