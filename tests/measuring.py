@@ -41,7 +41,11 @@ class Machinery:
 
     def run(self, arguments, says, **options):
         log = open(self.folder / f"{len(self.running)}.log", "w+")
-        process = subprocess.Popen([str(a) for a in arguments], stdout=log, stderr=log, **options)
+        # In a session of its own, as a service is: the scheduler shares out the processors by session, and one that is
+        # shared with the client's makes guard and server wait for each other (0.77 of direct instead of 1.16 here).
+        process = subprocess.Popen(
+            [str(a) for a in arguments], stdout=log, stderr=log, start_new_session=True, **options
+        )
         self.running.append(process)
         deadline = time.monotonic() + 30
         while says not in Path(log.name).read_text(errors="replace"):
@@ -78,7 +82,7 @@ class Machinery:
             "global\n  nbthread 1\n  maxconn 4096\ndefaults\n  mode tcp\n  timeout connect 1s\n  timeout client 1h\n"
             f"  timeout server 1h\nlisten tyrant\n  bind 127.0.0.1:{port}\n  server tyrant 127.0.0.1:{backend_port}\n"
         )
-        process = subprocess.Popen(["haproxy", "-f", str(config), "-db"], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(["haproxy", "-f", str(config), "-db"], stderr=subprocess.DEVNULL, start_new_session=True)
         self.running.append(process)
         return port, process.pid
 
