@@ -30,6 +30,9 @@ const VANISH_GRACE: Duration = Duration::from_millis(25);
 impl Session {
     /// Puts a request on its way, or says what it must wait for. `next_byte` is what follows it in the input.
     pub fn dispatch(self: &Rc<Self>, item: Item, next_byte: Option<u8>) -> Next {
+        if self.aloft() == 0 {
+            self.route.choose(&item.command);
+        }
         match &item.command {
             Command::Get { key } if self.worker.shared.settings.verify_reads => {
                 let wire = Command::Mget {
@@ -76,7 +79,7 @@ impl Session {
 
     /// Sends a request that changes nothing.
     fn pass(self: &Rc<Self>, item: Item, wire: &Command, form: Form) -> Next {
-        match self.worker.via(self.link, 1) {
+        match self.worker.via(self.route.link(), 1) {
             Some(via) => self.send(&via, wire, item, None, form),
             None => Next::Wait(item, Waiting::Lane),
         }
@@ -175,7 +178,10 @@ impl Session {
         if self.worker.denies_key(key) {
             return Err(Obstacle::Refused(Refusal::Denied));
         }
-        let via = self.worker.via(self.link, ROOM).ok_or(Obstacle::Wait(Waiting::Lane))?;
+        let via = self
+            .worker
+            .via(self.route.link(), ROOM)
+            .ok_or(Obstacle::Wait(Waiting::Lane))?;
         if let Some(until) = self.worker.hold_until() {
             return Err(Obstacle::Wait(Waiting::Hold(until)));
         }

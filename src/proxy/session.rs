@@ -4,6 +4,7 @@
 //! read them; the task only steps in when the client does not take them at once.
 
 mod item;
+mod route;
 mod task;
 
 use std::cell::RefCell;
@@ -16,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
+use self::route::Route;
 use self::task::Task;
 use super::account;
 use super::slow;
@@ -83,7 +85,7 @@ impl SessionLoad {
 /// One client connection.
 pub struct Session {
     pub worker: Rc<Worker>,
-    pub link: usize,
+    pub route: Route,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
     wake: Notify,
@@ -93,7 +95,7 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Session")
-            .field("link", &self.link)
+            .field("route", &self.route)
             .finish_non_exhaustive()
     }
 }
@@ -101,9 +103,11 @@ impl std::fmt::Debug for Session {
 impl Session {
     pub fn new(worker: Rc<Worker>, writer: Writer) -> Rc<Self> {
         let link = worker.next_link();
+        let bulk_link = worker.next_bulk_link().unwrap_or(link);
+        let route = Route::new(link, bulk_link, worker.shared.settings.bulk_size);
         Rc::new(Self {
             worker,
-            link,
+            route,
             writer: RefCell::new(Some(Rc::new(writer))),
             inner: RefCell::new(Inner {
                 order: Order::new(),
@@ -172,6 +176,7 @@ impl Session {
             return;
         }
         let Inner { order, out, .. } = &mut *inner;
+        self.route.answered(&reply);
         order.answer(place, reply);
         while let Some(reply) = order.take_next() {
             reply::encode(&reply, out);
