@@ -31,7 +31,7 @@ impl Session {
     /// Puts a request on its way, or says what it must wait for. `next_byte` is what follows it in the input.
     pub fn dispatch(self: &Rc<Self>, item: Item, next_byte: Option<u8>) -> Next {
         if self.aloft() == 0 {
-            self.route.choose(&item.command);
+            self.links.choose(&item.command);
         }
         match &item.command {
             Command::Get { key } if self.worker.shared.settings.verify_reads => {
@@ -79,7 +79,7 @@ impl Session {
 
     /// Sends a request that changes nothing.
     fn pass(self: &Rc<Self>, item: Item, wire: &Command, form: Form) -> Next {
-        match self.worker.via(self.route.link(), 1) {
+        match self.worker.via(self.links.current(), 1) {
             Some(via) => self.send(&via, wire, item, None, form),
             None => Next::Wait(item, Waiting::Lane),
         }
@@ -180,7 +180,7 @@ impl Session {
         }
         let via = self
             .worker
-            .via(self.route.link(), ROOM)
+            .via(self.links.current(), ROOM)
             .ok_or(Obstacle::Wait(Waiting::Lane))?;
         if let Some(until) = self.worker.hold_until() {
             return Err(Obstacle::Wait(Waiting::Hold(until)));

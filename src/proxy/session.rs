@@ -4,12 +4,13 @@
 //! read them; the task only steps in when the client does not take them at once.
 
 mod item;
-mod route;
+mod links;
 mod task;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,17 +18,18 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
-use self::route::Route;
+use self::links::Links;
 use self::task::Task;
 use super::account;
 use super::slow;
 use super::waiting::Standing;
 use super::worker::Worker;
 use crate::command::{Command, Reply, Verb};
-use crate::config::Pipelining;
+use crate::config::{ListenerSettings, Pipelining};
 use crate::metrics::Outcome;
 use crate::pairing::order::Order;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::tyrant::reply;
 use crate::protocol::tyrant::request::RequestFault;
 use crate::transport::{Reader, Writer};
@@ -85,7 +87,9 @@ impl SessionLoad {
 /// One client connection.
 pub struct Session {
     pub worker: Rc<Worker>,
-    pub route: Route,
+    pub links: Links,
+    /// How clients are served where this one has connected.
+    pub listener: Arc<ListenerSettings>,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
     wake: Notify,
@@ -95,19 +99,20 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Session")
-            .field("route", &self.route)
+            .field("links", &self.links)
             .finish_non_exhaustive()
     }
 }
 
 impl Session {
-    pub fn new(worker: Rc<Worker>, writer: Writer) -> Rc<Self> {
+    pub fn new(worker: Rc<Worker>, writer: Writer, listener: Arc<ListenerSettings>) -> Rc<Self> {
         let link = worker.next_link();
         let bulk_link = worker.next_bulk_link().unwrap_or(link);
-        let route = Route::new(link, bulk_link, worker.shared.settings.bulk_size);
+        let links = Links::new(link, bulk_link, worker.shared.settings.bulk_size);
         Rc::new(Self {
             worker,
-            route,
+            links,
+            listener,
             writer: RefCell::new(Some(Rc::new(writer))),
             inner: RefCell::new(Inner {
                 order: Order::new(),
@@ -176,7 +181,7 @@ impl Session {
             return;
         }
         let Inner { order, out, .. } = &mut *inner;
-        self.route.answered(&reply);
+        self.links.answered(&reply);
         order.answer(place, reply);
         while let Some(reply) = order.take_next() {
             reply::encode(&reply, out);
@@ -194,9 +199,17 @@ impl Session {
         inner.order.owed() > 0 || !inner.out.is_empty()
     }
 
+    /// Whether the client may send a request while an answer is owed. PyTyrant never does.
+    fn pipelining(&self) -> Pipelining {
+        match self.listener.dialect {
+            Dialect::PyTyrant => Pipelining::Forbid,
+            Dialect::Tyrant => self.worker.shared.settings.pairing.pipelining,
+        }
+    }
+
     /// Where pipelining is forbidden, bytes behind a request mean that the client no longer waits for its answer.
     fn client_gave_up(&self) -> bool {
-        if self.worker.shared.settings.pairing.pipelining == Pipelining::Allow {
+        if self.pipelining() == Pipelining::Allow {
             return false;
         }
         self.inner.borrow().followed || self.writer.borrow().as_ref().is_some_and(|writer| writer.has_unread())

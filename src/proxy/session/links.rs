@@ -10,7 +10,7 @@ use crate::command::{Command, Reply};
 
 /// The links of one session.
 #[derive(Debug)]
-pub struct Route {
+pub struct Links {
     /// Requests and replies of so many bytes are large.
     bulk_size: usize,
     link: usize,
@@ -20,7 +20,7 @@ pub struct Route {
     reads_bulk: Cell<bool>,
 }
 
-impl Route {
+impl Links {
     /// By `link`, and by `bulk_link` for what takes at least `bulk_size` bytes.
     pub fn new(link: usize, bulk_link: usize, bulk_size: usize) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Route {
     }
 
     /// The link of all that is under way.
-    pub fn link(&self) -> usize {
+    pub fn current(&self) -> usize {
         if self.is_bulk.get() { self.bulk_link } else { self.link }
     }
 
@@ -79,22 +79,22 @@ mod tests {
 
     #[test]
     fn large_values_and_those_who_read_them_go_their_own_way() {
-        let route = Route::new(1, 5, 100);
+        let links = Links::new(1, 5, 100);
         let put = |size| Command::Put {
             key: Bytes::from(vec![b'k'; 1000]),
             value: Bytes::from(vec![0; size]),
         };
         let get = Command::Get { key: Bytes::new() };
         let link = |command: &Command| {
-            route.choose(command);
-            route.link()
+            links.choose(command);
+            links.current()
         };
         assert_eq!((link(&put(99)), link(&put(100)), link(&get)), (1, 5, 1));
-        route.answered(&Reply::Value(Bytes::from(vec![0; 100])));
+        links.answered(&Reply::Value(Bytes::from(vec![0; 100])));
         assert_eq!((link(&get), link(&put(1)), link(&get)), (5, 1, 5));
-        route.answered(&Reply::Code(1));
+        links.answered(&Reply::Code(1));
         assert_eq!(link(&get), 5, "a miss says nothing");
-        route.answered(&Reply::Records(vec![(Bytes::new(), Bytes::from(vec![0; 99]))]));
+        links.answered(&Reply::Records(vec![(Bytes::new(), Bytes::from(vec![0; 99]))]));
         assert_eq!(link(&get), 1);
     }
 }
