@@ -8,6 +8,7 @@ mod bench;
 mod error;
 mod given;
 mod item;
+mod listeners;
 mod measure;
 mod names;
 mod print;
@@ -24,6 +25,7 @@ pub use bench::{BenchSettings, Comparison, Distribution, End, Load, Mix, VALUE_M
 pub use error::UsageError;
 pub(crate) use error::quoted;
 pub(crate) use given::{Given, Place, variable};
+pub use listeners::ListenerSettings;
 pub use settings::{
     LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply,
 };

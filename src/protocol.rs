@@ -8,3 +8,44 @@ pub mod memcached;
 pub mod outgoing;
 mod text;
 pub mod tyrant;
+
+/// A protocol that clients may speak on a listener's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Tokyo Tyrant's own, of binary frames.
+    Binary,
+    /// memcached's, of lines of text.
+    Memcached,
+    /// HTTP.
+    Http,
+}
+
+/// A set of protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protocols(u8);
+
+impl Protocols {
+    /// No protocol.
+    pub const NONE: Self = Self(0);
+
+    /// All there are.
+    pub const ALL: Self = Self(Protocol::Binary.bit() | Protocol::Memcached.bit() | Protocol::Http.bit());
+
+    /// Whether this one is in the set.
+    pub fn serve(self, protocol: Protocol) -> bool {
+        self.0 & protocol.bit() != 0
+    }
+
+    /// Adds one; false where it was in the set before.
+    pub fn add(&mut self, protocol: Protocol) -> bool {
+        let is_new = !self.serve(protocol);
+        self.0 |= protocol.bit();
+        is_new
+    }
+}
+
+impl Protocol {
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ttguard::config::{Address, BackendUrl, Settings};
+use ttguard::config::{Address, BackendUrl, ListenerSettings, Settings};
 use ttguard::proxy::server::Server;
 
 /// Requests before anything is counted, and requests that are.
@@ -138,7 +138,7 @@ impl Client {
 #[test]
 fn small_requests_allocate_nothing() {
     let settings = Settings {
-        listen: vec![Address::Tcp("127.0.0.1:0".to_owned())],
+        listeners: vec![ListenerSettings::new(Address::Tcp("127.0.0.1:0".to_owned()))],
         backend: format!("tyrant://{}", backend())
             .parse::<BackendUrl>()
             .expect("a backend"),

@@ -36,6 +36,14 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_LISTEN, comma separated]
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
+    /// The form of the binary protocol that clients speak, tyrant or pytyrant [default: tyrant]
+    /// [variable: TTGUARD_DIALECT]
+    #[arg(long, value_name = "DIALECT")]
+    dialect: Option<String>,
+    /// The protocols to serve, of binary, memcached and http, comma separated [default: all]
+    /// [variable: TTGUARD_PROTOCOLS]
+    #[arg(long, value_name = "NAMES")]
+    protocols: Option<String>,
     /// The store: memory:, tyrant://HOST:PORT or tyrant:/path/to.sock [default: memory:]
     /// [variable: TTGUARD_BACKEND]
     #[arg(long, value_name = "URL")]
@@ -97,6 +105,8 @@ impl ServeFlags {
         let listen = (!self.listen.is_empty()).then(|| Given::list(self.listen, Place::Flag("listen")));
         Overrides {
             listen,
+            dialect: one("dialect", self.dialect),
+            protocols: self.protocols.map(|text| split(&text, Place::Flag("protocols"))),
             backend: one("backend", self.backend),
             admin: one("admin", self.admin),
             stamp_digits: one("stamp-digits", self.stamp_digits),
@@ -117,14 +127,11 @@ impl ServeFlags {
 /// The layer of the environment.
 pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
     let one = |name| env(&variable(name)).map(|text| Given::text(text, Place::Variable(name)));
-    let split = |text: String| {
-        Given::list(
-            text.split(',').map(|part| part.trim().to_owned()),
-            Place::Variable("listen"),
-        )
-    };
+    let list = |name| env(&variable(name)).map(|text| split(&text, Place::Variable(name)));
     Overrides {
-        listen: env(&variable("listen")).map(split),
+        listen: list("listen"),
+        dialect: one("dialect"),
+        protocols: list("protocols"),
         backend: one("backend"),
         admin: one("admin"),
         stamp_digits: one("stamp-digits"),
@@ -139,4 +146,9 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         log: one("log"),
         log_format: one("log-format"),
     }
+}
+
+/// A list in one text, its elements with commas between.
+fn split(text: &str, place: Place) -> Given {
+    Given::list(text.split(',').map(|part| part.trim().to_owned()), place)
 }

@@ -3,6 +3,8 @@
 use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply};
 use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
 use crate::guard::stamp::Unit;
+use crate::protocol::Protocol;
+use crate::protocol::tyrant::dialect::Dialect;
 
 /// Each meaning by its word.
 pub(super) type Names<T> = [(&'static str, T)];
@@ -21,6 +23,12 @@ pub(super) const POLICIES: &Names<Policy> = &[("pass", Policy::Pass), ("refuse",
 pub(super) const MEANINGS: &Names<ExtMeaning> = &[("put", ExtMeaning::Put)];
 pub(super) const STALE_REPLIES: &Names<StaleReply> = &[("error", StaleReply::Error), ("ok", StaleReply::Ok)];
 pub(super) const PIPELININGS: &Names<Pipelining> = &[("allow", Pipelining::Allow), ("forbid", Pipelining::Forbid)];
+pub(super) const DIALECTS: &Names<Dialect> = &[("tyrant", Dialect::Tyrant), ("pytyrant", Dialect::PyTyrant)];
+pub(super) const PROTOCOLS: &Names<Protocol> = &[
+    ("binary", Protocol::Binary),
+    ("memcached", Protocol::Memcached),
+    ("http", Protocol::Http),
+];
 pub(super) const FORMATS: &Names<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 pub(super) const LEVELS: &Names<LogLevel> = &[
     ("error", LogLevel::Error),

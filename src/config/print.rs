@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::listeners::Printed;
 use super::measure::{write_duration, write_size};
 use super::names::{
     FORMATS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, STALE_REPLIES, TIES, UNITS, word,
@@ -12,13 +13,17 @@ use super::settings::Settings;
 /// The one place where the keys are explained: the file that is shipped.
 const TEMPLATE: &str = include_str!("../../config/ttguard.toml");
 
+/// The comment in that file before which listeners with tables of their own are printed.
+const LISTENER_EXAMPLE: &str = "# A listener that differs from the others, by way of example:";
+
 /// Values as TOML, by key with its tables in front.
 type Values = BTreeMap<&'static str, String>;
 
 impl Settings {
     /// The settings as an annotated TOML file, which reads back as the same settings.
     pub fn to_toml(&self) -> String {
-        let mut values = Values::new();
+        let listeners = Printed::of(&self.listeners);
+        let mut values = Values::from_iter(listeners.top);
         self.top(&mut values);
         self.guard(&mut values);
         self.pairing_values(&mut values);
@@ -28,6 +33,9 @@ impl Settings {
         for line in TEMPLATE.lines() {
             if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 table = name;
+            }
+            if line == LISTENER_EXAMPLE {
+                text.push_str(&listeners.tables);
             }
             text.push_str(&with_value(table, line, &values));
             text.push('\n');
@@ -39,9 +47,7 @@ impl Settings {
     }
 
     fn top(&self, values: &mut Values) {
-        let listen: Vec<_> = self.listen.iter().map(|address| string(&address.to_string())).collect();
         let stamp = self.rules.stamp;
-        values.insert("listen", format!("[{}]", listen.join(", ")));
         values.insert("backend", string(&self.backend.to_string()));
         values.insert("admin", string(self.admin.as_deref().unwrap_or_default()));
         values.insert("workers", self.workers.to_string());
@@ -138,7 +144,7 @@ fn with_value<'a>(table: &str, line: &'a str, values: &Values) -> Cow<'a, str> {
 }
 
 /// A string or a quoted key, on one line whatever is in it.
-fn string(text: &str) -> String {
+pub(super) fn string(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
         match c {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::address::{Address, BackendUrl};
+use super::listeners::ListenerSettings;
 use crate::guard::rules::Rules;
 use crate::protocol::tyrant::limits::Limits;
 
@@ -10,7 +11,7 @@ use crate::protocol::tyrant::limits::Limits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where clients connect; at least one, none twice.
-    pub listen: Vec<Address>,
+    pub listeners: Vec<ListenerSettings>,
     /// The store behind the guard.
     pub backend: BackendUrl,
     /// `HOST:PORT` of metrics, health checks and dashboard; nothing where they are off.
@@ -42,7 +43,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            listen: vec![Address::Tcp("127.0.0.1:1978".to_owned())],
+            listeners: vec![ListenerSettings::new(Address::Tcp("127.0.0.1:1978".to_owned()))],
             backend: BackendUrl::Memory,
             admin: Some("127.0.0.1:9178".to_owned()),
             workers: half_the_cores(),

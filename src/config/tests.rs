@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::*;
 use crate::guard::rules::{ExtMeaning, Mode, Policy};
 use crate::guard::stamp::Unit;
+use crate::protocol::Protocol;
+use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::tyrant::limits::Limits;
 
 fn load(text: &str) -> Result<Settings, UsageError> {
@@ -64,6 +66,8 @@ fn the_digits_say_the_unit_and_the_unit_the_digits() {
 fn every_key_is_read_and_printed() {
     let text = r#"
         listen = ["[::1]:1", "unix:/run/a \"b\\c.sock", "h:0", "h:0"]
+        dialect = "pytyrant"
+        protocols = ["http", "memcached"]
         backend = "tyrant:/run/t.sock"
         admin = ""
         workers = 3
@@ -71,6 +75,9 @@ fn every_key_is_read_and_printed() {
         primed_lanes = 5
         busy_poll = "9ms"
         stamp = { digits = 16, unit = "s" }
+        [[listener]]
+        address = "[::1]:6"
+        protocols = ["memcached"]
         [guard]
         mode = "observe"
         ledger = "record"
@@ -127,4 +134,40 @@ fn every_key_is_read_and_printed() {
     assert_eq!(read.rules.future_tolerance, Duration::from_secs(5400));
     assert_eq!(read.limits.reply.argument_max, 5 << 10);
     assert_eq!(read.limits.request.arguments_max, 2);
+}
+
+#[test]
+fn tables_stand_beside_listen_and_inherit_what_they_do_not_say() {
+    let served = |text: &str| -> Vec<(String, Dialect, bool)> {
+        let settings = load(text).expect(text);
+        assert_eq!(load(&settings.to_toml()), Ok(settings.clone()));
+        let one = |listener: &ListenerSettings| {
+            (
+                listener.address.to_string(),
+                listener.dialect,
+                listener.protocols.serve(Protocol::Http),
+            )
+        };
+        settings.listeners.iter().map(one).collect()
+    };
+    let table = "[[listener]]\naddress = \"h:1\"\nprotocols = [\"binary\"]";
+    let at = |address: &str, dialect, http| (address.to_owned(), dialect, http);
+    assert_eq!(served(table), [at("h:1", Dialect::Tyrant, false)]);
+    assert_eq!(
+        served(&format!(
+            "listen = [\"h:2\"]\ndialect = \"pytyrant\"\n{table}\ndialect = \"tyrant\""
+        )),
+        [at("h:2", Dialect::PyTyrant, true), at("h:1", Dialect::Tyrant, false)]
+    );
+    assert_eq!(
+        served(&format!(
+            "{table}\n[[listener]]\naddress = \"h:0\"\n[[listener]]\naddress = \"h:0\""
+        )),
+        [
+            at("h:1", Dialect::Tyrant, false),
+            at("h:0", Dialect::Tyrant, true),
+            at("h:0", Dialect::Tyrant, true)
+        ]
+    );
+    assert_eq!(served("listener = []"), [at("127.0.0.1:1978", Dialect::Tyrant, true)]);
 }

@@ -1,11 +1,10 @@
 //! From written to validated: every range and every pair that must fit, once, for all layers together.
 
-use std::collections::HashSet;
 use std::fmt::Display;
 
-use super::address::{Address, BackendUrl, host_port};
+use super::address::{BackendUrl, host_port};
 use super::error::{UsageError, quoted};
-use super::given::{Given, Raw};
+use super::given::Given;
 use super::item::{Item, text};
 use super::measure::{write_duration, write_size};
 use super::names::{FORMATS, LEVELS, PIPELININGS, STALE_REPLIES};
@@ -25,7 +24,7 @@ impl<'a> Validator<'a> {
         let default = Settings::default();
         let guard = &written.guard;
         Ok(Settings {
-            listen: self.listen(&written.listen, default.listen)?,
+            listeners: self.listeners(written, default.listeners)?,
             backend: item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?,
             admin: self.admin(&written.admin, default.admin)?,
             workers: item("workers", &written.workers).count(ranges::WORKERS, default.workers)?,
@@ -50,30 +49,6 @@ impl<'a> Validator<'a> {
             given: given.as_ref(),
             file: self.file,
         }
-    }
-
-    fn listen(&self, given: &'a Option<Given>, default: Vec<Address>) -> Result<Vec<Address>, UsageError> {
-        let item = self.item("listen", given);
-        let Some(given) = given else { return Ok(default) };
-        let allowed = format_args!("a list of at least one {}", Address::ALLOWED);
-        let Raw::List(items) = &given.raw else {
-            return Err(item.refuse_value(given, allowed));
-        };
-        if items.is_empty() {
-            return Err(item.refuse("listen is empty", allowed));
-        }
-        let mut seen = HashSet::new();
-        let mut addresses = Vec::new();
-        for given in items {
-            let item = item.with(given);
-            let address: Address = item.read_address(given, Address::ALLOWED)?;
-            let some_port = matches!(&address, Address::Tcp(host_port) if host_port.ends_with(":0"));
-            if !seen.insert(address.clone()) && !some_port {
-                return Err(item.refuse(format_args!("listen names {address} twice"), "each address once"));
-            }
-            addresses.push(address);
-        }
-        Ok(addresses)
     }
 
     fn admin(&self, given: &'a Option<Given>, default: Option<String>) -> Result<Option<String>, UsageError> {

@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use toml::Spanned;
 
 use super::error::UsageError;
 use super::given::Given;
@@ -46,6 +47,8 @@ impl SourceFile {
 #[derive(Default)]
 pub(crate) struct Overrides {
     pub(crate) listen: Option<Given>,
+    pub(crate) dialect: Option<Given>,
+    pub(crate) protocols: Option<Given>,
     pub(crate) backend: Option<Given>,
     pub(crate) admin: Option<Given>,
     pub(crate) stamp_digits: Option<Given>,
@@ -66,6 +69,10 @@ pub(crate) struct Overrides {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Written {
     pub(super) listen: Option<Given>,
+    pub(super) dialect: Option<Given>,
+    pub(super) protocols: Option<Given>,
+    #[serde(deserialize_with = "tables")]
+    pub(super) listener: Vec<Spanned<Listed<ListenerWritten>>>,
     pub(super) backend: Option<Given>,
     pub(super) admin: Option<Given>,
     pub(super) workers: Option<Given>,
@@ -92,7 +99,13 @@ impl Written {
                 *below = above;
             }
         };
+        if upper.listen.is_some() {
+            // Whoever says where clients connect says all of it.
+            self.listener.clear();
+        }
         set(&mut self.listen, upper.listen);
+        set(&mut self.dialect, upper.dialect);
+        set(&mut self.protocols, upper.protocols);
         set(&mut self.backend, upper.backend);
         set(&mut self.admin, upper.admin);
         set(&mut self.workers, upper.workers);
@@ -107,6 +120,15 @@ impl Written {
         set(&mut self.log.level, upper.log);
         set(&mut self.log.format, upper.log_format);
     }
+}
+
+/// `[[listener]]`
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ListenerWritten {
+    pub(super) address: Option<Given>,
+    pub(super) dialect: Option<Given>,
+    pub(super) protocols: Option<Given>,
 }
 
 /// `[stamp]`
@@ -201,5 +223,37 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Table<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<T, A::Error> {
         T::deserialize(MapAccessDeserializer::new(entries))
+    }
+}
+
+/// Reads tables of one name, each with its place in the file.
+fn tables<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<Spanned<T>>, D::Error> {
+    from.deserialize_seq(Tables(PhantomData))
+}
+
+struct Tables<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Tables<T> {
+    type Value = Vec<Spanned<T>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tables of keys, each under its own [[...]]")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut tables = Vec::new();
+        while let Some(table) = list.next_element()? {
+            tables.push(table);
+        }
+        Ok(tables)
+    }
+}
+
+/// A table among several of one name.
+pub(super) struct Listed<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Listed<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        table(from).map(Self)
     }
 }

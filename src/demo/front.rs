@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use super::Error;
 use super::background::Background;
 use super::client::{Client, Fault, PATIENCE};
-use crate::config::{Address, Settings};
+use crate::config::{Address, ListenerSettings, Settings};
 use crate::proxy::server::Server;
 
 /// A proxy that serves until it is dropped.
@@ -20,7 +20,7 @@ impl Front {
     /// Starts a proxy with these settings, but for its addresses.
     pub fn start(settings: Settings) -> Result<Self, Error> {
         let server = Server::start(Settings {
-            listen: vec![Address::Tcp("127.0.0.1:0".to_owned())],
+            listeners: vec![ListenerSettings::new(Address::Tcp("127.0.0.1:0".to_owned()))],
             admin: Some("127.0.0.1:0".to_owned()),
             ..settings
         })?;

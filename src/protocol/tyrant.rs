@@ -3,6 +3,7 @@
 //! [`opcode::TABLE`] has every command. A [request] says by itself how long it is; a [reply](mod@reply) only
 //! together with the shape that its command is owed.
 
+pub mod dialect;
 pub mod limits;
 pub mod opcode;
 pub mod reply;

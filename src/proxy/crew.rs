@@ -21,6 +21,7 @@ use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
+use crate::config::ListenerSettings;
 use crate::metrics::CloseReason;
 use crate::transport::{Reader, Writer};
 
@@ -96,8 +97,8 @@ impl Crew {
         }
     }
 
-    /// Serves a client that has connected.
-    pub fn open(&self, reader: Reader, writer: Writer) {
+    /// Serves a client that has connected to a listener with these settings.
+    pub fn open(&self, reader: Reader, writer: Writer, listener: Arc<ListenerSettings>) {
         let shared = Arc::clone(&self.worker.shared);
         let metrics = &shared.metrics;
         metrics.sessions_opened.increment(1);
@@ -107,7 +108,7 @@ impl Crew {
             writer.reset();
             return;
         }
-        let session = Session::new(Rc::clone(&self.worker), writer);
+        let session = Session::new(Rc::clone(&self.worker), writer, listener);
         let number = self.sessions.add(&session);
         let sessions = Rc::clone(&self.sessions);
         spawn_local(async move {

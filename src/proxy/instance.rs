@@ -16,7 +16,7 @@ use super::waiting::Notice;
 use super::worker::Worker;
 use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::lane::LaneLoad;
-use crate::config::Settings;
+use crate::config::{ListenerSettings, Settings};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
@@ -68,6 +68,7 @@ pub struct Census {
 #[derive(Debug)]
 pub struct Instance {
     shared: Arc<Shared>,
+    listener: Arc<ListenerSettings>,
     crews: Vec<Crew>,
 }
 
@@ -76,6 +77,7 @@ impl Instance {
     pub fn start(settings: Settings, surroundings: Surroundings, process: &LocalSet) -> Self {
         let mut random = fastrand::Rng::with_seed(surroundings.seed);
         let rules = settings.rules.clone();
+        let listener = Arc::new(settings.listeners[0].clone());
         let horizon = Guard::<Notice>::horizon_at_start(&rules, (surroundings.clock)());
         let ledger = match surroundings.ledger_entries {
             Some(entries) => Ledger::with_entries(entries, horizon),
@@ -92,12 +94,17 @@ impl Instance {
             })
             .collect();
         drop(within);
-        Self { shared, crews }
+        Self {
+            shared,
+            listener,
+            crews,
+        }
     }
 
-    /// A client has connected to this worker. To be called within the instance's `LocalSet`.
+    /// A client has connected to this worker, by the first listener of the settings. To be called within the instance's
+    /// `LocalSet`.
     pub fn open(&self, worker: usize, reader: Reader, writer: Writer) {
-        self.crews[worker % self.crews.len()].open(reader, writer);
+        self.crews[worker % self.crews.len()].open(reader, writer, Arc::clone(&self.listener));
     }
 
     /// Lets every session finish what it has begun, then ends the lanes.

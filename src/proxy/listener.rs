@@ -4,11 +4,12 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::config::Address;
+use crate::config::{Address, ListenerSettings};
 use crate::transport::{self, Reader, Writer};
 
 /// Connections that the kernel keeps until they are accepted.
@@ -20,18 +21,25 @@ pub struct Listening {
     socket: Socket,
     /// Where it listens, with the port that the system chose.
     pub address: Address,
+    /// How clients are served here.
+    settings: Arc<ListenerSettings>,
 }
 
 impl Listening {
     /// Listens on an address.
-    pub fn bind(address: &Address) -> io::Result<Self> {
-        let (socket, address) = match address {
+    pub fn bind(settings: &ListenerSettings) -> io::Result<Self> {
+        let (socket, address) = match &settings.address {
             Address::Tcp(host_port) => bind_tcp(host_port)?,
-            Address::Unix(path) => (bind_unix(path)?, address.clone()),
+            Address::Unix(path) => (bind_unix(path)?, settings.address.clone()),
         };
+        let settings = Arc::new(settings.clone());
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, address })
+        Ok(Self {
+            socket,
+            address,
+            settings,
+        })
     }
 
     /// The same socket for one more worker.
@@ -39,30 +47,42 @@ impl Listening {
         Ok(Self {
             socket: self.socket.try_clone()?,
             address: self.address.clone(),
+            settings: Arc::clone(&self.settings),
         })
     }
 
     /// Makes it part of this thread's runtime.
     pub fn into_listener(self) -> io::Result<Listener> {
-        match self.address {
-            Address::Tcp(_) => Ok(Listener::Tcp(TcpListener::from_std(self.socket.into())?)),
-            Address::Unix(_) => Ok(Listener::Unix(UnixListener::from_std(self.socket.into())?)),
-        }
+        let socket = match self.address {
+            Address::Tcp(_) => Accepting::Tcp(TcpListener::from_std(self.socket.into())?),
+            Address::Unix(_) => Accepting::Unix(UnixListener::from_std(self.socket.into())?),
+        };
+        Ok(Listener {
+            socket,
+            settings: self.settings,
+        })
     }
 }
 
 /// A listening socket of this thread's runtime.
 #[derive(Debug)]
-pub enum Listener {
+pub struct Listener {
+    socket: Accepting,
+    /// How clients are served here.
+    pub settings: Arc<ListenerSettings>,
+}
+
+#[derive(Debug)]
+enum Accepting {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
 impl Listener {
     pub async fn accept(&self) -> io::Result<(Reader, Writer)> {
-        match self {
-            Self::Tcp(listener) => transport::tcp(listener.accept().await?.0),
-            Self::Unix(listener) => Ok(transport::unix(listener.accept().await?.0)),
+        match &self.socket {
+            Accepting::Tcp(listener) => transport::tcp(listener.accept().await?.0),
+            Accepting::Unix(listener) => Ok(transport::unix(listener.accept().await?.0)),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::worker::Worker;
 use crate::admin;
 use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::connect::Route;
-use crate::config::{Address, BackendUrl, Settings};
+use crate::config::{Address, BackendUrl, ListenerSettings, Settings};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
@@ -66,7 +66,7 @@ pub struct Server {
 impl Server {
     /// Binds every address and starts the workers.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let listening = settings.listen.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+        let listening = settings.listeners.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let admin = settings.admin.as_deref().map(bind_admin).transpose()?;
         let admin_address = admin.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
         let listen = listening.iter().map(|listening| listening.address.clone()).collect();
@@ -119,10 +119,10 @@ impl Server {
     }
 }
 
-fn bind(address: &Address) -> Result<Listening, StartError> {
-    Listening::bind(address).map_err(|error| StartError::Bind {
+fn bind(settings: &ListenerSettings) -> Result<Listening, StartError> {
+    Listening::bind(settings).map_err(|error| StartError::Bind {
         setting: "listen",
-        address: address.to_string(),
+        address: settings.address.to_string(),
         error,
     })
 }
@@ -225,7 +225,7 @@ async fn serve(crew: Crew, listeners: Vec<Listener>) {
 async fn accept(crew: Rc<Crew>, listener: Listener) {
     loop {
         match listener.accept().await {
-            Ok((reader, writer)) => crew.open(reader, writer),
+            Ok((reader, writer)) => crew.open(reader, writer, Arc::clone(&listener.settings)),
             Err(error) => {
                 // Most often there are no descriptors left: they come back as sessions end.
                 tracing::warn!(%error, "a connection could not be accepted");

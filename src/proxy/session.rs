@@ -9,6 +9,7 @@ mod task;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,10 +23,11 @@ use super::slow;
 use super::waiting::Standing;
 use super::worker::Worker;
 use crate::command::{Command, Reply, Verb};
-use crate::config::Pipelining;
+use crate::config::{ListenerSettings, Pipelining};
 use crate::metrics::Outcome;
 use crate::pairing::order::Order;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::tyrant::reply;
 use crate::protocol::tyrant::request::RequestFault;
 use crate::transport::{Reader, Writer};
@@ -84,6 +86,8 @@ impl SessionLoad {
 pub struct Session {
     pub worker: Rc<Worker>,
     pub link: usize,
+    /// How clients are served where this one has connected.
+    pub listener: Arc<ListenerSettings>,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
     wake: Notify,
@@ -99,11 +103,12 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub fn new(worker: Rc<Worker>, writer: Writer) -> Rc<Self> {
+    pub fn new(worker: Rc<Worker>, writer: Writer, listener: Arc<ListenerSettings>) -> Rc<Self> {
         let link = worker.next_link();
         Rc::new(Self {
             worker,
             link,
+            listener,
             writer: RefCell::new(Some(Rc::new(writer))),
             inner: RefCell::new(Inner {
                 order: Order::new(),
@@ -189,9 +194,17 @@ impl Session {
         inner.order.owed() > 0 || !inner.out.is_empty()
     }
 
+    /// Whether the client may send a request while an answer is owed. PyTyrant never does.
+    fn pipelining(&self) -> Pipelining {
+        match self.listener.dialect {
+            Dialect::PyTyrant => Pipelining::Forbid,
+            Dialect::Tyrant => self.worker.shared.settings.pairing.pipelining,
+        }
+    }
+
     /// Where pipelining is forbidden, bytes behind a request mean that the client no longer waits for its answer.
     fn client_gave_up(&self) -> bool {
-        if self.worker.shared.settings.pairing.pipelining == Pipelining::Allow {
+        if self.pipelining() == Pipelining::Allow {
             return false;
         }
         self.inner.borrow().followed || self.writer.borrow().as_ref().is_some_and(|writer| writer.has_unread())

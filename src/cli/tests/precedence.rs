@@ -9,11 +9,21 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 16] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
         values: ["b:2, unix:/c", "d:4"],
+    },
+    Case {
+        flag: "dialect",
+        file: "dialect = \"pytyrant\"",
+        values: ["tyrant", "pytyrant"],
+    },
+    Case {
+        flag: "protocols",
+        file: "protocols = [\"binary\"]",
+        values: ["binary, http", "memcached,http"],
     },
     Case {
         flag: "backend",
@@ -134,4 +144,14 @@ fn defaults_need_no_flag_and_the_file_may_be_named_by_a_variable() {
     };
     assert_eq!(lanes(&["serve"]), 2);
     assert_eq!(lanes(&["serve", "--config", two]), 3);
+}
+
+#[test]
+fn listen_as_a_flag_stands_in_for_every_listener_of_the_file() {
+    let file = "listen = [\"a:1\"]\n[[listener]]\naddress = \"b:2\"\ndialect = \"pytyrant\"";
+    assert_eq!(settings(&[], &[], file).listeners.len(), 2);
+    assert_eq!(
+        settings(&["--listen", "c:3"], &[], file),
+        settings(&[], &[], "listen = [\"c:3\"]")
+    );
 }

@@ -42,6 +42,68 @@ const MISTAKES: &[(&str, &[&str])] = &[
         "listen = [\"h:1\",\n\"h:1\"]",
         &["t.toml:2: listen names h:1 twice", "each address once"],
     ),
+    (
+        "dialect = \"perl\"",
+        &["t.toml:1: dialect is \"perl\"", "allowed: tyrant, pytyrant"],
+    ),
+    (
+        "protocols = []",
+        &[
+            "t.toml:1: protocols is a list of 0",
+            "at least one of binary, memcached, http",
+        ],
+    ),
+    (
+        "protocols = \"http\"",
+        &["t.toml:1: protocols is \"http\"", "a list of at least one"],
+    ),
+    (
+        "protocols = [\n\"http\", \"gopher\"]",
+        &["t.toml:2: protocols is \"gopher\"", "binary, memcached, http"],
+    ),
+    (
+        "protocols = [\"http\", \"http\"]",
+        &["t.toml:1: protocols names \"http\" twice", "each once"],
+    ),
+    (
+        "listener = 1",
+        &[
+            "t.toml:1: ",
+            "integer `1`",
+            "allowed: tables of keys, each under its own [[...]]",
+        ],
+    ),
+    (
+        "listener = [1]",
+        &["t.toml:1: ", "integer `1`", "allowed: a table of keys"],
+    ),
+    (
+        "[listener]\naddress = \"h:1\"",
+        &[
+            "t.toml:1: ",
+            "map",
+            "allowed: tables of keys, each under its own [[...]]",
+        ],
+    ),
+    (
+        "\n[[listener]]\ndialect = \"tyrant\"",
+        &[
+            "t.toml:2: a listener has no address",
+            "address = HOST:PORT or unix:/path",
+        ],
+    ),
+    (
+        "[[listener]]\nadress = \"h:1\"",
+        &["t.toml:2: unknown key `adress`", "`address`"],
+    ),
+    (
+        "listen = [\"h:1\"]\n[[listener]]\naddress = \"h:1\"",
+        &["t.toml:3: listener.address names h:1 twice", "each address once"],
+    ),
+    (
+        "[[listener]]\naddress = \"h:1\"\ndialect = 1",
+        &["t.toml:3: listener.dialect is 1", "tyrant, pytyrant"],
+    ),
     ("listen = [1978]", &["t.toml:1: listen is 1978", "HOST:PORT"]),
     (
         "backend = \"redis://h:1\"",

@@ -223,8 +223,7 @@ impl Task {
 
     /// Whether any further byte would mean that the client gave up on its request.
     fn watches_for_more(&self) -> bool {
-        let pipelining = self.session.worker.shared.settings.pairing.pipelining;
-        pipelining == Pipelining::Forbid && self.session.owes()
+        self.session.pipelining() == Pipelining::Forbid && self.session.owes()
     }
 
     /// The reason to end, once everything that was asked before is answered and written.
