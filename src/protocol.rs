@@ -1,13 +1,20 @@
 //! Bytes to commands and back. Pure: no socket, no clock, no metrics.
 //!
+//! The server tells the three protocols of its port apart by each request: so does [`request::Decoder`]. An
+//! [answer] goes out in the form of the protocol that its request came in.
+//!
 //! A decoder takes a whole frame off its input or nothing: `Ok(None)` is "not all there yet", never a fault. After a
 //! fault nothing that follows can be trusted, so a fault ends the connection.
 
+pub mod answer;
 pub mod http;
 pub mod memcached;
 pub mod outgoing;
+pub mod request;
 mod text;
 pub mod tyrant;
+
+use std::fmt;
 
 /// A protocol that clients may speak on a listener's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +25,16 @@ pub enum Protocol {
     Memcached,
     /// HTTP.
     Http,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Binary => "binary",
+            Self::Memcached => "memcached",
+            Self::Http => "http",
+        })
+    }
 }
 
 /// A set of protocols.

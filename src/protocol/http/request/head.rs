@@ -200,8 +200,11 @@ impl<'a> Head<'a> {
     }
 }
 
+/// Method, and target with version.
+type Words<'a> = IResult<&'a [u8], (&'a [u8], (&'a [u8], &'a [u8])), ()>;
+
 /// Method, target and version, with one space between them.
-fn request_line(line: &[u8]) -> IResult<&[u8], (&[u8], (&[u8], &[u8])), ()> {
+fn request_line(line: &[u8]) -> Words<'_> {
     let word = || take_till1(|byte: u8| byte <= b' ' || byte == 0x7F);
     let target_and_version = separated_pair(word(), char(' '), word());
     all_consuming(separated_pair(word(), char(' '), target_and_version)).parse(line)
