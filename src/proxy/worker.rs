@@ -200,6 +200,7 @@ impl Worker {
         let origin = Origin {
             lane,
             turn: turn.is_some_and(super::waiting::Turn::spend),
+            alone: false,
         };
         let mut wait = None;
         let verdict = shared
