@@ -16,6 +16,8 @@ pub mod tyrant;
 
 use std::fmt;
 
+use tyrant::opcode::MAGIC;
+
 /// A protocol that clients may speak on a listener's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -62,6 +64,16 @@ impl Protocols {
 }
 
 impl Protocol {
+    /// The protocol whose requests can begin with this byte.
+    pub fn begun_by(byte: u8) -> Option<Self> {
+        match byte {
+            MAGIC => Some(Self::Binary),
+            b'a'..=b'z' => Some(Self::Memcached),
+            b'A'..=b'Z' => Some(Self::Http),
+            _ => None,
+        }
+    }
+
     const fn bit(self) -> u8 {
         1 << self as u8
     }

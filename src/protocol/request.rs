@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use super::answer::Form;
 use super::tyrant::limits::Limits;
-use super::tyrant::opcode::MAGIC;
 use super::tyrant::request::{RequestDecoder, RequestFault};
 use super::{Protocol, Protocols, http, memcached};
 use crate::command::Command;
@@ -130,10 +129,7 @@ impl Decoder {
     pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Incoming>, Fault> {
         let protocol = match input.first() {
             None => return Ok(None),
-            Some(&MAGIC) => Protocol::Binary,
-            Some(b'a'..=b'z') => Protocol::Memcached,
-            Some(b'A'..=b'Z') => Protocol::Http,
-            Some(&other) => return Err(RequestFault::BadMagic(other).into()),
+            Some(&byte) => Protocol::begun_by(byte).ok_or(RequestFault::BadMagic(byte))?,
         };
         if !self.protocols.serve(protocol) {
             return Err(Fault::NotServed(protocol));

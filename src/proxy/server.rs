@@ -24,7 +24,7 @@ use crate::config::{Address, BackendUrl, ListenerSettings, Settings};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
-use crate::protocol::tyrant::request::RequestFault;
+use crate::protocol::request::Fault;
 
 /// How often room is made in the ledger ahead of need.
 const MAINTENANCE: Duration = Duration::from_millis(50);
@@ -156,7 +156,7 @@ fn share(settings: Settings) -> Arc<Shared> {
     let seed = HashSeed([fastrand::u64(..), fastrand::u64(..)]);
     let ledger = Ledger::with_memory(settings.ledger_memory, horizon);
     let guard = Guard::new(rules, seed, ledger);
-    let metrics = Arc::new(Metrics::new(&RequestFault::NAMES));
+    let metrics = Arc::new(Metrics::new(&Fault::NAMES));
     Shared::new(settings, guard, metrics, hidden, clock)
 }
 
