@@ -10,8 +10,11 @@ use crate::memcached;
 use crate::real::Real;
 use crate::stamped::Clock;
 
-/// Ways to store a value; each says whether it was stored.
-const WAYS: [(&str, fn(&mut Client, &str) -> bool); 6] = [
+/// Stores a value, and says whether it was stored.
+type Store = fn(&mut Client, &str) -> bool;
+
+/// Ways to store a value.
+const WAYS: [(&str, Store); 6] = [
     ("binary", |client, value| client.put("k", value.as_bytes()) == 0),
     ("misc", |client, value| {
         client.misc("putlist", &[b"k", value.as_bytes()]).0 == 0
