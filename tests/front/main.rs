@@ -24,6 +24,7 @@ mod recorded;
 mod remembering;
 mod replay;
 mod resilience;
+mod same;
 mod scripted;
 mod stamped;
 mod stopped;
