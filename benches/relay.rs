@@ -26,7 +26,12 @@ fn main() -> io::Result<()> {
     loop {
         let (client, _) = listener.accept()?;
         // A broken connection is the end of that client, and of nothing else.
-        let _ = relay(client, TcpStream::connect(backend)?, is_set("--primed"), is_set("--busy"));
+        let _ = relay(
+            client,
+            TcpStream::connect(backend)?,
+            is_set("--primed"),
+            is_set("--busy"),
+        );
     }
 }
 

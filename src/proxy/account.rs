@@ -68,7 +68,7 @@ pub fn fence(fault: &LaneFault) -> Option<FenceReason> {
 
 pub fn close(end: &End) -> CloseReason {
     match end {
-        End::Client => CloseReason::Client,
+        End::Client | End::Done => CloseReason::Client,
         End::Fault(_) => CloseReason::Fault,
         End::Deadline | End::HalfSent => CloseReason::Deadline,
         End::GaveUp => CloseReason::GaveUp,

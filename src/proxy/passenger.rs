@@ -11,7 +11,7 @@ use super::records::{self, Probe};
 use super::session::{End, Item, Session};
 use super::worker::Worker;
 use crate::backend::tyrant::lane;
-use crate::command::{Command, Kind, Reply};
+use crate::command::{Answer, Command, Kind, Reply};
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Outcome, ReadBack, Ticket};
 use crate::metrics::{self, RetryKind};
@@ -69,6 +69,8 @@ pub enum Form {
     AsIs,
     /// A `get` that went out as a one-key `mget`.
     VerifiedGet,
+    /// An `mget` whose echoed keys must be those that were asked for, in their order.
+    VerifiedMget,
     /// A `put` that went out as a `putlist` of value and stamp; the probe has said whether the stamp's record is new.
     PutList(Probe),
 }
@@ -100,6 +102,10 @@ impl lane::Passenger for Passenger {
             (Cargo::Client(cargo), Reply::Records(found)) => match (&cargo.form, &cargo.item.command) {
                 (Form::VerifiedGet, Command::Get { key }) => {
                     found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key)
+                }
+                (Form::VerifiedMget, Command::Mget { keys }) => {
+                    let mut keys = keys.iter();
+                    found.iter().all(|(echoed, _)| keys.any(|key| key == echoed))
                 }
                 _ => true,
             },
@@ -156,7 +162,7 @@ impl ClientCargo {
             shared.guard.settle(ticket, outcome);
         }
         let reply = match self.form {
-            Form::AsIs => reply,
+            Form::AsIs | Form::VerifiedMget => reply,
             Form::VerifiedGet => get_of(reply),
             Form::PutList(probe) => {
                 shared.hidden.written(reply.code(), &probe);
@@ -169,7 +175,8 @@ impl ClientCargo {
             metrics::Outcome::Failed
         };
         self.session.landed();
-        self.session.conclude(self.item.concluding(), outcome, reply, now);
+        let answer = Answer::Reply(reply);
+        self.session.conclude(self.item.concluding(), outcome, answer, now);
     }
 
     fn lost(self, worker: &Worker, lost: Lost) {
@@ -203,8 +210,8 @@ impl ClientCargo {
                     ..self.item
                 });
             }
-            Some(_) => self.session.fail(verb, End::Deadline),
-            None => self.session.fail(verb, End::LaneLost),
+            Some(_) => self.session.fail(self.item.concluding(), End::Deadline),
+            None => self.session.fail(self.item.concluding(), End::LaneLost),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::config::{Address, BackendUrl, ListenerSettings, Settings};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
-use crate::protocol::tyrant::request::RequestFault;
+use crate::protocol::request::Fault;
 
 /// Why the proxy could not start.
 #[derive(Debug, thiserror::Error)]
@@ -148,7 +148,7 @@ fn share(settings: Settings) -> Arc<Shared> {
     let seed = HashSeed([fastrand::u64(..), fastrand::u64(..)]);
     let ledger = Ledger::with_memory(settings.ledger_memory, horizon);
     let guard = Guard::new(rules, seed, ledger);
-    let metrics = Arc::new(Metrics::new(&RequestFault::NAMES));
+    let metrics = Arc::new(Metrics::new(&Fault::NAMES));
     Shared::new(settings, guard, metrics, hidden, clock)
 }
 

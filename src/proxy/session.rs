@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -24,14 +24,15 @@ use super::account;
 use super::slow;
 use super::waiting::Standing;
 use super::worker::Worker;
-use crate::command::{Command, Reply, Verb};
+use crate::command::Answer;
 use crate::config::{ListenerSettings, Pipelining};
+use crate::logging::RateLimit;
 use crate::metrics::Outcome;
 use crate::pairing::order::Order;
+use crate::protocol::answer::{self, Form};
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::request::{Fault, Request};
 use crate::protocol::tyrant::dialect::Dialect;
-use crate::protocol::tyrant::reply;
-use crate::protocol::tyrant::request::RequestFault;
 use crate::transport::{Reader, Writer};
 
 /// So many bytes are read ahead of the requests that are being carried out.
@@ -42,9 +43,13 @@ const BACKLOG_PAUSE: usize = 1 << 20;
 
 /// How long a client may take to acknowledge what it is still owed before the connection is reset.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// So many bytes are read of a client that has been told its last, so that it may see the end.
+const DISCARD_MAX: usize = 1 << 20;
+
 #[derive(Debug)]
 struct Inner {
-    order: Order<Reply>,
+    order: Order<(Form, Answer)>,
     out: Outgoing,
     /// Set once, by whoever finds that the session must end.
     ended: Option<End>,
@@ -163,7 +168,7 @@ impl Session {
     }
 
     /// Answers a request and counts it. The answer leaves when all earlier ones have.
-    pub fn conclude(self: &Rc<Self>, what: Concluding, outcome: Outcome, reply: Reply, now: Instant) {
+    pub fn conclude(self: &Rc<Self>, what: Concluding, outcome: Outcome, answer: Answer, now: Instant) {
         let metrics = &self.worker.shared.metrics;
         metrics.requests.of(what.verb, outcome).increment(1);
         metrics
@@ -181,10 +186,12 @@ impl Session {
             return;
         }
         let Inner { order, out, .. } = &mut *inner;
-        self.links.answered(&reply);
-        order.answer(place, reply);
-        while let Some(reply) = order.take_next() {
-            reply::encode(&reply, out);
+        if let Answer::Reply(reply) = &answer {
+            self.links.answered(reply);
+        }
+        order.answer(place, (what.form, answer));
+        while let Some((form, answer)) = order.take_next() {
+            answer::encode(form, &answer, out);
         }
         let touched = std::mem::replace(&mut inner.touched, true);
         drop(inner);
@@ -221,14 +228,15 @@ impl Session {
         self.wake.notify_one();
     }
 
-    /// A request cannot be answered: the session ends, rather than say something wrong.
-    pub fn fail(&self, verb: Verb, end: End) {
-        self.worker
-            .shared
-            .metrics
-            .requests
-            .of(verb, Outcome::Closed)
-            .increment(1);
+    /// A request cannot be answered. Where its protocol has words for that they are the answer; else the session ends,
+    /// rather than say something wrong.
+    pub fn fail(self: &Rc<Self>, what: Concluding, end: End) {
+        if what.place.is_some() && what.form.can_say_unavailable() {
+            self.conclude(what, Outcome::Failed, Answer::Unavailable, now());
+            return;
+        }
+        let metrics = &self.worker.shared.metrics;
+        metrics.requests.of(what.verb, Outcome::Closed).increment(1);
         self.end(end);
     }
 
@@ -293,22 +301,31 @@ impl Session {
             .of(account::close(&end))
             .increment(1);
         if let End::Fault(fault) = &end {
-            let index = RequestFault::NAMES.iter().position(|name| *name == fault.name());
-            self.worker
-                .shared
-                .metrics
-                .request_faults
-                .of(index.unwrap_or(0))
-                .increment(1);
+            self.note_fault(fault);
         }
         self.inner.borrow_mut().ended.get_or_insert(End::Client);
-        self.close(&end).await;
+        self.close(&end, &mut task.reader).await;
         drop(task);
     }
 
+    /// Counts what a client did wrong, and says once in a while where a protocol is not served.
+    fn note_fault(&self, fault: &Fault) {
+        static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+        let index = Fault::NAMES.iter().position(|name| *name == fault.name());
+        let faults = &self.worker.shared.metrics.request_faults;
+        faults.of(index.unwrap_or(0)).increment(1);
+        if let Fault::NotServed(protocol) = fault
+            && let Some(suppressed) = LOG.admit(now())
+        {
+            let listener = &self.listener.address;
+            tracing::warn!(%protocol, %listener, suppressed, "a client speaks a protocol that is not served here");
+        }
+    }
+
     /// Gives the client what it is still owed, then resets the connection; a client that has ended it itself gets an
-    /// ordinary end. One that gave up gets nothing more: it would take the rest of the old answer for the new one.
-    async fn close(&self, end: &End) {
+    /// ordinary end, and so does one that is told why, or that knows that the connection ends. One that gave up gets
+    /// nothing more: it would take the rest of the old answer for the new one.
+    async fn close(&self, end: &End, reader: &mut Reader) {
         let Some(writer) = self.writer.take() else {
             return;
         };
@@ -316,11 +333,21 @@ impl Session {
             return;
         }
         let mut out = std::mem::take(&mut self.inner.borrow_mut().out);
+        let words = match end {
+            End::Fault(fault) => fault.last_words(),
+            _ => None,
+        };
+        out.put_slice(words.as_deref().unwrap_or_default().as_bytes());
         if !matches!(end, End::Backlog | End::GaveUp) {
             let rest = async {
                 while !out.is_empty() && writer.writable().await.is_ok() && writer.write_ready(&mut out).is_ok() {}
             };
             let _ = timeout(LINGER, rest).await;
+            if words.is_some() || matches!(end, End::Done) {
+                let _ = writer.shutdown_write();
+                let _ = timeout(LINGER, discard(reader)).await;
+                return;
+            }
             writer.acknowledged(LINGER).await;
         }
         if let Ok(writer) = Rc::try_unwrap(writer) {
@@ -331,11 +358,12 @@ impl Session {
 
 impl Session {
     /// Gives a request, asked at `received`, its number, its place among the answers and its deadline.
-    fn admit(&self, command: Command, received: Instant) -> Item {
+    fn admit(&self, request: Request, received: Instant) -> Item {
+        let Request { command, edit, form } = request;
         let mut inner = self.inner.borrow_mut();
         let number = inner.next_number;
         inner.next_number += 1;
-        let place = (command.verb() != Verb::PutNr).then(|| inner.order.open());
+        let place = (!form.is_silent(&command)).then(|| inner.order.open());
         let timeouts = &self.worker.shared.settings.pairing;
         let patience = if slow::is_slow(&command) {
             timeouts.slow_timeout
@@ -346,11 +374,26 @@ impl Session {
             number,
             place,
             command,
+            edit,
+            form,
             received,
             deadline: received + patience,
             retried: false,
             standing: Standing::default(),
         }
+    }
+}
+
+/// Reads a client to its end, or as much of it as it is worth. Closing while bytes of it lie unread would reset the
+/// connection, and the client might lose what it was told last.
+async fn discard(reader: &mut Reader) {
+    let mut bytes = BytesMut::new();
+    let mut left = DISCARD_MAX;
+    while let Ok(count @ 1..) = reader.read(&mut bytes).await
+        && count < left
+    {
+        left -= count;
+        bytes.clear();
     }
 }
 

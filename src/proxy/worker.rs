@@ -187,6 +187,23 @@ impl Worker {
         standing: &mut Standing,
     ) -> Decision {
         let decision = self.decide(via, lane, key, change, standing);
+        self.count(key, change, decision)
+    }
+
+    /// As [`Self::judge`], for a change that must have its key to itself.
+    pub fn judge_alone(
+        self: &Rc<Self>,
+        via: &Via,
+        lane: LaneId,
+        key: &Bytes,
+        change: Change<'_>,
+        standing: &mut Standing,
+    ) -> Decision {
+        let decision = self.decide_as(via, lane, true, key, change, standing);
+        self.count(key, change, decision)
+    }
+
+    fn count(&self, key: &Bytes, change: Change<'_>, decision: Decision) -> Decision {
         match &decision {
             Decision::Go(ticket) => {
                 self.count_passage(change, ticket);
@@ -209,12 +226,25 @@ impl Worker {
         change: Change<'_>,
         standing: &mut Standing,
     ) -> Decision {
+        self.decide_as(via, lane, false, key, change, standing)
+    }
+
+    fn decide_as(
+        self: &Rc<Self>,
+        via: &Via,
+        lane: LaneId,
+        alone: bool,
+        key: &Bytes,
+        change: Change<'_>,
+        standing: &mut Standing,
+    ) -> Decision {
         let shared = &self.shared;
         let hash = shared.guard.key(key);
         let Standing { turn, stored } = std::mem::take(standing);
         let origin = Origin {
             lane,
             turn: turn.is_some_and(super::waiting::Turn::spend),
+            alone,
         };
         let mut wait = None;
         let verdict = shared

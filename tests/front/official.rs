@@ -88,6 +88,21 @@ fn the_programs_pass_in_front_of_a_real_server() {
 }
 
 #[test]
+fn tcrmgr_reads_by_http() {
+    if Real::start("*", "tcrmgr_reads_by_http").is_none() {
+        return;
+    }
+    let guarded = Guarded::memory("");
+    assert_eq!(guarded.client().put("a key", b"its value"), 0);
+    let url = format!("http://{}/a%20key", guarded.address());
+    let mut tcrmgr = Command::new(folder().join("tcrmgr"));
+    tcrmgr.env("LD_LIBRARY_PATH", folder()).args(["http", &url]);
+    let output = tcrmgr.output().expect("start tcrmgr");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "its value");
+}
+
+#[test]
 fn the_table_programs_pass_in_front_of_a_table_database() {
     let folder = tempfile::tempdir().expect("a folder for the database");
     let database = folder.path().join("casket.tct");

@@ -10,11 +10,11 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::item::{Concluding, End, Item, Next, Step, Waiting};
 use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
-use crate::command::Reply;
+use crate::command::Answer;
 use crate::config::Pipelining;
 use crate::metrics::Outcome;
 use crate::pairing::arrivals::Arrivals;
-use crate::protocol::tyrant::request::RequestDecoder;
+use crate::protocol::request::{Decoder, Incoming};
 use crate::proxy::slow;
 use crate::proxy::waiting::{Standing, Unfenced};
 use crate::transport::{Reader, Writer};
@@ -30,9 +30,9 @@ enum Pump {
 /// The task of a session.
 pub(super) struct Task {
     session: Rc<Session>,
-    reader: Reader,
+    pub(super) reader: Reader,
     input: BytesMut,
-    decoder: RequestDecoder,
+    decoder: Decoder,
     waiting: Option<(Item, Waiting)>,
     step: Option<(Concluding, Step)>,
     /// No further request is taken up; the session ends for this reason once the earlier ones are answered.
@@ -53,11 +53,12 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
         let limits = session.worker.shared.settings.limits.request;
+        let protocols = session.listener.protocols;
         Self {
             session,
             reader,
             input: BytesMut::new(),
-            decoder: RequestDecoder::new(limits),
+            decoder: Decoder::new(limits, protocols),
             waiting: None,
             step: None,
             last: None,
@@ -93,7 +94,7 @@ impl Task {
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
             let may_read = !self.at_end
-                && !matches!(self.last, Some(End::Fault(_)))
+                && !matches!(self.last, Some(End::Fault(_) | End::Done))
                 && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
@@ -139,7 +140,7 @@ impl Task {
                 Err(pump) => return Ok(Ok(pump)),
             };
             if item.deadline <= now() {
-                self.session.fail(item.command.verb(), End::Deadline);
+                self.session.fail(item.concluding(), End::Deadline);
                 continue;
             }
             self.session.inner.borrow_mut().followed = !self.input.is_empty();
@@ -171,14 +172,21 @@ impl Task {
             self.waiting = Some((item, waiting));
             return Ok(Err(Pump::Stalled));
         }
-        if matches!(self.last, Some(End::Fault(_) | End::Drain)) || self.is_full() {
+        if matches!(self.last, Some(End::Fault(_) | End::Drain | End::Done)) || self.is_full() {
             return Ok(Err(Pump::Stalled));
         }
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
-            Ok(Some(command)) => {
+            Ok(Some(Incoming::Request(request))) => {
+                if request.form.is_last() {
+                    self.last = Some(End::Done);
+                }
                 let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
-                Ok(Ok(self.session.admit(command, arrived.unwrap_or_else(now))))
+                Ok(Ok(self.session.admit(request, arrived.unwrap_or_else(now))))
+            }
+            Ok(Some(Incoming::Quit)) => {
+                self.last = Some(End::Done);
+                Ok(Err(Pump::Stalled))
             }
             Ok(None) => Ok(Err(Pump::Hungry)),
             Err(fault) => {
@@ -266,13 +274,11 @@ impl Task {
         true
     }
 
-    fn overdue(&self, hungry: bool) -> Option<End> {
+    fn overdue(&mut self, hungry: bool) -> Option<End> {
         let now = now();
-        if let Some((item, _)) = &self.waiting
-            && item.deadline <= now
-        {
-            self.session.fail(item.command.verb(), End::Deadline);
-            return Some(End::Deadline);
+        if let Some((item, _)) = self.waiting.take_if(|(item, _)| item.deadline <= now) {
+            self.session.fail(item.concluding(), End::Deadline);
+            return None;
         }
         let patience = self.session.worker.shared.settings.pairing.frame_timeout;
         (hungry && !self.input.is_empty() && self.progress + patience <= now).then_some(End::HalfSent)
@@ -321,7 +327,7 @@ impl Task {
         };
         match woken {
             // Whether it was stored is not known and will not be.
-            Err(Unfenced) if item.retried => self.session.fail(item.command.verb(), End::LaneLost),
+            Err(Unfenced) if item.retried => self.session.fail(item.concluding(), End::LaneLost),
             Err(Unfenced) => self.session.retry(item),
             Ok(standing) => {
                 item.standing = standing;
@@ -330,13 +336,13 @@ impl Task {
         }
     }
 
-    fn concluded(&mut self, what: Concluding, result: Result<(Outcome, Reply), End>) {
+    fn concluded(&mut self, what: Concluding, result: Result<(Outcome, Answer), End>) {
         if self.is_slow {
             self.clear_from = Some(now());
         }
         match result {
-            Ok((outcome, reply)) => self.session.conclude(what, outcome, reply, now()),
-            Err(end) => self.session.fail(what.verb, end),
+            Ok((outcome, answer)) => self.session.conclude(what, outcome, answer, now()),
+            Err(end) => self.session.fail(what, end),
         }
     }
 }
@@ -351,7 +357,7 @@ impl Drop for Task {
     }
 }
 
-async fn advance(step: &mut Option<(Concluding, Step)>) -> Result<(Outcome, Reply), End> {
+async fn advance(step: &mut Option<(Concluding, Step)>) -> Result<(Outcome, Answer), End> {
     match step {
         Some((_, step)) => step.as_mut().await,
         None => std::future::pending().await,
