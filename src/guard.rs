@@ -385,13 +385,6 @@ impl<W: Waiter> Guard<W> {
             pending.distrust(horizon);
         }
     }
-
-    /// Makes room in the ledger ahead of need. To be called now and then from outside the data path.
-    pub fn maintain(&self) {
-        if self.ledger.is_nearly_full() {
-            self.ledger.sweep();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ impl Settings {
         values.insert("admin", string(self.admin.as_deref().unwrap_or_default()));
         values.insert("workers", self.workers.to_string());
         values.insert("lanes", self.lanes.to_string());
+        values.insert("bulk_lanes", self.bulk_lanes.to_string());
+        values.insert("bulk_size", string(&write_size(self.bulk_size as u64)));
         values.insert("primed_lanes", self.primed_lanes.to_string());
         values.insert("busy_poll", string(&write_duration(self.busy_poll)));
         values.insert("stamp.digits", stamp.digits().to_string());

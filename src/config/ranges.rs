@@ -17,6 +17,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 pub(super) const WORKERS: RangeInclusive<u64> = 1..=256;
 pub(super) const LANES: RangeInclusive<u64> = 1..=64;
+pub(super) const BULK_LANES: RangeInclusive<u64> = 0..=64;
+pub(super) const BULK_SIZE: RangeInclusive<u64> = 1..=256 * MIB;
 pub(super) const PRIMED_LANES: RangeInclusive<u64> = 0..=64;
 pub(super) const BUSY_POLL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_millis(10);
 pub(super) const DIGITS: RangeInclusive<u64> = 1..=DIGITS_MAX as u64;

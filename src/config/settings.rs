@@ -20,6 +20,10 @@ pub struct Settings {
     pub workers: usize,
     /// Pipelined backend connections, per worker.
     pub lanes: usize,
+    /// Further lanes, per worker, for large values alone; zero where these go with the others.
+    pub bulk_lanes: usize,
+    /// From so many bytes on a value is large.
+    pub bulk_size: usize,
     /// Lanes, of all workers together, that may keep a thread of the backend waiting for their next request.
     pub primed_lanes: usize,
     /// How long a worker looks for work before it sleeps; zero where it sleeps at once.
@@ -40,6 +44,13 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
+impl Settings {
+    /// Pipelined backend connections that each worker keeps up.
+    pub fn links(&self) -> usize {
+        self.lanes + self.bulk_lanes
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -48,6 +59,8 @@ impl Default for Settings {
             admin: Some("127.0.0.1:9178".to_owned()),
             workers: half_the_cores(),
             lanes: 1,
+            bulk_lanes: 2,
+            bulk_size: 32 << 10,
             primed_lanes: 4,
             busy_poll: Duration::ZERO,
             rules: Rules::default(),

@@ -72,6 +72,8 @@ fn every_key_is_read_and_printed() {
         admin = ""
         workers = 3
         lanes = 64
+        bulk_lanes = 3
+        bulk_size = "7KiB"
         primed_lanes = 5
         busy_poll = "9ms"
         stamp = { digits = 16, unit = "s" }

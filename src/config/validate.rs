@@ -29,6 +29,8 @@ impl<'a> Validator<'a> {
             admin: self.admin(&written.admin, default.admin)?,
             workers: item("workers", &written.workers).count(ranges::WORKERS, default.workers)?,
             lanes: item("lanes", &written.lanes).count(ranges::LANES, default.lanes)?,
+            bulk_lanes: item("bulk_lanes", &written.bulk_lanes).count(ranges::BULK_LANES, default.bulk_lanes)?,
+            bulk_size: item("bulk_size", &written.bulk_size).bytes(ranges::BULK_SIZE, default.bulk_size)?,
             primed_lanes: item("primed_lanes", &written.primed_lanes)
                 .count(ranges::PRIMED_LANES, default.primed_lanes)?,
             busy_poll: item("busy_poll", &written.busy_poll).duration(ranges::BUSY_POLL, default.busy_poll)?,

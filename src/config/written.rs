@@ -77,6 +77,8 @@ pub(super) struct Written {
     pub(super) admin: Option<Given>,
     pub(super) workers: Option<Given>,
     pub(super) lanes: Option<Given>,
+    pub(super) bulk_lanes: Option<Given>,
+    pub(super) bulk_size: Option<Given>,
     pub(super) primed_lanes: Option<Given>,
     pub(super) busy_poll: Option<Given>,
     #[serde(deserialize_with = "table")]

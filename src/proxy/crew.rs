@@ -53,10 +53,10 @@ pub fn tyrant_store(shared: &Shared, route: Route) -> Store {
     };
     Store::Tyrant {
         route,
-        links: (0..settings.lanes)
-            .map(|_| {
+        links: (0..settings.links())
+            .map(|index| {
                 let mut link = link.clone();
-                if shared.take_prime() {
+                if index < settings.lanes && shared.take_prime() {
                     link.lane.priming = Some(settings.pairing.request_timeout);
                 }
                 Rc::new(Link::new(link))

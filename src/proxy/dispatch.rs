@@ -31,6 +31,9 @@ const VANISH_GRACE: Duration = Duration::from_millis(25);
 impl Session {
     /// Puts a request on its way, or says what it must wait for. `next_byte` is what follows it in the input.
     pub fn dispatch(self: &Rc<Self>, item: Item, next_byte: Option<u8>) -> Next {
+        if self.aloft() == 0 {
+            self.links.choose(&item.command);
+        }
         match &item.command {
             // Alone in its session, and with its key to itself.
             _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
@@ -90,7 +93,7 @@ impl Session {
 
     /// Sends a request that changes nothing.
     fn pass(self: &Rc<Self>, item: Item, wire: &Command, form: Form) -> Next {
-        match self.worker.via(self.link, 1) {
+        match self.worker.via(self.links.current(), 1) {
             Some(via) => self.send(&via, wire, item, None, form),
             None => Next::Wait(item, Waiting::Lane),
         }
@@ -189,7 +192,10 @@ impl Session {
         if self.worker.denies_key(key) {
             return Err(Obstacle::Refused(Refusal::Denied));
         }
-        let via = self.worker.via(self.link, ROOM).ok_or(Obstacle::Wait(Waiting::Lane))?;
+        let via = self
+            .worker
+            .via(self.links.current(), ROOM)
+            .ok_or(Obstacle::Wait(Waiting::Lane))?;
         if let Some(until) = self.worker.hold_until() {
             return Err(Obstacle::Wait(Waiting::Hold(until)));
         }

@@ -122,11 +122,6 @@ impl Instance {
         self.shared.metrics.render()
     }
 
-    /// Makes room in the ledger ahead of need.
-    pub fn maintain(&self) {
-        self.shared.guard.maintain();
-    }
-
     /// What the guard holds now.
     pub fn census(&self) -> Census {
         let shared = &self.shared;

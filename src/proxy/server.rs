@@ -10,7 +10,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::LocalOptions;
 use tokio::task::spawn_local;
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::crew::{self, Crew};
 use super::listener::{Listener, Listening};
@@ -25,9 +24,6 @@ use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
 use crate::protocol::request::Fault;
-
-/// How often room is made in the ledger ahead of need.
-const MAINTENANCE: Duration = Duration::from_millis(50);
 
 /// Why the proxy could not start.
 #[derive(Debug, thiserror::Error)]
@@ -90,7 +86,7 @@ impl Server {
         })
     }
 
-    /// Serves admin requests and keeps house until `stop` resolves, then lets every session finish what it has begun.
+    /// Serves admin requests until `stop` resolves, then lets every session finish what it has begun.
     pub fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (admin, shared) = (self.admin, Arc::clone(&self.shared));
@@ -103,11 +99,7 @@ impl Server {
                 };
                 tokio::spawn(admin::serve(listener, Arc::new(admin_state(&shared)), until));
             }
-            tokio::select! {
-                biased;
-                () = stop => {}
-                () = keep_house(&shared) => {}
-            }
+            stop.await;
             tracing::info!("stopping: sessions finish what they have begun");
             shared.stopping.send_replace(true);
             io::Result::Ok(())
@@ -172,15 +164,6 @@ fn admin_state(shared: &Arc<Shared>) -> admin::State {
             }
             _ => admin::Readiness::Ready,
         }),
-    }
-}
-
-async fn keep_house(shared: &Shared) {
-    let mut ticks = interval(MAINTENANCE);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        shared.guard.maintain();
     }
 }
 

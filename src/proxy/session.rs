@@ -5,6 +5,7 @@
 
 mod ending;
 mod item;
+mod links;
 mod task;
 
 use std::cell::RefCell;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
+use self::links::Links;
 use self::task::Task;
 use super::account;
 use super::slow;
@@ -83,7 +85,7 @@ impl SessionLoad {
 /// One client connection.
 pub struct Session {
     pub worker: Rc<Worker>,
-    pub link: usize,
+    pub links: Links,
     /// How clients are served where this one has connected.
     pub listener: Arc<ListenerSettings>,
     writer: RefCell<Option<Rc<Writer>>>,
@@ -95,7 +97,7 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Session")
-            .field("link", &self.link)
+            .field("links", &self.links)
             .finish_non_exhaustive()
     }
 }
@@ -103,9 +105,11 @@ impl std::fmt::Debug for Session {
 impl Session {
     pub fn new(worker: Rc<Worker>, writer: Writer, listener: Arc<ListenerSettings>) -> Rc<Self> {
         let link = worker.next_link();
+        let bulk_link = worker.next_bulk_link().unwrap_or(link);
+        let links = Links::new(link, bulk_link, worker.shared.settings.bulk_size);
         Rc::new(Self {
             worker,
-            link,
+            links,
             listener,
             writer: RefCell::new(Some(Rc::new(writer))),
             inner: RefCell::new(Inner {
@@ -175,6 +179,9 @@ impl Session {
             return;
         }
         let Inner { order, out, .. } = &mut *inner;
+        if let Answer::Reply(reply) = &answer {
+            self.links.answered(reply);
+        }
         order.answer(place, (what.form, answer));
         while let Some((form, answer)) = order.take_next() {
             answer::encode(form, &answer, out);

@@ -76,7 +76,7 @@ impl Steps {
     pub fn new(session: Rc<Session>, item: &Item) -> Self {
         Self {
             worker: Rc::clone(&session.worker),
-            link: session.link,
+            link: session.links.current(),
             received: item.received,
             deadline: item.deadline,
             verb: item.command.verb(),

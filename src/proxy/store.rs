@@ -56,17 +56,9 @@ impl Store {
                 shared,
             }),
             Self::Tyrant { links, .. } => {
-                let lane = links.get(link % links.len().max(1))?.lane()?;
+                let lane = links.get(link)?.lane()?;
                 lane.has_room(requests).then_some(Via::Lane { lane, shared })
             }
-        }
-    }
-
-    /// Links of this worker; 1 for the embedded store.
-    pub fn links(&self) -> usize {
-        match self {
-            Self::Embedded { .. } => 1,
-            Self::Tyrant { links, .. } => links.len(),
         }
     }
 
@@ -74,7 +66,7 @@ impl Store {
     pub fn is_up(&self, link: usize) -> bool {
         match self {
             Self::Embedded { .. } => true,
-            Self::Tyrant { links, .. } => links[link % links.len()].lane().is_some(),
+            Self::Tyrant { links, .. } => links.get(link).is_some_and(|link| link.lane().is_some()),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::{ConnectFault, LinkEvents};
 use crate::command::Command;
+use crate::config::Settings;
 use crate::guard::Origin;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
@@ -47,9 +48,17 @@ pub struct Worker {
     kind: Cell<DatabaseKind>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
+    next_bulk_link: Cell<usize>,
     random: RefCell<fastrand::Rng>,
     stopping: Cell<bool>,
     stopped: Notify,
+}
+
+/// The next number below `count`, in turn.
+fn take_turn(next: &Cell<usize>, count: usize) -> usize {
+    let turn = next.get();
+    next.set((turn + 1) % count);
+    turn
 }
 
 /// What the guard decided, in the terms of a session.
@@ -75,6 +84,7 @@ impl Worker {
             kind: Cell::new(DatabaseKind::Plain),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
+            next_bulk_link: Cell::new(0),
             random: RefCell::new(random),
             stopping: Cell::new(false),
             stopped: Notify::new(),
@@ -107,9 +117,14 @@ impl Worker {
 
     /// The link for a new session, in turn.
     pub fn next_link(&self) -> usize {
-        let link = self.next_link.get();
-        self.next_link.set((link + 1) % self.store.links());
-        link
+        take_turn(&self.next_link, self.shared.settings.lanes)
+    }
+
+    /// The link for a new session's large values, in turn, where these have some of their own: they come after all
+    /// others.
+    pub fn next_bulk_link(&self) -> Option<usize> {
+        let Settings { lanes, bulk_lanes, .. } = self.shared.settings;
+        (bulk_lanes > 0).then(|| lanes + take_turn(&self.next_bulk_link, bulk_lanes))
     }
 
     /// The way to the store with room for `requests`; without one the caller waits for [`Worker::changed`].

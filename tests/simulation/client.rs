@@ -127,7 +127,7 @@ pub async fn recite(world: Rc<World>, number: usize, script: Vec<Line>) {
 /// After all faults: every worker and every lane must serve every key at once.
 pub async fn probe(world: &Rc<World>) {
     let mut asker = Asker::new(world, 0, world.fork());
-    for worker in 0..world.plan.settings.workers * world.plan.settings.lanes {
+    for worker in 0..world.plan.settings.workers * world.plan.settings.links() {
         let Some(line) = world.connect(worker) else {
             return world.violated("I12", || "the guard takes no connection".to_owned());
         };

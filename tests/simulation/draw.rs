@@ -130,6 +130,9 @@ fn settings(random: &mut Rng) -> Settings {
     limits.lane_queue = pick(random, &[4, 8, 16_384]);
     limits.session_backlog = pick(random, &[2_000, 64 << 20]);
     limits.slow_connections = pick(random, &[1, 8]);
+    settings.bulk_lanes = pick(random, &[0, 1, 2]);
+    // Values of the simulation are small.
+    settings.bulk_size = pick(random, &[20, 40, 1000]);
     settings
 }
 

@@ -79,9 +79,13 @@ fn only_what_is_not_above_the_horizon_is_read() {
 
 #[test]
 fn a_key_that_went_from_the_ledger_is_still_guarded() {
-    let desk = Desk::with(rules(), 1, 0);
+    let desk = Desk::with(rules(), 2, 0);
     desk.store(1, NOW);
-    desk.guard.ledger().put(desk.guard.key(b"other"), Known::Stamp(NOW + 5));
+    for other in 1..=8u8 {
+        desk.guard
+            .ledger()
+            .put(desk.guard.key(&[other]), Known::Stamp(NOW + u64::from(other)));
+    }
     assert_eq!(desk.known(), Known::Absent);
     desk.put(1, NOW - 1).reads(ReadCause::Horizon);
 }

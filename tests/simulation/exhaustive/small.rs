@@ -57,6 +57,7 @@ impl Kind {
         let mut settings = Settings {
             workers: 2,
             lanes: 1,
+            bulk_lanes: 0,
             verify_reads: self.verify_reads,
             ..Settings::default()
         };

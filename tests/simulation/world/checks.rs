@@ -24,7 +24,7 @@ impl World {
             };
             self.check_memory(&census);
             let settings = &self.plan.settings;
-            if census.lanes > settings.workers * settings.lanes {
+            if census.lanes > settings.workers * settings.links() {
                 self.violated("I10", || format!("{census:?}"));
             }
             self.network.check_connections(&self);
@@ -109,7 +109,7 @@ impl World {
         let guard = self.guard.borrow();
         let process = guard.as_ref()?;
         let census = process.instance.census();
-        let lanes = self.plan.settings.workers * self.plan.settings.lanes;
+        let lanes = self.plan.settings.workers * self.plan.settings.links();
         let is_clean = census.sessions == 0
             && census.lanes == lanes
             && census.in_flight == 0

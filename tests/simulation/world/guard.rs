@@ -95,7 +95,7 @@ impl World {
         let retired = if process.accepts {
             0
         } else {
-            settings.workers * settings.lanes
+            settings.workers * settings.links()
         };
         let scrape = Scrape::of(&process.instance.scrape());
         let mut accounts = self.accounts.borrow_mut();
@@ -119,7 +119,7 @@ impl World {
         let task = tasks.spawn_local(async move { draining.drain().await });
         let _ = task.await;
         let pairing = &self.plan.settings.pairing;
-        let links = (self.plan.settings.workers * self.plan.settings.lanes) as u32;
+        let links = (self.plan.settings.workers * self.plan.settings.links()) as u32;
         let workers = self.plan.settings.workers as u32;
         let grace = Duration::from_secs(2);
         let most = (pairing.request_timeout + grace) * workers + (pairing.fence_timeout + grace) * links;

@@ -116,7 +116,7 @@ impl World {
     /// To be called after every step.
     pub(super) fn check(&self) {
         let ledger = self.guard.ledger();
-        assert!(ledger.len() <= self.setup.entries);
+        assert!(ledger.len() <= ledger.entries_max());
         for (index, held) in self.held.iter().enumerate() {
             let stamp = held.stamp();
             if !held.haunted {

@@ -90,7 +90,6 @@ pub(super) enum Op {
         ended: bool,
     },
     Clock(i8),
-    Sweep,
     UpheavalBegins,
     UpheavalStrikes {
         seed: u8,
@@ -136,7 +135,6 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         4 => (any::<u8>(), feat()).prop_map(|(lane, feat)| Op::CarryOutLate { lane, feat }),
         5 => (any::<u8>(), prop::bool::weighted(0.7)).prop_map(|(lane, ended)| Op::Fence { lane, ended }),
         4 => (-20..=60i8).prop_map(Op::Clock),
-        3 => Just(Op::Sweep),
         1 => Just(Op::UpheavalBegins),
         1 => any::<u8>().prop_map(|seed| Op::UpheavalStrikes { seed }),
         2 => Just(Op::UpheavalEnds),
@@ -388,7 +386,6 @@ impl World {
             // What comes in behind the guard's back is bounded by the clock only while that does not go back.
             Op::Clock(step) if self.upheaval && step < 0 => {}
             Op::Clock(step) => self.now = self.now.saturating_add_signed(step.into()),
-            Op::Sweep => self.guard.ledger().sweep(),
             Op::UpheavalBegins => self.upheaval_begins(),
             Op::UpheavalStrikes { seed } if self.upheaval => self.replace_records(seed),
             Op::UpheavalEnds if self.upheaval => self.upheaval_ends(),
