@@ -25,7 +25,8 @@ pub use error::UsageError;
 pub(crate) use error::quoted;
 pub(crate) use given::{Given, Place, variable};
 pub use settings::{
-    LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply,
+    LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply, StoreSettings,
+    Sync,
 };
 pub(crate) use written::{Overrides, SourceFile};
 

@@ -66,7 +66,7 @@ fn serve(settings: Settings) -> ExitCode {
             let line = ready_line(&server, &guard);
             finish(server.run_until(stop_signal(line)).map_err(Into::into))
         }
-        Err(error @ StartError::Bind { .. }) => refuse(&error),
+        Err(error @ (StartError::Bind { .. } | StartError::Store(_))) => refuse(&error),
         Err(error) => finish(Err(error.into())),
     }
 }

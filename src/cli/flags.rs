@@ -36,7 +36,7 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_LISTEN, comma separated]
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
-    /// The store: memory:, tyrant://HOST:PORT or tyrant:/path/to.sock [default: memory:]
+    /// The store: memory:, file:PATH, tyrant://HOST:PORT or tyrant:/path/to.sock [default: memory:]
     /// [variable: TTGUARD_BACKEND]
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
@@ -75,6 +75,10 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_REQUEST_TIMEOUT]
     #[arg(long, value_name = "DUR")]
     request_timeout: Option<String>,
+    /// When a write to file:PATH is on the device: always (before it is answered), interval or os [default: always]
+    /// [variable: TTGUARD_SYNC]
+    #[arg(long, value_name = "SYNC")]
+    sync: Option<String>,
     /// error, warn, info, debug or trace [default: info] [variable: TTGUARD_LOG]
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
@@ -108,6 +112,7 @@ impl ServeFlags {
             primed_lanes: one("primed-lanes", self.primed_lanes),
             busy_poll: one("busy-poll", self.busy_poll),
             request_timeout: one("request-timeout", self.request_timeout),
+            sync: one("sync", self.sync),
             log: one("log", self.log),
             log_format: one("log-format", self.log_format),
         }
@@ -136,6 +141,7 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         primed_lanes: one("primed-lanes"),
         busy_poll: one("busy-poll"),
         request_timeout: one("request-timeout"),
+        sync: one("sync"),
         log: one("log"),
         log_format: one("log-format"),
     }

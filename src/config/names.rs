@@ -1,6 +1,6 @@
 //! The words of the settings file: one table for reading and printing.
 
-use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply};
+use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply, Sync};
 use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
 use crate::guard::stamp::Unit;
 
@@ -21,6 +21,7 @@ pub(super) const POLICIES: &Names<Policy> = &[("pass", Policy::Pass), ("refuse",
 pub(super) const MEANINGS: &Names<ExtMeaning> = &[("put", ExtMeaning::Put)];
 pub(super) const STALE_REPLIES: &Names<StaleReply> = &[("error", StaleReply::Error), ("ok", StaleReply::Ok)];
 pub(super) const PIPELININGS: &Names<Pipelining> = &[("allow", Pipelining::Allow), ("forbid", Pipelining::Forbid)];
+pub(super) const SYNCS: &Names<Sync> = &[("always", Sync::Always), ("interval", Sync::Interval), ("os", Sync::Os)];
 pub(super) const FORMATS: &Names<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 pub(super) const LEVELS: &Names<LogLevel> = &[
     ("error", LogLevel::Error),

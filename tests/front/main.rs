@@ -7,6 +7,7 @@ mod client;
 mod concurrency;
 mod conformance;
 mod corpora;
+mod durable;
 mod frame;
 mod guarded;
 mod guarding;
