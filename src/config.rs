@@ -15,6 +15,7 @@ mod ranges;
 mod rules;
 mod settings;
 mod stamp;
+mod transfer;
 mod validate;
 mod written;
 
@@ -28,6 +29,7 @@ pub use settings::{
     LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply, StoreSettings,
     Sync,
 };
+pub use transfer::{TransferFile, TransferSettings};
 pub(crate) use written::{Overrides, SourceFile};
 
 use validate::Validator;

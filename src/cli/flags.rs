@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::bench::BenchFlags;
+use super::transfer::TransferFlags;
 use crate::config::{Given, Overrides, Place, variable};
 
 /// A proxy for the Tokyo Tyrant protocol that refuses stale writes and pairs every answer with its question.
@@ -21,6 +22,10 @@ pub(super) enum Action {
     Check(CheckFlags),
     /// Send load to any Tyrant server, measure it, and check every answer; exit code 1 where one was wrong
     Bench(Box<BenchFlags>),
+    /// Store the records of a file of lines (key, tab, value) in any Tyrant server, through ttguard or not
+    Import(TransferFlags),
+    /// Write every record of any Tyrant server as a line (key, tab, value)
+    Export(TransferFlags),
     /// Show what the guard does, with a store and clients of its own
     Demo,
 }

@@ -13,6 +13,7 @@ mod guarded;
 mod guarding;
 mod harness;
 mod hostile;
+mod moving;
 mod official;
 mod pairing;
 mod pipelining;
