@@ -8,9 +8,10 @@
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
+//! - [`transfer`] moves records between a server and a file of lines. It is a client too.
 //! - [`admin`] answers `/metrics` and health checks over HTTP.
-//! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or the
-//!   [embedded store](backend::embedded). It knows nothing of the guard, nor the guard of it.
+//! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
+//!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`guard`] judges writes by their stamps.
@@ -42,9 +43,10 @@
 //!    ledger what became of it, and wakes who waits for the key.
 //! 7. The session puts the answer into its place. It leaves when all earlier ones have, in its form.
 //!
-//! With the embedded store steps 5 and 6 happen on the spot. A command that takes several exchanges (a list, `rnum`, an
-//! `ext`, an [`Edit`](command::edit::Edit) of what is stored) goes through `proxy::steps` instead, alone in its
-//! session; a slow or endless one through `proxy::slow`, on a connection of its own.
+//! With the store in memory steps 5 and 6 happen on the spot; with one in a file a thread of its own commits what all
+//! workers have put on their [`Line`](backend::embedded::line::Line)s, and reads happen on the spot. A command that takes
+//! several exchanges (a list, `rnum`, an `ext`, an [`Edit`](command::edit::Edit) of what is stored) goes through
+//! `proxy::steps` instead, alone in its session; a slow or endless one through `proxy::slow`, on a connection of its own.
 //!
 //! # Words
 //!
@@ -76,4 +78,5 @@ pub mod metrics;
 pub mod pairing;
 pub mod protocol;
 pub mod proxy;
+pub mod transfer;
 pub mod transport;

@@ -1,6 +1,6 @@
 //! The words of the settings file: one table for reading and printing.
 
-use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply};
+use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply, Sync};
 use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
 use crate::guard::stamp::Unit;
 use crate::protocol::Protocol;
@@ -29,6 +29,7 @@ pub(super) const PROTOCOLS: &Names<Protocol> = &[
     ("memcached", Protocol::Memcached),
     ("http", Protocol::Http),
 ];
+pub(super) const SYNCS: &Names<Sync> = &[("always", Sync::Always), ("interval", Sync::Interval), ("os", Sync::Os)];
 pub(super) const FORMATS: &Names<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 pub(super) const LEVELS: &Names<LogLevel> = &[
     ("error", LogLevel::Error),

@@ -2,14 +2,17 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::task::spawn_local;
+use tokio::time::sleep;
 
 use super::records::{self, Probe};
 use super::session::{End, Item, Session};
 use super::worker::Worker;
+use crate::backend::embedded::line;
 use crate::backend::tyrant::lane;
 use crate::command::{Answer, Command, Kind, Reply};
 use crate::guard::ledger::KeyHash;
@@ -17,6 +20,9 @@ use crate::guard::verdict::{Outcome, ReadBack, Ticket};
 use crate::metrics::{self, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
+
+/// How long what could not be read is left alone before it is tried again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What travels with a request.
 #[derive(Debug)]
@@ -150,6 +156,39 @@ impl lane::Passenger for Passenger {
             Cargo::ReadBack { hash, .. } => shared.guard.learn(hash, None),
             Cargo::Probe(_) => {}
             Cargo::HiddenRecord(_) => shared.hidden.doubt(),
+        }
+    }
+}
+
+impl line::Passenger for Passenger {
+    fn may_overtake(&self) -> bool {
+        match &self.cargo {
+            // What is asked here counts already.
+            Cargo::Client(cargo) => cargo.session.aloft() <= 1,
+            // Its session has nothing else under way.
+            Cargo::Exchange { tickets, .. } => tickets.is_empty(),
+            // The guard has a key read only when nothing of it is under way.
+            Cargo::ReadBack { .. } => true,
+            Cargo::Probe(_) | Cargo::HiddenRecord(_) => false,
+        }
+    }
+
+    fn unanswerable(self) {
+        let shared = &self.worker.shared;
+        match self.cargo {
+            Cargo::Client(cargo) => {
+                shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+                if let Some(ticket) = cargo.ticket {
+                    shared.guard.settle(ticket, Outcome::Failed);
+                }
+                cargo.session.landed();
+                cargo.session.fail(cargo.item.concluding(), End::LaneLost);
+            }
+            // Asked again at once, it would be found out no better.
+            _ => drop(spawn_local(async move {
+                sleep(ASK_AGAIN).await;
+                lane::Passenger::lost(self, Lost::Sent);
+            })),
         }
     }
 }

@@ -81,6 +81,15 @@ fn the_programs_pass_on_the_embedded_store() {
 }
 
 #[test]
+fn the_programs_pass_on_a_file() {
+    if Real::start("*", "the_programs_pass_on_a_file").is_some() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = "[store]\nsync = \"os\"";
+        run_all(Guarded::file(&folder.path().join("store"), settings).address());
+    }
+}
+
+#[test]
 fn the_programs_pass_in_front_of_a_real_server() {
     if let Some(real) = Real::start("*", "the_programs_pass_in_front_of_a_real_server") {
         run_all(Guarded::before(real.address(), "").address());

@@ -36,6 +36,16 @@ fn the_embedded_store_answers_as_the_real_server_did() {
 }
 
 #[test]
+fn a_file_answers_as_the_real_server_did() {
+    for scenario in replay::load("binary.jsonl") {
+        if scenario.database == "*" {
+            let folder = tempfile::tempdir().expect("a folder");
+            replay::play(Guarded::file(&folder.path().join("store"), "").address(), &scenario);
+        }
+    }
+}
+
+#[test]
 fn in_front_of_a_real_server_nothing_is_answered_otherwise() {
     for scenario in FILES.into_iter().flat_map(replay::load) {
         if scenario.database != "*" {
