@@ -1,7 +1,7 @@
 //! From a request to the backend: judged where it writes, and put into the lane's queue in the same step.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -17,11 +17,16 @@ use crate::command::{Command, Reply, Verb};
 use crate::config::StaleReply;
 use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{Change, Refusal, Ticket};
+use crate::logging::RateLimit;
 use crate::metrics::Outcome;
+use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::tyrant::opcode::MAGIC;
 
 /// Requests that one write can put on a lane at once: a probe, a hidden record, the write, a read-back.
 pub const ROOM: usize = 4;
+
+/// How long a hint is not repeated.
+const HINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long a `vanish` waits for bytes behind it. PyTyrant's `copy` has the number of today's `vanish`, and sends the
 /// size of a path in the same segment.
@@ -60,11 +65,18 @@ impl Session {
                 let wire = item.command.clone();
                 self.pass(item, &wire, Form::AsIs)
             }
-            Command::Vanish if next_byte.is_some_and(|byte| byte != MAGIC) => {
+            Command::Vanish
+                if self.listener.dialect == Dialect::Tyrant && next_byte.is_some_and(|byte| byte != MAGIC) =>
+            {
+                note_copy_of_pytyrant();
                 self.fail(Verb::Vanish, End::RefusedCommand);
                 Next::Done
             }
-            Command::Vanish if next_byte.is_none() && now() < item.received + VANISH_GRACE => {
+            Command::Vanish
+                if self.listener.dialect == Dialect::Tyrant
+                    && next_byte.is_none()
+                    && now() < item.received + VANISH_GRACE =>
+            {
                 let until = item.received + VANISH_GRACE;
                 Next::Wait(item, Waiting::Grace(until))
             }
@@ -212,6 +224,18 @@ impl Session {
 enum Obstacle {
     Wait(Waiting),
     Refused(Refusal),
+}
+
+/// Says what a `vanish` with bytes behind it was meant to be.
+fn note_copy_of_pytyrant() {
+    static LOG: RateLimit = RateLimit::new(HINT_INTERVAL);
+    if let Some(suppressed) = LOG.admit(Instant::now()) {
+        tracing::warn!(
+            suppressed,
+            "a vanish with bytes behind it was refused, nothing was deleted: this is how PyTyrant 1.1.17 sends a copy; \
+             set dialect = \"pytyrant\" for the listener of such clients"
+        );
+    }
 }
 
 /// Whether a `misc` function goes through as it is.

@@ -105,6 +105,10 @@ impl std::fmt::Debug for Session {
 impl Session {
     pub fn new(worker: Rc<Worker>, writer: Writer, listener: Arc<ListenerSettings>) -> Rc<Self> {
         let link = worker.next_link();
+        // PyTyrant would wait for ever behind an ordinary end, such as that of a process that is killed.
+        if listener.dialect == Dialect::PyTyrant {
+            writer.end_by_reset(true);
+        }
         Rc::new(Self {
             worker,
             link,
@@ -179,7 +183,7 @@ impl Session {
         let Inner { order, out, .. } = &mut *inner;
         order.answer(place, reply);
         while let Some(reply) = order.take_next() {
-            reply::encode(&reply, out);
+            reply::encode_in(self.listener.dialect, &reply, out);
         }
         let touched = std::mem::replace(&mut inner.touched, true);
         drop(inner);
@@ -308,6 +312,7 @@ impl Session {
             return;
         };
         if matches!(end, End::Client) {
+            writer.end_by_reset(false);
             return;
         }
         let mut out = std::mem::take(&mut self.inner.borrow_mut().out);

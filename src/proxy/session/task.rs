@@ -53,11 +53,12 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
         let limits = session.worker.shared.settings.limits.request;
+        let decoder = RequestDecoder::new(limits).in_dialect(session.listener.dialect);
         Self {
             session,
             reader,
             input: BytesMut::new(),
-            decoder: RequestDecoder::new(limits),
+            decoder,
             waiting: None,
             step: None,
             last: None,
