@@ -12,6 +12,7 @@
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or the
 //!   [embedded store](backend::embedded). It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
+//! - [`access`] says which commands a listener's clients may give.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`guard`] judges writes by their stamps.
 //! - [`pairing`] keeps answers with questions, and [`protocol`] turns bytes into commands and back.
@@ -61,6 +62,7 @@
 //!   had read from it: [`backend::tyrant::fence`].
 //! - **Deadline**: an instant. **Timeout**: a duration.
 
+pub mod access;
 pub mod admin;
 pub mod backend;
 pub mod bench;

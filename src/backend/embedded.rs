@@ -29,6 +29,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::command::function::until_nul;
 use crate::command::{Command, Reply};
 use counters::{Counters, Miss};
 use stat::{Master, Status};
@@ -191,7 +192,7 @@ impl Embedded {
 
     fn set_master(&self, host: &[u8], port: i32, timestamp: u64) -> Reply {
         let mut master = self.master.lock();
-        master.host = String::from_utf8_lossy(misc::until_nul(host)).into_owned();
+        master.host = String::from_utf8_lossy(until_nul(host)).into_owned();
         master.port = port;
         if timestamp > 0 {
             master.timestamp = timestamp;
@@ -215,14 +216,12 @@ impl Embedded {
 /// Whether the parameters of `optimize` (`name=value`, joined by `#`) bound the store by dropping records.
 /// A bound of zero or below is none.
 fn asks_for_bounds(parameters: &[u8]) -> bool {
-    misc::until_nul(parameters)
-        .split(|byte| *byte == b'#')
-        .any(|parameter| {
-            let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
-            let value = parameter.get(name.len() + 1..).unwrap_or_default();
-            let bounds = name.eq_ignore_ascii_case(b"capnum") || name.eq_ignore_ascii_case(b"capsiz");
-            bounds && value.iter().any(|byte| (b'1'..=b'9').contains(byte)) && !value.contains(&b'-')
-        })
+    until_nul(parameters).split(|byte| *byte == b'#').any(|parameter| {
+        let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
+        let value = parameter.get(name.len() + 1..).unwrap_or_default();
+        let bounds = name.eq_ignore_ascii_case(b"capnum") || name.eq_ignore_ascii_case(b"capsiz");
+        bounds && value.iter().any(|byte| (b'1'..=b'9').contains(byte)) && !value.contains(&b'-')
+    })
 }
 
 #[cfg(test)]

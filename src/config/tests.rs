@@ -68,6 +68,8 @@ fn every_key_is_read_and_printed() {
         listen = ["[::1]:1", "unix:/run/a \"b\\c.sock", "h:0", "h:0"]
         dialect = "pytyrant"
         protocols = ["http", "memcached"]
+        allow = ["repl"]
+        deny = ["allmc", "copy"]
         backend = "tyrant:/run/t.sock"
         admin = ""
         workers = 3
@@ -78,6 +80,8 @@ fn every_key_is_read_and_printed() {
         [[listener]]
         address = "[::1]:6"
         protocols = ["memcached"]
+        allow = ["allmc", "restore"]
+        deny = ["get", "repl"]
         [guard]
         mode = "observe"
         ledger = "record"

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::stamp::StampFormat;
 use crate::command::Verb;
+use crate::command::function::until_nul;
 
 /// Everything that the judgement depends on, but the keys and the clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,14 @@ pub struct Rules {
     pub unordered: UnorderedPolicies,
     /// Script functions that stand for a guarded put, by name.
     pub ext: BTreeMap<String, ExtMeaning>,
+}
+
+impl Rules {
+    /// What a script function stands for, by its name as the server reads it; nothing for most.
+    pub fn ext_meaning(&self, function: &[u8]) -> Option<ExtMeaning> {
+        let name = std::str::from_utf8(until_nul(function)).ok()?;
+        self.ext.get(name).copied()
+    }
 }
 
 impl Default for Rules {

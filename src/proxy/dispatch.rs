@@ -1,13 +1,13 @@
 //! From a request to the backend: judged where it writes, and put into the lane's queue in the same step.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::passenger::{Cargo, ClientCargo, Form};
 use super::records::{self, Probe};
-use super::session::{End, Item, Next, Session, Step, Waiting, now};
+use super::session::{End, Item, Next, Session, Step, Waiting, note_copy_of_pytyrant, now};
 use super::steps::Steps;
 use super::store::Via;
 use super::worker::Decision;
@@ -17,16 +17,13 @@ use crate::command::{Command, Reply, Verb};
 use crate::config::StaleReply;
 use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{Change, Refusal, Ticket};
-use crate::logging::RateLimit;
 use crate::metrics::Outcome;
+use crate::protocol::Protocol;
 use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::tyrant::opcode::MAGIC;
 
 /// Requests that one write can put on a lane at once: a probe, a hidden record, the write, a read-back.
 pub const ROOM: usize = 4;
-
-/// How long a hint is not repeated.
-const HINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How long a `vanish` waits for bytes behind it. PyTyrant's `copy` has the number of today's `vanish`, and sends the
 /// size of a path in the same segment.
@@ -35,6 +32,9 @@ const VANISH_GRACE: Duration = Duration::from_millis(25);
 impl Session {
     /// Puts a request on its way, or says what it must wait for. `next_byte` is what follows it in the input.
     pub fn dispatch(self: &Rc<Self>, item: Item, next_byte: Option<u8>) -> Next {
+        if let Some(by) = self.denies(Protocol::Binary, &item.command) {
+            return self.deny(item, by);
+        }
         match &item.command {
             Command::Get { key } if self.worker.shared.settings.verify_reads => {
                 let wire = Command::Mget {
@@ -224,18 +224,6 @@ impl Session {
 enum Obstacle {
     Wait(Waiting),
     Refused(Refusal),
-}
-
-/// Says what a `vanish` with bytes behind it was meant to be.
-fn note_copy_of_pytyrant() {
-    static LOG: RateLimit = RateLimit::new(HINT_INTERVAL);
-    if let Some(suppressed) = LOG.admit(Instant::now()) {
-        tracing::warn!(
-            suppressed,
-            "a vanish with bytes behind it was refused, nothing was deleted: this is how PyTyrant 1.1.17 sends a copy; \
-             set dialect = \"pytyrant\" for the listener of such clients"
-        );
-    }
 }
 
 /// Whether a `misc` function goes through as it is.

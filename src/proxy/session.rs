@@ -3,6 +3,7 @@
 //! The session's task reads and dispatches. Answers are written by whoever has them, most often the lane that has just
 //! read them; the task only steps in when the client does not take them at once.
 
+mod denied;
 mod item;
 mod task;
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+pub use self::denied::note_copy_of_pytyrant;
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
 use self::task::Task;
 use super::account;

@@ -21,10 +21,13 @@ pub const EXT: u8 = 0x68;
 pub const SYNC: u8 = 0x70;
 pub const OPTIMIZE: u8 = 0x71;
 pub const VANISH: u8 = 0x72;
+pub const RESTORE: u8 = 0x74;
+pub const SETMST: u8 = 0x78;
 pub const RNUM: u8 = 0x80;
 pub const SIZE: u8 = 0x81;
 pub const STAT: u8 = 0x88;
 pub const MISC: u8 = 0x90;
+pub const REPL: u8 = 0xA0;
 
 /// A size or count as it goes over the wire.
 pub fn size(bytes: usize) -> [u8; 4] {
@@ -47,6 +50,23 @@ pub fn bare(opcode: u8) -> Vec<u8> {
 /// A command on one key: out, get, vsiz.
 pub fn keyed(opcode: u8, key: &str) -> Vec<u8> {
     assemble(opcode, &[&size(key.len()), key.as_bytes()])
+}
+
+pub fn restore(path: &str, timestamp: u64) -> Vec<u8> {
+    let options = [0; 4];
+    let fields = [&size(path.len())[..], &timestamp.to_be_bytes(), &options].concat();
+    assemble(RESTORE, &[&fields, path.as_bytes()])
+}
+
+pub fn setmst(host: &str, port: u32) -> Vec<u8> {
+    let timestamp_and_options = [0; 12];
+    let fields = [&size(host.len())[..], &port.to_be_bytes(), &timestamp_and_options].concat();
+    assemble(SETMST, &[&fields, host.as_bytes()])
+}
+
+/// The update log from its first entry on, as server 7.
+pub fn repl() -> Vec<u8> {
+    assemble(REPL, &[&1u64.to_be_bytes(), &7u32.to_be_bytes()])
 }
 
 /// A command that stores: put, putkeep, putcat, putnr.

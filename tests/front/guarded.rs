@@ -32,12 +32,22 @@ impl Guarded {
 
     /// With these settings. Addresses come from the command line, which has precedence over the file.
     pub fn start(settings: &str) -> Self {
+        Self::run(&["--listen", "127.0.0.1:0"], settings)
+    }
+
+    /// With these settings, which say where clients connect.
+    pub fn listening(settings: &str) -> Self {
+        Self::run(&[], settings)
+    }
+
+    fn run(flags: &[&str], settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the settings");
         let file = folder.path().join("ttguard.toml");
         std::fs::write(&file, settings).expect("write the settings");
         let mut child = Command::new(env!("CARGO_BIN_EXE_ttguard"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config"])
+            .args(["serve", "--admin", "127.0.0.1:0", "--config"])
             .arg(&file)
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -66,8 +76,19 @@ impl Guarded {
         self.addresses[0]
     }
 
+    /// Where the listener of this number listens.
+    pub fn address_of(&self, listener: usize) -> SocketAddr {
+        self.addresses[listener]
+    }
+
     pub fn client(&self) -> Client {
         Client::connect(self.address())
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill ttguard");
+        self.child.wait().expect("its end");
     }
 
     /// The status of an admin page, and its body.
@@ -132,6 +153,20 @@ impl Guarded {
 
     pub fn log(&self) -> String {
         text(&self.log)
+    }
+
+    /// Waits until the log says this; how often it does.
+    #[track_caller]
+    pub fn expect_log(&self, text: &str) -> usize {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return log.matches(text).count();
+            }
+            assert!(Instant::now() < deadline, "no {text:?} in:\n{log}");
+            thread::yield_now();
+        }
     }
 
     /// Asks the process to end, as an operator does, and waits for it.

@@ -1,12 +1,14 @@
 //! What a user of ttguard sees, through the front door: the built binary, started on free ports,
 //! between raw clients and backends that lie, stall and die. Beside it, the codecs held against recorded bytes.
 
+mod access;
 mod bench;
 mod busy_poll;
 mod client;
 mod concurrency;
 mod conformance;
 mod corpora;
+mod dialect;
 mod frame;
 mod guarded;
 mod guarding;

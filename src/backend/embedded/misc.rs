@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::pattern::Pattern;
 use super::store::Cursor;
 use super::{Embedded, asks_for_bounds, number};
+use crate::command::function::until_nul;
 
 /// Calls the function called `name`: what it answers, if it succeeds.
 pub fn call(store: &Embedded, name: &[u8], arguments: &[Bytes]) -> Option<Vec<Bytes>> {
@@ -32,11 +33,6 @@ pub fn call(store: &Embedded, name: &[u8], arguments: &[Bytes]) -> Option<Vec<By
         b"regex" => regex(store, arguments),
         _ => None,
     }
-}
-
-/// A string as the server sees it: it ends before the first zero byte.
-pub fn until_nul(text: &[u8]) -> &[u8] {
-    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 fn done(success: bool) -> Option<Vec<Bytes>> {

@@ -66,6 +66,18 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["t.toml:1: protocols names \"http\" twice", "each once"],
     ),
     (
+        "allow = \"repl\"",
+        &["t.toml:1: allow is \"repl\"", "a list of all, allorg, allmc", "repl"],
+    ),
+    (
+        "deny = [\n\"slave\"]",
+        &["t.toml:2: deny is \"slave\"", "allmanage, put, putkeep"],
+    ),
+    (
+        "allow = [\"put\", \"get\"]\ndeny = [\"get\"]",
+        &["t.toml:2: allow and deny both name get", "each name in one of them"],
+    ),
+    (
         "listener = 1",
         &[
             "t.toml:1: ",

@@ -78,9 +78,7 @@ impl Steps {
     }
 
     pub(super) fn is_guarded_put(&self, function: &[u8]) -> bool {
-        let mapped = &self.worker.shared.guard.rules().ext;
-        let name = std::str::from_utf8(function).ok();
-        name.and_then(|name| mapped.get(name)) == Some(&ExtMeaning::Put)
+        self.worker.shared.guard.rules().ext_meaning(function) == Some(ExtMeaning::Put)
     }
 
     /// A script function that stands for a guarded put.
