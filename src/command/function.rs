@@ -40,25 +40,41 @@ pub enum Function {
     Unknown,
 }
 
+/// Every function that any kind of database has, by its name.
+pub const NAMES: [(&str, Function); 25] = [
+    ("put", Function::Put),
+    ("putkeep", Function::PutKeep),
+    ("putlist", Function::PutList),
+    ("putcat", Function::Unordered),
+    ("putdup", Function::Unordered),
+    ("putdupback", Function::Unordered),
+    ("out", Function::Out),
+    ("outlist", Function::OutList),
+    ("get", Function::Read),
+    ("getlist", Function::Read),
+    ("getpart", Function::Read),
+    ("error", Function::Read),
+    ("regex", Function::Scan),
+    ("range", Function::Scan),
+    ("search", Function::Search),
+    ("metasearch", Function::Search),
+    ("iterinit", Function::IterInit),
+    ("iternext", Function::IterNext),
+    ("vanish", Function::Vanish),
+    ("sync", Function::Control),
+    ("optimize", Function::Control),
+    ("defrag", Function::Control),
+    ("cacheclear", Function::Control),
+    ("setindex", Function::Control),
+    ("genuid", Function::Control),
+];
+
 impl Function {
     /// The function called `name`. The server reads a name up to its first NUL.
     pub fn named(name: &[u8]) -> Self {
-        match until_nul(name) {
-            b"put" => Self::Put,
-            b"putkeep" => Self::PutKeep,
-            b"putlist" => Self::PutList,
-            b"out" => Self::Out,
-            b"outlist" => Self::OutList,
-            b"get" | b"getlist" | b"getpart" | b"error" => Self::Read,
-            b"regex" | b"range" => Self::Scan,
-            b"search" | b"metasearch" => Self::Search,
-            b"iterinit" => Self::IterInit,
-            b"iternext" => Self::IterNext,
-            b"vanish" => Self::Vanish,
-            b"putcat" | b"putdup" | b"putdupback" => Self::Unordered,
-            b"sync" | b"optimize" | b"defrag" | b"cacheclear" | b"setindex" | b"genuid" => Self::Control,
-            _ => Self::Unknown,
-        }
+        let name = until_nul(name);
+        let known = NAMES.iter().find(|(known, _)| known.as_bytes() == name);
+        known.map_or(Self::Unknown, |(_, function)| *function)
     }
 
     /// The command of its own that it stands for, or comes closest to; nothing where there is none.

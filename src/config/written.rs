@@ -145,6 +145,7 @@ pub(super) struct ListenerWritten {
 pub(super) struct StampWritten {
     pub(super) digits: Option<Given>,
     pub(super) unit: Option<Given>,
+    pub(super) column: Option<Given>,
 }
 
 /// `[guard]`

@@ -12,6 +12,8 @@ use crate::command::function::until_nul;
 pub struct Rules {
     /// How a value's stamp is read.
     pub stamp: StampFormat,
+    /// The column whose value has the stamp, in front of a table.
+    pub column: Option<String>,
     /// Whether refusals are carried out or only counted.
     pub mode: Mode,
     /// Where stamps are kept in the backend.
@@ -42,6 +44,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             stamp: StampFormat::default(),
+            column: None,
             mode: Mode::Enforce,
             ledger: LedgerMode::Inline,
             tie: Tie::Last,

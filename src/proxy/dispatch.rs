@@ -35,6 +35,9 @@ impl Session {
         if let Some(by) = self.denies(Protocol::Binary, &item.command) {
             return self.deny(item, by);
         }
+        if !self.worker.knows_backend() && self.worker.via(self.link, 1).is_none() {
+            return Next::Wait(item, Waiting::Lane);
+        }
         match &item.command {
             Command::Get { key } if self.worker.shared.settings.verify_reads => {
                 let wire = Command::Mget {
@@ -53,6 +56,10 @@ impl Session {
             Command::Out { key } => {
                 let key = key.clone();
                 self.remove(item, &key)
+            }
+            Command::PutCat { key, value } if self.worker.stamp_column().is_some() => {
+                let (key, value) = (key.clone(), value.clone());
+                self.merge(item, &key, &value)
             }
             Command::PutCat { key, .. }
             | Command::PutShl { key, .. }
@@ -109,8 +116,7 @@ impl Session {
 
     /// `put`, `putkeep`, `putnr`.
     fn store(self: &Rc<Self>, mut item: Item, key: &Bytes, value: Bytes) -> Next {
-        let guard = &self.worker.shared.guard;
-        let change = guard.change_of(&value);
+        let change = self.worker.change_of(&value);
         let with_record = self.worker.keeps_records() && matches!(change, Change::Stamped { .. });
         if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() != DatabaseKind::Plain) {
             // The stamp's record must follow the value's outcome.
@@ -175,6 +181,21 @@ impl Session {
             return self.refuse(item, refusal);
         }
         match self.judge(&mut item, key, Change::Unordered) {
+            Ok((via, ticket)) => {
+                let wire = item.command.clone();
+                self.send(&via, &wire, item, Some(ticket), Form::AsIs)
+            }
+            Err(obstacle) => self.obstructed(item, obstacle),
+        }
+    }
+
+    /// `putcat` of columns: like a `put` where they have a stamp.
+    fn merge(self: &Rc<Self>, mut item: Item, key: &Bytes, value: &Bytes) -> Next {
+        let change = self.worker.change_of(value);
+        if !matches!(change, Change::Stamped { .. }) {
+            return self.change_unordered(item, key);
+        }
+        match self.judge(&mut item, key, change) {
             Ok((via, ticket)) => {
                 let wire = item.command.clone();
                 self.send(&via, &wire, item, Some(ticket), Form::AsIs)
@@ -271,9 +292,10 @@ impl super::worker::Worker {
         }
     }
 
-    /// Whether a write is denied because its key is the name of a record that keeps a stamp: only ttguard writes those.
+    /// Whether a write is denied because of its key: the name of a record that keeps a stamp, which only ttguard writes,
+    /// or one that names another record each time.
     pub fn denies_key(&self, key: &Bytes) -> bool {
-        if !records::is_hidden(key) {
+        if !records::is_hidden(key) && self.kind().identity(key).is_some() {
             return false;
         }
         self.note_refusal(key, Refusal::Denied);
@@ -283,7 +305,7 @@ impl super::worker::Worker {
     /// Whether stamps have records of their own beside every value.
     pub fn keeps_records(&self) -> bool {
         let rules = self.shared.guard.rules();
-        rules.ledger == LedgerMode::Record && self.kind() != DatabaseKind::WithoutRecords
+        rules.ledger == LedgerMode::Record && self.kind().holds_records()
     }
 
     /// Name and value of the record that keeps a key's stamp.
@@ -305,7 +327,7 @@ impl super::worker::Worker {
 
     /// Writes the record that keeps a key's stamp.
     pub fn write_record(self: &Rc<Self>, via: &Via, key: &Bytes, stamp: u64, deadline: std::time::Instant) {
-        if self.kind() == DatabaseKind::WithoutRecords {
+        if !self.kind().holds_records() {
             return;
         }
         let (name, digits) = self.record_of(key, stamp);

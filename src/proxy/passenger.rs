@@ -11,7 +11,7 @@ use super::records::{self, Probe};
 use super::session::{End, Item, Session};
 use super::worker::Worker;
 use crate::backend::tyrant::lane;
-use crate::command::{Command, Kind, Reply};
+use crate::command::{Command, Kind, Reply, columns};
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Outcome, ReadBack, Ticket};
 use crate::metrics::{self, RetryKind};
@@ -223,10 +223,17 @@ fn get_of(reply: Reply) -> Reply {
 impl Worker {
     /// What reading a key back has shown; nothing when the backend failed.
     fn read_back_of(&self, key: &Bytes, reply: Reply) -> Option<ReadBack> {
-        let Reply::Records(found) = reply else {
-            return None;
-        };
         let format = self.shared.guard.rules().stamp;
+        let found = match reply {
+            Reply::Records(found) => found,
+            Reply::Strings { code, strings } => {
+                let column = self.stamp_column()?.as_bytes();
+                let stamp = columns::among(&strings, column).and_then(|value| format.read(value));
+                let value = (code == 0).then(|| columns::joined(&strings));
+                return Some(ReadBack { stamp, value });
+            }
+            _ => return None,
+        };
         let stamp = found.iter().filter_map(|(_, value)| format.read(value)).max();
         let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
         Some(ReadBack {

@@ -19,7 +19,8 @@ use super::slow::{self, Touches};
 use super::store::Via;
 use super::waiting::{GuardWait, Standing, Unfenced};
 use super::worker::{Decision, Worker};
-use crate::command::function::Function;
+use crate::backend::tyrant::greeting::DatabaseKind;
+use crate::command::function::{self, Function};
 use crate::command::{Command, Reply, Verb};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
@@ -110,14 +111,22 @@ impl Steps {
                 let key = key.clone();
                 self.script(command, key).await
             }
-            Command::Vanish | Command::Restore { .. } => self.upheaval(command).await,
+            Command::Vanish | Command::Restore { .. } | Command::SetMst { .. } => self.upheaval(command).await,
             other => Ok(answered(slow::exchange(&self, other, Touches::Nothing).await?)),
         }
     }
 
     async fn call(&mut self, call: Call) -> Done {
-        let pair = call.arguments.len() == 2;
+        let worker = Rc::clone(&self.worker);
+        let is_table = worker.kind() == DatabaseKind::Table;
+        let pair = call.arguments.len() >= 2 && !is_table;
         match Function::named(&call.function) {
+            function @ (Function::Put | Function::PutKeep | Function::Unordered)
+                if let (Some(column), false) = (worker.stamp_column(), call.arguments.is_empty()) =>
+            {
+                let may_repeat = function == Function::Put;
+                self.misc_columns(call, column.as_bytes(), may_repeat).await
+            }
             Function::Put if pair => self.misc_put(call, true).await,
             Function::PutKeep if pair => self.misc_put(call, false).await,
             Function::PutList => self.put_list(call).await,
@@ -128,9 +137,7 @@ impl Steps {
             }
             Function::IterNext => self.misc_iter_next(call).await,
             Function::Scan => self.scan(call).await,
-            Function::Search if call.arguments.iter().any(|argument| argument == "out") => {
-                self.upheaval_allowed(call).await
-            }
+            Function::Search if function::deletes(&call.arguments) => self.upheaval_allowed(call).await,
             Function::Unknown => self.upheaval_allowed(call).await,
             Function::Vanish => self.upheaval(call.command()).await,
             _ => Ok(answered(slow::exchange(self, call.command(), Touches::Nothing).await?)),

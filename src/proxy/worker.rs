@@ -21,7 +21,7 @@ use super::waiting::{GuardWait, Standing};
 use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::{ConnectFault, LinkEvents};
-use crate::command::Command;
+use crate::command::{Command, columns};
 use crate::guard::Origin;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
@@ -44,7 +44,8 @@ pub struct Worker {
     pub slow: Arc<Semaphore>,
     /// Keeps the worker awake while there is work.
     pub busy_poll: BusyPoll,
-    kind: Cell<DatabaseKind>,
+    /// Nothing before the backend was first reached.
+    kind: Cell<Option<DatabaseKind>>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
     random: RefCell<fastrand::Rng>,
@@ -64,6 +65,7 @@ impl Worker {
     pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
         let busy_poll = BusyPoll::new(shared.settings.busy_poll);
         let slow = Arc::new(Semaphore::new(shared.settings.limits.slow_connections));
+        let kind = matches!(store, Store::Embedded { .. }).then_some(DatabaseKind::Plain);
         Rc::new(Self {
             shared,
             store,
@@ -72,7 +74,7 @@ impl Worker {
             wanting: Cell::new(false),
             slow,
             busy_poll,
-            kind: Cell::new(DatabaseKind::Plain),
+            kind: Cell::new(kind),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
             random: RefCell::new(random),
@@ -138,9 +140,14 @@ impl Worker {
         Some(until)
     }
 
-    /// What kind of database the backend keeps.
+    /// What kind of database the backend keeps. To be asked where [`Self::knows_backend`].
     pub fn kind(&self) -> DatabaseKind {
-        self.kind.get()
+        self.kind.get().unwrap_or(DatabaseKind::Foreign)
+    }
+
+    /// Whether the backend has been reached, so that it is known what its commands mean.
+    pub fn knows_backend(&self) -> bool {
+        self.kind.get().is_some()
     }
 
     /// Takes note that a session has answers to write.
@@ -195,7 +202,7 @@ impl Worker {
         standing: &mut Standing,
     ) -> Decision {
         let shared = &self.shared;
-        let hash = shared.guard.key(key);
+        let hash = self.hash_of(key);
         let Standing { turn, stored } = std::mem::take(standing);
         let origin = Origin {
             lane,
@@ -227,13 +234,53 @@ impl Worker {
 
     /// Reads a key back: the value, and the record that keeps its stamp where the value cannot.
     fn read_back(self: &Rc<Self>, via: &Via, key: &Bytes, hash: KeyHash) {
-        let mut keys = vec![key.clone()];
-        if self.kind() != DatabaseKind::WithoutRecords {
-            keys.push(records::name_of(key));
-        }
+        let command = self.question_of(key);
         let deadline = tokio::time::Instant::now().into_std() + self.shared.settings.pairing.request_timeout;
         let cargo = Cargo::ReadBack { key: key.clone(), hash };
-        via.submit(&Command::Mget { keys }, deadline, self.passenger(cargo));
+        via.submit(&command, deadline, self.passenger(cargo));
+    }
+
+    /// What shows a key's stamp.
+    fn question_of(&self, key: &Bytes) -> Command {
+        if self.stamp_column().is_some() {
+            // Each column in a string of its own: one that holds NUL cannot be taken for two.
+            return Command::Misc {
+                function: Bytes::from_static(b"get"),
+                options: 0,
+                arguments: vec![key.clone()],
+            };
+        }
+        let mut keys = vec![key.clone()];
+        if self.kind().holds_records() {
+            keys.push(records::name_of(key));
+        }
+        Command::Mget { keys }
+    }
+
+    /// The hash under which the guard remembers a key.
+    fn hash_of(&self, key: &Bytes) -> KeyHash {
+        let identity = self.kind().identity(key);
+        self.shared.guard.key(identity.as_deref().unwrap_or(key))
+    }
+
+    /// The column that carries the stamp, in front of a table where the settings name one.
+    pub fn stamp_column(&self) -> Option<&str> {
+        let column = self.shared.guard.rules().column.as_deref();
+        column.filter(|_| self.kind() == DatabaseKind::Table)
+    }
+
+    /// The change that storing `value` is.
+    pub fn change_of<'a>(&self, value: &'a [u8]) -> Change<'a> {
+        match self.stamp_column() {
+            Some(column) => self.change_by(columns::in_value(value, column.as_bytes()), value),
+            None => self.shared.guard.change_of(value),
+        }
+    }
+
+    /// The change that storing `value` is where `stamped` has its stamp.
+    pub fn change_by<'a>(&self, stamped: Option<&[u8]>, value: &'a [u8]) -> Change<'a> {
+        let stamp = stamped.and_then(|stamped| self.shared.guard.rules().stamp.read(stamped));
+        stamp.map_or(Change::Unstamped, |stamp| Change::Stamped { stamp, value })
     }
 
     /// A passenger of this worker.
@@ -290,7 +337,7 @@ impl LinkEvents for Worker {
         let shared = &self.shared;
         let now = tokio::time::Instant::now().into_std();
         shared.greeted(greeting, now);
-        self.kind.set(greeting.kind);
+        self.kind.set(Some(greeting.kind));
         self.hold_until.set(shared.hold_until(now));
         shared.lanes.fetch_add(1, Ordering::Relaxed);
         shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);

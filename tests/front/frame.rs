@@ -9,6 +9,8 @@ pub const PUTKEEP: u8 = 0x11;
 pub const PUTCAT: u8 = 0x12;
 pub const PUTSHL: u8 = 0x13;
 pub const PUTNR: u8 = 0x18;
+pub const ADDDOUBLE: u8 = 0x61;
+pub const COPY: u8 = 0x73;
 pub const OUT: u8 = 0x20;
 pub const GET: u8 = 0x30;
 pub const MGET: u8 = 0x31;
@@ -85,6 +87,20 @@ pub fn mget(keys: &[&str]) -> Vec<u8> {
 
 pub fn fwmkeys(prefix: &str, max: i32) -> Vec<u8> {
     assemble(FWMKEYS, &[&size(prefix.len()), &max.to_be_bytes(), prefix.as_bytes()])
+}
+
+pub fn copy(path: &str) -> Vec<u8> {
+    keyed(COPY, path)
+}
+
+pub fn putshl(key: &str, value: &[u8], width: u32) -> Vec<u8> {
+    let sizes = [size(key.len()), size(value.len()), width.to_be_bytes()].concat();
+    assemble(PUTSHL, &[&sizes, key.as_bytes(), value])
+}
+
+pub fn adddouble(key: &str, integral: i64) -> Vec<u8> {
+    let fields = [&size(key.len())[..], &integral.to_be_bytes(), &[0; 8]].concat();
+    assemble(ADDDOUBLE, &[&fields, key.as_bytes()])
 }
 
 pub fn addint(key: &str, number: i32) -> Vec<u8> {

@@ -153,6 +153,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "stamp.column = \"a\\u0000b\"",
+        &["t.toml:1: stamp.column is \"a\\u{0}b\"", "a column's name"],
+    ),
+    (
         "stamp.unit = \"min\"",
         &["t.toml:1: stamp.unit is \"min\"", "s, ms, us, ns, opaque"],
     ),

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::{Call, Done, Steps, answered};
-use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Command, Reply};
 use crate::proxy::records;
 use crate::proxy::session::End;
@@ -122,7 +121,7 @@ impl Steps {
     /// the count kept changing.
     async fn hidden_records(&self) -> Result<Option<u64>, End> {
         const TRIES: usize = 3;
-        if self.worker.kind() == DatabaseKind::WithoutRecords {
+        if !self.worker.kind().holds_records() {
             return Ok(Some(0));
         }
         let hidden = &self.worker.shared.hidden;
