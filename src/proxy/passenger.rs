@@ -11,9 +11,9 @@ use super::records::{self, Probe};
 use super::session::{End, Item, Session};
 use super::worker::Worker;
 use crate::backend::tyrant::lane;
-use crate::command::{Command, Kind, Reply, columns};
+use crate::command::{Command, Kind, Reply};
 use crate::guard::ledger::KeyHash;
-use crate::guard::verdict::{Outcome, ReadBack, Ticket};
+use crate::guard::verdict::{Outcome, Ticket};
 use crate::metrics::{self, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
@@ -217,31 +217,5 @@ fn get_of(reply: Reply) -> Reply {
             None => Reply::Code(1),
         },
         other => other,
-    }
-}
-
-impl Worker {
-    /// What reading a key back has shown; nothing when the backend failed.
-    fn read_back_of(&self, key: &Bytes, reply: Reply) -> Option<ReadBack> {
-        let format = self.shared.guard.rules().stamp;
-        let found = match reply {
-            Reply::Records(found) => found,
-            Reply::Strings { code, strings } => {
-                let column = self.stamp_column()?.as_bytes();
-                let stamp = columns::among(&strings, column).and_then(|value| format.read(value));
-                let value = (code == 0).then(|| columns::joined(&strings));
-                return Some(ReadBack { stamp, value });
-            }
-            _ => return None,
-        };
-        let stamp = found.iter().filter_map(|(_, value)| format.read(value)).max();
-        let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
-        Some(ReadBack {
-            stamp,
-            // A value of an older stamp than its record's is not what that stamp stood for: there is nothing to tie with.
-            value: value
-                .filter(|value| format.read(value).is_none_or(|own| Some(own) == stamp))
-                .cloned(),
-        })
     }
 }

@@ -13,7 +13,6 @@ use tokio::sync::{Notify, Semaphore};
 use super::account;
 use super::busy_poll::BusyPoll;
 use super::passenger::{Cargo, Passenger};
-use super::records;
 use super::session::Session;
 use super::shared::Shared;
 use super::store::{Store, Via};
@@ -21,7 +20,6 @@ use super::waiting::{GuardWait, Standing};
 use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::{ConnectFault, LinkEvents};
-use crate::command::{Command, columns};
 use crate::guard::Origin;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
@@ -238,49 +236,6 @@ impl Worker {
         let deadline = tokio::time::Instant::now().into_std() + self.shared.settings.pairing.request_timeout;
         let cargo = Cargo::ReadBack { key: key.clone(), hash };
         via.submit(&command, deadline, self.passenger(cargo));
-    }
-
-    /// What shows a key's stamp.
-    fn question_of(&self, key: &Bytes) -> Command {
-        if self.stamp_column().is_some() {
-            // Each column in a string of its own: one that holds NUL cannot be taken for two.
-            return Command::Misc {
-                function: Bytes::from_static(b"get"),
-                options: 0,
-                arguments: vec![key.clone()],
-            };
-        }
-        let mut keys = vec![key.clone()];
-        if self.kind().holds_records() {
-            keys.push(records::name_of(key));
-        }
-        Command::Mget { keys }
-    }
-
-    /// The hash under which the guard remembers a key.
-    fn hash_of(&self, key: &Bytes) -> KeyHash {
-        let identity = self.kind().identity(key);
-        self.shared.guard.key(identity.as_deref().unwrap_or(key))
-    }
-
-    /// The column that carries the stamp, in front of a table where the settings name one.
-    pub fn stamp_column(&self) -> Option<&str> {
-        let column = self.shared.guard.rules().column.as_deref();
-        column.filter(|_| self.kind() == DatabaseKind::Table)
-    }
-
-    /// The change that storing `value` is.
-    pub fn change_of<'a>(&self, value: &'a [u8]) -> Change<'a> {
-        match self.stamp_column() {
-            Some(column) => self.change_by(columns::in_value(value, column.as_bytes()), value),
-            None => self.shared.guard.change_of(value),
-        }
-    }
-
-    /// The change that storing `value` is where `stamped` has its stamp.
-    pub fn change_by<'a>(&self, stamped: Option<&[u8]>, value: &'a [u8]) -> Change<'a> {
-        let stamp = stamped.and_then(|stamped| self.shared.guard.rules().stamp.read(stamped));
-        stamp.map_or(Change::Unstamped, |stamp| Change::Stamped { stamp, value })
     }
 
     /// A passenger of this worker.
