@@ -93,7 +93,7 @@ fn every_key_is_read_and_printed() {
         stale_reply = "ok"
         verify_reads = true
         commands = { putcat = "refuse", putshl = "refuse", addint = "refuse", adddouble = "refuse", ext = "refuse", misc = "refuse" }
-        ext = { put_ts = "put", "a.b\" '=#" = "put" }
+        ext = { put_ts = "put", "a.b\" '=#" = "putkeep", x = "out" }
         [pairing]
         pipelining = "forbid"
         request_timeout = "3s"
@@ -134,7 +134,7 @@ fn every_key_is_read_and_printed() {
     assert_eq!(read.admin, None);
     assert_eq!(read.rules.mode, Mode::Observe);
     assert_eq!(read.rules.unordered.misc, Policy::Refuse);
-    assert_eq!(read.rules.ext.get("a.b\" '=#"), Some(&ExtMeaning::Put));
+    assert_eq!(read.rules.ext.get("a.b\" '=#"), Some(&ExtMeaning::PutKeep));
     assert_eq!(read.rules.future_tolerance, Duration::from_secs(5400));
     assert_eq!(read.limits.reply.argument_max, 5 << 10);
     assert_eq!(read.limits.request.arguments_max, 2);

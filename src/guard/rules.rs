@@ -28,7 +28,7 @@ pub struct Rules {
     pub unstamped: Policy,
     /// What becomes of commands that a stamp cannot order.
     pub unordered: UnorderedPolicies,
-    /// Script functions that stand for a guarded put, by name.
+    /// Script functions that stand for a guarded command, by name.
     pub ext: BTreeMap<String, ExtMeaning>,
 }
 
@@ -144,4 +144,19 @@ impl UnorderedPolicies {
 pub enum ExtMeaning {
     /// `ext NAME key value` is a guarded `put key value`.
     Put,
+    /// The same for `putkeep key value`.
+    PutKeep,
+    /// `ext NAME key value` is a guarded `out key`.
+    Out,
+}
+
+impl ExtMeaning {
+    /// The command that it stands for.
+    pub fn verb(self) -> Verb {
+        match self {
+            Self::Put => Verb::Put,
+            Self::PutKeep => Verb::PutKeep,
+            Self::Out => Verb::Out,
+        }
+    }
 }

@@ -259,7 +259,7 @@ pub fn refusal_reply(verb: Verb, code: u8) -> Reply {
             code,
             strings: Vec::new(),
         },
-        (Verb::Ext, 0) => Reply::Value(Bytes::from_static(super::steps::EXT_STORED)),
+        (Verb::Ext, 0) => Reply::Value(Bytes::from_static(super::steps::EXT_DONE)),
         (_, code) => Reply::Code(code),
     }
 }

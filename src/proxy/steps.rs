@@ -27,8 +27,8 @@ use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 
-/// What a mapped script function answers when the value was stored.
-pub const EXT_STORED: &[u8] = b"ok";
+/// What a mapped script function answers when it was carried out.
+pub const EXT_DONE: &[u8] = b"ok";
 
 type Done = Result<(Outcome, Reply), End>;
 
@@ -106,7 +106,9 @@ impl Steps {
             Command::Stat => self.stat().await,
             Command::Ext {
                 function, key, value, ..
-            } if self.is_guarded_put(&function) => self.ext_put(key, value).await,
+            } if let Some(meaning) = self.worker.shared.guard.rules().ext_meaning(&function) => {
+                self.ext_mapped(meaning, key, value).await
+            }
             Command::Ext { ref key, .. } => {
                 let key = key.clone();
                 self.script(command, key).await

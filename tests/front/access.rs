@@ -131,3 +131,22 @@ fn a_mapped_script_function_is_denied_with_put() {
     assert_eq!(client.ext("put_ts\0x", "k", b"v").0, DENIED);
     assert_eq!(client.get("k"), None);
 }
+
+#[test]
+fn a_mapped_script_function_is_carried_out_as_what_it_stands_for() {
+    let guarded = Guarded::memory("[guard.ext]\nput_ts = \"put\"\nkeep_ts = \"putkeep\"\nout_ts = \"out\"");
+    let mut client = guarded.client();
+    let done = (0, Some(b"ok".to_vec()));
+    assert_eq!(client.ext("keep_ts", "k", b"v"), done);
+    assert_eq!(client.ext("keep_ts", "k", b"w"), (1, None));
+    assert_eq!(client.text("k").as_deref(), Some("v"));
+    assert_eq!(client.ext("put_ts", "k", b"w"), done);
+    assert_eq!(client.text("k").as_deref(), Some("w"));
+    assert_eq!(client.ext("out_ts", "k", b""), done);
+    assert_eq!(client.ext("out_ts", "k", b""), (1, None));
+    assert_eq!(
+        client.ext("get_ts", "k", b""),
+        (1, None),
+        "nobody has mapped it, and there is no script"
+    );
+}

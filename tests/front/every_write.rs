@@ -11,7 +11,8 @@ use crate::guarded::Guarded;
 use crate::real::Real;
 use crate::stamped::Clock;
 
-const SETTINGS: &str = "[stamp]\ncolumn = \"ts\"\n[guard.ext]\nput_ts = \"put\"\n";
+const SETTINGS: &str =
+    "[stamp]\ncolumn = \"ts\"\n[guard.ext]\nput_ts = \"put\"\nkeep_ts = \"putkeep\"\nout_ts = \"out\"\n";
 
 /// What must be seen of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,12 +172,15 @@ fn attempts(packet: &Packet) -> Vec<Attempt> {
                 fate,
             )
         });
-    let scripts = ["put_ts", "put_ts\0more"].map(|name| {
-        (
-            format!("ext {name:?}"),
-            frame::ext(name, &packet.key, &packet.old),
-            Fate::Refused,
-        )
+    let scripts = [
+        ("put_ts", Fate::Refused),
+        ("put_ts\0more", Fate::Refused),
+        ("keep_ts", Fate::Refused),
+        ("out_ts", Fate::Policy("deleted")),
+    ];
+    let scripts = scripts.map(|(name, fate)| {
+        let request = frame::ext(name, &packet.key, &packet.old);
+        (format!("ext {name:?}"), request, fate)
     });
     // Other spellings of a key, which a fixed-length database takes for the same record, or for any.
     let spelled = |key: String, fate| {

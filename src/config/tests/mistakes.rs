@@ -213,7 +213,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "guard.ext.f = \"get\"",
-        &["t.toml:1: guard.ext.\"f\" is \"get\"", "allowed: put"],
+        &["t.toml:1: guard.ext.\"f\" is \"get\"", "allowed: put, putkeep, out"],
     ),
     (
         "guard.ext.\"\" = \"put\"",

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::{End, Item, Next, Session, Waiting, now};
 use crate::command::function::Function;
 use crate::command::{Command, Kind, Verb};
-use crate::guard::rules::ExtMeaning;
 use crate::logging::RateLimit;
 use crate::metrics::Outcome;
 use crate::protocol::Protocol;
@@ -28,10 +27,13 @@ impl Session {
             // It is sent under another command's number, and in what unit its timestamp is nobody knows.
             Command::Restore { .. } if self.listener.dialect == Dialect::PyTyrant => Some(Verb::Restore),
             Command::Ext { function, .. }
-                if access.allows(protocol, Verb::Ext)
-                    && self.worker.shared.guard.rules().ext_meaning(function) == Some(ExtMeaning::Put) =>
+                if let (true, Some(meaning)) = (
+                    access.allows(protocol, Verb::Ext),
+                    self.worker.shared.guard.rules().ext_meaning(function),
+                ) =>
             {
-                (!access.allows(protocol, Verb::Put)).then_some(Verb::Put)
+                let verb = meaning.verb();
+                (!access.allows(protocol, verb)).then_some(verb)
             }
             _ => access.denies(protocol, command),
         }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::{Call, Done, EXT_STORED, Guarded, Steps, answered, outcome};
+use super::{Call, Done, EXT_DONE, Guarded, Steps, answered, outcome};
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb, columns};
 use crate::guard::rules::ExtMeaning;
@@ -77,15 +77,21 @@ impl Steps {
         }
     }
 
-    pub(super) fn is_guarded_put(&self, function: &[u8]) -> bool {
-        self.worker.shared.guard.rules().ext_meaning(function) == Some(ExtMeaning::Put)
-    }
-
-    /// A script function that stands for a guarded put.
-    pub(super) async fn ext_put(&mut self, key: Bytes, value: Bytes) -> Done {
-        let (outcome, reply) = self.put_then_record(key, value, false).await?;
+    /// A script function that stands for a guarded command.
+    pub(super) async fn ext_mapped(&mut self, meaning: ExtMeaning, key: Bytes, value: Bytes) -> Done {
+        let (outcome, reply) = match meaning {
+            ExtMeaning::Put => self.put_then_record(key, value, false).await?,
+            ExtMeaning::PutKeep => self.put_then_record(key, value, true).await?,
+            ExtMeaning::Out => {
+                let wire = Command::Out { key: key.clone() };
+                match self.guarded(&key, Change::Delete, &wire, false).await? {
+                    Guarded::Answered(reply) => answered(reply),
+                    Guarded::Refused(refusal) => self.refused(refusal),
+                }
+            }
+        };
         Ok(match reply {
-            Reply::Code(0) => (outcome, Reply::Value(Bytes::from_static(EXT_STORED))),
+            Reply::Code(0) => (outcome, Reply::Value(Bytes::from_static(EXT_DONE))),
             other => (outcome, other),
         })
     }
