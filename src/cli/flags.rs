@@ -48,7 +48,7 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_ALLOW]
     #[arg(long, value_name = "NAMES")]
     allow: Option<String>,
-    /// Commands that clients may not give, as of ttserver -mask, comma separated [default: repl,setmst,restore]
+    /// Commands that clients may not give, as of ttserver -mask, beside repl, setmst and restore; comma separated
     /// [variable: TTGUARD_DENY]
     #[arg(long, value_name = "NAMES")]
     deny: Option<String>,

@@ -57,7 +57,7 @@ impl ListenerSettings {
             ("dialect", string(word(DIALECTS, &self.dialect))),
             ("protocols", format!("[{}]", protocols.join(", "))),
             ("allow", list(&inherited.denied_beyond(self.access))),
-            ("deny", list(&self.access.denied_beyond(Access::OPEN))),
+            ("deny", list(&self.access.denied_beyond(inherited))),
         ]
     }
 }

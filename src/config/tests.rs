@@ -76,7 +76,7 @@ fn every_key_is_read_and_printed() {
         lanes = 64
         primed_lanes = 5
         busy_poll = "9ms"
-        stamp = { digits = 16, unit = "s", column = "t\\"s" }
+        stamp = { digits = 16, unit = "s", column = "t\"s" }
         [[listener]]
         address = "[::1]:6"
         protocols = ["memcached"]

@@ -120,8 +120,13 @@ impl Steps {
 
     async fn call(&mut self, call: Call) -> Done {
         let worker = Rc::clone(&self.worker);
-        let is_table = worker.kind() == DatabaseKind::Table;
-        let pair = call.arguments.len() >= 2 && !is_table;
+        // Behind key and value a table takes more columns; nobody else looks at what follows.
+        let most = if worker.kind() == DatabaseKind::Table {
+            2
+        } else {
+            usize::MAX
+        };
+        let pair = (2..=most).contains(&call.arguments.len());
         match Function::named(&call.function) {
             function @ (Function::Put | Function::PutKeep | Function::Unordered)
                 if let (Some(column), false) = (worker.stamp_column(), call.arguments.is_empty()) =>

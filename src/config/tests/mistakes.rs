@@ -7,7 +7,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("lisen = []", &["t.toml:1: unknown key `lisen`", "`listen`", "`log`"]),
     (
         "\n[stamp]\nwidth = 1",
-        &["t.toml:3: unknown key `width`", "allowed: `digits` or `unit`"],
+        &["t.toml:3: unknown key `width`", "allowed: `digits`, `unit`, `column`"],
     ),
     ("[guards]", &["t.toml:1: unknown key `guards`", "`guard`"]),
     (
