@@ -13,6 +13,7 @@
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
+//! - [`access`] says which commands a listener's clients may give.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`guard`] judges writes by their stamps.
 //! - [`pairing`] keeps answers with questions, and [`protocol`] turns bytes into commands and back.
@@ -58,6 +59,7 @@
 //! - **Stamp**: the digits at the head of a value that say when it was sent: [`StampFormat`](guard::stamp::StampFormat).
 //! - **Ledger**: what the guard remembers of each key's newest stamp: a bounded cache of what the backend holds, in
 //!   [`guard::ledger`]. **Horizon**: no key absent from the ledger has a stamp above it.
+//! - **Dialect**: the form of the binary protocol that a listener's clients speak.
 //! - **Tombstone**: the stamp that a delete leaves, in a record of the backend named `timestamp.KEY`.
 //! - **Judge** a change, and its **verdict** is go, refuse, wait or read. **Settle** it when its
 //!   [`Outcome`](guard::verdict::Outcome) is known: stored, failed, unsent or lost.
@@ -65,6 +67,7 @@
 //!   had read from it: [`backend::tyrant::fence`].
 //! - **Deadline**: an instant. **Timeout**: a duration.
 
+pub mod access;
 pub mod admin;
 pub mod backend;
 pub mod bench;

@@ -110,6 +110,8 @@ table! {
         "Records judged by the timestamp guard, by verdict.";
     observed: By<Counter, Observed> = "observed_total", Count,
         "Records let through in observe mode that enforce mode would have refused, by reason.";
+    denied: By<Counter, crate::command::Verb> = "denied_total", Count,
+        "Requests that a listener's allow and deny do not admit, by command.";
     stale_age: Histogram = "stale_age_seconds", Seconds,
         "How much older than the stored stamp a refused write was.", AGE;
 

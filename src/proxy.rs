@@ -14,6 +14,7 @@ mod records;
 mod session;
 mod shared;
 mod slow;
+mod stamps;
 mod steps;
 mod store;
 mod waiting;

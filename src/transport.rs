@@ -192,12 +192,17 @@ impl Writer {
         }
     }
 
+    /// Whether the connection is to end with RST however it ends, the end of the process included.
+    pub fn end_by_reset(&self, reset: bool) {
+        if let Ok(socket) = self.socket() {
+            let _ = socket.set_linger(reset.then_some(Duration::ZERO));
+        }
+    }
+
     /// Ends the connection with RST rather than FIN: a client that does not look for the end of the stream
     /// gets an error instead of waiting for ever. Unix sockets know no RST; they just end.
     pub fn reset(self) {
-        if let Ok(socket) = self.socket() {
-            let _ = socket.set_linger(Some(Duration::ZERO));
-        }
+        self.end_by_reset(true);
         match self {
             // Dropped as it is, the half would send a FIN first.
             Self::Tcp(half) => half.forget(),

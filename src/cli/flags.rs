@@ -49,6 +49,14 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_PROTOCOLS]
     #[arg(long, value_name = "NAMES")]
     protocols: Option<String>,
+    /// Commands that clients may give beside those that are not denied, by Tyrant's names, comma separated
+    /// [variable: TTGUARD_ALLOW]
+    #[arg(long, value_name = "NAMES")]
+    allow: Option<String>,
+    /// Commands that clients may not give, as of ttserver -mask, beside repl, setmst and restore; comma separated
+    /// [variable: TTGUARD_DENY]
+    #[arg(long, value_name = "NAMES")]
+    deny: Option<String>,
     /// The store: memory:, file:PATH, tyrant://HOST:PORT or tyrant:/path/to.sock [default: memory:]
     /// [variable: TTGUARD_BACKEND]
     #[arg(long, value_name = "URL")]
@@ -111,11 +119,14 @@ impl ServeFlags {
     /// The layer of the flags.
     pub(super) fn overrides(self) -> Overrides {
         let one = |name, text: Option<String>| text.map(|text| Given::text(text, Place::Flag(name)));
+        let list = |name, text: Option<String>| text.map(|text| split(&text, Place::Flag(name)));
         let listen = (!self.listen.is_empty()).then(|| Given::list(self.listen, Place::Flag("listen")));
         Overrides {
             listen,
             dialect: one("dialect", self.dialect),
-            protocols: self.protocols.map(|text| split(&text, Place::Flag("protocols"))),
+            protocols: list("protocols", self.protocols),
+            allow: list("allow", self.allow),
+            deny: list("deny", self.deny),
             backend: one("backend", self.backend),
             admin: one("admin", self.admin),
             stamp_digits: one("stamp-digits", self.stamp_digits),
@@ -142,6 +153,8 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         listen: list("listen"),
         dialect: one("dialect"),
         protocols: list("protocols"),
+        allow: list("allow"),
+        deny: list("deny"),
         backend: one("backend"),
         admin: one("admin"),
         stamp_digits: one("stamp-digits"),

@@ -20,7 +20,11 @@ pub(super) const MODES: &Names<Mode> = &[("enforce", Mode::Enforce), ("observe",
 pub(super) const LEDGERS: &Names<LedgerMode> = &[("inline", LedgerMode::Inline), ("record", LedgerMode::Record)];
 pub(super) const TIES: &Names<Tie> = &[("last", Tie::Last), ("first", Tie::First), ("greater", Tie::Greater)];
 pub(super) const POLICIES: &Names<Policy> = &[("pass", Policy::Pass), ("refuse", Policy::Refuse)];
-pub(super) const MEANINGS: &Names<ExtMeaning> = &[("put", ExtMeaning::Put)];
+pub(super) const MEANINGS: &Names<ExtMeaning> = &[
+    ("put", ExtMeaning::Put),
+    ("putkeep", ExtMeaning::PutKeep),
+    ("out", ExtMeaning::Out),
+];
 pub(super) const STALE_REPLIES: &Names<StaleReply> = &[("error", StaleReply::Error), ("ok", StaleReply::Ok)];
 pub(super) const PIPELININGS: &Names<Pipelining> = &[("allow", Pipelining::Allow), ("forbid", Pipelining::Forbid)];
 pub(super) const DIALECTS: &Names<Dialect> = &[("tyrant", Dialect::Tyrant), ("pytyrant", Dialect::PyTyrant)];

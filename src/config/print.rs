@@ -57,6 +57,8 @@ impl Settings {
         values.insert("primed_lanes", self.primed_lanes.to_string());
         values.insert("busy_poll", string(&write_duration(self.busy_poll)));
         values.insert("stamp.digits", stamp.digits().to_string());
+        let column = self.rules.column.as_deref().unwrap_or_default();
+        values.insert("stamp.column", string(column));
         values.insert("stamp.unit", string(word(UNITS, &stamp.unit())));
         values.insert("store.sync", string(word(SYNCS, &self.store.sync)));
         values.insert("store.sync_interval", string(&write_duration(self.store.sync_interval)));

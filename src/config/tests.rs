@@ -68,6 +68,8 @@ fn every_key_is_read_and_printed() {
         listen = ["[::1]:1", "unix:/run/a \"b\\c.sock", "h:0", "h:0"]
         dialect = "pytyrant"
         protocols = ["http", "memcached"]
+        allow = ["repl"]
+        deny = ["allmc", "copy"]
         backend = "tyrant:/run/t.sock"
         admin = ""
         workers = 3
@@ -76,10 +78,12 @@ fn every_key_is_read_and_printed() {
         bulk_size = "7KiB"
         primed_lanes = 5
         busy_poll = "9ms"
-        stamp = { digits = 16, unit = "s" }
+        stamp = { digits = 16, unit = "s", column = "t\"s" }
         [[listener]]
         address = "[::1]:6"
         protocols = ["memcached"]
+        allow = ["allmc", "restore"]
+        deny = ["get", "repl"]
         [guard]
         mode = "observe"
         ledger = "record"
@@ -91,7 +95,7 @@ fn every_key_is_read_and_printed() {
         stale_reply = "ok"
         verify_reads = true
         commands = { putcat = "refuse", putshl = "refuse", addint = "refuse", adddouble = "refuse", ext = "refuse", misc = "refuse" }
-        ext = { put_ts = "put", "a.b\" '=#" = "put" }
+        ext = { put_ts = "put", "a.b\" '=#" = "putkeep", x = "out" }
         [pairing]
         pipelining = "forbid"
         request_timeout = "3s"
@@ -135,7 +139,7 @@ fn every_key_is_read_and_printed() {
     assert_eq!(read.admin, None);
     assert_eq!(read.rules.mode, Mode::Observe);
     assert_eq!(read.rules.unordered.misc, Policy::Refuse);
-    assert_eq!(read.rules.ext.get("a.b\" '=#"), Some(&ExtMeaning::Put));
+    assert_eq!(read.rules.ext.get("a.b\" '=#"), Some(&ExtMeaning::PutKeep));
     assert_eq!(read.rules.future_tolerance, Duration::from_secs(5400));
     assert_eq!(read.limits.reply.argument_max, 5 << 10);
     assert_eq!(read.limits.request.arguments_max, 2);

@@ -34,7 +34,7 @@ impl<'a> Validator<'a> {
             primed_lanes: item("primed_lanes", &written.primed_lanes)
                 .count(ranges::PRIMED_LANES, default.primed_lanes)?,
             busy_poll: item("busy_poll", &written.busy_poll).duration(ranges::BUSY_POLL, default.busy_poll)?,
-            rules: self.rules(guard, self.stamp(&written.stamp)?)?,
+            rules: self.rules(guard, &written.stamp)?,
             ledger_memory: item("guard.ledger_memory", &guard.ledger_memory)
                 .size(ranges::LEDGER_MEMORY, default.ledger_memory)?,
             stale_reply: item("guard.stale_reply", &guard.stale_reply).word(STALE_REPLIES, default.stale_reply)?,

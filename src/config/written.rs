@@ -49,6 +49,8 @@ pub(crate) struct Overrides {
     pub(crate) listen: Option<Given>,
     pub(crate) dialect: Option<Given>,
     pub(crate) protocols: Option<Given>,
+    pub(crate) allow: Option<Given>,
+    pub(crate) deny: Option<Given>,
     pub(crate) backend: Option<Given>,
     pub(crate) admin: Option<Given>,
     pub(crate) stamp_digits: Option<Given>,
@@ -72,6 +74,8 @@ pub(super) struct Written {
     pub(super) listen: Option<Given>,
     pub(super) dialect: Option<Given>,
     pub(super) protocols: Option<Given>,
+    pub(super) allow: Option<Given>,
+    pub(super) deny: Option<Given>,
     #[serde(deserialize_with = "tables")]
     pub(super) listener: Vec<Spanned<Listed<ListenerWritten>>>,
     pub(super) backend: Option<Given>,
@@ -111,6 +115,8 @@ impl Written {
         set(&mut self.listen, upper.listen);
         set(&mut self.dialect, upper.dialect);
         set(&mut self.protocols, upper.protocols);
+        set(&mut self.allow, upper.allow);
+        set(&mut self.deny, upper.deny);
         set(&mut self.backend, upper.backend);
         set(&mut self.admin, upper.admin);
         set(&mut self.workers, upper.workers);
@@ -135,6 +141,8 @@ pub(super) struct ListenerWritten {
     pub(super) address: Option<Given>,
     pub(super) dialect: Option<Given>,
     pub(super) protocols: Option<Given>,
+    pub(super) allow: Option<Given>,
+    pub(super) deny: Option<Given>,
 }
 
 /// `[stamp]`
@@ -143,6 +151,7 @@ pub(super) struct ListenerWritten {
 pub(super) struct StampWritten {
     pub(super) digits: Option<Given>,
     pub(super) unit: Option<Given>,
+    pub(super) column: Option<Given>,
 }
 
 /// `[guard]`

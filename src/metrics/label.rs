@@ -75,6 +75,8 @@ labels! {
         Denied = "denied",
         /// A delete, sent on; it leaves a tombstone.
         Deleted = "deleted",
+        /// A command that can change any record, sent on without judging any: all are read back afterwards.
+        Unguarded = "unguarded",
     }
 
     /// Why a record that observe mode let through would have been refused.

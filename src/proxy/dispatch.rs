@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::passenger::{Cargo, ClientCargo, Form};
 use super::records::{self, Probe};
-use super::session::{End, Item, Next, Session, Step, Waiting, now};
+use super::session::{End, Item, Next, Session, Step, Waiting, note_copy_of_pytyrant, now};
 use super::steps::Steps;
 use super::store::Via;
 use super::worker::Decision;
@@ -19,6 +19,7 @@ use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::Outcome;
 use crate::protocol::memcached::reply::Asked;
+use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::{Protocol, answer};
 
 /// Requests that one write can put on a lane at once: a probe, a hidden record, the write, a read-back.
@@ -34,12 +35,18 @@ impl Session {
         if self.aloft() == 0 {
             self.links.choose(&item.command);
         }
+        if let Some(by) = self.denies(&item) {
+            return self.deny(item, by);
+        }
+        if !self.worker.knows_backend() && self.worker.via(self.links.current(), 1).is_none() {
+            return Next::Wait(item, Waiting::Lane);
+        }
         match &item.command {
             // Alone in its session, and with its key to itself.
             _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
             _ if item.edit.is_some() => self.step(item),
             Command::Stat if asks_for_version(&item) => self.pass(item, &Command::Stat, Form::AsIs),
-            Command::Mget { .. } if item.form != answer::Form::Binary && self.worker.shared.settings.verify_reads => {
+            Command::Mget { .. } if !item.form.is_binary() && self.worker.shared.settings.verify_reads => {
                 let wire = item.command.clone();
                 self.pass(item, &wire, Form::VerifiedMget)
             }
@@ -61,6 +68,10 @@ impl Session {
                 let key = key.clone();
                 self.remove(item, &key)
             }
+            Command::PutCat { key, value } if self.worker.stamp_column().is_some() => {
+                let (key, value) = (key.clone(), value.clone());
+                self.merge(item, &key, &value)
+            }
             Command::PutCat { key, .. }
             | Command::PutShl { key, .. }
             | Command::AddInt { key, .. }
@@ -72,11 +83,12 @@ impl Session {
                 let wire = item.command.clone();
                 self.pass(item, &wire, Form::AsIs)
             }
-            Command::Vanish if is_binary(&item) && next_byte.is_some_and(|byte| !self.may_begin(byte)) => {
+            Command::Vanish if may_be_copy(&item) && next_byte.is_some_and(|byte| !self.may_begin(byte)) => {
+                note_copy_of_pytyrant();
                 self.fail(item.concluding(), End::RefusedCommand);
                 Next::Done
             }
-            Command::Vanish if is_binary(&item) && next_byte.is_none() && now() < item.received + VANISH_GRACE => {
+            Command::Vanish if may_be_copy(&item) && next_byte.is_none() && now() < item.received + VANISH_GRACE => {
                 let until = item.received + VANISH_GRACE;
                 Next::Wait(item, Waiting::Grace(until))
             }
@@ -114,8 +126,7 @@ impl Session {
 
     /// `put`, `putkeep`, `putnr`.
     fn store(self: &Rc<Self>, mut item: Item, key: &Bytes, value: Bytes) -> Next {
-        let guard = &self.worker.shared.guard;
-        let change = guard.change_of(&value);
+        let change = self.worker.change_of(&value);
         let with_record = self.worker.keeps_records() && matches!(change, Change::Stamped { .. });
         if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() != DatabaseKind::Plain) {
             // The stamp's record must follow the value's outcome.
@@ -188,6 +199,21 @@ impl Session {
         }
     }
 
+    /// `putcat` of columns: like a `put` where they have a stamp.
+    fn merge(self: &Rc<Self>, mut item: Item, key: &Bytes, value: &Bytes) -> Next {
+        let change = self.worker.change_of(value);
+        if !matches!(change, Change::Stamped { .. }) {
+            return self.change_unordered(item, key);
+        }
+        match self.judge(&mut item, key, change) {
+            Ok((via, ticket)) => {
+                let wire = item.command.clone();
+                self.send(&via, &wire, item, Some(ticket), Form::AsIs)
+            }
+            Err(obstacle) => self.obstructed(item, obstacle),
+        }
+    }
+
     fn judge(self: &Rc<Self>, item: &mut Item, key: &Bytes, change: Change<'_>) -> Result<(Via, Ticket), Obstacle> {
         if self.worker.denies_key(key) {
             return Err(Obstacle::Refused(Refusal::Denied));
@@ -247,8 +273,9 @@ fn asks_for_version(item: &Item) -> bool {
     matches!(item.form, answer::Form::Memcached(form) if form.asked == Asked::Version)
 }
 
-fn is_binary(item: &Item) -> bool {
-    item.form == answer::Form::Binary
+/// Whether a `vanish` may be the `copy` of a PyTyrant that speaks its own dialect to a listener of today's.
+fn may_be_copy(item: &Item) -> bool {
+    item.form == answer::Form::Binary(Dialect::Tyrant)
 }
 
 /// What a client is told about a refused write; `code` 0 says that it was stored.
@@ -258,7 +285,7 @@ fn refusal_reply(verb: Verb, code: u8) -> Reply {
             code,
             strings: Vec::new(),
         },
-        (Verb::Ext, 0) => Reply::Value(Bytes::from_static(super::steps::EXT_STORED)),
+        (Verb::Ext, 0) => Reply::Value(Bytes::from_static(super::steps::EXT_DONE)),
         (_, code) => Reply::Code(code),
     }
 }
@@ -310,9 +337,10 @@ impl super::worker::Worker {
         }
     }
 
-    /// Whether a write is denied because its key is the name of a record that keeps a stamp: only ttguard writes those.
+    /// Whether a write is denied because of its key: the name of a record that keeps a stamp, which only ttguard writes,
+    /// or one that names another record each time.
     pub fn denies_key(&self, key: &Bytes) -> bool {
-        if !records::is_hidden(key) {
+        if !records::is_hidden(key) && self.kind().identity(key).is_some() {
             return false;
         }
         self.note_refusal(key, Refusal::Denied);
@@ -322,7 +350,7 @@ impl super::worker::Worker {
     /// Whether stamps have records of their own beside every value.
     pub fn keeps_records(&self) -> bool {
         let rules = self.shared.guard.rules();
-        rules.ledger == LedgerMode::Record && self.kind() != DatabaseKind::WithoutRecords
+        rules.ledger == LedgerMode::Record && self.kind().holds_records()
     }
 
     /// Name and value of the record that keeps a key's stamp.
@@ -344,7 +372,7 @@ impl super::worker::Worker {
 
     /// Writes the record that keeps a key's stamp.
     pub fn write_record(self: &Rc<Self>, via: &Via, key: &Bytes, stamp: u64, deadline: std::time::Instant) {
-        if self.kind() == DatabaseKind::WithoutRecords {
+        if !self.kind().holds_records() {
             return;
         }
         let (name, digits) = self.record_of(key, stamp);

@@ -16,7 +16,7 @@ use crate::backend::embedded::line;
 use crate::backend::tyrant::lane;
 use crate::command::{Answer, Command, Kind, Reply};
 use crate::guard::ledger::KeyHash;
-use crate::guard::verdict::{Outcome, ReadBack, Ticket};
+use crate::guard::verdict::{Outcome, Ticket};
 use crate::metrics::{self, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
@@ -263,24 +263,5 @@ fn get_of(reply: Reply) -> Reply {
             None => Reply::Code(1),
         },
         other => other,
-    }
-}
-
-impl Worker {
-    /// What reading a key back has shown; nothing when the backend failed.
-    fn read_back_of(&self, key: &Bytes, reply: Reply) -> Option<ReadBack> {
-        let Reply::Records(found) = reply else {
-            return None;
-        };
-        let format = self.shared.guard.rules().stamp;
-        let stamp = found.iter().filter_map(|(_, value)| format.read(value)).max();
-        let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
-        Some(ReadBack {
-            stamp,
-            // A value of an older stamp than its record's is not what that stamp stood for: there is nothing to tie with.
-            value: value
-                .filter(|value| format.read(value).is_none_or(|own| Some(own) == stamp))
-                .cloned(),
-        })
     }
 }

@@ -3,6 +3,7 @@
 //! The session's task reads and dispatches. Answers are written by whoever has them, most often the lane that has just
 //! read them; the task only steps in when the client does not take them at once.
 
+mod denied;
 mod ending;
 mod item;
 mod links;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+pub use self::denied::note_copy_of_pytyrant;
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
 use self::links::Links;
 use self::task::Task;
@@ -107,6 +109,10 @@ impl Session {
         let link = worker.next_link();
         let bulk_link = worker.next_bulk_link().unwrap_or(link);
         let links = Links::new(link, bulk_link, worker.shared.settings.bulk_size);
+        // PyTyrant would wait for ever behind an ordinary end, such as that of a process that is killed.
+        if listener.dialect == Dialect::PyTyrant {
+            writer.end_by_reset(true);
+        }
         Rc::new(Self {
             worker,
             links,

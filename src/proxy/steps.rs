@@ -20,7 +20,8 @@ use super::slow::{self, Touches};
 use super::store::Via;
 use super::waiting::{GuardWait, Standing, Unfenced};
 use super::worker::{Decision, Worker};
-use crate::command::function::Function;
+use crate::backend::tyrant::greeting::DatabaseKind;
+use crate::command::function::{self, Function};
 use crate::command::{Answer, Command, Reply, Verb};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
@@ -28,8 +29,8 @@ use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 use crate::protocol::answer::Form;
 
-/// What a mapped script function answers when the value was stored.
-pub const EXT_STORED: &[u8] = b"ok";
+/// What a mapped script function answers when it was carried out.
+pub const EXT_DONE: &[u8] = b"ok";
 
 type Done = Result<(Outcome, Answer), End>;
 
@@ -109,19 +110,34 @@ impl Steps {
             Command::Stat => self.stat().await,
             Command::Ext {
                 function, key, value, ..
-            } if self.is_guarded_put(&function) => self.ext_put(key, value).await,
+            } if let Some(meaning) = self.worker.shared.guard.rules().ext_meaning(&function) => {
+                self.ext_mapped(meaning, key, value).await
+            }
             Command::Ext { ref key, .. } => {
                 let key = key.clone();
                 self.script(command, key).await
             }
-            Command::Vanish | Command::Restore { .. } => self.upheaval(command).await,
+            Command::Vanish | Command::Restore { .. } | Command::SetMst { .. } => self.upheaval(command).await,
             other => Ok(answered(slow::exchange(&self, other, Touches::Nothing).await?)),
         }
     }
 
     async fn call(&mut self, call: Call) -> Done {
-        let pair = call.arguments.len() == 2;
+        let worker = Rc::clone(&self.worker);
+        // Behind key and value a table takes more columns; nobody else looks at what follows.
+        let most = if worker.kind() == DatabaseKind::Table {
+            2
+        } else {
+            usize::MAX
+        };
+        let pair = (2..=most).contains(&call.arguments.len());
         match Function::named(&call.function) {
+            function @ (Function::Put | Function::PutKeep | Function::Unordered)
+                if let (Some(column), false) = (worker.stamp_column(), call.arguments.is_empty()) =>
+            {
+                let may_repeat = function == Function::Put;
+                self.misc_columns(call, column.as_bytes(), may_repeat).await
+            }
             Function::Put if pair => self.misc_put(call, true).await,
             Function::PutKeep if pair => self.misc_put(call, false).await,
             Function::PutList => self.put_list(call).await,
@@ -132,9 +148,7 @@ impl Steps {
             }
             Function::IterNext => self.misc_iter_next(call).await,
             Function::Scan => self.scan(call).await,
-            Function::Search if call.arguments.iter().any(|argument| argument == "out") => {
-                self.upheaval_allowed(call).await
-            }
+            Function::Search if function::deletes(&call.arguments) => self.upheaval_allowed(call).await,
             Function::Unknown => self.upheaval_allowed(call).await,
             Function::Vanish => self.upheaval(call.command()).await,
             _ => Ok(answered(slow::exchange(self, call.command(), Touches::Nothing).await?)),

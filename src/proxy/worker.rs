@@ -13,7 +13,6 @@ use tokio::sync::{Notify, Semaphore};
 use super::account;
 use super::busy_poll::BusyPoll;
 use super::passenger::{Cargo, Passenger};
-use super::records;
 use super::session::Session;
 use super::shared::Shared;
 use super::store::{Store, Via};
@@ -21,7 +20,6 @@ use super::waiting::{GuardWait, Standing};
 use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::{ConnectFault, LinkEvents};
-use crate::command::Command;
 use crate::config::Settings;
 use crate::guard::Origin;
 use crate::guard::ledger::KeyHash;
@@ -45,7 +43,8 @@ pub struct Worker {
     pub slow: Arc<Semaphore>,
     /// Keeps the worker awake while there is work.
     pub busy_poll: BusyPoll,
-    kind: Cell<DatabaseKind>,
+    /// Nothing before the backend was first reached.
+    kind: Cell<Option<DatabaseKind>>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
     next_bulk_link: Cell<usize>,
@@ -73,6 +72,7 @@ impl Worker {
     pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
         let busy_poll = BusyPoll::new(shared.settings.busy_poll);
         let slow = Arc::new(Semaphore::new(shared.settings.limits.slow_connections));
+        let kind = matches!(store, Store::Embedded { .. }).then_some(DatabaseKind::Plain);
         Rc::new(Self {
             shared,
             store,
@@ -81,7 +81,7 @@ impl Worker {
             wanting: Cell::new(false),
             slow,
             busy_poll,
-            kind: Cell::new(DatabaseKind::Plain),
+            kind: Cell::new(kind),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
             next_bulk_link: Cell::new(0),
@@ -153,9 +153,14 @@ impl Worker {
         Some(until)
     }
 
-    /// What kind of database the backend keeps.
+    /// What kind of database the backend keeps. To be asked where [`Self::knows_backend`].
     pub fn kind(&self) -> DatabaseKind {
-        self.kind.get()
+        self.kind.get().unwrap_or(DatabaseKind::Foreign)
+    }
+
+    /// Whether the backend has been reached, so that it is known what its commands mean.
+    pub fn knows_backend(&self) -> bool {
+        self.kind.get().is_some()
     }
 
     /// Takes note that a session has answers to write.
@@ -239,7 +244,7 @@ impl Worker {
         standing: &mut Standing,
     ) -> Decision {
         let shared = &self.shared;
-        let hash = shared.guard.key(key);
+        let hash = self.hash_of(key);
         let Standing { turn, stored } = std::mem::take(standing);
         let origin = Origin {
             lane,
@@ -272,13 +277,10 @@ impl Worker {
 
     /// Reads a key back: the value, and the record that keeps its stamp where the value cannot.
     fn read_back(self: &Rc<Self>, via: &Via, key: &Bytes, hash: KeyHash) {
-        let mut keys = vec![key.clone()];
-        if self.kind() != DatabaseKind::WithoutRecords {
-            keys.push(records::name_of(key));
-        }
+        let command = self.question_of(key);
         let deadline = tokio::time::Instant::now().into_std() + self.shared.settings.pairing.request_timeout;
         let cargo = Cargo::ReadBack { key: key.clone(), hash };
-        via.submit(&Command::Mget { keys }, deadline, self.passenger(cargo));
+        via.submit(&command, deadline, self.passenger(cargo));
     }
 
     /// A passenger of this worker.
@@ -335,7 +337,7 @@ impl LinkEvents for Worker {
         let shared = &self.shared;
         let now = tokio::time::Instant::now().into_std();
         shared.greeted(greeting, now);
-        self.kind.set(greeting.kind);
+        self.kind.set(Some(greeting.kind));
         self.hold_until.set(shared.hold_until(now));
         shared.lanes.fetch_add(1, Ordering::Relaxed);
         shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);

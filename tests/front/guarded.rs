@@ -48,14 +48,24 @@ impl Guarded {
         Self::start_by(Command::new(BINARY), settings)
     }
 
-    /// The same, by a command that ends in running ttguard with the arguments that it is given.
-    pub fn start_by(mut command: Command, settings: &str) -> Self {
+    /// With these settings, which say where clients connect.
+    pub fn listening(settings: &str) -> Self {
+        Self::run(Command::new(BINARY), &[], settings)
+    }
+
+    /// As [`Self::start`], by a command that ends in running ttguard with the arguments that it is given.
+    pub fn start_by(command: Command, settings: &str) -> Self {
+        Self::run(command, &["--listen", "127.0.0.1:0"], settings)
+    }
+
+    fn run(mut command: Command, flags: &[&str], settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the settings");
         let file = folder.path().join("ttguard.toml");
         std::fs::write(&file, settings).expect("write the settings");
         let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config"])
+            .args(["serve", "--admin", "127.0.0.1:0", "--config"])
             .arg(&file)
+            .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -84,8 +94,19 @@ impl Guarded {
         self.addresses[0]
     }
 
+    /// Where the listener of this number listens.
+    pub fn address_of(&self, listener: usize) -> SocketAddr {
+        self.addresses[listener]
+    }
+
     pub fn client(&self) -> Client {
         Client::connect(self.address())
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill ttguard");
+        self.child.wait().expect("its end");
     }
 
     /// The status of an admin page, and its body.
@@ -156,10 +177,18 @@ impl Guarded {
         self.child.id()
     }
 
-    /// `kill -9`.
-    pub fn kill(mut self) {
-        self.child.kill().expect("kill ttguard");
-        self.child.wait().expect("its end");
+    /// Waits until the log says this; how often it does.
+    #[track_caller]
+    pub fn expect_log(&self, text: &str) -> usize {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return log.matches(text).count();
+            }
+            assert!(Instant::now() < deadline, "no {text:?} in:\n{log}");
+            thread::yield_now();
+        }
     }
 
     /// Asks the process to end, as an operator does, and waits for it.

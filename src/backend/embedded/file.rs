@@ -23,6 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::answer::{Answering, State, settled};
 use super::records::{Fault, Records};
 use super::stat::Origin;
+use crate::command::function::until_nul;
 use crate::command::{Command, Reply};
 use crate::config::{StoreSettings, Sync};
 use crate::logging::RateLimit;
@@ -202,7 +203,7 @@ impl Drop for FileStore {
 fn is_optimize(command: &Command) -> bool {
     match command {
         Command::Optimize { .. } => true,
-        Command::Misc { function, .. } => super::misc::until_nul(function) == b"optimize",
+        Command::Misc { function, .. } => until_nul(function) == b"optimize",
         _ => false,
     }
 }

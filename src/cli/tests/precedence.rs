@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 19] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -24,6 +24,16 @@ const CASES: [Case; 17] = [
         flag: "protocols",
         file: "protocols = [\"binary\"]",
         values: ["binary, http", "memcached,http"],
+    },
+    Case {
+        flag: "allow",
+        file: "allow = [\"repl\"]",
+        values: ["setmst, restore", "all"],
+    },
+    Case {
+        flag: "deny",
+        file: "deny = [\"put\"]",
+        values: ["allwrite, ext", "all"],
     },
     Case {
         flag: "backend",

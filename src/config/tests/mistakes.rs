@@ -7,7 +7,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("lisen = []", &["t.toml:1: unknown key `lisen`", "`listen`", "`log`"]),
     (
         "\n[stamp]\nwidth = 1",
-        &["t.toml:3: unknown key `width`", "allowed: `digits` or `unit`"],
+        &["t.toml:3: unknown key `width`", "allowed: `digits`, `unit`, `column`"],
     ),
     ("[guards]", &["t.toml:1: unknown key `guards`", "`guard`"]),
     (
@@ -64,6 +64,18 @@ const MISTAKES: &[(&str, &[&str])] = &[
     (
         "protocols = [\"http\", \"http\"]",
         &["t.toml:1: protocols names \"http\" twice", "each once"],
+    ),
+    (
+        "allow = \"repl\"",
+        &["t.toml:1: allow is \"repl\"", "a list of all, allorg, allmc", "repl"],
+    ),
+    (
+        "deny = [\n\"slave\"]",
+        &["t.toml:2: deny is \"slave\"", "allmanage, put, putkeep"],
+    ),
+    (
+        "allow = [\"put\", \"get\"]\ndeny = [\"get\"]",
+        &["t.toml:2: allow and deny both name get", "each name in one of them"],
     ),
     (
         "listener = 1",
@@ -141,6 +153,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "stamp.column = \"a\\u0000b\"",
+        &["t.toml:1: stamp.column is \"a\\u{0}b\"", "a column's name"],
+    ),
+    (
         "stamp.unit = \"min\"",
         &["t.toml:1: stamp.unit is \"min\"", "s, ms, us, ns, opaque"],
     ),
@@ -197,7 +213,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "guard.ext.f = \"get\"",
-        &["t.toml:1: guard.ext.\"f\" is \"get\"", "allowed: put"],
+        &["t.toml:1: guard.ext.\"f\" is \"get\"", "allowed: put, putkeep, out"],
     ),
     (
         "guard.ext.\"\" = \"put\"",

@@ -41,6 +41,7 @@ impl Session {
             return;
         };
         if matches!(end, End::Client) {
+            writer.end_by_reset(false);
             return;
         }
         let mut out = std::mem::take(&mut self.inner.borrow_mut().out);
@@ -55,6 +56,7 @@ impl Session {
             };
             let _ = timeout(LINGER, rest).await;
             if words.is_some() || matches!(end, End::Done) {
+                writer.end_by_reset(false);
                 let _ = writer.shutdown_write();
                 let _ = timeout(LINGER, discard(reader)).await;
                 return;

@@ -53,12 +53,13 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
         let limits = session.worker.shared.settings.limits.request;
-        let protocols = session.listener.protocols;
+        let listener = &session.listener;
+        let decoder = Decoder::new(limits, listener.protocols, listener.dialect);
         Self {
             session,
             reader,
             input: BytesMut::new(),
-            decoder: Decoder::new(limits, protocols),
+            decoder,
             waiting: None,
             step: None,
             last: None,

@@ -174,7 +174,7 @@ impl Steps {
                 continue;
             }
             let change = match &value {
-                Some(value) => self.worker.shared.guard.change_of(value),
+                Some(value) => self.worker.change_of(value),
                 None => Change::Delete,
             };
             // Each record of the batch may send a probe ahead of it.

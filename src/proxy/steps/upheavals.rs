@@ -4,6 +4,7 @@ use super::{Call, Done, Steps, answered};
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
 use crate::command::{Command, Verb};
+use crate::metrics::Judged;
 use crate::proxy::slow::{self, Touches};
 
 impl Steps {
@@ -29,6 +30,7 @@ impl Steps {
             Command::Misc { function, .. } => Some(Function::named(function)),
             _ => None,
         };
+        self.worker.shared.metrics.verdicts.of(Judged::Unguarded).increment(1);
         let touches = Touches::Everything {
             empties: matches!(command, Command::Vanish) || function == Some(Function::Vanish),
             // A database of a known kind answers an unknown name with a failure and does nothing.
