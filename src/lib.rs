@@ -8,10 +8,11 @@
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
-//! - [`admin`] answers `/metrics` and health checks over HTTP.
+//! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or the
 //!   [embedded store](backend::embedded). It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
+//! - [`journal`] keeps what happened lately for the dashboard.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`guard`] judges writes by their stamps.
 //! - [`pairing`] keeps answers with questions, and [`protocol`] turns bytes into commands and back.
@@ -69,6 +70,7 @@ pub mod command;
 pub mod config;
 pub mod demo;
 pub mod guard;
+pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod pairing;

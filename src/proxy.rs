@@ -8,6 +8,7 @@ mod account;
 mod busy_poll;
 mod crew;
 mod dispatch;
+mod facts;
 mod listener;
 mod passenger;
 mod records;

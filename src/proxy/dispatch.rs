@@ -17,7 +17,8 @@ use crate::command::{Command, Reply, Verb};
 use crate::config::StaleReply;
 use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{Change, Refusal, Ticket};
-use crate::metrics::Outcome;
+use crate::journal::Asker;
+use crate::metrics::{Intervention, Outcome};
 use crate::protocol::tyrant::opcode::MAGIC;
 
 /// Requests that one write can put on a lane at once: a probe, a hidden record, the write, a read-back.
@@ -64,7 +65,9 @@ impl Session {
                 self.pass(item, &wire, Form::AsIs)
             }
             Command::Vanish if next_byte.is_some_and(|byte| byte != MAGIC) => {
-                self.fail(Verb::Vanish, End::RefusedCommand);
+                let interventions = &self.worker.shared.metrics.interventions;
+                interventions.of(Intervention::Misread).increment(1);
+                self.fail(item.concluding(), End::RefusedCommand);
                 Next::Done
             }
             Command::Vanish if next_byte.is_none() && now() < item.received + VANISH_GRACE => {
@@ -94,7 +97,7 @@ impl Session {
             ticket,
             form,
         });
-        via.submit(wire, deadline, self.worker.passenger(cargo));
+        via.submit(wire, deadline, self.worker.passenger(wire, cargo));
         Next::Done
     }
 
@@ -162,7 +165,7 @@ impl Session {
 
     /// A change that a stamp cannot order.
     fn change_unordered(self: &Rc<Self>, mut item: Item, key: &Bytes) -> Next {
-        if let Err(refusal) = self.worker.admit_unordered(item.command.verb(), key) {
+        if let Err(refusal) = self.worker.admit_unordered(self.asker(&item), item.command.verb(), key) {
             return self.refuse(item, refusal);
         }
         match self.judge(&mut item, key, Change::Unordered) {
@@ -175,7 +178,8 @@ impl Session {
     }
 
     fn judge(self: &Rc<Self>, item: &mut Item, key: &Bytes, change: Change<'_>) -> Result<(Via, Ticket), Obstacle> {
-        if self.worker.denies_key(key) {
+        let asker = self.asker(item);
+        if self.worker.denies_key(asker, key) {
             return Err(Obstacle::Refused(Refusal::Denied));
         }
         let via = self
@@ -185,7 +189,10 @@ impl Session {
         if let Some(until) = self.worker.hold_until() {
             return Err(Obstacle::Wait(Waiting::Hold(until)));
         }
-        match self.worker.judge(&via, via.id(), key, change, &mut item.standing) {
+        match self
+            .worker
+            .judge(asker, &via, via.id(), key, change, &mut item.standing)
+        {
             Decision::Go(ticket) => Ok((via, ticket)),
             Decision::Refused(refusal) => Err(Obstacle::Refused(refusal)),
             Decision::Wait(wait) => Err(Obstacle::Wait(Waiting::Guard(wait))),
@@ -251,10 +258,10 @@ impl super::worker::Worker {
     }
 
     /// Refuses a command that a stamp cannot order, where the operator said so.
-    pub fn admit_unordered(&self, verb: Verb, key: &Bytes) -> Result<(), Refusal> {
+    pub fn admit_unordered(&self, asker: Asker, verb: Verb, key: &Bytes) -> Result<(), Refusal> {
         match self.shared.guard.admit_unordered(verb) {
             Err(refusal) => {
-                self.note_refusal(key, refusal);
+                self.note_refusal(asker, key, Change::Unordered, refusal);
                 if self.shared.guard.enforces() {
                     Err(refusal)
                 } else {
@@ -266,11 +273,11 @@ impl super::worker::Worker {
     }
 
     /// Whether a write is denied because its key is the name of a record that keeps a stamp: only ttguard writes those.
-    pub fn denies_key(&self, key: &Bytes) -> bool {
+    pub fn denies_key(&self, asker: Asker, key: &Bytes) -> bool {
         if !records::is_hidden(key) {
             return false;
         }
-        self.note_refusal(key, Refusal::Denied);
+        self.note_refusal(asker, key, Change::Unordered, Refusal::Denied);
         self.shared.guard.enforces()
     }
 
@@ -293,7 +300,8 @@ impl super::worker::Worker {
         }
         let probe = Probe::asked();
         let cargo = Cargo::Probe(probe.clone());
-        via.submit(&Command::Vsiz { key: name.clone() }, deadline, self.passenger(cargo));
+        let wire = Command::Vsiz { key: name.clone() };
+        via.submit(&wire, deadline, self.passenger(&wire, cargo));
         probe
     }
 
@@ -308,7 +316,7 @@ impl super::worker::Worker {
             key: name,
             value: digits,
         };
-        via.submit(&wire, deadline, self.passenger(Cargo::HiddenRecord(probe)));
+        via.submit(&wire, deadline, self.passenger(&wire, Cargo::HiddenRecord(probe)));
     }
 
     /// Leaves a delete's tombstone.

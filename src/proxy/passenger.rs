@@ -7,14 +7,15 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use super::account;
 use super::records::{self, Probe};
 use super::session::{End, Item, Session};
 use super::worker::Worker;
 use crate::backend::tyrant::lane;
-use crate::command::{Command, Kind, Reply};
+use crate::command::{Command, Kind, Reply, Verb};
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Outcome, ReadBack, Ticket};
-use crate::metrics::{self, RetryKind};
+use crate::metrics::{self, Carried, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
 
@@ -23,6 +24,8 @@ use crate::protocol::tyrant::opcode::Opcode;
 pub struct Passenger {
     /// Where it came from.
     pub worker: Rc<Worker>,
+    /// What is asked of the backend.
+    pub verb: Verb,
     /// When it was put into the lane's queue.
     pub queued: Instant,
     /// What its outcome calls for.
@@ -107,13 +110,10 @@ impl lane::Passenger for Passenger {
         }
     }
 
-    fn answered(self, reply: Reply, now: Instant) {
+    fn answered(self, reply: Reply, bytes: usize, now: Instant) {
         let shared = &self.worker.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-        shared
-            .metrics
-            .backend_seconds
-            .record(now.saturating_duration_since(self.queued));
+        account::backend_answered(&shared.metrics, self.verb, reply.code(), bytes, self.queued, now);
         match self.cargo {
             Cargo::Client(cargo) => cargo.answered(&self.worker, reply, now),
             Cargo::Exchange { reply_to, tickets } => {
@@ -133,6 +133,11 @@ impl lane::Passenger for Passenger {
     fn lost(self, lost: Lost) {
         let shared = &self.worker.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let carried = match lost {
+            Lost::Sent => Carried::Lost,
+            Lost::Unsent => Carried::Unsent,
+        };
+        shared.metrics.backend_requests.of(self.verb, carried).increment(1);
         match self.cargo {
             Cargo::Client(cargo) => cargo.lost(&self.worker, lost),
             Cargo::Exchange { reply_to, tickets } => {
@@ -203,8 +208,8 @@ impl ClientCargo {
                     ..self.item
                 });
             }
-            Some(_) => self.session.fail(verb, End::Deadline),
-            None => self.session.fail(verb, End::LaneLost),
+            Some(_) => self.session.fail(self.item.concluding(), End::Deadline),
+            None => self.session.fail(self.item.concluding(), End::LaneLost),
         }
     }
 }

@@ -26,13 +26,14 @@ use super::waiting::Standing;
 use super::worker::Worker;
 use crate::command::{Command, Reply, Verb};
 use crate::config::{ListenerSettings, Pipelining};
+use crate::journal::Asker;
 use crate::metrics::Outcome;
 use crate::pairing::order::Order;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::tyrant::reply;
 use crate::protocol::tyrant::request::RequestFault;
-use crate::transport::{Reader, Writer};
+use crate::transport::{Peer, Reader, Writer};
 
 /// So many bytes are read ahead of the requests that are being carried out.
 const READ_AHEAD: usize = 64 * 1024;
@@ -44,7 +45,7 @@ const BACKLOG_PAUSE: usize = 1 << 20;
 const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Inner {
-    order: Order<Reply>,
+    order: Order<(Concluding, Reply)>,
     out: Outgoing,
     /// Set once, by whoever finds that the session must end.
     ended: Option<End>,
@@ -90,6 +91,7 @@ pub struct Session {
     pub links: Links,
     /// How clients are served where this one has connected.
     pub listener: Arc<ListenerSettings>,
+    peer: Peer,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
     wake: Notify,
@@ -113,6 +115,7 @@ impl Session {
             worker,
             links,
             listener,
+            peer: writer.peer(),
             writer: RefCell::new(Some(Rc::new(writer))),
             inner: RefCell::new(Inner {
                 order: Order::new(),
@@ -144,6 +147,14 @@ impl Session {
         }
     }
 
+    /// Who asks what this item asks.
+    pub fn asker(&self, item: &Item) -> Asker {
+        Asker {
+            peer: self.peer,
+            protocol: item.protocol(),
+        }
+    }
+
     /// Requests on a lane.
     pub fn aloft(&self) -> usize {
         self.inner.borrow().aloft
@@ -165,9 +176,10 @@ impl Session {
     /// Answers a request and counts it. The answer leaves when all earlier ones have.
     pub fn conclude(self: &Rc<Self>, what: Concluding, outcome: Outcome, reply: Reply, now: Instant) {
         let metrics = &self.worker.shared.metrics;
-        metrics.requests.of(what.verb, outcome).increment(1);
+        metrics.requests.of(what.protocol, what.verb, outcome).increment(1);
         metrics
             .request_seconds
+            .of(what.protocol, what.verb)
             .record(now.saturating_duration_since(what.received));
         let Some(place) = what.place else {
             return;
@@ -182,9 +194,12 @@ impl Session {
         }
         let Inner { order, out, .. } = &mut *inner;
         self.links.answered(&reply);
-        order.answer(place, reply);
-        while let Some(reply) = order.take_next() {
+        order.answer(place, (what, reply));
+        while let Some((Concluding { verb, protocol, .. }, reply)) = order.take_next() {
+            let before = out.len();
             reply::encode(&reply, out);
+            let bytes = out.len() - before;
+            metrics.reply_bytes.of(protocol, verb).increment(bytes as u64);
         }
         let touched = std::mem::replace(&mut inner.touched, true);
         drop(inner);
@@ -222,12 +237,11 @@ impl Session {
     }
 
     /// A request cannot be answered: the session ends, rather than say something wrong.
-    pub fn fail(&self, verb: Verb, end: End) {
-        self.worker
-            .shared
-            .metrics
+    pub fn fail(&self, what: Concluding, end: End) {
+        let metrics = &self.worker.shared.metrics;
+        metrics
             .requests
-            .of(verb, Outcome::Closed)
+            .of(what.protocol, what.verb, Outcome::Closed)
             .increment(1);
         self.end(end);
     }
@@ -286,20 +300,14 @@ impl Session {
         let mut task = Task::new(Rc::clone(&self), reader);
         let end = task.run().await;
         tracing::debug!(?end, "a session ends");
-        self.worker
-            .shared
-            .metrics
-            .sessions_closed
-            .of(account::close(&end))
-            .increment(1);
+        let metrics = &self.worker.shared.metrics;
+        metrics.sessions_closed.of(account::close(&end)).increment(1);
+        if let Some(rule) = account::reset_by_rule(&end) {
+            metrics.interventions.of(rule).increment(1);
+        }
         if let End::Fault(fault) = &end {
             let index = RequestFault::NAMES.iter().position(|name| *name == fault.name());
-            self.worker
-                .shared
-                .metrics
-                .request_faults
-                .of(index.unwrap_or(0))
-                .increment(1);
+            metrics.request_faults.of(index.unwrap_or(0)).increment(1);
         }
         self.inner.borrow_mut().ended.get_or_insert(End::Client);
         self.close(&end).await;

@@ -22,6 +22,7 @@ use super::worker::{Decision, Worker};
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
 use crate::guard::verdict::{Change, Refusal, Ticket};
+use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
@@ -32,7 +33,7 @@ pub const EXT_STORED: &[u8] = b"ok";
 type Done = Result<(Outcome, Reply), End>;
 
 /// How a worker judges a change: counting it, or not.
-type Judge<'a> = fn(&Rc<Worker>, &Via, LaneId, &Bytes, Change<'a>, &mut Standing) -> Decision;
+type Judge<'a> = fn(&Rc<Worker>, Asker, &Via, LaneId, &Bytes, Change<'a>, &mut Standing) -> Decision;
 
 /// One command on its way through several exchanges.
 pub struct Steps {
@@ -41,6 +42,7 @@ pub struct Steps {
     pub received: Instant,
     pub deadline: Instant,
     verb: Verb,
+    pub asker: Asker,
     /// Part of it was sent before, on a lane that was lost.
     retried: bool,
 }
@@ -77,6 +79,7 @@ impl Steps {
             received: item.received,
             deadline: item.deadline,
             verb: item.command.verb(),
+            asker: session.asker(item),
             retried: item.retried,
         }
     }
@@ -169,7 +172,7 @@ impl Steps {
     fn send(&self, via: &Via, command: &Command, tickets: Vec<Ticket>) -> oneshot::Receiver<Result<Reply, Lost>> {
         let (reply_to, reply) = oneshot::channel();
         let cargo = Cargo::Exchange { reply_to, tickets };
-        via.submit(command, self.deadline, self.worker.passenger(cargo));
+        via.submit(command, self.deadline, self.worker.passenger(command, cargo));
         reply
     }
 
@@ -209,7 +212,7 @@ impl Steps {
 
     /// Judges until there is a verdict, and counts it. The ticket must be used before anything is awaited.
     async fn admit(&self, key: &Bytes, change: Change<'_>) -> Result<Result<(Via, Ticket), Refusal>, End> {
-        if self.worker.denies_key(key) {
+        if self.worker.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
         self.admit_by(Worker::judge, key, change).await
@@ -229,7 +232,7 @@ impl Steps {
         let mut standing = Standing::default();
         loop {
             let via = self.via_for_write().await?;
-            match judge(&self.worker, &via, via.id(), key, change, &mut standing) {
+            match judge(&self.worker, self.asker, &via, via.id(), key, change, &mut standing) {
                 Decision::Go(ticket) => return Ok(Ok((via, ticket))),
                 Decision::Refused(refusal) => return Ok(Err(refusal)),
                 Decision::Wait(wait) => standing = self.woken(wait).await?,

@@ -93,13 +93,15 @@ impl Via {
         match self {
             Self::Lane { lane, shared } => {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
-                lane.submit(command, deadline, passenger);
+                let bytes = lane.submit(command, deadline, passenger);
+                let counter = shared.metrics.backend_request_bytes.of(command.verb());
+                counter.increment(bytes as u64);
             }
             Self::Embedded { store, shared, .. } => {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
                 let reply = store.execute(command, (shared.clock)());
                 if passenger.accepts(&reply) {
-                    passenger.answered(reply, tokio::time::Instant::now().into_std());
+                    passenger.answered(reply, 0, tokio::time::Instant::now().into_std());
                 } else {
                     passenger.lost(Lost::Sent);
                 }

@@ -26,8 +26,9 @@ use crate::config::Settings;
 use crate::guard::Origin;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
+use crate::journal::{Asker, Refused};
 use crate::logging::RateLimit;
-use crate::metrics::{ConnectOutcome, FenceOutcome, Judged, WaitCause};
+use crate::metrics::{ConnectOutcome, FenceOutcome, Judged, Side, WaitCause};
 use crate::pairing::LaneId;
 
 /// One worker.
@@ -180,22 +181,25 @@ impl Worker {
     /// As [`Self::decide`], and counts what was decided.
     pub fn judge(
         self: &Rc<Self>,
+        asker: Asker,
         via: &Via,
         lane: LaneId,
         key: &Bytes,
         change: Change<'_>,
         standing: &mut Standing,
     ) -> Decision {
-        let decision = self.decide(via, lane, key, change, standing);
-        match &decision {
-            Decision::Go(ticket) => {
-                self.count_passage(change, ticket);
-                if let Some(refusal) = ticket.would_refuse() {
-                    self.note_refusal(key, refusal);
-                }
-            }
-            Decision::Refused(refusal) => self.count_refusal(key, change, *refusal),
-            Decision::Wait(_) => {}
+        let decision = self.decide(asker, via, lane, key, change, standing);
+        let refusal = match &decision {
+            Decision::Go(ticket) => ticket.would_refuse(),
+            Decision::Refused(refusal) => Some(*refusal),
+            Decision::Wait(_) => return decision,
+        };
+        match refusal {
+            None => self.count_passage(asker, change),
+            Some(refusal) => self.note_refusal(asker, key, change, refusal),
+        }
+        if let Change::Stamped { stamp, .. } = change {
+            self.measure_offset(stamp);
         }
         decision
     }
@@ -203,6 +207,7 @@ impl Worker {
     /// Judges a change of `key` that would go by `lane`; a read-back that the judge asks for goes by `via`, at once.
     pub fn decide(
         self: &Rc<Self>,
+        _: Asker,
         via: &Via,
         lane: LaneId,
         key: &Bytes,
@@ -227,7 +232,8 @@ impl Worker {
         match (verdict, wait) {
             (Verdict::Go(ticket), _) => Decision::Go(ticket),
             (Verdict::Refuse(refusal), _) => Decision::Refused(refusal),
-            (Verdict::Wait(cause), Some(wait)) => {
+            (Verdict::Wait(cause), Some(mut wait)) => {
+                wait.cause = account::key_wait(cause);
                 shared.metrics.waits.of(account::wait(cause)).increment(1);
                 Decision::Wait(wait)
             }
@@ -248,61 +254,98 @@ impl Worker {
         }
         let deadline = tokio::time::Instant::now().into_std() + self.shared.settings.pairing.request_timeout;
         let cargo = Cargo::ReadBack { key: key.clone(), hash };
-        via.submit(&Command::Mget { keys }, deadline, self.passenger(cargo));
+        let wire = Command::Mget { keys };
+        via.submit(&wire, deadline, self.passenger(&wire, cargo));
     }
 
-    /// A passenger of this worker.
-    pub fn passenger(self: &Rc<Self>, cargo: Cargo) -> Passenger {
+    /// A passenger of this worker, to travel with this command.
+    pub fn passenger(self: &Rc<Self>, command: &Command, cargo: Cargo) -> Passenger {
         Passenger {
             worker: Rc::clone(self),
+            verb: command.verb(),
             queued: tokio::time::Instant::now().into_std(),
             cargo,
         }
     }
 
-    fn count_passage(&self, change: Change<'_>, ticket: &Ticket) {
-        if ticket.would_refuse().is_some() {
-            return;
-        }
+    fn count_passage(&self, asker: Asker, change: Change<'_>) {
         let judged = match change {
             Change::Stamped { .. } => Judged::Accepted,
             Change::Unstamped => Judged::Unstamped,
             Change::Delete => Judged::Deleted,
             Change::Unordered => Judged::Unordered,
         };
-        self.shared.metrics.verdicts.of(judged).increment(1);
+        self.shared.metrics.verdicts.of(judged, asker.protocol).increment(1);
     }
 
-    fn count_refusal(&self, key: &Bytes, change: Change<'_>, refusal: Refusal) {
+    /// Measures how far a stamp is from the clock.
+    fn measure_offset(&self, stamp: u64) {
         let shared = &self.shared;
-        if let (Change::Stamped { stamp, .. }, Refusal::Stale { newer }) = (change, refusal)
-            && let Some(age) = shared.guard.rules().stamp.between(stamp, newer)
-        {
-            shared.metrics.stale_age.record(age);
-        }
-        self.note_refusal(key, refusal);
+        let format = shared.guard.rules().stamp;
+        let Some(now) = format.at((shared.clock)()) else {
+            return;
+        };
+        let (side, offset) = if stamp <= now {
+            (Side::Behind, format.between(stamp, now))
+        } else {
+            (Side::Ahead, format.between(now, stamp))
+        };
+        shared.metrics.stamp_offset.of(side).record(offset.unwrap_or_default());
     }
 
-    /// Counts and logs a refusal, carried out or, in observe mode, not.
-    pub fn note_refusal(&self, key: &Bytes, refusal: Refusal) {
+    /// Counts a refusal, carried out or, in observe mode, not; takes note of it and logs it.
+    pub fn note_refusal(&self, asker: Asker, key: &Bytes, change: Change<'_>, refusal: Refusal) {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
-        let metrics = &self.shared.metrics;
-        let enforced = self.shared.guard.enforces();
-        if enforced {
-            metrics.verdicts.of(account::judged(refusal)).increment(1);
-        } else {
-            metrics.observed.of(account::observed(refusal)).increment(1);
+        let shared = &self.shared;
+        let (metrics, rules) = (&shared.metrics, shared.guard.rules());
+        let (enforced, at) = (shared.guard.enforces(), (shared.clock)());
+        let stamp = match change {
+            Change::Stamped { stamp, .. } => Some(stamp),
+            Change::Unstamped | Change::Delete | Change::Unordered => None,
+        };
+        let (newer, off_by) = match (refusal, stamp) {
+            (Refusal::Stale { newer }, Some(stamp)) => (Some(newer), rules.stamp.between(stamp, newer)),
+            (Refusal::Stale { newer }, None) => (Some(newer), None),
+            (Refusal::Future, Some(stamp)) => {
+                let ahead = rules.stamp.at(at).and_then(|now| rules.stamp.between(now, stamp));
+                (None, ahead)
+            }
+            _ => (None, None),
+        };
+        if let (Refusal::Stale { .. }, Some(age)) = (refusal, off_by) {
+            metrics.stale_age.record(age);
         }
+        if enforced {
+            let verdict = account::judged(refusal);
+            metrics.verdicts.of(verdict, asker.protocol).increment(1);
+        } else {
+            let reason = account::observed(refusal);
+            metrics.observed.of(reason, asker.protocol).increment(1);
+        }
+        let key_hash = shared.guard.key(key).short();
+        shared.journal.refused(Refused {
+            at,
+            key,
+            key_hash,
+            asker,
+            reason: account::observed(refusal),
+            stamp,
+            newer,
+            off_by,
+            enforced,
+        });
         if let Some(suppressed) = LOG.admit(Instant::now()) {
-            let key = String::from_utf8_lossy(&key[..key.len().min(64)]).into_owned();
-            tracing::info!(?key, ?refusal, enforced, suppressed, "refused a write");
+            let key = shared.settings.admin_keys.write(key, key_hash);
+            let client = asker.peer;
+            tracing::info!(key, %client, ?refusal, enforced, suppressed, "refused a write");
         }
     }
 }
 
 impl LinkEvents for Worker {
-    fn up(&self, greeting: &Greeting) {
+    fn up(&self, greeting: &Greeting, again: bool) {
         let shared = &self.shared;
+        shared.metrics.lane_reconnects.increment(again.into());
         let now = tokio::time::Instant::now().into_std();
         shared.greeted(greeting, now);
         self.kind.set(greeting.kind);
@@ -326,6 +369,9 @@ impl LinkEvents for Worker {
 
     fn down(&self, lane: LaneId, fault: &LaneFault) {
         self.shared.lanes.fetch_sub(1, Ordering::Relaxed);
+        if let Some(rule) = account::lane_given_up_by_rule(fault) {
+            self.shared.metrics.interventions.of(rule).increment(1);
+        }
         if let Some(reason) = account::fence(fault) {
             self.shared.metrics.lanes_fenced.of(reason).increment(1);
             tracing::warn!(lane = lane.0, %fault, "a lane is out of service");

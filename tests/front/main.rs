@@ -12,6 +12,7 @@ mod guarded;
 mod guarding;
 mod harness;
 mod hostile;
+mod observing;
 mod official;
 mod pairing;
 mod pipelining;

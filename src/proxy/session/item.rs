@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::command::{Command, Reply, Verb};
 use crate::metrics::Outcome;
 use crate::pairing::order::Place;
+use crate::protocol::Protocol;
 use crate::protocol::tyrant::request::RequestFault;
 use crate::proxy::waiting::{GuardWait, Standing};
 
@@ -56,14 +57,21 @@ pub struct Item {
 pub struct Concluding {
     pub verb: Verb,
     pub place: Option<Place>,
+    pub protocol: Protocol,
     pub received: Instant,
 }
 
 impl Item {
+    /// The protocol that it came in.
+    pub fn protocol(&self) -> Protocol {
+        Protocol::Binary
+    }
+
     pub fn concluding(&self) -> Concluding {
         Concluding {
             verb: self.command.verb(),
             place: self.place,
+            protocol: self.protocol(),
             received: self.received,
         }
     }

@@ -139,7 +139,7 @@ impl Task {
                 Err(pump) => return Ok(Ok(pump)),
             };
             if item.deadline <= now() {
-                self.session.fail(item.command.verb(), End::Deadline);
+                self.session.fail(item.concluding(), End::Deadline);
                 continue;
             }
             self.session.inner.borrow_mut().followed = !self.input.is_empty();
@@ -174,11 +174,17 @@ impl Task {
         if matches!(self.last, Some(End::Fault(_) | End::Drain)) || self.is_full() {
             return Ok(Err(Pump::Stalled));
         }
+        let before = self.input.len();
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
             Ok(Some(command)) => {
                 let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
-                Ok(Ok(self.session.admit(command, arrived.unwrap_or_else(now))))
+                let item = self.session.admit(command, arrived.unwrap_or_else(now));
+                let bytes = &self.session.worker.shared.metrics.request_bytes;
+                bytes
+                    .of(item.protocol(), item.command.verb())
+                    .increment((before - self.input.len()) as u64);
+                Ok(Ok(item))
             }
             Ok(None) => Ok(Err(Pump::Hungry)),
             Err(fault) => {
@@ -271,7 +277,7 @@ impl Task {
         if let Some((item, _)) = &self.waiting
             && item.deadline <= now
         {
-            self.session.fail(item.command.verb(), End::Deadline);
+            self.session.fail(item.concluding(), End::Deadline);
             return Some(End::Deadline);
         }
         let patience = self.session.worker.shared.settings.pairing.frame_timeout;
@@ -321,7 +327,7 @@ impl Task {
         };
         match woken {
             // Whether it was stored is not known and will not be.
-            Err(Unfenced) if item.retried => self.session.fail(item.command.verb(), End::LaneLost),
+            Err(Unfenced) if item.retried => self.session.fail(item.concluding(), End::LaneLost),
             Err(Unfenced) => self.session.retry(item),
             Ok(standing) => {
                 item.standing = standing;
@@ -336,7 +342,7 @@ impl Task {
         }
         match result {
             Ok((outcome, reply)) => self.session.conclude(what, outcome, reply, now()),
-            Err(end) => self.session.fail(what.verb, end),
+            Err(end) => self.session.fail(what, end),
         }
     }
 }

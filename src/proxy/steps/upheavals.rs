@@ -9,7 +9,7 @@ use crate::proxy::slow::{self, Touches};
 impl Steps {
     /// A script function: it names one key, and may write any.
     pub(super) async fn script(&mut self, command: Command, key: bytes::Bytes) -> Done {
-        if let Err(refusal) = self.worker.admit_unordered(self.verb, &key) {
+        if let Err(refusal) = self.worker.admit_unordered(self.asker, self.verb, &key) {
             return Ok(self.refused(refusal));
         }
         Ok(answered(slow::exchange(self, command, Touches::Key(key)).await?))
@@ -17,7 +17,7 @@ impl Steps {
 
     /// A `misc` function that can change every record, where the settings let it pass.
     pub(super) async fn upheaval_allowed(&mut self, call: Call) -> Done {
-        if let Err(refusal) = self.worker.admit_unordered(Verb::Misc, &call.function) {
+        if let Err(refusal) = self.worker.admit_unordered(self.asker, Verb::Misc, &call.function) {
             return Ok(self.refused(refusal));
         }
         self.upheaval(call.command()).await
