@@ -17,6 +17,7 @@ mod shared;
 mod slow;
 mod steps;
 mod store;
+mod verdicts;
 mod waiting;
 mod worker;
 

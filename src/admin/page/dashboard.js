@@ -156,11 +156,12 @@ function showHistory(history, status, backends) {
 
   const last = samples[samples.length - 1];
   const figure = (read) => (last === undefined ? "–" : read(last));
+  const refused = samples.reduce((all, sample) => all + REFUSALS.reduce((some, name) => some + sample[name], 0), 0);
   const lanes = backends.reduce((all, { lanes_up: up }) => all + up, 0);
   const wanted = backends.reduce((all, { lanes_wanted: one }) => all + one, 0);
   const tiles = [
     ["Requests per second", figure((sample) => count(rate("requests")(sample))), ""],
-    ["Refused per second", figure((sample) => count(sum(REFUSALS)(sample))), figure((sample) => (sample.observed > 0 ? `${count(rate("observed")(sample))} only observed` : ""))],
+    ["Refused per second", figure((sample) => count(sum(REFUSALS)(sample))), `${count(refused)} in ${lasting(history.span_seconds)}`],
     ["Client p99", figure((sample) => lasting(sample.client_p99)), figure((sample) => `p50 ${lasting(sample.client_p50)}`)],
     ["Backend p99", figure((sample) => lasting(sample.backend_p99)), figure((sample) => `p50 ${lasting(sample.backend_p50)}`)],
     ["Sessions", count(status.sessions.open), `of ${count(status.sessions.max)}`],
