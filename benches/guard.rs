@@ -43,6 +43,7 @@ fn judge_and_settle(guard: &Guard<Nobody>, key: KeyHash, value: &[u8], lane: u64
     let origin = Origin {
         lane: LaneId(lane),
         turn: false,
+        alone: false,
     };
     if let Verdict::Go(ticket) = guard.judge(key, guard.change_of(value), origin, NOW, None, || Nobody) {
         guard.settle(ticket, Outcome::Stored);

@@ -3,13 +3,14 @@
 mod bench;
 mod flags;
 mod mistake;
+mod transfer;
 
 use std::ffi::OsString;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::config::{BenchSettings, Place, Settings, SourceFile, UsageError, quoted, variable};
+use crate::config::{BenchSettings, Place, Settings, SourceFile, TransferSettings, UsageError, quoted, variable};
 use flags::{Action, CommandLine, ServeFlags};
 
 /// What the process was asked to do.
@@ -21,6 +22,10 @@ pub enum Invocation {
     Check(String),
     /// Send load to a server and measure it.
     Bench(Box<BenchSettings>),
+    /// Store the records of a file in a server.
+    Import(TransferSettings),
+    /// Write the records of a server into a file.
+    Export(TransferSettings),
     /// Show what the guard does.
     Demo,
     /// Print this help or version.
@@ -50,6 +55,8 @@ pub fn parse(
         Action::Serve(flags) => serve(*flags, env),
         Action::Check(flags) => check(flags.config, env),
         Action::Bench(flags) => Ok(Invocation::Bench(Box::new(flags.written().settings()?))),
+        Action::Import(flags) => flags.settings().map(Invocation::Import),
+        Action::Export(flags) => flags.settings().map(Invocation::Export),
         Action::Demo => Ok(Invocation::Demo),
     }
 }

@@ -3,6 +3,7 @@
 //! A [`Command`] is one whole, valid question; a [`Reply`] is one whole answer. Both own their
 //! bytes as slices of the buffer they arrived in, so nothing is copied to understand them.
 
+pub mod edit;
 pub mod function;
 
 use bytes::Bytes;
@@ -273,6 +274,9 @@ impl Reply {
     /// Success without anything else.
     pub const OK: Self = Self::Code(0);
 
+    /// What an [edit](edit::Edit) answers where there is no record, and for nothing else.
+    pub const NO_RECORD: Self = Self::Code(7);
+
     /// The code at the head of this reply.
     pub fn code(&self) -> u8 {
         match self {
@@ -280,4 +284,48 @@ impl Reply {
             _ => 0,
         }
     }
+}
+
+/// Why the guard refuses a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A newer write is stored.
+    Stale,
+    /// An equal stamp with other bytes is stored.
+    Tie,
+    /// The stamp is too far ahead of the clock.
+    Future,
+    /// The value has no stamp.
+    Unstamped,
+    /// It is not allowed here.
+    Denied,
+}
+
+impl Reason {
+    /// One word, the same as in the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Tie => "tie",
+            Self::Future => "future",
+            Self::Unstamped => "unstamped",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// What a client is told, before it is put into the form of its protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// What the store answered.
+    Reply(Reply),
+    /// The guard refused a change.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// What says so in Tyrant's binary protocol.
+        told: Reply,
+    },
+    /// The store could not be asked, or did not answer. Only the text protocols can say so.
+    Unavailable,
 }

@@ -16,6 +16,7 @@ mod ranges;
 mod rules;
 mod settings;
 mod stamp;
+mod transfer;
 mod validate;
 mod written;
 
@@ -27,8 +28,10 @@ pub(crate) use error::quoted;
 pub(crate) use given::{Given, Place, variable};
 pub use listeners::ListenerSettings;
 pub use settings::{
-    LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply,
+    LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply, StoreSettings,
+    Sync,
 };
+pub use transfer::{TransferFile, TransferSettings};
 pub(crate) use written::{Overrides, SourceFile};
 
 use validate::Validator;

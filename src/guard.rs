@@ -34,6 +34,9 @@ pub struct Origin {
     pub lane: LaneId,
     /// Whether the waiter was woken with a turn since it was last judged.
     pub turn: bool,
+    /// Whether it must have the key to itself: it goes when nothing else is in flight, and until it is settled nothing
+    /// else goes. So what is read of the key meanwhile holds until it is changed.
+    pub alone: bool,
 }
 
 /// The judge and its memory, shared by all workers.
@@ -185,7 +188,7 @@ impl<W: Waiter> Guard<W> {
 
     fn ruling_under_way(
         &self,
-        pending: &Pending<W>,
+        pending: &mut Pending<W>,
         change: Change<'_>,
         origin: Origin,
         now: Duration,
@@ -193,6 +196,10 @@ impl<W: Waiter> Guard<W> {
     ) -> Ruling {
         if let Some(cause) = pending.obstacle(origin.lane, origin.turn) {
             return Ruling::Wait(cause);
+        }
+        if origin.alone && pending.is_flying() {
+            pending.want_alone();
+            return Ruling::Wait(WaitCause::OlderInFlight);
         }
         match change {
             Change::Stamped { stamp, .. } => {
@@ -275,7 +282,7 @@ impl<W: Waiter> Guard<W> {
         match ruling {
             Ruling::Go(admitted) => {
                 let lane = origin.lane;
-                pending.depart(admitted, would_refuse.is_some());
+                pending.depart(admitted, would_refuse.is_some(), origin.alone);
                 Verdict::Go(Ticket {
                     key,
                     admitted,

@@ -8,9 +8,10 @@
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
+//! - [`transfer`] moves records between a server and a file of lines. It is a client too.
 //! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
-//! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or the
-//!   [embedded store](backend::embedded). It knows nothing of the guard, nor the guard of it.
+//! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
+//!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
 //! - [`journal`] keeps what happened lately for the dashboard.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
@@ -25,9 +26,10 @@
 //!
 //! # The walk of a `put`
 //!
-//! 1. The client sends bytes. Its session, a task of `proxy::session`, reads them, and the
-//!    [`RequestDecoder`](protocol::tyrant::request::RequestDecoder) cuts one whole
-//!    [`Command`](command::Command) from them: its key and value are slices of what was read.
+//! 1. The client sends bytes. Its session, a task of `proxy::session`, reads them. The first byte of a request says in
+//!    which protocol it is, and the [`Decoder`](protocol::request::Decoder) cuts one whole
+//!    [`Command`](command::Command) from them: its key and value are slices of what was read. How it is to be answered,
+//!    its [`Form`](protocol::answer::Form), goes beside it.
 //! 2. The session gives it a [`Place`](pairing::order::Place) in its order of answers, and a deadline.
 //! 3. `proxy::dispatch` has it judged: [`Guard::judge`](guard::Guard::judge) reads the stamp and gives a
 //!    [`Verdict`](guard::verdict::Verdict). *Refuse* is answered at once; *wait* and *read* come back here when the key
@@ -40,11 +42,12 @@
 //!    answer; what it cuts off belongs to that question.
 //! 6. The request's passenger (`proxy::passenger`) settles the ticket: [`Guard::settle`](guard::Guard::settle) tells the
 //!    ledger what became of it, and wakes who waits for the key.
-//! 7. The session puts the answer into its place. It leaves when all earlier ones have.
+//! 7. The session puts the answer into its place. It leaves when all earlier ones have, in its form.
 //!
-//! With the embedded store steps 5 and 6 happen on the spot. A command that takes several exchanges (a list, `rnum`, an
-//! `ext`) goes through `proxy::steps` instead, alone in its session; a slow or endless one through `proxy::slow`, on a
-//! connection of its own.
+//! With the store in memory steps 5 and 6 happen on the spot; with one in a file a thread of its own commits what all
+//! workers have put on their [`Line`](backend::embedded::line::Line)s, and reads happen on the spot. A command that takes
+//! several exchanges (a list, `rnum`, an `ext`, an [`Edit`](command::edit::Edit) of what is stored) goes through
+//! `proxy::steps` instead, alone in its session; a slow or endless one through `proxy::slow`, on a connection of its own.
 //!
 //! # Words
 //!
@@ -52,6 +55,7 @@
 //! - **Session**: one client connection. **Lane**: one pipelined connection to the backend; one that comes back is
 //!   another lane, with another [`LaneId`](pairing::LaneId).
 //! - **Command**, **reply**: one whole question, one whole answer, in any protocol.
+//! - **Form**: how an answer is said in the protocol of its request. **Edit**: a change that is made of what is stored.
 //! - **Stamp**: the digits at the head of a value that say when it was sent: [`StampFormat`](guard::stamp::StampFormat).
 //! - **Ledger**: what the guard remembers of each key's newest stamp: a bounded cache of what the backend holds, in
 //!   [`guard::ledger`]. **Horizon**: no key absent from the ledger has a stamp above it.
@@ -76,4 +80,5 @@ pub mod metrics;
 pub mod pairing;
 pub mod protocol;
 pub mod proxy;
+pub mod transfer;
 pub mod transport;

@@ -10,6 +10,7 @@ use ttguard::config::{Settings, UsageError};
 use ttguard::demo;
 use ttguard::logging;
 use ttguard::proxy::server::{Server, StartError};
+use ttguard::transfer;
 
 /// Gives memory back after a burst, which the system's own allocator does not.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -25,8 +26,22 @@ fn main() -> ExitCode {
             Ok(false) => ExitCode::FAILURE,
             Err(error) => finish(Err(error.into())),
         },
+        Ok(Invocation::Import(settings)) => moved("stored", transfer::import(&settings)),
+        Ok(Invocation::Export(settings)) => moved("written", transfer::export(&settings)),
         Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout()).map_err(Into::into)),
         Err(error) => refuse(&error),
+    }
+}
+
+/// Says on standard error what came of moving records: standard output may be where they went.
+fn moved(what: &str, result: Result<u64, transfer::Fault>) -> ExitCode {
+    match result {
+        Ok(count) => {
+            eprintln!("ttguard: {count} records are {what}");
+            ExitCode::SUCCESS
+        }
+        Err(fault) if fault.is_mistake() => refuse(&fault),
+        Err(fault) => finish(Err(fault.into())),
     }
 }
 
@@ -66,7 +81,7 @@ fn serve(settings: Settings) -> ExitCode {
             let line = ready_line(&server, &guard);
             finish(server.run_until(stop_signal(line)).map_err(Into::into))
         }
-        Err(error @ StartError::Bind { .. }) => refuse(&error),
+        Err(error @ (StartError::Bind { .. } | StartError::Store(_))) => refuse(&error),
         Err(error) => finish(Err(error.into())),
     }
 }

@@ -1,10 +1,22 @@
 //! Bytes to commands and back. Pure: no socket, no clock, no metrics.
 //!
+//! The server tells the three protocols of its port apart by each request: so does [`request::Decoder`]. An
+//! [answer] goes out in the form of the protocol that its request came in.
+//!
 //! A decoder takes a whole frame off its input or nothing: `Ok(None)` is "not all there yet", never a fault. After a
 //! fault nothing that follows can be trusted, so a fault ends the connection.
 
+pub mod answer;
+pub mod http;
+pub mod memcached;
 pub mod outgoing;
+pub mod request;
+mod text;
 pub mod tyrant;
+
+use std::fmt;
+
+use tyrant::opcode::MAGIC;
 
 /// A protocol that clients may speak on a listener's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +27,16 @@ pub enum Protocol {
     Memcached,
     /// HTTP.
     Http,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Binary => "binary",
+            Self::Memcached => "memcached",
+            Self::Http => "http",
+        })
+    }
 }
 
 /// A set of protocols.
@@ -42,6 +64,16 @@ impl Protocols {
 }
 
 impl Protocol {
+    /// The protocol whose requests can begin with this byte.
+    pub fn begun_by(byte: u8) -> Option<Self> {
+        match byte {
+            MAGIC => Some(Self::Binary),
+            b'a'..=b'z' => Some(Self::Memcached),
+            b'A'..=b'Z' => Some(Self::Http),
+            _ => None,
+        }
+    }
+
     const fn bit(self) -> u8 {
         1 << self as u8
     }

@@ -1,5 +1,6 @@
 """What tests/compare and tests/grow measure with: the servers and guards they start, the load, the machine."""
 
+import functools
 import json
 import os
 import platform
@@ -71,6 +72,12 @@ class Machinery:
         )
         return port, pid
 
+    def relay(self, backend_port, *options):
+        """The least that a process in between can cost: benches/relay.rs."""
+        port = free_port()
+        command = [relay_binary(), f"127.0.0.1:{port}", f"127.0.0.1:{backend_port}", *options]
+        return port, self.run(command, "relay: listening")
+
     def haproxy(self, backend_port):
         if shutil.which("haproxy") is None:
             print("installing haproxy: to compare with", file=sys.stderr)
@@ -99,6 +106,14 @@ class Machinery:
 
 def build():
     subprocess.run(["cargo", "build", "--quiet", "--release"], cwd=ROOT, check=True)
+
+
+@functools.cache
+def relay_binary():
+    command = ["cargo", "bench", "--quiet", "--bench", "relay", "--no-run", "--message-format=json"]
+    built = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    said = map(json.loads, built.splitlines())
+    return next(one["executable"] for one in said if one.get("target", {}).get("name") == "relay")
 
 
 def bench(address, seconds, *load):

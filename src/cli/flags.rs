@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::bench::BenchFlags;
+use super::transfer::TransferFlags;
 use crate::config::{Given, Overrides, Place, variable};
 
 /// A proxy for the Tokyo Tyrant protocol that refuses stale writes and pairs every answer with its question.
@@ -21,6 +22,10 @@ pub(super) enum Action {
     Check(CheckFlags),
     /// Send load to any Tyrant server, measure it, and check every answer; exit code 1 where one was wrong
     Bench(Box<BenchFlags>),
+    /// Store the records of a file of lines (key, tab, value) in any Tyrant server, through ttguard or not
+    Import(TransferFlags),
+    /// Write every record of any Tyrant server as a line (key, tab, value)
+    Export(TransferFlags),
     /// Show what the guard does, with a store and clients of its own
     Demo,
 }
@@ -44,7 +49,7 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_PROTOCOLS]
     #[arg(long, value_name = "NAMES")]
     protocols: Option<String>,
-    /// The store: memory:, tyrant://HOST:PORT or tyrant:/path/to.sock [default: memory:]
+    /// The store: memory:, file:PATH, tyrant://HOST:PORT or tyrant:/path/to.sock [default: memory:]
     /// [variable: TTGUARD_BACKEND]
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
@@ -83,6 +88,10 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_REQUEST_TIMEOUT]
     #[arg(long, value_name = "DUR")]
     request_timeout: Option<String>,
+    /// When a write to file:PATH is on the device: always (before it is answered), interval or os [default: always]
+    /// [variable: TTGUARD_SYNC]
+    #[arg(long, value_name = "SYNC")]
+    sync: Option<String>,
     /// error, warn, info, debug or trace [default: info] [variable: TTGUARD_LOG]
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
@@ -118,6 +127,7 @@ impl ServeFlags {
             primed_lanes: one("primed-lanes", self.primed_lanes),
             busy_poll: one("busy-poll", self.busy_poll),
             request_timeout: one("request-timeout", self.request_timeout),
+            sync: one("sync", self.sync),
             log: one("log", self.log),
             log_format: one("log-format", self.log_format),
         }
@@ -143,6 +153,7 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         primed_lanes: one("primed-lanes"),
         busy_poll: one("busy-poll"),
         request_timeout: one("request-timeout"),
+        sync: one("sync"),
         log: one("log"),
         log_format: one("log-format"),
     }

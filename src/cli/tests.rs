@@ -125,7 +125,7 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &[],
             &[
                 "--backend: backend \"b:1\" is no backend",
-                "memory:, tyrant://HOST:PORT",
+                "memory:, file:PATH, tyrant://HOST:PORT",
             ],
         ),
         (

@@ -50,19 +50,22 @@ impl FromStr for Address {
 pub enum BackendUrl {
     /// A store inside this process, gone when it ends.
     Memory,
+    /// A store inside this process, in the file at this path.
+    File(PathBuf),
     /// A server of the Tokyo Tyrant protocol.
     Tyrant(Address),
 }
 
 impl BackendUrl {
     /// What can be written for a backend.
-    pub const ALLOWED: &str = "memory:, tyrant://HOST:PORT or tyrant:/path/to.sock";
+    pub const ALLOWED: &str = "memory:, file:PATH, tyrant://HOST:PORT or tyrant:/path/to.sock";
 }
 
 impl fmt::Display for BackendUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory:"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Tyrant(Address::Tcp(host_port)) => write!(f, "tyrant://{host_port}"),
             Self::Tyrant(Address::Unix(path)) => write!(f, "tyrant:{}", path.display()),
         }
@@ -98,6 +101,9 @@ fn backend(text: &str) -> Result<BackendUrl, &'static str> {
     if text == "memory:" {
         return Ok(BackendUrl::Memory);
     }
+    if let Some(path) = text.strip_prefix("file:") {
+        return file_path(path).map(BackendUrl::File);
+    }
     let rest = text.strip_prefix("tyrant:").ok_or("is no backend")?;
     let address = match rest.strip_prefix("//") {
         Some(text) if host_port(text)? == 0 => return Err("has port 0"),
@@ -105,6 +111,17 @@ fn backend(text: &str) -> Result<BackendUrl, &'static str> {
         None => Address::Unix(socket_path(rest)?),
     };
     Ok(BackendUrl::Tyrant(address))
+}
+
+/// The path of a store's file, absolute or from the folder that the process was started in.
+fn file_path(path: &str) -> Result<PathBuf, &'static str> {
+    if path.is_empty() || path.ends_with('/') {
+        return Err("has no path of a file");
+    }
+    if path.chars().any(char::is_control) {
+        return Err("has a control character in its path");
+    }
+    Ok(PathBuf::from(path))
 }
 
 /// The absolute path of a socket.
@@ -156,6 +173,8 @@ mod tests {
         }
         for text in [
             "memory:",
+            "file:/var/lib/ttguard/store",
+            "file:store.ttg",
             "tyrant://h:1978",
             "tyrant://[::1]:1978",
             "tyrant:/run/t.sock",
@@ -194,6 +213,9 @@ mod tests {
             "",
             "memory",
             "memory:x",
+            "file:",
+            "file:/var/",
+            "file:a\nb",
             "redis://h:1",
             "tyrant:",
             "tyrant://",

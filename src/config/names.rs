@@ -1,6 +1,6 @@
 //! The words of the settings file: one table for reading and printing.
 
-use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply};
+use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply, Sync};
 use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
 use crate::guard::stamp::Unit;
 use crate::journal::refusals::KeyForm;
@@ -36,6 +36,7 @@ pub(super) const KEY_FORMS: &Names<KeyForm> = &[
     ("hashed", KeyForm::Hashed),
     ("hidden", KeyForm::Hidden),
 ];
+pub(super) const SYNCS: &Names<Sync> = &[("always", Sync::Always), ("interval", Sync::Interval), ("os", Sync::Os)];
 pub(super) const FORMATS: &Names<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
 pub(super) const LEVELS: &Names<LogLevel> = &[
     ("error", LogLevel::Error),

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::listeners::Printed;
 use super::measure::{write_duration, write_size};
 use super::names::{
-    FORMATS, KEY_FORMS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, STALE_REPLIES, TIES, UNITS, word,
+    FORMATS, KEY_FORMS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, STALE_REPLIES, SYNCS, TIES, UNITS,
+    word,
 };
 use super::settings::Settings;
 
@@ -75,6 +76,8 @@ impl Settings {
         values.insert("busy_poll", string(&write_duration(self.busy_poll)));
         values.insert("stamp.digits", stamp.digits().to_string());
         values.insert("stamp.unit", string(word(UNITS, &stamp.unit())));
+        values.insert("store.sync", string(word(SYNCS, &self.store.sync)));
+        values.insert("store.sync_interval", string(&write_duration(self.store.sync_interval)));
         values.insert("log.level", string(word(LEVELS, &self.log.level)));
         values.insert("log.format", string(word(FORMATS, &self.log.format)));
     }

@@ -48,6 +48,8 @@ pub(super) const SESSION_BACKLOG: RangeInclusive<u64> = 4 * KIB..=4 * GIB;
 pub(super) const BUFFER_MEMORY: RangeInclusive<u64> = 64 * KIB..=TIB;
 pub(super) const SLOW_CONNECTIONS: RangeInclusive<u64> = 1..=256;
 
+pub(super) const SYNC_INTERVAL: RangeInclusive<Duration> = MILLISECOND..=HOUR;
+
 pub(super) const BENCH_CONNECTIONS: RangeInclusive<u64> = 1..=100_000;
 pub(super) const BENCH_THREADS: RangeInclusive<u64> = 1..=256;
 pub(super) const BENCH_RATE: RangeInclusive<u64> = 1..=10_000_000;

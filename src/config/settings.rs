@@ -43,6 +43,8 @@ pub struct Settings {
     pub pairing: PairingSettings,
     /// How much of everything there may be.
     pub limits: LimitSettings,
+    /// How a store in a file is kept.
+    pub store: StoreSettings,
     /// What is logged.
     pub log: LogSettings,
 }
@@ -73,6 +75,7 @@ impl Default for Settings {
             verify_reads: false,
             pairing: PairingSettings::default(),
             limits: LimitSettings::default(),
+            store: StoreSettings::default(),
             log: LogSettings::default(),
         }
     }
@@ -179,6 +182,35 @@ pub(super) fn reply_limits(frame_max: usize) -> Limits {
         frame_max,
         ..Limits::REPLY
     }
+}
+
+/// How a store in a file is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// When a write has to be on the device.
+    pub sync: Sync,
+    /// How often the device gets what was written, with [`Sync::Interval`].
+    pub sync_interval: Duration,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            sync: Sync::Always,
+            sync_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// When a write to a store in a file has to be on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Before it is answered.
+    Always,
+    /// Now and then: when the machine dies, at most so much of the newest is lost.
+    Interval,
+    /// When the system thinks fit.
+    Os,
 }
 
 /// What is logged, and how.

@@ -112,6 +112,9 @@ fn every_key_is_read_and_printed() {
         session_backlog = "6KiB"
         buffer_memory = "64KiB"
         slow_connections = 7
+        [store]
+        sync = "os"
+        sync_interval = "9s"
         [log]
         level = "trace"
         format = "json"

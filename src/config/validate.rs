@@ -7,10 +7,10 @@ use super::error::{UsageError, quoted};
 use super::given::Given;
 use super::item::{Item, text};
 use super::measure::{write_duration, write_size};
-use super::names::{FORMATS, KEY_FORMS, LEVELS, PIPELININGS, STALE_REPLIES};
+use super::names::{FORMATS, KEY_FORMS, LEVELS, PIPELININGS, STALE_REPLIES, SYNCS};
 use super::ranges;
-use super::settings::{LimitSettings, LogSettings, PairingSettings, Settings, reply_limits};
-use super::written::{LimitsWritten, LogWritten, PairingWritten, SourceFile, Written};
+use super::settings::{LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings, reply_limits};
+use super::written::{LimitsWritten, LogWritten, PairingWritten, SourceFile, StoreWritten, Written};
 use crate::protocol::tyrant::limits::Limits;
 
 /// Judges written values; knows the file for the sake of its line numbers.
@@ -42,6 +42,7 @@ impl<'a> Validator<'a> {
             verify_reads: item("guard.verify_reads", &guard.verify_reads).truth(default.verify_reads)?,
             pairing: self.pairing(&written.pairing)?,
             limits: self.limits(&written.limits)?,
+            store: self.store(&written.store)?,
             log: self.log(&written.log)?,
         })
     }
@@ -129,6 +130,16 @@ impl<'a> Validator<'a> {
             argument_max: u32::try_from(argument_max).unwrap_or(default.argument_max),
             arguments_max: u32::try_from(arguments_max).unwrap_or(default.arguments_max),
             frame_max,
+        })
+    }
+
+    fn store(&self, written: &'a StoreWritten) -> Result<StoreSettings, UsageError> {
+        let default = StoreSettings::default();
+        Ok(StoreSettings {
+            sync: self.item("store.sync", &written.sync).word(SYNCS, default.sync)?,
+            sync_interval: self
+                .item("store.sync_interval", &written.sync_interval)
+                .duration(ranges::SYNC_INTERVAL, default.sync_interval)?,
         })
     }
 

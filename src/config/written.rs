@@ -60,6 +60,7 @@ pub(crate) struct Overrides {
     pub(crate) primed_lanes: Option<Given>,
     pub(crate) busy_poll: Option<Given>,
     pub(crate) request_timeout: Option<Given>,
+    pub(crate) sync: Option<Given>,
     pub(crate) log: Option<Given>,
     pub(crate) log_format: Option<Given>,
 }
@@ -91,6 +92,8 @@ pub(super) struct Written {
     #[serde(deserialize_with = "table")]
     pub(super) limits: LimitsWritten,
     #[serde(deserialize_with = "table")]
+    pub(super) store: StoreWritten,
+    #[serde(deserialize_with = "table")]
     pub(super) log: LogWritten,
 }
 
@@ -120,6 +123,7 @@ impl Written {
         set(&mut self.guard.mode, upper.mode);
         set(&mut self.guard.ledger, upper.ledger);
         set(&mut self.pairing.request_timeout, upper.request_timeout);
+        set(&mut self.store.sync, upper.sync);
         set(&mut self.log.level, upper.log);
         set(&mut self.log.format, upper.log_format);
     }
@@ -200,6 +204,14 @@ pub(super) struct LimitsWritten {
     pub(super) session_backlog: Option<Given>,
     pub(super) buffer_memory: Option<Given>,
     pub(super) slow_connections: Option<Given>,
+}
+
+/// `[store]`
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct StoreWritten {
+    pub(super) sync: Option<Given>,
+    pub(super) sync_interval: Option<Given>,
 }
 
 /// `[log]`

@@ -43,6 +43,10 @@ pub(super) struct Pending<W> {
     unordered: u32,
     /// The greatest stamp in flight; 0 for none.
     newest: u64,
+    /// What is in flight has the key to itself.
+    alone: bool,
+    /// Someone waits to have it so: nobody new takes off before.
+    alone_wanted: bool,
     /// What is confirmed; outlives the ledger's entry, which can be evicted meanwhile.
     pub(super) known: Known,
     /// The key must be read back before it is judged again; no stamp above this can be stored.
@@ -65,6 +69,8 @@ impl<W: Waiter> Pending<W> {
             flying: 0,
             unordered: 0,
             newest: 0,
+            alone: false,
+            alone_wanted: false,
             known,
             doubt: None,
             lost: false,
@@ -90,6 +96,7 @@ impl<W: Waiter> Pending<W> {
                 Some(WaitCause::OtherLane)
             }
             Phase::Flying if self.lost => Some(WaitCause::Fence),
+            Phase::Flying if self.alone || (self.alone_wanted && !turn) => Some(WaitCause::OlderInFlight),
             _ => None,
         }
     }
@@ -124,9 +131,15 @@ impl<W: Waiter> Pending<W> {
         self.flying > 0
     }
 
+    /// Someone waits until nothing is in flight, to have the key to itself then.
+    pub(super) fn want_alone(&mut self) {
+        self.alone_wanted = true;
+    }
+
     /// Takes note of a change that is put into the lane's queue in this step.
-    pub(super) fn depart(&mut self, admitted: Admitted, out_of_order: bool) {
+    pub(super) fn depart(&mut self, admitted: Admitted, out_of_order: bool, alone: bool) {
         self.phase = Phase::Flying;
+        self.alone = alone;
         self.flying += 1;
         self.version = self.version.wrapping_add(1);
         match admitted {
@@ -168,6 +181,8 @@ impl<W: Waiter> Pending<W> {
         }
         if self.flying == 0 {
             self.newest = 0;
+            self.alone = false;
+            self.alone_wanted = false;
             self.land();
         }
     }

@@ -1,7 +1,7 @@
 //! Bytes on their way out: small ones gathered, large ones kept as they are.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, IoSlice, Write};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -113,6 +113,18 @@ impl Outgoing {
         if !self.tail.is_empty() {
             self.chunks.push_back(self.tail.split().freeze());
         }
+    }
+}
+
+/// For formatted text. Memory takes all of it.
+impl Write for Outgoing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

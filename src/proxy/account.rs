@@ -91,7 +91,7 @@ pub fn fence(fault: &LaneFault) -> Option<FenceReason> {
 
 pub fn close(end: &End) -> CloseReason {
     match end {
-        End::Client => CloseReason::Client,
+        End::Client | End::Done => CloseReason::Client,
         End::Fault(_) => CloseReason::Fault,
         End::Deadline | End::HalfSent => CloseReason::Deadline,
         End::GaveUp => CloseReason::GaveUp,
@@ -120,8 +120,13 @@ pub fn reset_by_rule(end: &End) -> Option<Intervention> {
         End::Deadline => Some(Intervention::Deadline),
         End::GaveUp => Some(Intervention::GaveUp),
         End::LaneLost => Some(Intervention::LaneLost),
-        End::Client | End::Fault(_) | End::HalfSent | End::Backlog | End::Memory | End::RefusedCommand | End::Drain => {
-            None
-        }
+        End::Client
+        | End::Done
+        | End::Fault(_)
+        | End::HalfSent
+        | End::Backlog
+        | End::Memory
+        | End::RefusedCommand
+        | End::Drain => None,
     }
 }

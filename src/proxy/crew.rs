@@ -17,6 +17,7 @@ use super::shared::Shared;
 use super::store::Store;
 use super::worker::Worker;
 use crate::backend::embedded::Embedded;
+use crate::backend::embedded::line::{Line, LineLimits};
 use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
@@ -31,9 +32,16 @@ const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
 /// The embedded store as one worker knows it.
 pub fn embedded_store(shared: &Shared, store: Arc<Embedded>) -> Store {
-    Store::Embedded {
-        store,
-        lane: shared.lane_ids.next(),
+    let limits = LineLimits {
+        requests_max: shared.settings.limits.lane_queue,
+        bytes_max: shared.settings.limits.request.frame_max,
+    };
+    match Line::new(Arc::clone(&store), limits, Arc::clone(&shared.lane_ids)) {
+        Some(line) => Store::File(Rc::new(line)),
+        None => Store::Embedded {
+            store,
+            lane: shared.lane_ids.next(),
+        },
     }
 }
 
@@ -82,6 +90,9 @@ impl Crew {
     /// Begins to keep the worker's lanes up.
     pub fn start(worker: Rc<Worker>) -> Self {
         let mut links = Vec::new();
+        if let Store::File(line) = &worker.store {
+            spawn_local(Rc::clone(line).attend(Rc::clone(&worker)));
+        }
         if let Store::Tyrant {
             links: all, last_seen, ..
         } = &worker.store

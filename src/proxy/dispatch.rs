@@ -13,13 +13,14 @@ use super::store::Via;
 use super::worker::Decision;
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
-use crate::command::{Command, Reply, Verb};
+use crate::command::{Answer, Command, Reason, Reply, Verb};
 use crate::config::StaleReply;
 use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::journal::Asker;
 use crate::metrics::{Intervention, Outcome};
-use crate::protocol::tyrant::opcode::MAGIC;
+use crate::protocol::memcached::reply::Asked;
+use crate::protocol::{Protocol, answer};
 
 /// Requests that one write can put on a lane at once: a probe, a hidden record, the write, a read-back.
 pub const ROOM: usize = 4;
@@ -35,6 +36,14 @@ impl Session {
             self.links.choose(&item.command);
         }
         match &item.command {
+            // Alone in its session, and with its key to itself.
+            _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
+            _ if item.edit.is_some() => self.step(item),
+            Command::Stat if asks_for_version(&item) => self.pass(item, &Command::Stat, Form::AsIs),
+            Command::Mget { .. } if item.form != answer::Form::Binary && self.worker.shared.settings.verify_reads => {
+                let wire = item.command.clone();
+                self.pass(item, &wire, Form::VerifiedMget)
+            }
             Command::Get { key } if self.worker.shared.settings.verify_reads => {
                 let wire = Command::Mget {
                     keys: vec![key.clone()],
@@ -64,13 +73,13 @@ impl Session {
                 let wire = item.command.clone();
                 self.pass(item, &wire, Form::AsIs)
             }
-            Command::Vanish if next_byte.is_some_and(|byte| byte != MAGIC) => {
+            Command::Vanish if is_binary(&item) && next_byte.is_some_and(|byte| !self.may_begin(byte)) => {
                 let interventions = &self.worker.shared.metrics.interventions;
                 interventions.of(Intervention::Misread).increment(1);
                 self.fail(item.concluding(), End::RefusedCommand);
                 Next::Done
             }
-            Command::Vanish if next_byte.is_none() && now() < item.received + VANISH_GRACE => {
+            Command::Vanish if is_binary(&item) && next_byte.is_none() && now() < item.received + VANISH_GRACE => {
                 let until = item.received + VANISH_GRACE;
                 Next::Wait(item, Waiting::Grace(until))
             }
@@ -78,6 +87,11 @@ impl Session {
             Command::Repl { .. } => Next::Stream(item),
             _ => self.step(item),
         }
+    }
+
+    /// Whether a byte can be the first of a request.
+    fn may_begin(&self, byte: u8) -> bool {
+        Protocol::begun_by(byte).is_some_and(|protocol| self.listener.protocols.serve(protocol))
     }
 
     /// Sends a request that changes nothing.
@@ -207,8 +221,8 @@ impl Session {
     }
 
     fn refuse(self: &Rc<Self>, item: Item, refusal: Refusal) -> Next {
-        let reply = refusal_reply(item.command.verb(), self.worker.refusal_code(refusal));
-        self.conclude(item.concluding(), Outcome::Refused, reply, now());
+        let answer = self.worker.refusal_answer(item.command.verb(), refusal);
+        self.conclude(item.concluding(), Outcome::Refused, answer, now());
         Next::Done
     }
 
@@ -216,7 +230,10 @@ impl Session {
     fn step(self: &Rc<Self>, item: Item) -> Next {
         let what = item.concluding();
         let steps = Steps::new(Rc::clone(self), &item);
-        let step: Step = Box::pin(steps.carry_out(item.command));
+        let step: Step = match item.edit {
+            Some(edit) => Box::pin(steps.carry_out_edit(item.command, edit)),
+            None => Box::pin(steps.carry_out(item.command)),
+        };
         Next::Step(what, step)
     }
 }
@@ -232,8 +249,17 @@ fn passes(function: &[u8]) -> bool {
     matches!(Function::named(function), Function::Read | Function::IterInit)
 }
 
+/// `version` says what the server says of itself, without what `stat` leaves out of its other lines.
+fn asks_for_version(item: &Item) -> bool {
+    matches!(item.form, answer::Form::Memcached(form) if form.asked == Asked::Version)
+}
+
+fn is_binary(item: &Item) -> bool {
+    item.form == answer::Form::Binary
+}
+
 /// What a client is told about a refused write; `code` 0 says that it was stored.
-pub fn refusal_reply(verb: Verb, code: u8) -> Reply {
+fn refusal_reply(verb: Verb, code: u8) -> Reply {
     match (verb, code) {
         (Verb::Misc, code) => Reply::Strings {
             code,
@@ -242,6 +268,19 @@ pub fn refusal_reply(verb: Verb, code: u8) -> Reply {
         (Verb::Ext, 0) => Reply::Value(Bytes::from_static(super::steps::EXT_STORED)),
         (_, code) => Reply::Code(code),
     }
+}
+
+/// A refusal with its code, which is 0 where the client is told that the write was stored.
+pub fn refused(refusal: Refusal, code: u8, told: Reply) -> Answer {
+    let reason = match refusal {
+        _ if code == 0 => return Answer::Reply(told),
+        Refusal::Stale { .. } => Reason::Stale,
+        Refusal::Tie => Reason::Tie,
+        Refusal::Future => Reason::Future,
+        Refusal::Unstamped => Reason::Unstamped,
+        Refusal::Denied => Reason::Denied,
+    };
+    Answer::Refused { reason, told }
 }
 
 impl super::worker::Worker {
@@ -255,6 +294,12 @@ impl super::worker::Worker {
             Refusal::Unstamped => 4,
             Refusal::Denied => 5,
         }
+    }
+
+    /// What a client is told about a refused write.
+    pub fn refusal_answer(&self, verb: Verb, refusal: Refusal) -> Answer {
+        let code = self.refusal_code(refusal);
+        refused(refusal, code, refusal_reply(verb, code))
     }
 
     /// Refuses a command that a stamp cannot order, where the operator said so.

@@ -20,7 +20,7 @@ use crate::config::{ListenerSettings, Settings};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
-use crate::protocol::tyrant::request::RequestFault;
+use crate::protocol::request::Fault;
 use crate::transport::{Reader, Writer};
 
 /// What is outside of a guard.
@@ -84,7 +84,7 @@ impl Instance {
             None => Ledger::with_memory(settings.ledger_memory, horizon),
         };
         let guard = Guard::new(rules, HashSeed([random.u64(..), random.u64(..)]), ledger);
-        let metrics = Arc::new(Metrics::new(&RequestFault::NAMES));
+        let metrics = Arc::new(Metrics::new(&Fault::NAMES));
         let shared = Shared::new(settings, guard, metrics, HiddenCount::uncertain(), surroundings.clock);
         let within = process.enter();
         let crews = (0..shared.settings.workers)

@@ -2,22 +2,28 @@
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::task::spawn_local;
+use tokio::time::sleep;
 
 use super::account;
 use super::records::{self, Probe};
 use super::session::{End, Item, Session};
 use super::worker::Worker;
+use crate::backend::embedded::line;
 use crate::backend::tyrant::lane;
-use crate::command::{Command, Kind, Reply, Verb};
+use crate::command::{Answer, Command, Kind, Reply, Verb};
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Outcome, ReadBack, Ticket};
 use crate::metrics::{self, Carried, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
+
+/// How long what could not be read is left alone before it is tried again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What travels with a request.
 #[derive(Debug)]
@@ -72,6 +78,8 @@ pub enum Form {
     AsIs,
     /// A `get` that went out as a one-key `mget`.
     VerifiedGet,
+    /// An `mget` whose echoed keys must be those that were asked for, in their order.
+    VerifiedMget,
     /// A `put` that went out as a `putlist` of value and stamp; the probe has said whether the stamp's record is new.
     PutList(Probe),
 }
@@ -103,6 +111,10 @@ impl lane::Passenger for Passenger {
             (Cargo::Client(cargo), Reply::Records(found)) => match (&cargo.form, &cargo.item.command) {
                 (Form::VerifiedGet, Command::Get { key }) => {
                     found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key)
+                }
+                (Form::VerifiedMget, Command::Mget { keys }) => {
+                    let mut keys = keys.iter();
+                    found.iter().all(|(echoed, _)| keys.any(|key| key == echoed))
                 }
                 _ => true,
             },
@@ -153,6 +165,44 @@ impl lane::Passenger for Passenger {
     }
 }
 
+impl line::Passenger for Passenger {
+    fn may_overtake(&self) -> bool {
+        match &self.cargo {
+            // What is asked here counts already.
+            Cargo::Client(cargo) => cargo.session.aloft() <= 1,
+            // Its session has nothing else under way.
+            Cargo::Exchange { tickets, .. } => tickets.is_empty(),
+            // The guard has a key read only when nothing of it is under way.
+            Cargo::ReadBack { .. } => true,
+            Cargo::Probe(_) | Cargo::HiddenRecord(_) => false,
+        }
+    }
+
+    fn unanswerable(self) {
+        let shared = &self.worker.shared;
+        match self.cargo {
+            Cargo::Client(cargo) => {
+                shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+                shared
+                    .metrics
+                    .backend_requests
+                    .of(self.verb, Carried::Lost)
+                    .increment(1);
+                if let Some(ticket) = cargo.ticket {
+                    shared.guard.settle(ticket, Outcome::Failed);
+                }
+                cargo.session.landed();
+                cargo.session.fail(cargo.item.concluding(), End::LaneLost);
+            }
+            // Asked again at once, it would be found out no better.
+            _ => drop(spawn_local(async move {
+                sleep(ASK_AGAIN).await;
+                lane::Passenger::lost(self, Lost::Sent);
+            })),
+        }
+    }
+}
+
 impl ClientCargo {
     fn answered(self, worker: &Worker, reply: Reply, now: Instant) {
         let shared = &worker.shared;
@@ -161,7 +211,7 @@ impl ClientCargo {
             shared.guard.settle(ticket, outcome);
         }
         let reply = match self.form {
-            Form::AsIs => reply,
+            Form::AsIs | Form::VerifiedMget => reply,
             Form::VerifiedGet => get_of(reply),
             Form::PutList(probe) => {
                 shared.hidden.written(reply.code(), &probe);
@@ -174,7 +224,8 @@ impl ClientCargo {
             metrics::Outcome::Failed
         };
         self.session.landed();
-        self.session.conclude(self.item.concluding(), outcome, reply, now);
+        let answer = Answer::Reply(reply);
+        self.session.conclude(self.item.concluding(), outcome, answer, now);
     }
 
     fn lost(self, worker: &Worker, lost: Lost) {

@@ -18,13 +18,13 @@ use super::records::HiddenCount;
 use super::shared::{Clock, Shared};
 use super::worker::Worker;
 use crate::admin;
-use crate::backend::embedded::Embedded;
+use crate::backend::embedded::{Embedded, OpenError};
 use crate::backend::tyrant::connect::Route;
 use crate::config::{Address, BackendUrl, ListenerSettings, Settings};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
-use crate::protocol::tyrant::request::RequestFault;
+use crate::protocol::request::Fault;
 
 /// How often the figures for the dashboard are taken.
 const SAMPLE: Duration = Duration::from_secs(1);
@@ -44,6 +44,9 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// The store's file cannot be used.
+    #[error("backend: {0}")]
+    Store(#[from] OpenError),
     /// The system refuses something else.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
@@ -66,13 +69,16 @@ pub struct Server {
 impl Server {
     /// Binds every address and starts the workers.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let embedded = Arc::new(match &settings.backend {
+            BackendUrl::File(path) => Embedded::open(path, &settings.store)?,
+            BackendUrl::Memory | BackendUrl::Tyrant(_) => Embedded::new(),
+        });
         let listening = settings.listeners.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let admin = settings.admin.as_deref().map(bind_admin).transpose()?;
         let admin_address = admin.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
         let listen = listening.iter().map(|listening| listening.address.clone()).collect();
         let backend = settings.backend.clone();
-        let shared = share(settings);
-        let embedded = Arc::new(Embedded::new());
+        let shared = share(settings, embedded.is_empty().unwrap_or(false));
         let mut workers = Vec::new();
         for index in 0..shared.settings.workers {
             let sockets = listening.iter().map(Listening::share).collect::<io::Result<Vec<_>>>()?;
@@ -140,14 +146,15 @@ fn bind_admin(host_port: &str) -> Result<std::net::TcpListener, StartError> {
     })
 }
 
-/// The guard and everything else that workers share, for a backend that nothing is known of yet.
-fn share(settings: Settings) -> Arc<Shared> {
+/// The guard and everything else that workers share, for a backend that nothing is known of yet, unless it is in this
+/// process and empty.
+fn share(settings: Settings, is_empty: bool) -> Arc<Shared> {
     let clock: Clock = Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
     let rules = settings.rules.clone();
     let (horizon, hidden) = match settings.backend {
-        // It is empty: no key has any stamp.
-        BackendUrl::Memory => (0, HiddenCount::zero()),
-        BackendUrl::Tyrant(_) => (
+        // No key has any stamp.
+        BackendUrl::Memory | BackendUrl::File(_) if is_empty => (0, HiddenCount::zero()),
+        _ => (
             Guard::<super::waiting::Notice>::horizon_at_start(&rules, clock()),
             HiddenCount::uncertain(),
         ),
@@ -155,7 +162,7 @@ fn share(settings: Settings) -> Arc<Shared> {
     let seed = HashSeed([fastrand::u64(..), fastrand::u64(..)]);
     let ledger = Ledger::with_memory(settings.ledger_memory, horizon);
     let guard = Guard::new(rules, seed, ledger);
-    let metrics = Arc::new(Metrics::new(&RequestFault::NAMES));
+    let metrics = Arc::new(Metrics::new(&Fault::NAMES));
     Shared::new(settings, guard, metrics, hidden, clock)
 }
 
@@ -192,7 +199,7 @@ fn run_worker(worker: usize, shared: Arc<Shared>, embedded: Arc<Embedded>, socke
             .map(Listening::into_listener)
             .collect::<io::Result<Vec<_>>>()?;
         let store = match &shared.settings.backend {
-            BackendUrl::Memory => crew::embedded_store(&shared, embedded),
+            BackendUrl::Memory | BackendUrl::File(_) => crew::embedded_store(&shared, embedded),
             BackendUrl::Tyrant(address) => crew::tyrant_store(&shared, Route::Address(address.clone())),
         };
         let crew = Crew::start(Worker::new(shared, store, fastrand::Rng::new()));

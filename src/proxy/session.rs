@@ -3,6 +3,7 @@
 //! The session's task reads and dispatches. Answers are written by whoever has them, most often the lane that has just
 //! read them; the task only steps in when the client does not take them at once.
 
+mod ending;
 mod item;
 mod links;
 mod task;
@@ -11,11 +12,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tokio::time::timeout;
 
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
 use self::links::Links;
@@ -24,15 +24,15 @@ use super::account;
 use super::slow;
 use super::waiting::Standing;
 use super::worker::Worker;
-use crate::command::{Command, Reply, Verb};
+use crate::command::Answer;
 use crate::config::{ListenerSettings, Pipelining};
 use crate::journal::Asker;
 use crate::metrics::Outcome;
 use crate::pairing::order::Order;
+use crate::protocol::answer;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::request::Request;
 use crate::protocol::tyrant::dialect::Dialect;
-use crate::protocol::tyrant::reply;
-use crate::protocol::tyrant::request::RequestFault;
 use crate::transport::{Peer, Reader, Writer};
 
 /// So many bytes are read ahead of the requests that are being carried out.
@@ -41,11 +41,9 @@ const READ_AHEAD: usize = 64 * 1024;
 /// With more answer bytes than this unread, no further request of the session is taken up.
 const BACKLOG_PAUSE: usize = 1 << 20;
 
-/// How long a client may take to acknowledge what it is still owed before the connection is reset.
-const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Inner {
-    order: Order<(Concluding, Reply)>,
+    order: Order<(Concluding, Answer)>,
     out: Outgoing,
     /// Set once, by whoever finds that the session must end.
     ended: Option<End>,
@@ -174,12 +172,13 @@ impl Session {
     }
 
     /// Answers a request and counts it. The answer leaves when all earlier ones have.
-    pub fn conclude(self: &Rc<Self>, what: Concluding, outcome: Outcome, reply: Reply, now: Instant) {
+    pub fn conclude(self: &Rc<Self>, what: Concluding, outcome: Outcome, answer: Answer, now: Instant) {
         let metrics = &self.worker.shared.metrics;
-        metrics.requests.of(what.protocol, what.verb, outcome).increment(1);
+        let protocol = what.form.protocol();
+        metrics.requests.of(protocol, what.verb, outcome).increment(1);
         metrics
             .request_seconds
-            .of(what.protocol, what.verb)
+            .of(protocol, what.verb)
             .record(now.saturating_duration_since(what.received));
         let Some(place) = what.place else {
             return;
@@ -193,13 +192,18 @@ impl Session {
             return;
         }
         let Inner { order, out, .. } = &mut *inner;
-        self.links.answered(&reply);
-        order.answer(place, (what, reply));
-        while let Some((Concluding { verb, protocol, .. }, reply)) = order.take_next() {
+        if let Answer::Reply(reply) = &answer {
+            self.links.answered(reply);
+        }
+        order.answer(place, (what, answer));
+        while let Some((what, answer)) = order.take_next() {
             let before = out.len();
-            reply::encode(&reply, out);
+            answer::encode(what.form, &answer, out);
             let bytes = out.len() - before;
-            metrics.reply_bytes.of(protocol, verb).increment(bytes as u64);
+            metrics
+                .reply_bytes
+                .of(what.form.protocol(), what.verb)
+                .increment(bytes as u64);
         }
         let touched = std::mem::replace(&mut inner.touched, true);
         drop(inner);
@@ -236,12 +240,17 @@ impl Session {
         self.wake.notify_one();
     }
 
-    /// A request cannot be answered: the session ends, rather than say something wrong.
-    pub fn fail(&self, what: Concluding, end: End) {
+    /// A request cannot be answered. Where its protocol has words for that they are the answer; else the session ends,
+    /// rather than say something wrong.
+    pub fn fail(self: &Rc<Self>, what: Concluding, end: End) {
+        if what.place.is_some() && what.form.can_say_unavailable() {
+            self.conclude(what, Outcome::Failed, Answer::Unavailable, now());
+            return;
+        }
         let metrics = &self.worker.shared.metrics;
         metrics
             .requests
-            .of(what.protocol, what.verb, Outcome::Closed)
+            .of(what.form.protocol(), what.verb, Outcome::Closed)
             .increment(1);
         self.end(end);
     }
@@ -306,44 +315,22 @@ impl Session {
             metrics.interventions.of(rule).increment(1);
         }
         if let End::Fault(fault) = &end {
-            let index = RequestFault::NAMES.iter().position(|name| *name == fault.name());
-            metrics.request_faults.of(index.unwrap_or(0)).increment(1);
+            self.note_fault(fault);
         }
         self.inner.borrow_mut().ended.get_or_insert(End::Client);
-        self.close(&end).await;
+        self.close(&end, &mut task.reader).await;
         drop(task);
-    }
-
-    /// Gives the client what it is still owed, then resets the connection; a client that has ended it itself gets an
-    /// ordinary end. One that gave up gets nothing more: it would take the rest of the old answer for the new one.
-    async fn close(&self, end: &End) {
-        let Some(writer) = self.writer.take() else {
-            return;
-        };
-        if matches!(end, End::Client) {
-            return;
-        }
-        let mut out = std::mem::take(&mut self.inner.borrow_mut().out);
-        if !matches!(end, End::Backlog | End::GaveUp) {
-            let rest = async {
-                while !out.is_empty() && writer.writable().await.is_ok() && writer.write_ready(&mut out).is_ok() {}
-            };
-            let _ = timeout(LINGER, rest).await;
-            writer.acknowledged(LINGER).await;
-        }
-        if let Ok(writer) = Rc::try_unwrap(writer) {
-            writer.reset();
-        }
     }
 }
 
 impl Session {
     /// Gives a request, asked at `received`, its number, its place among the answers and its deadline.
-    fn admit(&self, command: Command, received: Instant) -> Item {
+    fn admit(&self, request: Request, received: Instant) -> Item {
+        let Request { command, edit, form } = request;
         let mut inner = self.inner.borrow_mut();
         let number = inner.next_number;
         inner.next_number += 1;
-        let place = (command.verb() != Verb::PutNr).then(|| inner.order.open());
+        let place = (!form.is_silent(&command)).then(|| inner.order.open());
         let timeouts = &self.worker.shared.settings.pairing;
         let patience = if slow::is_slow(&command) {
             timeouts.slow_timeout
@@ -354,6 +341,8 @@ impl Session {
             number,
             place,
             command,
+            edit,
+            form,
             received,
             deadline: received + patience,
             retried: false,

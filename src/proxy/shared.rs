@@ -172,7 +172,7 @@ impl Shared {
     /// Lanes that should be up; none for a store in this process.
     pub fn lanes_wanted(&self) -> usize {
         match self.settings.backend {
-            BackendUrl::Memory => 0,
+            BackendUrl::Memory | BackendUrl::File(_) => 0,
             BackendUrl::Tyrant(_) => self.settings.links() * self.settings.workers,
         }
     }

@@ -72,40 +72,37 @@ pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Resu
     let deadline = steps.deadline;
     let (reply_to, reply) = oneshot::channel();
     // On a task of its own, so that its outcome is seen even when the client goes away.
-    match &steps.worker.store {
-        Store::Embedded { store, lane } => {
-            let ticket = admit(steps, *lane, &touches).await?;
-            let aftermath = Aftermath {
+    if let Some((store, lane)) = worker.store.here() {
+        let ticket = admit(steps, lane, &touches).await?;
+        let aftermath = Aftermath {
+            worker,
+            ticket,
+            touches,
+        };
+        spawn_local(carry_out_here(store, command, aftermath, reply_to));
+    } else if let Store::Tyrant { route, .. } = &steps.worker.store {
+        let slots = Arc::clone(&worker.slow);
+        let slot = timeout_at(deadline.into(), slots.acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else {
+            return Err(End::Deadline);
+        };
+        // Reaching the backend may take no longer than for any other request.
+        let patience = worker.shared.settings.pairing.request_timeout;
+        let aside = connect(&worker, route, steps.received + patience).await?;
+        let lane = worker.shared.lane_ids.next();
+        let ticket = admit(steps, lane, &touches).await?;
+        let errand = Errand {
+            aside,
+            lane,
+            aftermath: Aftermath {
                 worker,
                 ticket,
                 touches,
-            };
-            spawn_local(carry_out_here(Arc::clone(store), command, aftermath, reply_to));
-        }
-        Store::Tyrant { route, .. } => {
-            let slots = Arc::clone(&worker.slow);
-            let slot = timeout_at(deadline.into(), slots.acquire_owned()).await;
-            let Ok(Ok(slot)) = slot else {
-                return Err(End::Deadline);
-            };
-            // Reaching the backend may take no longer than for any other request.
-            let patience = worker.shared.settings.pairing.request_timeout;
-            let aside = connect(&worker, route, steps.received + patience).await?;
-            let lane = worker.shared.lane_ids.next();
-            let ticket = admit(steps, lane, &touches).await?;
-            let errand = Errand {
-                aside,
-                lane,
-                aftermath: Aftermath {
-                    worker,
-                    ticket,
-                    touches,
-                },
-                deadline,
-                _slot: slot,
-            };
-            spawn_local(errand.run(command, reply_to));
-        }
+            },
+            deadline,
+            _slot: slot,
+        };
+        spawn_local(errand.run(command, reply_to));
     }
     match timeout_at(deadline.into(), reply).await {
         Ok(reply) => reply.unwrap_or(Err(End::LaneLost)),
@@ -195,10 +192,15 @@ async fn carry_out_here(
     let shared = Arc::clone(&aftermath.worker.shared);
     let (verb, since, time) = (command.verb(), now(), (shared.clock)());
     let result = match spawn_blocking(move || store.execute(&command, time)).await {
-        Ok(reply) => {
+        Ok(Ok(reply)) => {
             account::backend_answered(&shared.metrics, verb, reply.code(), 0, since, now());
             aftermath.answered(reply.code());
             Ok(reply)
+        }
+        // It only asked, and changed nothing.
+        Ok(Err(_)) => {
+            aftermath.answered(1);
+            Err(End::LaneLost)
         }
         Err(_) => {
             aftermath.lost();

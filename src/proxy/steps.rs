@@ -1,5 +1,6 @@
 //! Commands that take several exchanges. Each is alone in its session until it is done.
 
+mod edits;
 mod lists;
 mod reads;
 mod upheavals;
@@ -20,17 +21,18 @@ use super::store::Via;
 use super::waiting::{GuardWait, Standing, Unfenced};
 use super::worker::{Decision, Worker};
 use crate::command::function::Function;
-use crate::command::{Command, Reply, Verb};
+use crate::command::{Answer, Command, Reply, Verb};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
+use crate::protocol::answer::Form;
 
 /// What a mapped script function answers when the value was stored.
 pub const EXT_STORED: &[u8] = b"ok";
 
-type Done = Result<(Outcome, Reply), End>;
+type Done = Result<(Outcome, Answer), End>;
 
 /// How a worker judges a change: counting it, or not.
 type Judge<'a> = fn(&Rc<Worker>, Asker, &Via, LaneId, &Bytes, Change<'a>, &mut Standing) -> Decision;
@@ -43,6 +45,7 @@ pub struct Steps {
     pub deadline: Instant,
     verb: Verb,
     pub asker: Asker,
+    form: Form,
     /// Part of it was sent before, on a lane that was lost.
     retried: bool,
 }
@@ -80,6 +83,7 @@ impl Steps {
             deadline: item.deadline,
             verb: item.command.verb(),
             asker: session.asker(item),
+            form: item.form,
             retried: item.retried,
         }
     }
@@ -267,13 +271,13 @@ impl Steps {
     }
 }
 
-fn answered(reply: Reply) -> (Outcome, Reply) {
+fn answered(reply: Reply) -> (Outcome, Answer) {
     let outcome = if reply.code() == 0 {
         Outcome::Answered
     } else {
         Outcome::Failed
     };
-    (outcome, reply)
+    (outcome, Answer::Reply(reply))
 }
 
 /// A lane tells every passenger its outcome; one that went without a word may have been carried out.

@@ -1,4 +1,4 @@
-//! The way from a session to the store: a lane, or the embedded store called on the spot.
+//! The way from a session to the store: a lane, the line to a file, or the store in memory called on the spot.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::passenger::Passenger;
 use super::shared::Shared;
 use crate::backend::embedded::Embedded;
+use crate::backend::embedded::line::{Line, Passenger as _};
 use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{Lane, Passenger as _};
@@ -21,6 +22,8 @@ use crate::pairing::owed::Lost;
 pub enum Store {
     /// In this process. The id stands for the worker, so that the guard keeps workers apart.
     Embedded { store: Arc<Embedded>, lane: LaneId },
+    /// In a file, by this process.
+    File(Rc<Line<Passenger>>),
     /// A Tyrant server.
     Tyrant {
         route: Route,
@@ -36,6 +39,11 @@ pub enum Via {
     Embedded {
         store: Arc<Embedded>,
         lane: LaneId,
+        shared: Arc<Shared>,
+    },
+    /// On its way to the file.
+    File {
+        line: Rc<Line<Passenger>>,
         shared: Arc<Shared>,
     },
     /// A lane that is up and has room.
@@ -55,6 +63,10 @@ impl Store {
                 lane: *lane,
                 shared,
             }),
+            Self::File(line) => line.has_room(requests).then(|| Via::File {
+                line: Rc::clone(line),
+                shared,
+            }),
             Self::Tyrant { links, .. } => {
                 let lane = links.get(link)?.lane()?;
                 lane.has_room(requests).then_some(Via::Lane { lane, shared })
@@ -62,10 +74,19 @@ impl Store {
         }
     }
 
+    /// The store, where it is in this process, and the id that the guard knows the way to it by.
+    pub fn here(&self) -> Option<(Arc<Embedded>, LaneId)> {
+        match self {
+            Self::Embedded { store, lane } => Some((Arc::clone(store), *lane)),
+            Self::File(line) => Some((Arc::clone(line.store()), line.id())),
+            Self::Tyrant { .. } => None,
+        }
+    }
+
     /// Whether the session's lane is up, with room or without.
     pub fn is_up(&self, link: usize) -> bool {
         match self {
-            Self::Embedded { .. } => true,
+            Self::Embedded { .. } | Self::File(_) => true,
             Self::Tyrant { links, .. } => links.get(link).is_some_and(|link| link.lane().is_some()),
         }
     }
@@ -76,6 +97,7 @@ impl Via {
     pub fn id(&self) -> LaneId {
         match self {
             Self::Embedded { lane, .. } => *lane,
+            Self::File { line, .. } => line.id(),
             Self::Lane { lane, .. } => lane.id(),
         }
     }
@@ -84,11 +106,12 @@ impl Via {
     pub fn has_room(&self, requests: usize) -> bool {
         match self {
             Self::Embedded { .. } => true,
+            Self::File { line, .. } => line.has_room(requests),
             Self::Lane { lane, .. } => lane.has_room(requests),
         }
     }
 
-    /// Puts a request on its way. On the embedded store its passenger is told the answer before this returns.
+    /// Puts a request on its way. With the store in memory its passenger is told the answer before this returns.
     pub fn submit(&self, command: &Command, deadline: Instant, passenger: Passenger) {
         match self {
             Self::Lane { lane, shared } => {
@@ -97,13 +120,18 @@ impl Via {
                 let counter = shared.metrics.backend_request_bytes.of(command.verb());
                 counter.increment(bytes as u64);
             }
+            Self::File { line, shared } => {
+                shared.in_flight.fetch_add(1, Ordering::Relaxed);
+                line.submit(command, (shared.clock)(), deadline, passenger);
+            }
             Self::Embedded { store, shared, .. } => {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
-                let reply = store.execute(command, (shared.clock)());
-                if passenger.accepts(&reply) {
-                    passenger.answered(reply, 0, tokio::time::Instant::now().into_std());
-                } else {
-                    passenger.lost(Lost::Sent);
+                match store.execute(command, (shared.clock)()) {
+                    Ok(reply) if passenger.accepts(&reply) => {
+                        passenger.answered(reply, 0, tokio::time::Instant::now().into_std());
+                    }
+                    Ok(_) => passenger.lost(Lost::Sent),
+                    Err(_) => passenger.unanswerable(),
                 }
             }
         }

@@ -26,9 +26,9 @@ use crate::config::Settings;
 use crate::guard::Origin;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
-use crate::journal::{Asker, Refused};
+use crate::journal::Asker;
 use crate::logging::RateLimit;
-use crate::metrics::{ConnectOutcome, FenceOutcome, Judged, Side, WaitCause};
+use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
 use crate::pairing::LaneId;
 
 /// One worker.
@@ -189,6 +189,24 @@ impl Worker {
         standing: &mut Standing,
     ) -> Decision {
         let decision = self.decide(asker, via, lane, key, change, standing);
+        self.count(asker, key, change, decision)
+    }
+
+    /// As [`Self::judge`], for a change that must have its key to itself.
+    pub fn judge_alone(
+        self: &Rc<Self>,
+        asker: Asker,
+        via: &Via,
+        lane: LaneId,
+        key: &Bytes,
+        change: Change<'_>,
+        standing: &mut Standing,
+    ) -> Decision {
+        let decision = self.decide_as(via, lane, true, key, change, standing);
+        self.count(asker, key, change, decision)
+    }
+
+    fn count(&self, asker: Asker, key: &Bytes, change: Change<'_>, decision: Decision) -> Decision {
         let refusal = match &decision {
             Decision::Go(ticket) => ticket.would_refuse(),
             Decision::Refused(refusal) => Some(*refusal),
@@ -214,12 +232,25 @@ impl Worker {
         change: Change<'_>,
         standing: &mut Standing,
     ) -> Decision {
+        self.decide_as(via, lane, false, key, change, standing)
+    }
+
+    fn decide_as(
+        self: &Rc<Self>,
+        via: &Via,
+        lane: LaneId,
+        alone: bool,
+        key: &Bytes,
+        change: Change<'_>,
+        standing: &mut Standing,
+    ) -> Decision {
         let shared = &self.shared;
         let hash = shared.guard.key(key);
         let Standing { turn, stored } = std::mem::take(standing);
         let origin = Origin {
             lane,
             turn: turn.is_some_and(super::waiting::Turn::spend),
+            alone,
         };
         let mut wait = None;
         let verdict = shared

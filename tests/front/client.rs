@@ -65,6 +65,27 @@ impl Client {
         self.try_recv(count).expect("an answer")
     }
 
+    /// Everything up to these bytes, and they.
+    #[track_caller]
+    pub fn recv_until(&mut self, end: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end) {
+            match self.try_recv(1) {
+                Ok(byte) => bytes.extend(byte),
+                Err(fault) => panic!("{fault} behind {:?}", String::from_utf8_lossy(&bytes)),
+            }
+        }
+        bytes
+    }
+
+    /// Sends text and expects this answer to it.
+    #[track_caller]
+    pub fn expect(&mut self, text: &str, answer: &str) {
+        self.send(text.as_bytes());
+        let came = self.try_recv(answer.len()).unwrap_or_default();
+        assert_eq!(String::from_utf8_lossy(&came), answer, "to {text:?}");
+    }
+
     /// What happens on this connection within `time`, if anything.
     pub fn ending(&mut self, time: Duration) -> Ending {
         let deadline = Instant::now() + time;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "../../fuzz/checks/incoming.rs"]
+mod incoming;
 #[path = "../../fuzz/checks/pieces.rs"]
 pub mod pieces;
 #[path = "../../fuzz/checks/replies.rs"]
@@ -25,6 +27,11 @@ fn play(target: &str, check: fn(&[u8])) {
 #[test]
 fn every_request_input_holds() {
     play("request", requests::check);
+}
+
+#[test]
+fn every_incoming_input_holds() {
+    play("incoming", incoming::check);
 }
 
 #[test]

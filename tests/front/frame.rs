@@ -21,6 +21,8 @@ pub const EXT: u8 = 0x68;
 pub const SYNC: u8 = 0x70;
 pub const OPTIMIZE: u8 = 0x71;
 pub const VANISH: u8 = 0x72;
+pub const COPY: u8 = 0x73;
+pub const RESTORE: u8 = 0x74;
 pub const RNUM: u8 = 0x80;
 pub const SIZE: u8 = 0x81;
 pub const STAT: u8 = 0x88;
@@ -47,6 +49,16 @@ pub fn bare(opcode: u8) -> Vec<u8> {
 /// A command on one key: out, get, vsiz.
 pub fn keyed(opcode: u8, key: &str) -> Vec<u8> {
     assemble(opcode, &[&size(key.len()), key.as_bytes()])
+}
+
+/// A command with a path: copy.
+pub fn path(opcode: u8, path: &str) -> Vec<u8> {
+    keyed(opcode, path)
+}
+
+/// `restore`, of everything there is at the path.
+pub fn restore(path: &str) -> Vec<u8> {
+    assemble(RESTORE, &[&size(path.len()), &[0; 8], &[0; 4], path.as_bytes()])
 }
 
 /// A command that stores: put, putkeep, putcat, putnr.

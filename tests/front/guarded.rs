@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -10,6 +11,13 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::client::{Client, PATIENCE};
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_ttguard");
+
+/// Settings with a store in the file at `path`.
+pub fn on_file(path: &Path, settings: &str) -> String {
+    format!("backend = \"file:{}\"\n{settings}", path.display())
+}
 
 pub struct Guarded {
     child: Child,
@@ -25,6 +33,11 @@ impl Guarded {
         Self::start(&format!("backend = \"memory:\"\n{settings}"))
     }
 
+    /// With a store in the file at `path`.
+    pub fn file(path: &Path, settings: &str) -> Self {
+        Self::start(&on_file(path, settings))
+    }
+
     /// In front of a Tyrant server.
     pub fn before(backend: SocketAddr, settings: &str) -> Self {
         Self::start(&format!("backend = \"tyrant://{backend}\"\n{settings}"))
@@ -32,10 +45,15 @@ impl Guarded {
 
     /// With these settings. Addresses come from the command line, which has precedence over the file.
     pub fn start(settings: &str) -> Self {
+        Self::start_by(Command::new(BINARY), settings)
+    }
+
+    /// The same, by a command that ends in running ttguard with the arguments that it is given.
+    pub fn start_by(mut command: Command, settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the settings");
         let file = folder.path().join("ttguard.toml");
         std::fs::write(&file, settings).expect("write the settings");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ttguard"))
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config"])
             .arg(&file)
             .stdin(Stdio::null())
@@ -132,6 +150,16 @@ impl Guarded {
 
     pub fn log(&self) -> String {
         text(&self.log)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill ttguard");
+        self.child.wait().expect("its end");
     }
 
     /// Asks the process to end, as an operator does, and waits for it.

@@ -81,10 +81,34 @@ fn the_programs_pass_on_the_embedded_store() {
 }
 
 #[test]
+fn the_programs_pass_on_a_file() {
+    if Real::start("*", "the_programs_pass_on_a_file").is_some() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = "[store]\nsync = \"os\"";
+        run_all(Guarded::file(&folder.path().join("store"), settings).address());
+    }
+}
+
+#[test]
 fn the_programs_pass_in_front_of_a_real_server() {
     if let Some(real) = Real::start("*", "the_programs_pass_in_front_of_a_real_server") {
         run_all(Guarded::before(real.address(), "").address());
     }
+}
+
+#[test]
+fn tcrmgr_reads_by_http() {
+    if Real::start("*", "tcrmgr_reads_by_http").is_none() {
+        return;
+    }
+    let guarded = Guarded::memory("");
+    assert_eq!(guarded.client().put("a key", b"its value"), 0);
+    let url = format!("http://{}/a%20key", guarded.address());
+    let mut tcrmgr = Command::new(folder().join("tcrmgr"));
+    tcrmgr.env("LD_LIBRARY_PATH", folder()).args(["http", &url]);
+    let output = tcrmgr.output().expect("start tcrmgr");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "its value");
 }
 
 #[test]

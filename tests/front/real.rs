@@ -55,6 +55,19 @@ impl Real {
         self.child.id()
     }
 
+    /// What the server's own tool, which stands beside it, prints for these arguments and this server.
+    pub fn tcrmgr(&self, arguments: &[&str]) -> Vec<u8> {
+        let folder = self.binary.parent().expect("the folder of the server");
+        let output = Command::new(folder.join("tcrmgr"))
+            .args(arguments)
+            .args(["-port", &self.address.port().to_string(), "127.0.0.1"])
+            .env("LD_LIBRARY_PATH", folder)
+            .output()
+            .expect("run tcrmgr");
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill the server");

@@ -4,9 +4,31 @@ use crate::guarded::Guarded;
 use crate::real::Real;
 use crate::replay;
 
+/// By the three protocols of the server's port.
+const FILES: [&str; 4] = ["binary.jsonl", "memcached.jsonl", "http.jsonl", "conformance.jsonl"];
+
+#[test]
+fn the_table_has_cases_enough() {
+    let cases = replay::load("conformance.jsonl")
+        .iter()
+        .map(|scenario| scenario.steps.len())
+        .sum::<usize>();
+    assert!(cases >= 400, "{cases}");
+}
+
+#[test]
+fn the_real_server_still_answers_as_it_did() {
+    for scenario in replay::load("conformance.jsonl") {
+        let Some(real) = Real::start("*", "the_real_server_still_answers_as_it_did") else {
+            return;
+        };
+        replay::play(real.address(), &scenario);
+    }
+}
+
 #[test]
 fn the_embedded_store_answers_as_the_real_server_did() {
-    for scenario in replay::load("binary.jsonl") {
+    for scenario in FILES.into_iter().flat_map(replay::load) {
         if scenario.database == "*" {
             replay::play(Guarded::memory("").address(), &scenario);
         }
@@ -14,8 +36,18 @@ fn the_embedded_store_answers_as_the_real_server_did() {
 }
 
 #[test]
-fn in_front_of_a_real_server_nothing_is_answered_otherwise() {
+fn a_file_answers_as_the_real_server_did() {
     for scenario in replay::load("binary.jsonl") {
+        if scenario.database == "*" {
+            let folder = tempfile::tempdir().expect("a folder");
+            replay::play(Guarded::file(&folder.path().join("store"), "").address(), &scenario);
+        }
+    }
+}
+
+#[test]
+fn in_front_of_a_real_server_nothing_is_answered_otherwise() {
+    for scenario in FILES.into_iter().flat_map(replay::load) {
         if scenario.database != "*" {
             continue;
         }

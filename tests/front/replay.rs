@@ -74,6 +74,8 @@ pub fn play(address: SocketAddr, scenario: &Scenario) {
         if step.reconnect {
             client = Client::connect(address);
         }
+        // Shown when the client then waits in vain.
+        println!("{what}");
         client.send(&step.send);
         match step.compare.as_str() {
             "" => assert_eq!(client.recv(step.recv.len()), step.recv, "{what}"),
@@ -109,6 +111,14 @@ fn strings(answer: &[u8]) -> (u8, BTreeSet<Vec<u8>>) {
 
 /// Numbers and times differ; the shape and the names hold.
 fn volatile(client: &mut Client, step: &Step, what: &str) {
+    if step.send.starts_with(b"stats") {
+        let answer = client.recv_until(b"END\r\n");
+        return assert_eq!(words(&answer, 1), words(&step.recv, 1), "{what}");
+    }
+    if step.send.starts_with(b"OPTIONS") {
+        let answer = client.recv_until(b"\r\n\r\n");
+        return assert_eq!(words(&answer, 0), words(&step.recv, 0), "{what}");
+    }
     match step.send[1] {
         frame::SIZE => assert_eq!(client.recv(9)[0], step.recv[0], "{what}"),
         frame::STAT => {
@@ -117,6 +127,13 @@ fn volatile(client: &mut Client, step: &Step, what: &str) {
         }
         opcode => panic!("{what}: no shape for {opcode:#x}"),
     }
+}
+
+/// This word of each line.
+fn words(text: &[u8], at: usize) -> Vec<String> {
+    let text = String::from_utf8_lossy(text);
+    let word = |line: &str| line.split(' ').nth(at).map(str::to_owned);
+    text.lines().filter_map(word).collect()
 }
 
 fn names(status: &[u8]) -> Vec<String> {

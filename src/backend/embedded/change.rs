@@ -2,16 +2,17 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::answer::{Answering, FAILED};
 use super::number::{self, Sum};
-use super::{Embedded, FAILED};
+use super::records::{Fault, Records};
 use crate::command::Reply;
 
 /// Bytes of a value, at most: what the protocol can say of one.
 const VALUE_MAX: usize = i32::MAX as usize;
 
-impl Embedded {
+impl<R: Records> Answering<'_, R> {
     /// Appends to a record, or makes one. Fails, and changes nothing, when the value would become larger than the protocol can say.
-    pub(super) fn append(&self, key: &[u8], tail: &[u8]) -> bool {
+    pub(super) fn append(&self, key: &[u8], tail: &[u8]) -> Result<bool, Fault> {
         let mut fits = true;
         self.records.update(key, |value| match value {
             None => Bytes::copy_from_slice(tail),
@@ -27,12 +28,12 @@ impl Embedded {
                 value.extend_from_slice(tail);
                 value.freeze()
             }
-        });
-        fits
+        })?;
+        Ok(fits)
     }
 
     /// Appends and keeps the last `width` bytes; a new record is stored whole, whatever the width.
-    pub(super) fn shift(&self, key: &[u8], tail: &[u8], width: i32) {
+    pub(super) fn shift(&self, key: &[u8], tail: &[u8], width: i32) -> Result<Reply, Fault> {
         let width = usize::try_from(width).unwrap_or(0);
         self.records.update(key, |value| {
             let Some(value) = value else {
@@ -44,30 +45,30 @@ impl Embedded {
             shifted.extend_from_slice(&value[value.len() - kept..]);
             shifted.extend_from_slice(&tail[tail.len() - (size - kept)..]);
             shifted.freeze()
-        });
+        })?;
+        Ok(Reply::OK)
     }
 
     /// Answers the sum, or the failure that stands for it: [`number::add_integer`].
-    pub(super) fn add_integer(&self, key: &[u8], number: i32) -> Reply {
+    pub(super) fn add_integer(&self, key: &[u8], number: i32) -> Result<Reply, Fault> {
         let mut answer = None;
         self.records.update(key, |value| {
             let Sum { answer: sum, value } = number::add_integer(value, number);
             answer = sum;
             value
-        });
-        answer.map_or(FAILED, Reply::Number)
+        })?;
+        Ok(answer.map_or(FAILED, Reply::Number))
     }
 
     /// Answers the sum, or the failure that stands for it: [`number::add_double`].
-    pub(super) fn add_double(&self, key: &[u8], number: f64) -> Reply {
+    pub(super) fn add_double(&self, key: &[u8], number: f64) -> Result<Reply, Fault> {
         let mut answer = None;
         self.records.update(key, |value| {
             let Sum { answer: sum, value } = number::add_double(value, number);
             answer = sum;
             value
-        });
-        answer
-            .map(number::pack)
-            .map_or(FAILED, |(integral, fractional)| Reply::Double { integral, fractional })
+        })?;
+        let parts = answer.map(number::pack);
+        Ok(parts.map_or(FAILED, |(integral, fractional)| Reply::Double { integral, fractional }))
     }
 }

@@ -47,6 +47,25 @@ pub struct Master {
     pub timestamp: u64,
 }
 
+/// Where the records are kept, in the words of `stat`.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The kind of database that the server has with the same commands and answers.
+    pub kind: &'static str,
+    /// Its path; `*` in memory.
+    pub path: String,
+}
+
+impl Origin {
+    /// In this process's memory.
+    pub fn memory() -> Self {
+        Self {
+            kind: "on-memory hash",
+            path: "*".to_owned(),
+        }
+    }
+}
+
 /// What the lines tell.
 pub struct Status<'a> {
     /// Since the epoch.
@@ -55,8 +74,10 @@ pub struct Status<'a> {
     pub uptime: Duration,
     /// How many records there are.
     pub records: u64,
-    /// Bytes of memory that they take.
+    /// Bytes that they take where they are kept.
     pub size: u64,
+    /// Where that is.
+    pub origin: &'a Origin,
     /// The replication master.
     pub master: Master,
     /// What was counted.
@@ -77,7 +98,11 @@ fn write(out: &mut String, status: &Status) -> fmt::Result {
     writeln!(out, "os\t{}", system())?;
     writeln!(out, "time\t{now:.6}")?;
     writeln!(out, "pid\t{}", std::process::id())?;
-    out.write_str("sid\t0\ntype\ton-memory hash\npath\t*\n")?;
+    writeln!(
+        out,
+        "sid\t0\ntype\t{}\npath\t{}",
+        status.origin.kind, status.origin.path
+    )?;
     writeln!(out, "rnum\t{}", status.records)?;
     writeln!(out, "size\t{}", status.size)?;
     writeln!(out, "bigend\t{}", u8::from(cfg!(target_endian = "big")))?;
@@ -169,6 +194,7 @@ mod tests {
             uptime: Duration::from_millis(250),
             records: 1,
             size: 50,
+            origin: &Origin::memory(),
             master: Master {
                 host: host.into(),
                 port: 1978,

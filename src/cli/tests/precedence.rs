@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 16] = [
+const CASES: [Case; 17] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -79,6 +79,11 @@ const CASES: [Case; 16] = [
         flag: "request-timeout",
         file: "pairing.request_timeout = \"3s\"",
         values: ["4s", "5s"],
+    },
+    Case {
+        flag: "sync",
+        file: "store.sync = \"interval\"",
+        values: ["os", "interval"],
     },
     Case {
         flag: "log",

@@ -109,7 +109,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
         "backend = \"redis://h:1\"",
         &[
             "t.toml:1: backend \"redis://h:1\" is no backend",
-            "memory:, tyrant://HOST:PORT",
+            "memory:, file:PATH, tyrant://HOST:PORT",
         ],
     ),
     ("backend = true", &["t.toml:1: backend is true", "memory:"]),

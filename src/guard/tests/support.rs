@@ -95,6 +95,7 @@ impl Desk {
         let origin = Origin {
             lane: LaneId(lane),
             turn: come.turn,
+            alone: come.alone,
         };
         let now = Duration::from_millis(NOW);
         let verdict = self
@@ -149,13 +150,18 @@ pub(super) fn rules() -> Rules {
 pub(super) struct Come {
     pub(super) turn: bool,
     pub(super) stored: Option<Stored>,
+    pub(super) alone: bool,
 }
 
 impl Bell {
     /// What a woken waiter comes back with.
     pub(super) fn come(&self) -> Come {
         match self.take() {
-            Some(Rung::Again { turn, stored }) => Come { turn, stored },
+            Some(Rung::Again { turn, stored }) => Come {
+                turn,
+                stored,
+                alone: false,
+            },
             other => panic!("not woken to judge again: {other:?}"),
         }
     }

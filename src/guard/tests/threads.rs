@@ -101,9 +101,14 @@ impl Worker {
             },
         };
         let (mut turn, mut stored) = (false, None);
+        let alone = self.random.u8(..) < 40;
         loop {
             let alarm = Alarm::default();
-            let origin = Origin { lane: self.lane, turn };
+            let origin = Origin {
+                lane: self.lane,
+                turn,
+                alone,
+            };
             let now = Duration::from_millis(NOW);
             let verdict = self
                 .guard

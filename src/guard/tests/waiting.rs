@@ -266,3 +266,25 @@ fn whoever_had_the_key_read_is_judged_first_by_what_it_showed() {
     desk.learn(Some(NOW), Some(&format!("{NOW:013}")));
     assert_eq!(desk.guard.pending(), 0);
 }
+
+#[test]
+fn who_has_a_key_to_himself_waits_for_everyone_and_everyone_for_him() {
+    let desk = Desk::new();
+    let alone = |come: Come| Come { alone: true, ..come };
+    let first = desk.put(1, NOW).goes();
+    let edit = desk
+        .judge(1, Change::Unordered, alone(Come::default()))
+        .waits(WaitCause::OlderInFlight);
+    let newer = desk.put(1, NOW + 1).waits(WaitCause::OlderInFlight);
+    desk.guard.settle(first, Outcome::Stored);
+    let ticket = desk.judge(1, Change::Unordered, alone(edit.come())).goes();
+    let newer = desk
+        .put_body(1, NOW + 1, "", newer.come())
+        .waits(WaitCause::OlderInFlight);
+    let other_lane = desk.put(2, NOW + 2).waits(WaitCause::OtherLane);
+    let unstamped = desk
+        .judge(1, Change::Unstamped, Come::default())
+        .waits(WaitCause::OtherLane);
+    desk.guard.settle(ticket, Outcome::Unsent);
+    assert!(newer.has_rung() && unstamped.has_rung() && !other_lane.has_rung());
+}

@@ -83,7 +83,7 @@ impl Limits {
     }
 
     /// The bytes of a frame that has at least `size`.
-    pub(super) fn frame(&self, size: usize) -> Result<usize, SizeFault> {
+    pub(in crate::protocol) fn frame(&self, size: usize) -> Result<usize, SizeFault> {
         let max = self.frame_max;
         if size > max {
             return Err(SizeFault::FrameTooLarge { size, max });

@@ -3,11 +3,13 @@
 use std::pin::Pin;
 use std::time::Instant;
 
-use crate::command::{Command, Reply, Verb};
+use crate::command::edit::Edit;
+use crate::command::{Answer, Command, Verb};
 use crate::metrics::Outcome;
 use crate::pairing::order::Place;
 use crate::protocol::Protocol;
-use crate::protocol::tyrant::request::RequestFault;
+use crate::protocol::answer::Form;
+use crate::protocol::request::Fault;
 use crate::proxy::waiting::{GuardWait, Standing};
 
 /// Why a session ends.
@@ -15,8 +17,10 @@ use crate::proxy::waiting::{GuardWait, Standing};
 pub enum End {
     /// The client ended it.
     Client,
+    /// The client asked for it, and has its last answer.
+    Done,
     /// A request could not be decoded.
-    Fault(RequestFault),
+    Fault(Fault),
     /// A request was not answered in time.
     Deadline,
     /// A half-sent request made no progress.
@@ -40,9 +44,12 @@ pub enum End {
 pub struct Item {
     /// Its number among the session's requests.
     pub number: u64,
-    /// Where its answer belongs; nothing for `putnr`.
+    /// Where its answer belongs; nothing where none is owed.
     pub place: Option<Place>,
     pub command: Command,
+    /// How it differs from its command.
+    pub edit: Option<Edit>,
+    pub form: Form,
     /// When it had been read whole.
     pub received: Instant,
     pub deadline: Instant,
@@ -57,21 +64,21 @@ pub struct Item {
 pub struct Concluding {
     pub verb: Verb,
     pub place: Option<Place>,
-    pub protocol: Protocol,
+    pub form: Form,
     pub received: Instant,
 }
 
 impl Item {
     /// The protocol that it came in.
     pub fn protocol(&self) -> Protocol {
-        Protocol::Binary
+        self.form.protocol()
     }
 
     pub fn concluding(&self) -> Concluding {
         Concluding {
             verb: self.command.verb(),
             place: self.place,
-            protocol: self.protocol(),
+            form: self.form,
             received: self.received,
         }
     }
@@ -93,7 +100,7 @@ pub enum Waiting {
 }
 
 /// A command that takes several exchanges.
-pub type Step = Pin<Box<dyn Future<Output = Result<(Outcome, Reply), End>>>>;
+pub type Step = Pin<Box<dyn Future<Output = Result<(Outcome, Answer), End>>>>;
 
 /// What became of dispatching a request.
 pub enum Next {

@@ -10,11 +10,11 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::item::{Concluding, End, Item, Next, Step, Waiting};
 use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
-use crate::command::Reply;
+use crate::command::Answer;
 use crate::config::Pipelining;
 use crate::metrics::Outcome;
 use crate::pairing::arrivals::Arrivals;
-use crate::protocol::tyrant::request::RequestDecoder;
+use crate::protocol::request::{Decoder, Incoming};
 use crate::proxy::slow;
 use crate::proxy::waiting::{Standing, Unfenced};
 use crate::transport::{Reader, Writer};
@@ -30,9 +30,9 @@ enum Pump {
 /// The task of a session.
 pub(super) struct Task {
     session: Rc<Session>,
-    reader: Reader,
+    pub(super) reader: Reader,
     input: BytesMut,
-    decoder: RequestDecoder,
+    decoder: Decoder,
     waiting: Option<(Item, Waiting)>,
     step: Option<(Concluding, Step)>,
     /// No further request is taken up; the session ends for this reason once the earlier ones are answered.
@@ -53,11 +53,12 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
         let limits = session.worker.shared.settings.limits.request;
+        let protocols = session.listener.protocols;
         Self {
             session,
             reader,
             input: BytesMut::new(),
-            decoder: RequestDecoder::new(limits),
+            decoder: Decoder::new(limits, protocols),
             waiting: None,
             step: None,
             last: None,
@@ -93,7 +94,7 @@ impl Task {
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
             let may_read = !self.at_end
-                && !matches!(self.last, Some(End::Fault(_)))
+                && !matches!(self.last, Some(End::Fault(_) | End::Done))
                 && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
@@ -171,20 +172,27 @@ impl Task {
             self.waiting = Some((item, waiting));
             return Ok(Err(Pump::Stalled));
         }
-        if matches!(self.last, Some(End::Fault(_) | End::Drain)) || self.is_full() {
+        if matches!(self.last, Some(End::Fault(_) | End::Drain | End::Done)) || self.is_full() {
             return Ok(Err(Pump::Stalled));
         }
         let before = self.input.len();
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
-            Ok(Some(command)) => {
+            Ok(Some(Incoming::Request(request))) => {
+                if request.form.is_last() {
+                    self.last = Some(End::Done);
+                }
                 let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
-                let item = self.session.admit(command, arrived.unwrap_or_else(now));
+                let item = self.session.admit(request, arrived.unwrap_or_else(now));
                 let bytes = &self.session.worker.shared.metrics.request_bytes;
                 bytes
                     .of(item.protocol(), item.command.verb())
                     .increment((before - self.input.len()) as u64);
                 Ok(Ok(item))
+            }
+            Ok(Some(Incoming::Quit)) => {
+                self.last = Some(End::Done);
+                Ok(Err(Pump::Stalled))
             }
             Ok(None) => Ok(Err(Pump::Hungry)),
             Err(fault) => {
@@ -272,13 +280,11 @@ impl Task {
         true
     }
 
-    fn overdue(&self, hungry: bool) -> Option<End> {
+    fn overdue(&mut self, hungry: bool) -> Option<End> {
         let now = now();
-        if let Some((item, _)) = &self.waiting
-            && item.deadline <= now
-        {
+        if let Some((item, _)) = self.waiting.take_if(|(item, _)| item.deadline <= now) {
             self.session.fail(item.concluding(), End::Deadline);
-            return Some(End::Deadline);
+            return None;
         }
         let patience = self.session.worker.shared.settings.pairing.frame_timeout;
         (hungry && !self.input.is_empty() && self.progress + patience <= now).then_some(End::HalfSent)
@@ -336,12 +342,12 @@ impl Task {
         }
     }
 
-    fn concluded(&mut self, what: Concluding, result: Result<(Outcome, Reply), End>) {
+    fn concluded(&mut self, what: Concluding, result: Result<(Outcome, Answer), End>) {
         if self.is_slow {
             self.clear_from = Some(now());
         }
         match result {
-            Ok((outcome, reply)) => self.session.conclude(what, outcome, reply, now()),
+            Ok((outcome, answer)) => self.session.conclude(what, outcome, answer, now()),
             Err(end) => self.session.fail(what, end),
         }
     }
@@ -357,7 +363,7 @@ impl Drop for Task {
     }
 }
 
-async fn advance(step: &mut Option<(Concluding, Step)>) -> Result<(Outcome, Reply), End> {
+async fn advance(step: &mut Option<(Concluding, Step)>) -> Result<(Outcome, Answer), End> {
     match step {
         Some((_, step)) => step.as_mut().await,
         None => std::future::pending().await,

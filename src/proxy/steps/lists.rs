@@ -7,11 +7,11 @@ use tokio::sync::oneshot;
 
 use super::{Call, Done, Steps, outcome};
 use crate::backend::tyrant::greeting::DatabaseKind;
-use crate::command::{Command, Reply};
+use crate::command::{Answer, Command, Reply};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
-use crate::proxy::dispatch::ROOM;
+use crate::proxy::dispatch::{ROOM, refused};
 use crate::proxy::records::Probe;
 use crate::proxy::session::End;
 use crate::proxy::store::Via;
@@ -59,7 +59,7 @@ struct Frame {
 /// What came of a list so far.
 #[derive(Default)]
 struct Tally {
-    refused: bool,
+    refused: Option<Refusal>,
     code: u8,
     failed: bool,
 }
@@ -72,8 +72,10 @@ impl Tally {
         }
     }
 
-    fn refused(&mut self, code: u8) {
-        self.refused = true;
+    fn refused(&mut self, refusal: Refusal, code: u8) {
+        if self.refused.is_none() || code != 0 {
+            self.refused = Some(refusal);
+        }
         if !self.failed && code != 0 {
             self.code = code;
         }
@@ -81,17 +83,16 @@ impl Tally {
 
     /// The code of the backend's own failure, or of the last refusal. Like the server's own failure it comes with an
     /// empty list: PyTyrant does not read what follows a code other than 0.
-    fn reply(self) -> (Outcome, Reply) {
-        let outcome = match (self.failed, self.refused) {
-            (true, _) => Outcome::Failed,
-            (false, true) => Outcome::Refused,
-            (false, false) => Outcome::Answered,
-        };
+    fn answer(self) -> (Outcome, Answer) {
         let reply = Reply::Strings {
             code: self.code,
             strings: Vec::new(),
         };
-        (outcome, reply)
+        match (self.failed, self.refused) {
+            (true, _) => (Outcome::Failed, Answer::Reply(reply)),
+            (false, Some(refusal)) => (Outcome::Refused, refused(refusal, self.code, reply)),
+            (false, None) => (Outcome::Answered, Answer::Reply(reply)),
+        }
     }
 }
 
@@ -132,7 +133,7 @@ impl Steps {
                 }
             }
         }
-        Ok(tally.reply())
+        Ok(tally.answer())
     }
 
     async fn list_answered(
@@ -169,7 +170,7 @@ impl Steps {
         let mut via = self.via_for_write().await?;
         while let Some((key, value)) = work.pop_front() {
             if self.worker.denies_key(self.asker, &key) {
-                tally.refused(self.worker.refusal_code(Refusal::Denied));
+                tally.refused(Refusal::Denied, self.worker.refusal_code(Refusal::Denied));
                 continue;
             }
             let change = match &value {
@@ -185,7 +186,7 @@ impl Steps {
                 .worker
                 .judge(self.asker, &via, via.id(), &key, change, &mut standing)
             {
-                Decision::Refused(refusal) => tally.refused(self.worker.refusal_code(refusal)),
+                Decision::Refused(refusal) => tally.refused(refusal, self.worker.refusal_code(refusal)),
                 Decision::Go(ticket) => {
                     self.worker.bury(&via, &key, &ticket, self.deadline);
                     batch.add(key, value, ticket);

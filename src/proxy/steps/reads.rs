@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::{Call, Done, Steps, answered};
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Command, Reply};
+use crate::protocol::answer::Form;
 use crate::proxy::records;
 use crate::proxy::session::End;
 use crate::proxy::slow::{self, Touches};
@@ -114,6 +115,10 @@ impl Steps {
                     visible.push('\n');
                 }
             }
+        }
+        if self.form != Form::Binary {
+            // memcached's `stats` tells how many threads serve clients, and Tyrant's `stat` does not.
+            visible.push_str(&format!("threads\t{}\n", self.worker.shared.settings.workers));
         }
         Ok(answered(Reply::Value(Bytes::from(visible))))
     }

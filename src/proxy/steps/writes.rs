@@ -6,11 +6,10 @@ use bytes::Bytes;
 
 use super::{Call, Done, EXT_STORED, Guarded, Steps, answered, outcome};
 use crate::command::function::Function;
-use crate::command::{Command, Reply, Verb};
+use crate::command::{Answer, Command, Reply, Verb};
 use crate::guard::rules::ExtMeaning;
 use crate::guard::verdict::{Change, Refusal};
 use crate::metrics::Outcome;
-use crate::proxy::dispatch::refusal_reply;
 use crate::proxy::session::End;
 
 impl Steps {
@@ -85,9 +84,12 @@ impl Steps {
 
     /// A script function that stands for a guarded put.
     pub(super) async fn ext_put(&mut self, key: Bytes, value: Bytes) -> Done {
-        let (outcome, reply) = self.put_then_record(key, value, false).await?;
-        Ok(match reply {
-            Reply::Code(0) => (outcome, Reply::Value(Bytes::from_static(EXT_STORED))),
+        let (outcome, answer) = self.put_then_record(key, value, false).await?;
+        Ok(match answer {
+            Answer::Reply(Reply::Code(0)) => {
+                let stored = Reply::Value(Bytes::from_static(EXT_STORED));
+                (outcome, Answer::Reply(stored))
+            }
             other => (outcome, other),
         })
     }
@@ -134,8 +136,7 @@ impl Steps {
         }
     }
 
-    pub(super) fn refused(&self, refusal: Refusal) -> (Outcome, Reply) {
-        let code = self.worker.refusal_code(refusal);
-        (Outcome::Refused, refusal_reply(self.verb, code))
+    pub(super) fn refused(&self, refusal: Refusal) -> (Outcome, Answer) {
+        (Outcome::Refused, self.worker.refusal_answer(self.verb, refusal))
     }
 }

@@ -50,7 +50,19 @@ pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64) {
 
 impl World {
     /// A change is about to join its lane's queue.
-    pub(super) fn check_departure(&self, key: usize, lane: usize, want: &Want, ticket: &Ticket) {
+    pub(super) fn check_departure(&self, key: usize, lane: usize, want: &Want, alone: bool, ticket: &Ticket) {
+        let mut queue = self.lanes[lane].queue.iter();
+        if alone {
+            assert!(
+                queue.all(|errand| errand.changes() != Some(key)),
+                "key {key} is not alone"
+            );
+        } else {
+            assert!(
+                !queue.any(|errand| errand.is_alone_with(key)),
+                "key {key} was to be alone"
+            );
+        }
         for (index, other) in self.lanes.iter().enumerate() {
             let busy = other.queue.iter().any(|errand| errand.changes() == Some(key));
             assert!(index == lane || !busy, "key {key} is in flight on two lanes");

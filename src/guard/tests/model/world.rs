@@ -61,6 +61,7 @@ pub(super) enum Op {
         key: u8,
         lane: u8,
         wish: Wish,
+        alone: bool,
     },
     Judge(u8),
     Leave(u8),
@@ -121,7 +122,8 @@ fn feat() -> impl Strategy<Value = Feat> {
 
 pub(super) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        30 => (any::<u8>(), any::<u8>(), wish()).prop_map(|(key, lane, wish)| Op::Ask { key, lane, wish }),
+        30 => (any::<u8>(), any::<u8>(), wish(), prop::bool::weighted(0.1))
+            .prop_map(|(key, lane, wish, alone)| Op::Ask { key, lane, wish, alone }),
         20 => any::<u8>().prop_map(Op::Judge),
         3 => any::<u8>().prop_map(Op::Leave),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(client, lane)| Op::Move { client, lane }),
@@ -154,6 +156,8 @@ pub(super) struct Client {
     pub(super) key: usize,
     pub(super) lane: usize,
     pub(super) want: Want,
+    /// It must have the key to itself.
+    pub(super) alone: bool,
     pub(super) standing: Standing,
 }
 
@@ -197,6 +201,7 @@ impl Held {
 pub(super) struct Sent {
     pub(super) key: usize,
     pub(super) want: Want,
+    pub(super) alone: bool,
     pub(super) tombstone: Option<u64>,
     pub(super) would_refuse: bool,
     /// The records were changed around it: it may find anything.
@@ -224,6 +229,11 @@ impl Errand {
             Self::Change { done, .. } => done.is_some(),
             Self::Read { found, .. } => found.is_some(),
         }
+    }
+
+    /// Whether it is a change of this key that has the key to itself.
+    pub(super) fn is_alone_with(&self, key: usize) -> bool {
+        matches!(self, Self::Change { sent, .. } if sent.alone && sent.key == key)
     }
 
     pub(super) fn changes(&self) -> Option<usize> {
@@ -337,7 +347,7 @@ impl World {
 
     fn apply(&mut self, op: Op) {
         match op {
-            Op::Ask { key, lane, wish } => self.ask(usize::from(key), usize::from(lane), wish),
+            Op::Ask { key, lane, wish, alone } => self.ask(usize::from(key), usize::from(lane), wish, alone),
             Op::Judge(pick) => {
                 if let Some(index) = self.pick_client(pick, Client::may_judge) {
                     let client = self.clients.swap_remove(index);
@@ -386,7 +396,7 @@ impl World {
 
     // Clients.
 
-    fn ask(&mut self, key: usize, lane: usize, wish: Wish) {
+    fn ask(&mut self, key: usize, lane: usize, wish: Wish, alone: bool) {
         let want = match wish {
             Wish::Stamped { offset, body } => {
                 let stamp = self.now.saturating_add_signed(offset.into());
@@ -401,6 +411,7 @@ impl World {
             key: key % self.setup.keys,
             lane: lane % self.setup.lanes,
             want,
+            alone,
             standing: Standing::Ready,
         });
     }
@@ -429,12 +440,14 @@ impl World {
             key,
             lane,
             want,
+            alone,
             standing,
         } = client;
         let (turn, stored) = standing.into_parts();
         let origin = Origin {
             lane: self.lanes[lane].id,
             turn,
+            alone,
         };
         let bell = Bell::default();
         let change = want.change();
@@ -445,19 +458,19 @@ impl World {
             });
         match verdict {
             Verdict::Go(ticket) => {
-                self.check_departure(key, lane, &want, &ticket);
-                self.send(key, lane, want, ticket);
+                self.check_departure(key, lane, &want, alone, &ticket);
+                self.send(key, lane, want, alone, ticket);
             }
             Verdict::Refuse(refusal) => self.check_refusal(key, &want, refusal),
-            Verdict::Wait(_) => self.clients.push(Client::waiting(key, lane, want, bell)),
+            Verdict::Wait(_) => self.clients.push(Client::waiting(key, lane, want, alone, bell)),
             Verdict::Read(_) => {
-                self.clients.push(Client::waiting(key, lane, want, bell));
+                self.clients.push(Client::waiting(key, lane, want, alone, bell));
                 self.lanes[lane].queue.push_back(Errand::Read { key, found: None });
             }
         }
     }
 
-    fn send(&mut self, key: usize, lane: usize, want: Want, ticket: Ticket) {
+    fn send(&mut self, key: usize, lane: usize, want: Want, alone: bool, ticket: Ticket) {
         let leaves = match want {
             Want::Unordered { leaves: Some(above) } => Some(self.now - TOLERANCE + u64::from(above)),
             _ => None,
@@ -465,6 +478,7 @@ impl World {
         let sent = Sent {
             key,
             want,
+            alone,
             tombstone: ticket.tombstone(),
             would_refuse: ticket.would_refuse().is_some(),
             excused: self.upheaval,
@@ -543,7 +557,7 @@ impl World {
             match errand {
                 Errand::Read { key, .. } => self.guard.learn(self.hash(key), None),
                 Errand::Change { sent, ticket, done } => {
-                    let (key, want) = (sent.key, sent.want.clone());
+                    let (key, want, alone) = (sent.key, sent.want.clone(), sent.alone);
                     let again = !left || (retry && ticket.is_idempotent());
                     if left {
                         dead.lost.push(key);
@@ -554,7 +568,7 @@ impl World {
                     self.guard
                         .settle(ticket, if left { Outcome::Lost } else { Outcome::Unsent });
                     if again {
-                        self.clients.push(Client::ready(key, lane, want));
+                        self.clients.push(Client::ready(key, lane, want, alone));
                     }
                 }
             }
@@ -694,22 +708,24 @@ fn held_of(now: u64, above: u8) -> Held {
 }
 
 impl Client {
-    fn ready(key: usize, lane: usize, want: Want) -> Self {
+    fn ready(key: usize, lane: usize, want: Want, alone: bool) -> Self {
         let standing = Standing::Ready;
         Self {
             key,
             lane,
             want,
+            alone,
             standing,
         }
     }
 
-    fn waiting(key: usize, lane: usize, want: Want, bell: Bell) -> Self {
+    fn waiting(key: usize, lane: usize, want: Want, alone: bool, bell: Bell) -> Self {
         let standing = Standing::Waiting(bell);
         Self {
             key,
             lane,
             want,
+            alone,
             standing,
         }
     }

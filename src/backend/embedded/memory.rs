@@ -1,4 +1,4 @@
-//! The records of the embedded store, shared by every thread.
+//! Records in memory, shared by every thread.
 //!
 //! Keys are spread over parts with a lock each, as in Tokyo Cabinet's own on-memory hash. Whatever touches
 //! one key holds one lock for well under a microsecond; whatever walks the store takes a lock a few records at a time.
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
+use super::records::{Cursor, Fault, Records};
 use super::shard::Shard;
 
 const SHARDS: usize = 16;
@@ -26,78 +27,50 @@ const SLOW_DROP: u64 = 10_000;
 
 /// A map from keys to values. It owns copies of both, and hands values out without copying them.
 #[derive(Default)]
-pub struct Store {
+pub struct Memory {
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
 }
 
-/// A place between two records. It outlives every change of the store: what was deleted is passed
-/// over, what was added behind it is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    shard: usize,
-    from: Bound<Bytes>,
-}
-
-impl Cursor {
-    /// Before the first record.
-    pub const START: Self = Self {
-        shard: 0,
-        from: Bound::Unbounded,
-    };
-
-    /// Behind the last record: nothing that is added later can be found from here.
-    pub const END: Self = Self {
-        shard: SHARDS,
-        from: Bound::Unbounded,
-    };
-}
-
-impl Store {
-    /// The value of `key`.
-    pub fn get(&self, key: &[u8]) -> Option<Bytes> {
-        self.shard(key).lock().get(key).cloned()
+impl Records for Memory {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Fault> {
+        Ok(self.shard(key).lock().get(key).cloned())
     }
 
-    /// The size of the value of `key`, in bytes.
-    pub fn value_size(&self, key: &[u8]) -> Option<usize> {
-        self.shard(key).lock().get(key).map(Bytes::len)
+    fn value_size(&self, key: &[u8]) -> Result<Option<usize>, Fault> {
+        Ok(self.shard(key).lock().get(key).map(Bytes::len))
     }
 
-    /// Stores a copy of `key` and `value`, in place of what was there.
-    pub fn put(&self, key: &[u8], value: &[u8]) {
+    fn put(&self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
         let value = Bytes::copy_from_slice(value);
         let mut old = None;
         self.update(key, |was| {
             old = was; // dropped once the lock is free
             value
-        });
+        })
     }
 
-    /// Stores a copy of `key` and `value` unless there is a record; says whether it did.
-    pub fn put_new(&self, key: &[u8], value: &[u8]) -> bool {
+    fn put_new(&self, key: &[u8], value: &[u8]) -> Result<bool, Fault> {
         let mut shard = self.shard(key).lock();
         let new = shard.get(key).is_none();
         if new {
             shard.update(key, |_| Bytes::copy_from_slice(value));
         }
-        new
+        Ok(new)
     }
 
-    /// Gives the value of `key` to `change`, none when there is no record, and stores what it returns.
-    /// Nothing else sees or changes the record meanwhile.
-    pub fn update(&self, key: &[u8], change: impl FnOnce(Option<Bytes>) -> Bytes) {
+    fn update(&self, key: &[u8], change: impl FnOnce(Option<Bytes>) -> Bytes) -> Result<(), Fault> {
         self.shard(key).lock().update(key, change);
+        Ok(())
     }
 
-    /// Deletes the record of `key`; says whether there was one.
-    pub fn remove(&self, key: &[u8]) -> bool {
+    fn remove(&self, key: &[u8]) -> Result<bool, Fault> {
         let removed = self.shard(key).lock().remove(key);
-        removed.is_some()
+        Ok(removed.is_some())
     }
 
-    /// Deletes every record, part by part. The caller does not wait for the memory to be given back.
-    pub fn clear(&self) {
+    /// Part by part. The caller does not wait for the memory to be given back.
+    fn clear(&self) -> Result<(), Fault> {
         let old: Vec<Shard> = self.shards.iter().map(|s| std::mem::take(&mut *s.lock())).collect();
         if old.iter().map(Shard::len).sum::<u64>() > SLOW_DROP {
             // Without a thread the records are dropped here: slower, not wrong.
@@ -105,24 +78,27 @@ impl Store {
                 .name("vanish".into())
                 .spawn(move || drop(old));
         }
+        Ok(())
     }
 
-    /// How many records there are.
-    pub fn len(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    fn sync(&self) -> Result<(), Fault> {
+        Ok(())
     }
 
-    /// About how many bytes of memory the records take: exact for keys and values, an estimate for the rest.
-    pub fn size(&self) -> u64 {
+    fn len(&self) -> Result<u64, Fault> {
+        Ok(self.shards.iter().map(|shard| shard.lock().len()).sum())
+    }
+
+    /// Exact for keys and values, an estimate for the rest.
+    fn size(&self) -> Result<u64, Fault> {
         let of = |shard: &Mutex<Shard>| {
             let shard = shard.lock();
             shard.payload() + shard.len() * RECORD_COST
         };
-        size_of::<Self>() as u64 + self.shards.iter().map(of).sum::<u64>()
+        Ok(size_of::<Self>() as u64 + self.shards.iter().map(of).sum::<u64>())
     }
 
-    /// Up to `max` keys that begin with `prefix`, in no order that means anything.
-    pub fn keys(&self, prefix: &[u8], max: usize) -> Vec<Bytes> {
+    fn keys(&self, prefix: &[u8], max: usize) -> Result<Vec<Bytes>, Fault> {
         let mut keys = Vec::new();
         for shard in &self.shards {
             let mut from = Bound::Included(Bytes::copy_from_slice(prefix));
@@ -144,23 +120,32 @@ impl Store {
                 }
             }
         }
-        keys
+        Ok(keys)
     }
 
-    /// The place before the record of `key`, if there is one.
-    pub fn cursor_at(&self, key: &[u8]) -> Option<Cursor> {
+    fn cursor_at(&self, key: &[u8]) -> Result<Option<Cursor>, Fault> {
         let shard = self.index(key);
         let records = self.shards[shard].lock();
-        let found = records.keys_from(Bound::Included(key)).next()?;
-        (found == key).then(|| Cursor {
+        let found = records.keys_from(Bound::Included(key)).next();
+        Ok(found.filter(|found| *found == key).map(|found| Cursor {
             shard,
             from: Bound::Included(found.clone()),
-        })
+        }))
     }
 
-    /// The record behind `cursor`, which moves on past it. Every record that is there from the first call
-    /// to the last is met once.
-    pub fn next(&self, cursor: &mut Cursor) -> Option<(Bytes, Bytes)> {
+    fn walk(&self, cursor: &mut Cursor, mut visit: impl FnMut(Bytes, Bytes) -> bool) -> Result<(), Fault> {
+        while let Some((key, value)) = self.next(cursor) {
+            if !visit(key, value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// The record behind `cursor`, which moves on past it.
+    fn next(&self, cursor: &mut Cursor) -> Option<(Bytes, Bytes)> {
         while let Some(shard) = self.shards.get(cursor.shard) {
             let shard = shard.lock();
             let key = shard.keys_from(borrow(&cursor.from)).next();
@@ -171,6 +156,7 @@ impl Store {
             cursor.shard += 1;
             cursor.from = Bound::Unbounded;
         }
+        *cursor = Cursor::END;
         None
     }
 
@@ -191,10 +177,10 @@ fn borrow(from: &Bound<Bytes>) -> Bound<&[u8]> {
 mod tests {
     use super::*;
 
-    fn filled(count: u32) -> Store {
-        let store = Store::default();
+    fn filled(count: u32) -> Memory {
+        let store = Memory::default();
         for number in 0..count {
-            store.put(format!("k{number:05}").as_bytes(), b"v");
+            store.put(format!("k{number:05}").as_bytes(), b"v").unwrap();
         }
         store
     }
@@ -202,7 +188,7 @@ mod tests {
     #[test]
     fn keys_are_listed_by_prefix_across_pages_and_shards() {
         let store = filled(20_000);
-        store.put(b"other", b"v");
+        store.put(b"other", b"v").unwrap();
         for (prefix, max, count) in [
             (&b"k"[..], usize::MAX, 20_000),
             (b"", usize::MAX, 20_001),
@@ -211,7 +197,7 @@ mod tests {
             (b"", 0, 0),
             (b"l", 10, 0),
         ] {
-            let mut keys = store.keys(prefix, max);
+            let mut keys = store.keys(prefix, max).unwrap();
             keys.sort();
             keys.dedup();
             assert_eq!(keys.len(), count, "{prefix:?}");
@@ -225,17 +211,17 @@ mod tests {
         let mut cursor = Cursor::START;
         let mut met = 0;
         while let Some((key, _)) = store.next(&mut cursor) {
-            assert!(store.remove(&key));
+            assert!(store.remove(&key).unwrap());
             met += 1;
         }
-        assert_eq!((met, store.len(), cursor.clone()), (100, 0, Cursor::END));
-        store.put(b"late", b"v");
+        assert_eq!((met, store.len().unwrap(), cursor.clone()), (100, 0, Cursor::END));
+        store.put(b"late", b"v").unwrap();
         assert_eq!(store.next(&mut cursor), None);
 
-        let mut cursor = store.cursor_at(b"late").unwrap();
+        let mut cursor = store.cursor_at(b"late").unwrap().unwrap();
         assert_eq!(store.next(&mut cursor).unwrap().0, "late");
-        assert_eq!(store.cursor_at(b"lat"), None);
-        store.clear();
+        assert_eq!(store.cursor_at(b"lat").unwrap(), None);
+        store.clear().unwrap();
         assert_eq!(store.next(&mut cursor), None);
     }
 
@@ -243,9 +229,12 @@ mod tests {
     fn values_are_copies_and_clear_gives_all_back() {
         let frame = Bytes::from_static(b"keyvalue");
         let store = filled(20_000);
-        store.put(&frame[..3], &frame[3..]);
-        assert_ne!(store.get(b"key").unwrap().as_ptr(), frame[3..].as_ptr());
-        store.clear();
-        assert_eq!((store.len(), store.size()), (0, size_of::<Store>() as u64));
+        store.put(&frame[..3], &frame[3..]).unwrap();
+        assert_ne!(store.get(b"key").unwrap().unwrap().as_ptr(), frame[3..].as_ptr());
+        store.clear().unwrap();
+        assert_eq!(
+            (store.len().unwrap(), store.size().unwrap()),
+            (0, size_of::<Memory>() as u64)
+        );
     }
 }

@@ -1,0 +1,208 @@
+//! Records in a file of this machine: one thread writes ([`commit`]), every other reads what it has committed.
+//!
+//! The engine is SQLite with a write-ahead log. Among the engines that were measured it is the one that goes on after a
+//! full disk; the others want to be opened again.
+
+mod backup;
+mod commit;
+mod format;
+mod queue;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::answer::{Answering, State, settled};
+use super::records::{Fault, Records};
+use super::stat::Origin;
+use crate::command::{Command, Reply};
+use crate::config::{StoreSettings, Sync};
+use crate::logging::RateLimit;
+use commit::Committer;
+pub use format::OpenError;
+use format::{Found, Lock};
+use queue::{Job, Queue, ReplyTo, Work};
+pub use queue::{Outcome, weight};
+use table::Table;
+
+/// Free pages that are given back between two transactions of others.
+const SHRINK_PAGES: u32 = 256;
+
+/// A store in a file, to be shared by the threads of this process; no other process has it open meanwhile.
+pub struct FileStore {
+    path: PathBuf,
+    state: Arc<State>,
+    queue: Arc<Queue>,
+    committer: Option<JoinHandle<()>>,
+    /// Connections that nobody uses just now.
+    readers: Mutex<Vec<Connection>>,
+    /// One copy at a time.
+    copying: Mutex<()>,
+    /// Given back after everything else is closed.
+    _lock: Lock,
+}
+
+impl FileStore {
+    /// Opens the file at `path`, or makes it. What was committed before a crash is there.
+    ///
+    /// # Errors
+    /// When the path is not for us, in use, or damaged.
+    pub fn open(path: &Path, settings: StoreSettings) -> Result<Self, OpenError> {
+        let refuse = |problem: String| OpenError::new(path, problem);
+        let found = format::examine(path).map_err(refuse)?;
+        let resolved = format::resolve(path).map_err(|error| refuse(error.to_string()))?;
+        let lock = Lock::take(&resolved).map_err(refuse)?;
+        if found == Found::Nothing && format::examine(&resolved).map_err(refuse)? == Found::Nothing {
+            format::create(&resolved).map_err(refuse)?;
+        }
+        let damaged = |fault: Fault| refuse(format!("cannot be opened: {fault}"));
+        let connection =
+            format::writer(&resolved, settings.sync == Sync::Always).map_err(|error| damaged(error.into()))?;
+        // Whoever cannot even count will not serve.
+        Table::new(&connection, &resolved).len().map_err(damaged)?;
+        let state = Arc::new(State::new(Origin {
+            kind: "hash",
+            path: resolved.display().to_string(),
+        }));
+        let queue = Arc::new(Queue::default());
+        let committer = Committer::new(
+            connection,
+            resolved.clone(),
+            Arc::clone(&state),
+            Arc::clone(&queue),
+            settings,
+        );
+        let thread = std::thread::Builder::new().name("committer".into());
+        let committer = thread
+            .spawn(move || committer.run())
+            .map_err(|error| refuse(error.to_string()))?;
+        Ok(Self {
+            path: resolved,
+            state,
+            queue,
+            committer: Some(committer),
+            readers: Mutex::default(),
+            copying: Mutex::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Counts a command, for `stat`.
+    pub fn count(&self, command: &Command) {
+        self.state.counters.count(command.verb());
+    }
+
+    /// Carries out a command of any kind, and waits until its outcome cannot be lost any more.
+    ///
+    /// # Errors
+    /// Where something was asked and could not be found out.
+    pub fn execute(&self, command: &Command, now: Duration) -> Outcome {
+        match command {
+            Command::Copy { path } => settled(command, self.copy(path)),
+            Command::Restore { path, timestamp, .. } => settled(command, self.restore(path, *timestamp, now)),
+            command if super::answer::is_read(command) => self.read(command, now),
+            command => {
+                let reply = self.request(Work::Command {
+                    command: command.clone(),
+                    now,
+                });
+                match reply {
+                    // The parameters were found good; only then is anything moved.
+                    Ok(reply) if is_optimize(command) && reply.code() == 0 => {
+                        settled(command, self.optimize().map(|()| reply))
+                    }
+                    other => other,
+                }
+            }
+        }
+    }
+
+    /// Carries out a command that changes nothing, on what has been committed.
+    ///
+    /// # Errors
+    /// When it could not be found out.
+    pub fn read(&self, command: &Command, now: Duration) -> Outcome {
+        let outcome = self.with_reader(|connection| {
+            let at = Answering {
+                state: &self.state,
+                records: &Table::new(connection, &self.path),
+            };
+            at.execute(command, now)
+        });
+        if let Err(fault) = &outcome {
+            static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+            if let Some(suppressed) = LOG.admit(Instant::now()) {
+                let path = self.path.display();
+                tracing::error!(%path, %fault, suppressed, verb = ?command.verb(), "the store cannot be read");
+            }
+        }
+        settled(command, outcome)
+    }
+
+    /// Puts a command on its way; the outcomes of those that go to the same line come in the order in which they went.
+    pub fn submit(&self, command: Command, now: Duration, line: &UnboundedSender<Outcome>) {
+        self.queue.push(Job {
+            work: Work::Command { command, now },
+            reply_to: ReplyTo::Line(line.clone()),
+        });
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> Result<u64, Fault> {
+        self.with_reader(|connection| Table::new(connection, &self.path).len())
+    }
+
+    fn with_reader<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let idle = self.readers.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => format::reader(&self.path)?,
+        };
+        let found = read(&connection);
+        self.readers.lock().push(connection);
+        found
+    }
+
+    /// Has the committer do something, and waits for it.
+    fn request(&self, work: Work) -> Outcome {
+        let (sender, outcome) = mpsc::channel();
+        self.queue.push(Job {
+            work,
+            reply_to: ReplyTo::Caller(sender),
+        });
+        outcome.recv().unwrap_or(Err(Fault::Closing))
+    }
+
+    /// Gives back what deleted records took: free pages to the system, bit by bit so that others can write meanwhile, then
+    /// the log.
+    fn optimize(&self) -> Result<(), Fault> {
+        while self.request(Work::Shrink { pages: SHRINK_PAGES })? != Reply::Count(0) {}
+        self.request(Work::Checkpoint).map(drop)
+    }
+}
+
+impl Drop for FileStore {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.readers.lock().clear();
+        if let Some(committer) = self.committer.take() {
+            let _ = committer.join();
+        }
+    }
+}
+
+fn is_optimize(command: &Command) -> bool {
+    match command {
+        Command::Optimize { .. } => true,
+        Command::Misc { function, .. } => super::misc::until_nul(function) == b"optimize",
+        _ => false,
+    }
+}

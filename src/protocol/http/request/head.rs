@@ -1,0 +1,218 @@
+//! The head of a request: its request line and its header lines.
+
+use nom::bytes::complete::{take_till, take_till1, take_while1};
+use nom::bytes::streaming::take_while_m_n;
+use nom::character::complete::char;
+use nom::character::streaming::char as streaming_char;
+use nom::combinator::all_consuming;
+use nom::sequence::{separated_pair, terminated};
+use nom::{IResult, Parser};
+
+use super::Fault;
+use crate::protocol::text;
+use crate::protocol::tyrant::limits::Limits;
+
+/// Bytes of the longest method, `OPTIONS`.
+const METHOD_MAX: usize = 7;
+
+/// Bytes of the longest function name: the server keeps it in 1024 with its final NUL.
+const NAME_MAX: usize = 1023;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Head,
+    Put,
+    Post,
+    Delete,
+    Options,
+}
+
+impl Method {
+    fn named(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"PUT" => Self::Put,
+            b"POST" => Self::Post,
+            b"DELETE" => Self::Delete,
+            b"OPTIONS" => Self::Options,
+            _ => return None,
+        })
+    }
+}
+
+/// The method that a request begins with; `None` until it is all there. What begins with none is refused before its
+/// line has an end.
+pub(super) fn method(input: &[u8]) -> Result<Option<Method>, Fault> {
+    let name = take_while_m_n::<_, _, ()>(1, METHOD_MAX, |byte: u8| byte.is_ascii_uppercase());
+    match terminated(name, streaming_char(' ')).parse(input) {
+        Ok((_, name)) => Method::named(name).map(Some).ok_or(Fault::UnknownMethod),
+        Err(nom::Err::Incomplete(_)) => Ok(None),
+        Err(_) => Err(Fault::UnknownMethod),
+    }
+}
+
+/// The function that `POST` calls.
+pub(super) enum Function<'a> {
+    /// A function of the script extension.
+    Script { name: &'a [u8], options: u32 },
+    /// A function of `misc`.
+    Misc { name: &'a [u8], options: u32 },
+}
+
+/// What a head says.
+pub(super) struct Head<'a> {
+    pub method: Method,
+    target: &'a [u8],
+    /// The connection goes on after the answer.
+    pub keep: bool,
+    content_length: Option<i128>,
+    is_multipart: bool,
+    pub pd_mode: i128,
+    script: &'a [u8],
+    script_options: i128,
+    misc: &'a [u8],
+    misc_options: i128,
+}
+
+impl<'a> Head<'a> {
+    /// Reads a whole head, with the empty line that ends it.
+    pub fn read(head: &'a [u8]) -> Result<Self, Fault> {
+        let mut lines = head.split_inclusive(|byte| *byte == b'\n').map(text::without_end);
+        let mut head = Self::request_line(lines.next().unwrap_or_default())?;
+        for line in lines.take_while(|line| !line.is_empty()) {
+            let (_, (name, value)) = header(line).map_err(|_| Fault::BadHeader)?;
+            head.take(name, value.trim_ascii())?;
+        }
+        Ok(head)
+    }
+
+    fn request_line(line: &'a [u8]) -> Result<Self, Fault> {
+        let (_, (method, (target, version))) = request_line(line).map_err(|_| Fault::BadRequestLine)?;
+        let keep = match version {
+            b"HTTP/1.1" => true,
+            b"HTTP/1.0" => false,
+            other if other.starts_with(b"HTTP/") => return Err(Fault::BadVersion),
+            _ => return Err(Fault::BadRequestLine),
+        };
+        Ok(Self {
+            method: Method::named(method).ok_or(Fault::UnknownMethod)?,
+            target,
+            keep,
+            content_length: None,
+            is_multipart: false,
+            pd_mode: 0,
+            script: b"",
+            script_options: 0,
+            misc: b"",
+            misc_options: 0,
+        })
+    }
+
+    /// Takes note of one header line. Of those that the server does not look at it knows no meaning either.
+    fn take(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<(), Fault> {
+        let is = |header: &str| name.eq_ignore_ascii_case(header.as_bytes());
+        let number = || text::number(value).ok_or(Fault::BadNumber);
+        if is("connection") {
+            for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                if option.eq_ignore_ascii_case(b"close") {
+                    self.keep = false;
+                } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                    self.keep = true;
+                }
+            }
+        } else if is("content-length") {
+            // Two of them, or a sign, and two readers see the body end in two places.
+            let is_plain = self.content_length.is_none() && value.iter().all(u8::is_ascii_digit);
+            self.content_length = text::number(value).filter(|_| is_plain);
+            self.content_length.ok_or(Fault::BadContentLength)?;
+        } else if is("transfer-encoding") {
+            return Err(Fault::TransferEncoding);
+        } else if is("content-type") {
+            let kind = value.get(..10).unwrap_or_default();
+            self.is_multipart = kind.eq_ignore_ascii_case(b"multipart/");
+        } else if is("x-tt-pdmode") {
+            self.pd_mode = number()?;
+        } else if is("x-tt-xname") {
+            self.script = value;
+        } else if is("x-tt-xopts") {
+            self.script_options = number()?;
+        } else if is("x-tt-mname") {
+            self.misc = value;
+        } else if is("x-tt-mopts") {
+            self.misc_options = number()?;
+        }
+        Ok(())
+    }
+
+    /// The bytes behind the head.
+    pub fn body_size(&self, limits: &Limits) -> Result<usize, Fault> {
+        let size = text::size(self.content_length.unwrap_or(0), limits)?;
+        match self.method {
+            Method::Put | Method::Post => Ok(size),
+            // The server reads it as the next request.
+            _ if size > 0 => Err(Fault::UnexpectedBody),
+            _ => Ok(0),
+        }
+    }
+
+    /// The URI's path without its first slash, escapes and all.
+    pub fn path(&self) -> &'a [u8] {
+        let absolute = self
+            .target
+            .get(..7)
+            .filter(|scheme| scheme.eq_ignore_ascii_case(b"http://"));
+        let path = match absolute {
+            // An absolute URI without a path is taken whole, as the server does.
+            Some(_) => {
+                let slash = self.target[7..].iter().position(|byte| *byte == b'/');
+                slash.map_or(self.target, |at| &self.target[7 + at..])
+            }
+            None => self.target,
+        };
+        path.strip_prefix(b"/").unwrap_or(path)
+    }
+
+    /// What `POST` calls.
+    pub fn function(&self) -> Result<Function<'a>, Fault> {
+        let options = |options: i128| u32::try_from(options).map_err(|_| Fault::BadNumber);
+        let name = |name: &'a [u8]| match name.len() {
+            0..=NAME_MAX => Ok(name),
+            size => Err(Fault::NameTooLong(size)),
+        };
+        if !self.script.is_empty() {
+            return Ok(Function::Script {
+                name: name(self.script)?,
+                options: options(self.script_options)?,
+            });
+        }
+        if self.misc.is_empty() {
+            return Err(Fault::NoFunction);
+        }
+        if self.is_multipart {
+            return Err(Fault::MediaType);
+        }
+        Ok(Function::Misc {
+            name: name(self.misc)?,
+            options: options(self.misc_options)?,
+        })
+    }
+}
+
+/// Method, and target with version.
+type Words<'a> = IResult<&'a [u8], (&'a [u8], (&'a [u8], &'a [u8])), ()>;
+
+/// Method, target and version, with one space between them.
+fn request_line(line: &[u8]) -> Words<'_> {
+    let word = || take_till1(|byte: u8| byte <= b' ' || byte == 0x7F);
+    let target_and_version = separated_pair(word(), char(' '), word());
+    all_consuming(separated_pair(word(), char(' '), target_and_version)).parse(line)
+}
+
+/// A name, a colon right behind it, and a value. A line that goes on with the one before it has no name.
+fn header(line: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), ()> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let value = take_till(|byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7F);
+    all_consuming(separated_pair(take_while1(is_name), char(':'), value)).parse(line)
+}

@@ -1,0 +1,183 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits {
+    argument_max: 64,
+    arguments_max: 4,
+    frame_max: 100,
+};
+
+/// What comes of `bytes` when they arrive `step` at a time: the requests, and the fault or the bytes left over.
+fn fed(bytes: &[u8], step: usize) -> (Vec<Incoming>, Result<usize, Fault>) {
+    let mut decoder = Decoder::new(LIMITS);
+    let mut input = BytesMut::new();
+    let mut requests = Vec::new();
+    for piece in bytes.chunks(step) {
+        input.extend_from_slice(piece);
+        loop {
+            match decoder.decode(&mut input) {
+                Ok(Some(request)) => requests.push(request),
+                Ok(None) => break,
+                Err(fault) => {
+                    assert_eq!(decoder.decode(&mut input), Err(fault), "it stays the same");
+                    return (requests, Err(fault));
+                }
+            }
+        }
+    }
+    (requests, Ok(input.len()))
+}
+
+fn accepted(bytes: &[u8]) -> Incoming {
+    let (mut requests, end) = fed(bytes, 1);
+    assert_eq!(end, Ok(0), "{}", bytes.escape_ascii());
+    assert_eq!(requests.len(), 1);
+    requests.remove(0)
+}
+
+fn refused(bytes: &[u8]) -> Fault {
+    let whole = fed(bytes, bytes.len());
+    assert_eq!(fed(bytes, 1), whole);
+    assert_eq!(whole.0, []);
+    whole.1.expect_err("a fault")
+}
+
+fn request(command: Command, edit: Option<Edit>, asked: Asked, silent: bool) -> Incoming {
+    let form = Form { asked, silent };
+    Incoming::Request { command, edit, form }
+}
+
+#[test]
+fn every_verb_is_understood() {
+    let key = || Bytes::from_static(b"k");
+    let value = || Bytes::from_static(b"v\r\n");
+    let put = || Command::Put {
+        key: key(),
+        value: value(),
+    };
+    let keep = Command::PutKeep {
+        key: key(),
+        value: value(),
+    };
+    let cat = || Command::PutCat {
+        key: key(),
+        value: value(),
+    };
+    let add = |number| Command::AddInt { key: key(), number };
+    let cases = [
+        ("set k 7 9 3\r\nv\r\n\r\n", request(put(), None, Asked::Set, false)),
+        ("set k x x 3 noreply\nv\r\n\r\n", request(put(), None, Asked::Set, true)),
+        (
+            "set k 0 0 3 x noreply\r\nv\r\n\r\n",
+            request(put(), None, Asked::Set, false),
+        ),
+        ("add k 0 0 3\r\nv\r\n\r\n", request(keep, None, Asked::Add, false)),
+        (
+            "replace k 0 0 3\r\nv\r\n\r\n",
+            request(put(), Some(Edit::IfPresent), Asked::Edit, false),
+        ),
+        (
+            "append k 0 0 3\r\nv\r\n\r\n",
+            request(cat(), Some(Edit::IfPresent), Asked::Edit, false),
+        ),
+        (
+            "prepend\tk  0 0 3 noreply \r\nv\r\n\r\n",
+            request(cat(), Some(Edit::Prepend), Asked::Edit, true),
+        ),
+        (
+            "get k k\r\n",
+            request(
+                Command::Mget {
+                    keys: vec![key(), key()],
+                },
+                None,
+                Asked::Values,
+                false,
+            ),
+        ),
+        (
+            "gets k\n",
+            request(Command::Mget { keys: vec![key()] }, None, Asked::Values, false),
+        ),
+        (
+            "delete k 0 noreply\r\n",
+            request(Command::Out { key: key() }, None, Asked::Delete, true),
+        ),
+        (
+            "incr k 3\r\n",
+            request(add(3), Some(Edit::Decimal(3)), Asked::Number, false),
+        ),
+        (
+            "decr k 3000000000 noreply\r\n",
+            request(add(i32::MIN), Some(Edit::Decimal(-3_000_000_000)), Asked::Number, true),
+        ),
+        ("stats\r\n", request(Command::Stat, None, Asked::Stats, false)),
+        ("version\r\n", request(Command::Stat, None, Asked::Version, false)),
+        (
+            "flush_all 10 noreply\r\n",
+            request(Command::Vanish, None, Asked::Flush, true),
+        ),
+        ("quit\r\n", Incoming::Quit),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(accepted(text.as_bytes()), wanted, "{text}");
+        assert_eq!(fed(text.as_bytes(), text.len()), (vec![wanted], Ok(0)), "{text}");
+    }
+}
+
+#[test]
+fn every_mistake_has_its_name() {
+    let long_key = format!("get {}\r\n", "k".repeat(65));
+    let endless = format!("get {}", "k ".repeat(60));
+    let cases = [
+        ("foo\r\n", "unknown_verb"),
+        ("cas k 0 0 1 5\r\nx\r\n", "unknown_verb"),
+        ("abcdefghijklmnop", "unknown_verb"),
+        ("get\0", "unknown_verb"),
+        ("get a\0b\r\n", "control_byte"),
+        ("get a\rb\r\n", "control_byte"),
+        ("get\r\n", "missing_argument"),
+        ("set foo\r\n", "missing_argument"),
+        ("incr k\r\n", "missing_argument"),
+        ("incr k x\r\n", "bad_number"),
+        ("incr k 9223372036854775808\r\n", "bad_number"),
+        ("set k 0 0 1x\r\nv\r\n", "bad_number"),
+        ("set k 0 0 -1\r\n", "negative_size"),
+        ("set k 0 0 65\r\n", "argument_too_large"),
+        ("set k 0 0 99999999999999999999\r\n", "argument_too_large"),
+        (&long_key, "argument_too_large"),
+        ("set kkkkkkkkkkkkkkkkkkkkkkkkkkkkk 0 0 64\r\n", "frame_too_large"),
+        ("get 1 2 3 4 5\r\n", "too_many_arguments"),
+        ("set k 0 0 1\r\nvx", "unterminated_value"),
+        ("set k 0 0 1\r\nv\n", "unterminated_value"),
+        (&endless, "line_too_long"),
+    ];
+    for (text, name) in cases {
+        assert_eq!(refused(text.as_bytes()).name(), name, "{text}");
+    }
+}
+
+/// Lines that come near to being right.
+fn lines() -> impl Strategy<Value = Vec<u8>> {
+    let words = "(set|add|get|gets|incr|delete|quit|prepend|flush_all|sett|) ?(k{0,70}|a b|\0) ?(0 0|) ?([0-9]{1,2}|-1|x) ?(noreply|)";
+    let end = prop_oneof!["\r\n", "\n", "\r"];
+    (words, end, vec(any::<u8>(), 0..12), "(\r\n|)")
+        .prop_map(|(words, end, value, tail)| [words.as_bytes(), end.as_bytes(), &value, tail.as_bytes()].concat())
+}
+
+proptest! {
+    #[test]
+    fn however_it_is_cut_the_same_comes_of_it(lines in vec(lines(), 1..4), step in 1usize..20) {
+        let bytes = lines.concat();
+        prop_assert_eq!(fed(&bytes, step), fed(&bytes, bytes.len()));
+    }
+
+    #[test]
+    fn values_come_out_as_they_went_in(value in vec(any::<u8>(), 0..60), step in 1usize..20) {
+        let bytes = [format!("set k 0 0 {}\r\n", value.len()).as_bytes(), &value, b"\r\n"].concat();
+        let command = Command::Put { key: Bytes::from_static(b"k"), value: value.into() };
+        prop_assert_eq!(fed(&bytes, step), (vec![request(command, None, Asked::Set, false)], Ok(0)));
+    }
+}

@@ -1,0 +1,162 @@
+//! Changes that are made of what is stored. The key is kept to oneself from the reading to the writing, so nothing that
+//! goes through this guard can come between. What goes to the backend directly, or by a script function, can.
+
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Done, Steps, answered, outcome};
+use crate::command::edit::Edit;
+use crate::command::{Command, Reply, Verb};
+use crate::guard::verdict::{self, Change, Refusal, Ticket};
+use crate::metrics::RetryKind;
+use crate::pairing::owed::Lost;
+use crate::proxy::session::End;
+use crate::proxy::store::Via;
+use crate::proxy::worker::Worker;
+
+/// A key that this change has to itself. When it is dropped before it is used, nothing has been written.
+struct Held {
+    worker: Rc<Worker>,
+    via: Via,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.worker.shared.guard.settle(ticket, verdict::Outcome::Unsent);
+        }
+    }
+}
+
+impl Steps {
+    /// Carries out a command with the difference that `edit` makes.
+    pub async fn carry_out_edit(mut self, command: Command, edit: Edit) -> Done {
+        let (key, value) = match &command {
+            Command::Put { key, value } | Command::PutCat { key, value } => (key.clone(), value.clone()),
+            Command::AddInt { key, .. } => (key.clone(), Bytes::new()),
+            other => {
+                debug_assert!(false, "no protocol has such an edit: {other:?}");
+                return Ok(answered(Reply::Code(1)));
+            }
+        };
+        let is_put = self.verb == Verb::Put;
+        if !is_put && let Err(refusal) = self.worker.admit_unordered(self.asker, self.verb, &key) {
+            return Ok(self.refused(refusal));
+        }
+        loop {
+            let change = if is_put {
+                self.worker.shared.guard.change_of(&value)
+            } else {
+                Change::Unordered
+            };
+            let mut held = match self.hold(&key, change).await? {
+                Ok(held) => held,
+                Err(refusal) => return Ok(self.refused(refusal)),
+            };
+            let stored = match self.look(&held, &key, edit).await {
+                Ok(Looked::Found(stored)) => stored,
+                Ok(Looked::Missing) => return Ok(answered(Reply::NO_RECORD)),
+                Ok(Looked::Failed(reply)) => return Ok(answered(reply)),
+                Err(lost) => {
+                    self.may_repeat(lost, true, RetryKind::Read)?;
+                    continue;
+                }
+            };
+            // The lane may be another one by now; nothing has been sent on it.
+            let Some(via) = self.worker.via(self.link, 1).filter(|via| via.id() == held.via.id()) else {
+                self.may_repeat(Lost::Unsent, true, RetryKind::Unsent)?;
+                continue;
+            };
+            // A server takes what lies behind an argument that is too large for it for new requests.
+            let size_max = self.worker.shared.settings.limits.request.argument_max as usize;
+            if value.len() + stored.len() > size_max {
+                return Ok(answered(Reply::Code(1)));
+            }
+            let (wire, said) = edited(&command, edit, &key, &value, &stored);
+            let Some(ticket) = held.ticket.take() else {
+                return Err(End::LaneLost);
+            };
+            let is_idempotent = ticket.is_idempotent();
+            match outcome(self.send(&via, &wire, vec![ticket])).await {
+                Ok(reply) if reply.code() != 0 => return Ok(answered(reply)),
+                Ok(reply) => {
+                    if is_put {
+                        self.record_stamp(&key, &value).await?;
+                    }
+                    return Ok(answered(said.unwrap_or(reply)));
+                }
+                Err(lost) => {
+                    self.may_repeat(lost, is_idempotent, RetryKind::Write)?;
+                    self.retried |= lost == Lost::Sent;
+                }
+            }
+        }
+    }
+
+    /// Waits until the key is this change's own.
+    async fn hold(&self, key: &Bytes, change: Change<'_>) -> Result<Result<Held, Refusal>, End> {
+        if self.worker.denies_key(self.asker, key) {
+            return Ok(Err(Refusal::Denied));
+        }
+        let passage = self.admit_by(Worker::judge_alone, key, change).await?;
+        Ok(passage.map(|(via, ticket)| Held {
+            worker: Rc::clone(&self.worker),
+            via,
+            ticket: Some(ticket),
+        }))
+    }
+
+    /// Looks at what is stored; only whether there is anything, where that is enough.
+    async fn look(&self, held: &Held, key: &Bytes, edit: Edit) -> Result<Looked, Lost> {
+        let is_enough = edit == Edit::IfPresent && !self.worker.shared.settings.verify_reads;
+        let ask = if is_enough {
+            Command::Vsiz { key: key.clone() }
+        } else {
+            Command::Mget {
+                keys: vec![key.clone()],
+            }
+        };
+        Ok(match outcome(self.send(&held.via, &ask, Vec::new())).await? {
+            Reply::Number(_) => Looked::Found(Bytes::new()),
+            // `vsiz` has no other way to say that there is none.
+            Reply::Code(1) if is_enough => Looked::Missing,
+            Reply::Records(found) => match found.into_iter().next() {
+                Some((echoed, _)) if echoed == *key && edit == Edit::IfPresent => Looked::Found(Bytes::new()),
+                Some((echoed, value)) if echoed == *key => Looked::Found(value),
+                Some(_) => return Err(Lost::Sent),
+                None => Looked::Missing,
+            },
+            other => Looked::Failed(other),
+        })
+    }
+}
+
+/// What a look at a key has shown.
+enum Looked {
+    Found(Bytes),
+    Missing,
+    Failed(Reply),
+}
+
+/// What is sent for an edit, and what is answered when that succeeds, where it is not the backend's own answer.
+fn edited(command: &Command, edit: Edit, key: &Bytes, value: &Bytes, stored: &Bytes) -> (Command, Option<Reply>) {
+    let put = |value| Command::Put {
+        key: key.clone(),
+        value,
+    };
+    match edit {
+        Edit::IfPresent => (command.clone(), None),
+        Edit::Prepend => {
+            let mut joined = BytesMut::with_capacity(value.len() + stored.len());
+            joined.extend_from_slice(value);
+            joined.extend_from_slice(stored);
+            (put(joined.freeze()), None)
+        }
+        Edit::Decimal(by) => {
+            let sum = Edit::sum(stored, by);
+            (put(Bytes::from(sum.to_string())), Some(Reply::Count(sum)))
+        }
+    }
+}
