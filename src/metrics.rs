@@ -215,6 +215,12 @@ impl Metrics {
         metrics
     }
 
+    /// As [`Self::render`], but only the series that are not 0, without buckets, without `process_*`: for whoever reads
+    /// the numbers of very many proxies.
+    pub fn render_moved(&self) -> String {
+        self.registry.render_moved()
+    }
+
     /// The settings were read again: counts it, and when they are in force takes note of the time.
     pub fn reloaded(&self, outcome: Reload) {
         self.config_reloads.of(outcome).increment(1);

@@ -102,6 +102,24 @@ impl Registry {
         text
     }
 
+    /// One line for each series that is not 0, without heads; of histograms their counts and sums.
+    pub fn render_moved(&self) -> String {
+        let mut text = self.recorder.handle().render();
+        for Counted { row, labels, cells } in &self.counters {
+            match cells.sum() {
+                0 => {}
+                count => render::counter(&mut text, row, labels, count),
+            }
+        }
+        for Measured { row, labels, buckets } in &self.histograms {
+            let snapshot = buckets.snapshot();
+            if snapshot.counts.iter().any(|count| *count > 0) {
+                render::totals(&mut text, row, labels, &snapshot);
+            }
+        }
+        text
+    }
+
     /// The sum of a row's counters that have all these label values.
     pub fn count(&self, name: &str, labels: &[&str]) -> u64 {
         let of_these = |counted: &&Counted| counted.row.name == name && has(&counted.labels, labels);

@@ -72,7 +72,13 @@ pub fn histogram(text: &mut String, row: &Row, labels: &[Pair], snapshot: &Snaps
             None => line(text, format_args!("{name}_bucket{{{pairs}le=\"+Inf\"}} {total}")),
         }
     }
-    let braced = braced(&pairs);
+    totals(text, row, labels, snapshot);
+}
+
+/// The sum and the count of one histogram.
+pub fn totals(text: &mut String, row: &Row, labels: &[Pair], snapshot: &Snapshot) {
+    let (name, braced) = (row.name, braced(&pairs(labels)));
+    let total: u64 = snapshot.counts.iter().sum();
     line(text, format_args!("{name}_sum{braced} {}", snapshot.sum));
     line(text, format_args!("{name}_count{braced} {total}"));
 }

@@ -167,6 +167,12 @@ fn two_proxies_in_one_process_count_apart() {
     one.sessions.set(7);
     one.request_seconds.of(Protocol::Binary, Verb::Get).record(1.0);
     assert!(one.render().contains("ttguard_sessions 7\n"));
+    let moved = one.render_moved();
+    assert!(moved.contains("ttguard_request_seconds_count{protocol=\"binary\",command=\"get\"} 1\n"));
+    assert!(
+        !moved.contains("command=\"put\"") && !moved.contains("_bucket"),
+        "{moved}"
+    );
     assert_eq!(one.measured("ttguard_request_seconds").counts.iter().sum::<u64>(), 1);
     let text = other.render();
     assert!(text.contains("ttguard_sessions 0\n"));

@@ -132,6 +132,29 @@ fn each_kind_of_traffic_moves_its_own_figures() {
         moved(name, &[], least);
     }
 
+    // The other protocols of the port.
+    for (asked, answer, protocol) in [
+        ("set m 0 0 2\r\nhi\r\n", "STORED\r\n", "memcached"),
+        (
+            "PUT /h HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi",
+            "HTTP/1.1 201",
+            "http",
+        ),
+    ] {
+        let mut client = guarded.client();
+        client.send(asked.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&client.recv(answer.len())), answer);
+        let put = [("protocol", protocol), ("command", "put")];
+        moved(
+            "ttguard_requests_total",
+            &[put[0], put[1], ("outcome", "answered")],
+            1.0,
+        );
+        assert_eq!(guarded.scrape("ttguard_request_bytes_total", &put), asked.len() as f64);
+        let unstamped = [put[0], ("verdict", "unstamped")];
+        moved("ttguard_verdicts_total", &unstamped, 1.0);
+    }
+
     // A question that is never answered: its session is reset, its lane given up, and another comes up.
     scripted.rule(Rule::read("never", Act::Silence));
     let mut waiting = Client::connect(guarded.address());
