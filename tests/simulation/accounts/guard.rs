@@ -68,7 +68,7 @@ impl Accounts {
         let sum = |name: &str, labels: &[&str]| scrape.sum(name, labels);
         for (what, counted, most) in [
             ("lanes up", sum("lane_connects_total", &["up"]), greeted),
-            ("answers of lanes", sum("backend_seconds_count", &[]), answers),
+            ("answers of the backend", sum("backend_seconds_count", &[]), answers),
             ("fences", sum("fences_total", &[]), given_up),
             ("fences that ended", sum("fences_total", &["ended"]), ended),
             ("fences that timed out", sum("fences_total", &["timeout"]), timed_out),
