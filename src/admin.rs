@@ -1,9 +1,12 @@
-//! The HTTP side: `/metrics` for Prometheus, `/healthz`, `/livez` and `/readyz` for whoever keeps us running.
+//! The HTTP side: `/metrics` for Prometheus, `/healthz`, `/livez` and `/readyz` for whoever keeps us running, and a
+//! dashboard for people, which is made of the JSON documents of [`api`].
 //!
 //! Made for an open port: one request a connection, no body is read, the head is bounded in size and
 //! in time, the whole connection in time, and their number is bounded. A client that stalls holds
 //! its own connection and nothing else.
 
+pub mod api;
+mod page;
 mod routes;
 
 use std::convert::Infallible;
@@ -60,6 +63,8 @@ pub struct State {
     pub refresh: Box<dyn Fn(&Metrics) + Send + Sync>,
     /// Asked by `/readyz`. Must be quick.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// Asked by `/api/...`.
+    pub facts: Box<dyn api::Facts>,
 }
 
 /// Answers on `listener` until `shutdown` is done; then stops accepting, lets answers that have begun

@@ -9,11 +9,12 @@
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
 //! - [`transfer`] moves records between a server and a file of lines. It is a client too.
-//! - [`admin`] answers `/metrics` and health checks over HTTP.
+//! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
 //! - [`access`] says which commands a listener's clients may give.
+//! - [`journal`] keeps what happened lately for the dashboard.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`guard`] judges writes by their stamps.
 //! - [`pairing`] keeps answers with questions, and [`protocol`] turns bytes into commands and back.
@@ -76,6 +77,7 @@ pub mod command;
 pub mod config;
 pub mod demo;
 pub mod guard;
+pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod pairing;

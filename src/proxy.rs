@@ -8,6 +8,7 @@ mod account;
 mod busy_poll;
 mod crew;
 mod dispatch;
+mod facts;
 mod listener;
 mod passenger;
 mod records;
@@ -17,6 +18,7 @@ mod slow;
 mod stamps;
 mod steps;
 mod store;
+mod verdicts;
 mod waiting;
 mod worker;
 

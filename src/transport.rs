@@ -2,10 +2,11 @@
 
 pub mod memory;
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::task::{Context, Poll};
@@ -44,6 +45,59 @@ pub enum Writer {
     Unix(unix::OwnedWriteHalf),
     /// Of a connection in memory.
     Memory(memory::WriteHalf),
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address and its port.
+    Tcp(SocketAddr),
+    /// A process of this machine, by its user and, where the system tells it, its number.
+    Unix(u32, Option<i32>),
+    /// It cannot be told.
+    Unknown,
+}
+
+/// Whose connections count as those of one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// Those of one address.
+    Address(IpAddr),
+    /// Those of one process of this machine.
+    Process(u32, Option<i32>),
+    /// Those that nothing is known of.
+    Unknown,
+}
+
+impl Peer {
+    /// Whose connection it is.
+    pub fn host(self) -> Host {
+        match self {
+            Self::Tcp(address) => Host::Address(address.ip().to_canonical()),
+            Self::Unix(user, process) => Host::Process(user, process),
+            Self::Unknown => Host::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            other => write!(f, "{}", other.host()),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Process(user, Some(process)) => write!(f, "unix user {user} process {process}"),
+            Self::Process(user, None) => write!(f, "unix user {user}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 /// Splits a TCP connection; small writes leave at once.
@@ -133,6 +187,18 @@ impl Writer {
             Self::Tcp(half) => half.writable().await,
             Self::Unix(half) => half.writable().await,
             Self::Memory(half) => half.writable().await,
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> Peer {
+        match self {
+            Self::Tcp(half) => half.peer_addr().map_or(Peer::Unknown, Peer::Tcp),
+            Self::Unix(half) => half
+                .as_ref()
+                .peer_cred()
+                .map_or(Peer::Unknown, |peer| Peer::Unix(peer.uid(), peer.pid())),
+            Self::Memory(_) => Peer::Unknown,
         }
     }
 

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::listeners::Printed;
 use super::measure::{write_duration, write_size};
 use super::names::{
-    FORMATS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, STALE_REPLIES, SYNCS, TIES, UNITS, word,
+    FORMATS, KEY_FORMS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, STALE_REPLIES, SYNCS, TIES, UNITS,
+    word,
 };
 use super::settings::Settings;
 
@@ -46,10 +47,27 @@ impl Settings {
         text
     }
 
+    /// Every key, its tables in front, with its value in effect. What must not be told is only said to be set.
+    pub fn in_force(&self) -> Vec<(String, String)> {
+        let mut table = String::new();
+        let mut keys = Vec::new();
+        for line in self.to_toml().lines().filter(|line| !line.starts_with('#')) {
+            if let Some(name) = line.strip_prefix('[') {
+                table = format!("{}.", name.trim_matches(['[', ']']));
+            } else if let Some((name, value)) = line.split_once(" = ") {
+                let secret = name.ends_with("token") && value != "\"\"";
+                let value = if secret { "(set)" } else { value };
+                keys.push((format!("{table}{name}"), value.to_owned()));
+            }
+        }
+        keys
+    }
+
     fn top(&self, values: &mut Values) {
         let stamp = self.rules.stamp;
         values.insert("backend", string(&self.backend.to_string()));
         values.insert("admin", string(self.admin.as_deref().unwrap_or_default()));
+        values.insert("admin_keys", string(word(KEY_FORMS, &self.admin_keys)));
         values.insert("workers", self.workers.to_string());
         values.insert("lanes", self.lanes.to_string());
         values.insert("bulk_lanes", self.bulk_lanes.to_string());

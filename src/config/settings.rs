@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::address::{Address, BackendUrl};
 use super::listeners::ListenerSettings;
 use crate::guard::rules::Rules;
+use crate::journal::refusals::KeyForm;
 use crate::protocol::tyrant::limits::Limits;
 
 /// Everything that an operator decides, within its ranges.
@@ -16,6 +17,8 @@ pub struct Settings {
     pub backend: BackendUrl,
     /// `HOST:PORT` of metrics, health checks and dashboard; nothing where they are off.
     pub admin: Option<String>,
+    /// How keys are written on the dashboard and in logs.
+    pub admin_keys: KeyForm,
     /// Threads that serve clients.
     pub workers: usize,
     /// Pipelined backend connections, per worker.
@@ -59,6 +62,7 @@ impl Default for Settings {
             listeners: vec![ListenerSettings::new(Address::Tcp("127.0.0.1:1978".to_owned()))],
             backend: BackendUrl::Memory,
             admin: Some("127.0.0.1:9178".to_owned()),
+            admin_keys: KeyForm::default(),
             workers: half_the_cores(),
             lanes: 1,
             bulk_lanes: 2,

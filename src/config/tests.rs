@@ -72,6 +72,7 @@ fn every_key_is_read_and_printed() {
         deny = ["allmc", "copy"]
         backend = "tyrant:/run/t.sock"
         admin = ""
+        admin_keys = "hashed"
         workers = 3
         lanes = 64
         bulk_lanes = 3

@@ -7,7 +7,7 @@ use super::error::{UsageError, quoted};
 use super::given::Given;
 use super::item::{Item, text};
 use super::measure::{write_duration, write_size};
-use super::names::{FORMATS, LEVELS, PIPELININGS, STALE_REPLIES, SYNCS};
+use super::names::{FORMATS, KEY_FORMS, LEVELS, PIPELININGS, STALE_REPLIES, SYNCS};
 use super::ranges;
 use super::settings::{LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings, reply_limits};
 use super::written::{LimitsWritten, LogWritten, PairingWritten, SourceFile, StoreWritten, Written};
@@ -27,6 +27,7 @@ impl<'a> Validator<'a> {
             listeners: self.listeners(written, default.listeners)?,
             backend: item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?,
             admin: self.admin(&written.admin, default.admin)?,
+            admin_keys: item("admin_keys", &written.admin_keys).word(KEY_FORMS, default.admin_keys)?,
             workers: item("workers", &written.workers).count(ranges::WORKERS, default.workers)?,
             lanes: item("lanes", &written.lanes).count(ranges::LANES, default.lanes)?,
             bulk_lanes: item("bulk_lanes", &written.bulk_lanes).count(ranges::BULK_LANES, default.bulk_lanes)?,

@@ -80,6 +80,7 @@ pub(super) struct Written {
     pub(super) listener: Vec<Spanned<Listed<ListenerWritten>>>,
     pub(super) backend: Option<Given>,
     pub(super) admin: Option<Given>,
+    pub(super) admin_keys: Option<Given>,
     pub(super) workers: Option<Given>,
     pub(super) lanes: Option<Given>,
     pub(super) bulk_lanes: Option<Given>,

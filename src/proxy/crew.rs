@@ -23,6 +23,7 @@ use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
 use crate::config::ListenerSettings;
+use crate::journal::lanes;
 use crate::metrics::CloseReason;
 use crate::transport::{Reader, Writer};
 
@@ -142,6 +143,34 @@ impl Crew {
         let links = self.links.borrow();
         let loads = links.iter().filter_map(|(link, _)| Some(link.lane()?.load()));
         loads.fold(LaneLoad::default(), LaneLoad::max)
+    }
+
+    /// Tells what its lanes are like, for the dashboard.
+    pub fn tell_lanes(&self, worker: usize) {
+        let shared = &self.worker.shared;
+        let now = tokio::time::Instant::now().into_std();
+        let shown = |(index, (link, _)): (usize, &KeptUp)| {
+            let (record, lane) = (link.record(), link.lane());
+            let load = lane.as_ref().map(|lane| lane.load()).unwrap_or_default();
+            lanes::Shown {
+                worker,
+                link: index,
+                bulk: index >= shared.settings.lanes,
+                state: if lane.is_some() { "up" } else { "down" },
+                for_seconds: now.saturating_duration_since(record.since).as_secs_f64(),
+                lane: lane.map(|lane| lane.id().0),
+                requests: load.requests,
+                unsent_bytes: load.bytes,
+                connected: record.connected,
+                fencing: record.fencing,
+                last_fault: record.last_fault,
+            }
+        };
+        let links = self.links.borrow();
+        shared
+            .journal
+            .lanes
+            .tell(worker, links.iter().enumerate().map(shown).collect());
     }
 
     /// Stops the worker: waits until its sessions have finished what they have begun, and fences its lanes.

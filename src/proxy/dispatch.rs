@@ -17,7 +17,8 @@ use crate::command::{Answer, Command, Reason, Reply, Verb};
 use crate::config::StaleReply;
 use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{Change, Refusal, Ticket};
-use crate::metrics::Outcome;
+use crate::journal::Asker;
+use crate::metrics::{Intervention, Outcome};
 use crate::protocol::memcached::reply::Asked;
 use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::{Protocol, answer};
@@ -85,6 +86,8 @@ impl Session {
             }
             Command::Vanish if may_be_copy(&item) && next_byte.is_some_and(|byte| !self.may_begin(byte)) => {
                 note_copy_of_pytyrant();
+                let interventions = &self.worker.shared.metrics.interventions;
+                interventions.of(Intervention::Misread).increment(1);
                 self.fail(item.concluding(), End::RefusedCommand);
                 Next::Done
             }
@@ -120,7 +123,7 @@ impl Session {
             ticket,
             form,
         });
-        via.submit(wire, deadline, self.worker.passenger(cargo));
+        via.submit(wire, deadline, self.worker.passenger(wire, cargo));
         Next::Done
     }
 
@@ -187,7 +190,7 @@ impl Session {
 
     /// A change that a stamp cannot order.
     fn change_unordered(self: &Rc<Self>, mut item: Item, key: &Bytes) -> Next {
-        if let Err(refusal) = self.worker.admit_unordered(item.command.verb(), key) {
+        if let Err(refusal) = self.worker.admit_unordered(self.asker(&item), item.command.verb(), key) {
             return self.refuse(item, refusal);
         }
         match self.judge(&mut item, key, Change::Unordered) {
@@ -215,7 +218,8 @@ impl Session {
     }
 
     fn judge(self: &Rc<Self>, item: &mut Item, key: &Bytes, change: Change<'_>) -> Result<(Via, Ticket), Obstacle> {
-        if self.worker.denies_key(key) {
+        let asker = self.asker(item);
+        if self.worker.denies_key(asker, key) {
             return Err(Obstacle::Refused(Refusal::Denied));
         }
         let via = self
@@ -225,7 +229,10 @@ impl Session {
         if let Some(until) = self.worker.hold_until() {
             return Err(Obstacle::Wait(Waiting::Hold(until)));
         }
-        match self.worker.judge(&via, via.id(), key, change, &mut item.standing) {
+        match self
+            .worker
+            .judge(asker, &via, via.id(), key, change, &mut item.standing)
+        {
             Decision::Go(ticket) => Ok((via, ticket)),
             Decision::Refused(refusal) => Err(Obstacle::Refused(refusal)),
             Decision::Wait(wait) => Err(Obstacle::Wait(Waiting::Guard(wait))),
@@ -323,10 +330,10 @@ impl super::worker::Worker {
     }
 
     /// Refuses a command that a stamp cannot order, where the operator said so.
-    pub fn admit_unordered(&self, verb: Verb, key: &Bytes) -> Result<(), Refusal> {
+    pub fn admit_unordered(&self, asker: Asker, verb: Verb, key: &Bytes) -> Result<(), Refusal> {
         match self.shared.guard.admit_unordered(verb) {
             Err(refusal) => {
-                self.note_refusal(key, refusal);
+                self.note_refusal(asker, key, Change::Unordered, refusal);
                 if self.shared.guard.enforces() {
                     Err(refusal)
                 } else {
@@ -339,11 +346,11 @@ impl super::worker::Worker {
 
     /// Whether a write is denied because of its key: the name of a record that keeps a stamp, which only ttguard writes,
     /// or one that names another record each time.
-    pub fn denies_key(&self, key: &Bytes) -> bool {
+    pub fn denies_key(&self, asker: Asker, key: &Bytes) -> bool {
         if !records::is_hidden(key) && self.kind().identity(key).is_some() {
             return false;
         }
-        self.note_refusal(key, Refusal::Denied);
+        self.note_refusal(asker, key, Change::Unordered, Refusal::Denied);
         self.shared.guard.enforces()
     }
 
@@ -366,7 +373,8 @@ impl super::worker::Worker {
         }
         let probe = Probe::asked();
         let cargo = Cargo::Probe(probe.clone());
-        via.submit(&Command::Vsiz { key: name.clone() }, deadline, self.passenger(cargo));
+        let wire = Command::Vsiz { key: name.clone() };
+        via.submit(&wire, deadline, self.passenger(&wire, cargo));
         probe
     }
 
@@ -381,7 +389,7 @@ impl super::worker::Worker {
             key: name,
             value: digits,
         };
-        via.submit(&wire, deadline, self.passenger(Cargo::HiddenRecord(probe)));
+        via.submit(&wire, deadline, self.passenger(&wire, Cargo::HiddenRecord(probe)));
     }
 
     /// Leaves a delete's tombstone.

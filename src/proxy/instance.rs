@@ -116,10 +116,10 @@ impl Instance {
         }
     }
 
-    /// What is counted, as it is scraped.
+    /// What is counted, as it is scraped, but for what is 0.
     pub fn scrape(&self) -> String {
         self.shared.refresh_gauges();
-        self.shared.metrics.render()
+        self.shared.metrics.render_moved()
     }
 
     /// What the guard holds now.

@@ -4,14 +4,15 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::LocalOptions;
 use tokio::task::spawn_local;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::crew::{self, Crew};
+use super::facts;
 use super::listener::{Listener, Listening};
 use super::records::HiddenCount;
 use super::shared::{Clock, Shared};
@@ -24,6 +25,9 @@ use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
 use crate::protocol::request::Fault;
+
+/// How often the figures for the dashboard are taken.
+const SAMPLE: Duration = Duration::from_secs(1);
 
 /// Why the proxy could not start.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +84,7 @@ impl Server {
             let sockets = listening.iter().map(Listening::share).collect::<io::Result<Vec<_>>>()?;
             let (shared, embedded) = (Arc::clone(&shared), Arc::clone(&embedded));
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-            workers.push(thread.spawn(move || run_worker(shared, embedded, sockets))?);
+            workers.push(thread.spawn(move || run_worker(index, shared, embedded, sockets))?);
         }
         Ok(Self {
             shared,
@@ -103,7 +107,10 @@ impl Server {
                 let until = async move {
                     let _ = stopping.wait_for(|stopping| *stopping).await;
                 };
-                tokio::spawn(admin::serve(listener, Arc::new(admin_state(&shared)), until));
+                let listening = self.listen.iter().map(ToString::to_string).collect();
+                let state = facts::admin_state(&shared, listening);
+                tokio::spawn(admin::serve(listener, Arc::new(state), until));
+                tokio::spawn(sample(Arc::clone(&shared)));
             }
             stop.await;
             tracing::info!("stopping: sessions finish what they have begun");
@@ -159,23 +166,30 @@ fn share(settings: Settings, is_empty: bool) -> Arc<Shared> {
     Shared::new(settings, guard, metrics, hidden, clock)
 }
 
-fn admin_state(shared: &Arc<Shared>) -> admin::State {
-    let (mirror, ready) = (Arc::clone(shared), Arc::clone(shared));
-    admin::State {
-        metrics: Arc::clone(&shared.metrics),
-        refresh: Box::new(move |_| mirror.refresh_gauges()),
-        readiness: Box::new(move || match ready.settings.backend {
-            _ if ready.is_stopping() => admin::Readiness::NotReady("stopping".to_owned()),
-            BackendUrl::Tyrant(_) if ready.lanes.load(Ordering::Relaxed) == 0 => {
-                admin::Readiness::NotReady("no lane is up".to_owned())
-            }
-            _ => admin::Readiness::Ready,
-        }),
+/// Keeps the history, for as long as it is polled.
+async fn sample(shared: Arc<Shared>) {
+    let mut ticks = interval(SAMPLE);
+    // After a pause there is one longer sample, not several that hold nothing.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let start = ticks.tick().await;
+    loop {
+        shared.sample(start.elapsed());
+        ticks.tick().await;
+    }
+}
+
+/// Tells what a worker's lanes are like, for as long as it is polled.
+async fn tell_lanes(crew: Rc<Crew>, worker: usize) {
+    let mut ticks = interval(SAMPLE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        crew.tell_lanes(worker);
     }
 }
 
 /// The thread of one worker.
-fn run_worker(shared: Arc<Shared>, embedded: Arc<Embedded>, sockets: Vec<Listening>) -> io::Result<()> {
+fn run_worker(worker: usize, shared: Arc<Shared>, embedded: Arc<Embedded>, sockets: Vec<Listening>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())?;
@@ -189,25 +203,27 @@ fn run_worker(shared: Arc<Shared>, embedded: Arc<Embedded>, sockets: Vec<Listeni
             BackendUrl::Tyrant(address) => crew::tyrant_store(&shared, Route::Address(address.clone())),
         };
         let crew = Crew::start(Worker::new(shared, store, fastrand::Rng::new()));
-        serve(crew, listeners).await;
+        serve(worker, crew, listeners).await;
         Ok(())
     })
 }
 
 /// Serves clients until the proxy stops, then lets them finish.
-async fn serve(crew: Crew, listeners: Vec<Listener>) {
+async fn serve(number: usize, crew: Crew, listeners: Vec<Listener>) {
     let crew = Rc::new(crew);
     let accepting: Vec<_> = listeners
         .into_iter()
         .map(|listener| spawn_local(accept(Rc::clone(&crew), listener)))
         .collect();
     let worker = Rc::clone(&crew.worker);
+    let telling = spawn_local(tell_lanes(Rc::clone(&crew), number));
     let polling = spawn_local(async move { worker.busy_poll.run().await });
     let mut stopping = crew.worker.shared.stopping.subscribe();
     let _ = stopping.wait_for(|stopping| *stopping).await;
     for task in accepting {
         task.abort();
     }
+    telling.abort();
     crew.drain().await;
     polling.abort();
 }

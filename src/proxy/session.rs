@@ -28,13 +28,14 @@ use super::waiting::Standing;
 use super::worker::Worker;
 use crate::command::Answer;
 use crate::config::{ListenerSettings, Pipelining};
+use crate::journal::Asker;
 use crate::metrics::Outcome;
 use crate::pairing::order::Order;
-use crate::protocol::answer::{self, Form};
+use crate::protocol::answer;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request::Request;
 use crate::protocol::tyrant::dialect::Dialect;
-use crate::transport::{Reader, Writer};
+use crate::transport::{Peer, Reader, Writer};
 
 /// So many bytes are read ahead of the requests that are being carried out.
 const READ_AHEAD: usize = 64 * 1024;
@@ -44,7 +45,7 @@ const BACKLOG_PAUSE: usize = 1 << 20;
 
 #[derive(Debug)]
 struct Inner {
-    order: Order<(Form, Answer)>,
+    order: Order<(Concluding, Answer)>,
     out: Outgoing,
     /// Set once, by whoever finds that the session must end.
     ended: Option<End>,
@@ -90,6 +91,7 @@ pub struct Session {
     pub links: Links,
     /// How clients are served where this one has connected.
     pub listener: Arc<ListenerSettings>,
+    peer: Peer,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
     wake: Notify,
@@ -117,6 +119,7 @@ impl Session {
             worker,
             links,
             listener,
+            peer: writer.peer(),
             writer: RefCell::new(Some(Rc::new(writer))),
             inner: RefCell::new(Inner {
                 order: Order::new(),
@@ -148,6 +151,14 @@ impl Session {
         }
     }
 
+    /// Who asks what this item asks.
+    pub fn asker(&self, item: &Item) -> Asker {
+        Asker {
+            peer: self.peer,
+            protocol: item.protocol(),
+        }
+    }
+
     /// Requests on a lane.
     pub fn aloft(&self) -> usize {
         self.inner.borrow().aloft
@@ -169,9 +180,11 @@ impl Session {
     /// Answers a request and counts it. The answer leaves when all earlier ones have.
     pub fn conclude(self: &Rc<Self>, what: Concluding, outcome: Outcome, answer: Answer, now: Instant) {
         let metrics = &self.worker.shared.metrics;
-        metrics.requests.of(what.verb, outcome).increment(1);
+        let protocol = what.form.protocol();
+        metrics.requests.of(protocol, what.verb, outcome).increment(1);
         metrics
             .request_seconds
+            .of(protocol, what.verb)
             .record(now.saturating_duration_since(what.received));
         let Some(place) = what.place else {
             return;
@@ -188,9 +201,15 @@ impl Session {
         if let Answer::Reply(reply) = &answer {
             self.links.answered(reply);
         }
-        order.answer(place, (what.form, answer));
-        while let Some((form, answer)) = order.take_next() {
-            answer::encode(form, &answer, out);
+        order.answer(place, (what, answer));
+        while let Some((what, answer)) = order.take_next() {
+            let before = out.len();
+            answer::encode(what.form, &answer, out);
+            let bytes = out.len() - before;
+            metrics
+                .reply_bytes
+                .of(what.form.protocol(), what.verb)
+                .increment(bytes as u64);
         }
         let touched = std::mem::replace(&mut inner.touched, true);
         drop(inner);
@@ -235,7 +254,10 @@ impl Session {
             return;
         }
         let metrics = &self.worker.shared.metrics;
-        metrics.requests.of(what.verb, Outcome::Closed).increment(1);
+        metrics
+            .requests
+            .of(what.form.protocol(), what.verb, Outcome::Closed)
+            .increment(1);
         self.end(end);
     }
 
@@ -293,12 +315,11 @@ impl Session {
         let mut task = Task::new(Rc::clone(&self), reader);
         let end = task.run().await;
         tracing::debug!(?end, "a session ends");
-        self.worker
-            .shared
-            .metrics
-            .sessions_closed
-            .of(account::close(&end))
-            .increment(1);
+        let metrics = &self.worker.shared.metrics;
+        metrics.sessions_closed.of(account::close(&end)).increment(1);
+        if let Some(rule) = account::reset_by_rule(&end) {
+            metrics.interventions.of(rule).increment(1);
+        }
         if let End::Fault(fault) = &end {
             self.note_fault(fault);
         }

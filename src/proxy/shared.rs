@@ -10,8 +10,10 @@ use tokio::sync::watch;
 use super::records::HiddenCount;
 use super::waiting::Notice;
 use crate::backend::tyrant::greeting::{Greeting, Instance};
-use crate::config::Settings;
+use crate::config::{BackendUrl, Settings};
 use crate::guard::Guard;
+use crate::journal::Journal;
+use crate::journal::history::{Levels, Reading};
 use crate::metrics::Metrics;
 use crate::pairing::LaneIds;
 
@@ -35,10 +37,14 @@ pub struct Shared {
     pub settings: Settings,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What happened lately.
+    pub journal: Journal,
     /// How many records are hidden.
     pub hidden: HiddenCount,
     /// The clock that stamps are held against.
     pub clock: Clock,
+    /// When this proxy started, by that clock.
+    pub started: Duration,
     /// Where backend connections get their ids from.
     pub lane_ids: Arc<LaneIds>,
     /// Open client connections.
@@ -79,7 +85,9 @@ impl Shared {
             guard,
             settings,
             metrics,
+            journal: Journal::default(),
             hidden,
+            started: clock(),
             clock,
             lane_ids: Arc::default(),
             sessions: AtomicUsize::new(0),
@@ -143,9 +151,17 @@ impl Shared {
         let metrics = &self.metrics;
         let ledger = self.guard.ledger();
         metrics.sessions.set(self.sessions.load(Ordering::Relaxed) as f64);
-        metrics.lanes.set(self.lanes.load(Ordering::Relaxed) as f64);
+        metrics.sessions_max.set(self.settings.limits.sessions as f64);
+        let lanes = self.lanes.load(Ordering::Relaxed);
+        let (lane_queue, lane_unsent) = self.journal.lanes.load();
+        metrics.lanes.set(lanes as f64);
+        metrics.lanes_down.set(self.lanes_wanted().saturating_sub(lanes) as f64);
+        metrics.lane_queue.set(lane_queue as f64);
+        metrics.lane_unsent.set(lane_unsent as f64);
         metrics.in_flight.set(self.in_flight.load(Ordering::Relaxed) as f64);
         metrics.buffered.set(self.buffered.load(Ordering::Relaxed) as f64);
+        metrics.buffered_max.set(self.settings.limits.buffer_memory as f64);
+        metrics.ledger_max.set(ledger.bytes_max() as f64);
         metrics.ledger_entries.set(ledger.len() as f64);
         metrics.ledger_bytes.set(ledger.bytes() as f64);
         metrics.ledger_evicted.absolute(ledger.evicted());
@@ -153,8 +169,30 @@ impl Shared {
         metrics.horizon_age.set(self.horizon_age());
     }
 
+    /// Lanes that should be up; none for a store in this process.
+    pub fn lanes_wanted(&self) -> usize {
+        match self.settings.backend {
+            BackendUrl::Memory | BackendUrl::File(_) => 0,
+            BackendUrl::Tyrant(_) => self.settings.links() * self.settings.workers,
+        }
+    }
+
+    /// Takes a sample of the figures for the history. `uptime` is time by a clock that never goes back.
+    pub fn sample(&self, uptime: Duration) {
+        self.refresh_gauges();
+        let levels = Levels {
+            sessions: self.sessions.load(Ordering::Relaxed) as f64,
+            lanes: self.lanes.load(Ordering::Relaxed) as f64,
+            in_flight: self.in_flight.load(Ordering::Relaxed) as f64,
+            ledger_bytes: self.guard.ledger().bytes() as f64,
+            horizon_age: self.horizon_age(),
+        };
+        let reading = Reading::of(&self.metrics, levels);
+        self.journal.history.lock().tick(uptime, (self.clock)(), &reading);
+    }
+
     /// Now minus the horizon, in seconds; 0 where stamps are no time.
-    fn horizon_age(&self) -> f64 {
+    pub fn horizon_age(&self) -> f64 {
         let (format, horizon) = (self.guard.rules().stamp, self.guard.ledger().horizon());
         let Some(now) = format.at((self.clock)()) else {
             return 0.0;

@@ -9,14 +9,15 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, timeout_at};
 
+use super::account;
 use super::passenger::outcome_of;
-use super::session::{End, Item, Session};
+use super::session::{End, Item, Session, now};
 use super::steps::Steps;
 use super::store::Store;
 use super::waiting::Standing;
 use super::worker::{Decision, Worker};
 use crate::backend::embedded::Embedded;
-use crate::backend::tyrant::aside::Aside;
+use crate::backend::tyrant::aside::{Aside, Exchange};
 use crate::backend::tyrant::connect::{Backoff, Route};
 use crate::backend::tyrant::fence::fence;
 use crate::backend::tyrant::lane::LaneFault;
@@ -24,6 +25,7 @@ use crate::backend::tyrant::link::LinkEvents;
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
 use crate::guard::verdict::{Change, Outcome, Ticket};
+use crate::metrics::Carried;
 use crate::pairing::LaneId;
 use crate::transport::Reader;
 
@@ -115,7 +117,10 @@ async fn admit(steps: &Steps, lane: LaneId, touches: &Touches) -> Result<Option<
     let mut standing = Standing::default();
     loop {
         let via = steps.via_for_write().await?;
-        match steps.worker.judge(&via, lane, key, Change::Unordered, &mut standing) {
+        match steps
+            .worker
+            .judge(steps.asker, &via, lane, key, Change::Unordered, &mut standing)
+        {
             Decision::Go(ticket) => return Ok(Some(ticket)),
             // The judge refuses nothing that a stamp cannot order; the policy has been asked before.
             Decision::Refused(_) => return Ok(None),
@@ -184,9 +189,11 @@ async fn carry_out_here(
     aftermath: Aftermath,
     reply_to: oneshot::Sender<Result<Reply, End>>,
 ) {
-    let now = (aftermath.worker.shared.clock)();
-    let result = match spawn_blocking(move || store.execute(&command, now)).await {
+    let shared = Arc::clone(&aftermath.worker.shared);
+    let (verb, since, time) = (command.verb(), now(), (shared.clock)());
+    let result = match spawn_blocking(move || store.execute(&command, time)).await {
         Ok(Ok(reply)) => {
+            account::backend_answered(&shared.metrics, verb, reply.code(), 0, since, now());
             aftermath.answered(reply.code());
             Ok(reply)
         }
@@ -217,9 +224,12 @@ impl Errand {
         let shared = Arc::clone(&self.aftermath.worker.shared);
         let gauge = &shared.metrics.slow_connections;
         gauge.increment(1);
+        let (metrics, verb, since) = (&shared.metrics, command.verb(), now());
         let exchange = self.aside.exchange(&command, shared.settings.limits.reply);
         let fault = match timeout_at(self.deadline.into(), exchange).await {
-            Ok(Ok(reply)) => {
+            Ok(Ok(Exchange { reply, sent, received })) => {
+                metrics.backend_request_bytes.of(verb).increment(sent as u64);
+                account::backend_answered(metrics, verb, reply.code(), received, since, now());
                 self.aftermath.answered(reply.code());
                 let _ = reply_to.send(Ok(reply));
                 gauge.decrement(1);
@@ -228,6 +238,7 @@ impl Errand {
             Ok(Err(fault)) => fault,
             Err(_) => LaneFault::Deadline,
         };
+        metrics.backend_requests.of(verb, Carried::Lost).increment(1);
         tracing::warn!(%fault, verb = ?command.verb(), "a slow command was lost");
         let is_late = matches!(fault, LaneFault::Deadline);
         let (worker, touches) = self.aftermath.lost();

@@ -24,6 +24,7 @@ use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::{self, Function};
 use crate::command::{Answer, Command, Reply, Verb};
 use crate::guard::verdict::{Change, Refusal, Ticket};
+use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
@@ -35,7 +36,7 @@ pub const EXT_DONE: &[u8] = b"ok";
 type Done = Result<(Outcome, Answer), End>;
 
 /// How a worker judges a change: counting it, or not.
-type Judge<'a> = fn(&Rc<Worker>, &Via, LaneId, &Bytes, Change<'a>, &mut Standing) -> Decision;
+type Judge<'a> = fn(&Rc<Worker>, Asker, &Via, LaneId, &Bytes, Change<'a>, &mut Standing) -> Decision;
 
 /// One command on its way through several exchanges.
 pub struct Steps {
@@ -44,6 +45,7 @@ pub struct Steps {
     pub received: Instant,
     pub deadline: Instant,
     verb: Verb,
+    pub asker: Asker,
     form: Form,
     /// Part of it was sent before, on a lane that was lost.
     retried: bool,
@@ -81,6 +83,7 @@ impl Steps {
             received: item.received,
             deadline: item.deadline,
             verb: item.command.verb(),
+            asker: session.asker(item),
             form: item.form,
             retried: item.retried,
         }
@@ -187,7 +190,7 @@ impl Steps {
     fn send(&self, via: &Via, command: &Command, tickets: Vec<Ticket>) -> oneshot::Receiver<Result<Reply, Lost>> {
         let (reply_to, reply) = oneshot::channel();
         let cargo = Cargo::Exchange { reply_to, tickets };
-        via.submit(command, self.deadline, self.worker.passenger(cargo));
+        via.submit(command, self.deadline, self.worker.passenger(command, cargo));
         reply
     }
 
@@ -227,7 +230,7 @@ impl Steps {
 
     /// Judges until there is a verdict, and counts it. The ticket must be used before anything is awaited.
     async fn admit(&self, key: &Bytes, change: Change<'_>) -> Result<Result<(Via, Ticket), Refusal>, End> {
-        if self.worker.denies_key(key) {
+        if self.worker.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
         self.admit_by(Worker::judge, key, change).await
@@ -247,7 +250,7 @@ impl Steps {
         let mut standing = Standing::default();
         loop {
             let via = self.via_for_write().await?;
-            match judge(&self.worker, &via, via.id(), key, change, &mut standing) {
+            match judge(&self.worker, self.asker, &via, via.id(), key, change, &mut standing) {
                 Decision::Go(ticket) => return Ok(Ok((via, ticket))),
                 Decision::Refused(refusal) => return Ok(Err(refusal)),
                 Decision::Wait(wait) => standing = self.woken(wait).await?,

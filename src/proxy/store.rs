@@ -116,7 +116,9 @@ impl Via {
         match self {
             Self::Lane { lane, shared } => {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
-                lane.submit(command, deadline, passenger);
+                let bytes = lane.submit(command, deadline, passenger);
+                let counter = shared.metrics.backend_request_bytes.of(command.verb());
+                counter.increment(bytes as u64);
             }
             Self::File { line, shared } => {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -126,7 +128,7 @@ impl Via {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
                 match store.execute(command, (shared.clock)()) {
                     Ok(reply) if passenger.accepts(&reply) => {
-                        passenger.answered(reply, tokio::time::Instant::now().into_std());
+                        passenger.answered(reply, 0, tokio::time::Instant::now().into_std());
                     }
                     Ok(_) => passenger.lost(Lost::Sent),
                     Err(_) => passenger.unanswerable(),

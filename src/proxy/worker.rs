@@ -20,12 +20,14 @@ use super::waiting::{GuardWait, Standing};
 use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::{ConnectFault, LinkEvents};
+use crate::command::Command;
 use crate::config::Settings;
 use crate::guard::Origin;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
+use crate::journal::Asker;
 use crate::logging::RateLimit;
-use crate::metrics::{ConnectOutcome, FenceOutcome, Judged, WaitCause};
+use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
 use crate::pairing::LaneId;
 
 /// One worker.
@@ -185,19 +187,21 @@ impl Worker {
     /// As [`Self::decide`], and counts what was decided.
     pub fn judge(
         self: &Rc<Self>,
+        asker: Asker,
         via: &Via,
         lane: LaneId,
         key: &Bytes,
         change: Change<'_>,
         standing: &mut Standing,
     ) -> Decision {
-        let decision = self.decide(via, lane, key, change, standing);
-        self.count(key, change, decision)
+        let decision = self.decide(asker, via, lane, key, change, standing);
+        self.count(asker, key, change, decision)
     }
 
     /// As [`Self::judge`], for a change that must have its key to itself.
     pub fn judge_alone(
         self: &Rc<Self>,
+        asker: Asker,
         via: &Via,
         lane: LaneId,
         key: &Bytes,
@@ -205,19 +209,21 @@ impl Worker {
         standing: &mut Standing,
     ) -> Decision {
         let decision = self.decide_as(via, lane, true, key, change, standing);
-        self.count(key, change, decision)
+        self.count(asker, key, change, decision)
     }
 
-    fn count(&self, key: &Bytes, change: Change<'_>, decision: Decision) -> Decision {
-        match &decision {
-            Decision::Go(ticket) => {
-                self.count_passage(change, ticket);
-                if let Some(refusal) = ticket.would_refuse() {
-                    self.note_refusal(key, refusal);
-                }
-            }
-            Decision::Refused(refusal) => self.count_refusal(key, change, *refusal),
-            Decision::Wait(_) => {}
+    fn count(&self, asker: Asker, key: &Bytes, change: Change<'_>, decision: Decision) -> Decision {
+        let refusal = match &decision {
+            Decision::Go(ticket) => ticket.would_refuse(),
+            Decision::Refused(refusal) => Some(*refusal),
+            Decision::Wait(_) => return decision,
+        };
+        match refusal {
+            None => self.count_passage(asker, change),
+            Some(refusal) => self.note_refusal(asker, key, change, refusal),
+        }
+        if let Change::Stamped { stamp, .. } = change {
+            self.measure_offset(stamp);
         }
         decision
     }
@@ -225,6 +231,7 @@ impl Worker {
     /// Judges a change of `key` that would go by `lane`; a read-back that the judge asks for goes by `via`, at once.
     pub fn decide(
         self: &Rc<Self>,
+        _: Asker,
         via: &Via,
         lane: LaneId,
         key: &Bytes,
@@ -262,7 +269,8 @@ impl Worker {
         match (verdict, wait) {
             (Verdict::Go(ticket), _) => Decision::Go(ticket),
             (Verdict::Refuse(refusal), _) => Decision::Refused(refusal),
-            (Verdict::Wait(cause), Some(wait)) => {
+            (Verdict::Wait(cause), Some(mut wait)) => {
+                wait.cause = account::key_wait(cause);
                 shared.metrics.waits.of(account::wait(cause)).increment(1);
                 Decision::Wait(wait)
             }
@@ -280,61 +288,24 @@ impl Worker {
         let command = self.question_of(key);
         let deadline = tokio::time::Instant::now().into_std() + self.shared.settings.pairing.request_timeout;
         let cargo = Cargo::ReadBack { key: key.clone(), hash };
-        via.submit(&command, deadline, self.passenger(cargo));
+        via.submit(&command, deadline, self.passenger(&command, cargo));
     }
 
-    /// A passenger of this worker.
-    pub fn passenger(self: &Rc<Self>, cargo: Cargo) -> Passenger {
+    /// A passenger of this worker, to travel with this command.
+    pub fn passenger(self: &Rc<Self>, command: &Command, cargo: Cargo) -> Passenger {
         Passenger {
             worker: Rc::clone(self),
+            verb: command.verb(),
             queued: tokio::time::Instant::now().into_std(),
             cargo,
-        }
-    }
-
-    fn count_passage(&self, change: Change<'_>, ticket: &Ticket) {
-        if ticket.would_refuse().is_some() {
-            return;
-        }
-        let judged = match change {
-            Change::Stamped { .. } => Judged::Accepted,
-            Change::Unstamped => Judged::Unstamped,
-            Change::Delete => Judged::Deleted,
-            Change::Unordered => Judged::Unordered,
-        };
-        self.shared.metrics.verdicts.of(judged).increment(1);
-    }
-
-    fn count_refusal(&self, key: &Bytes, change: Change<'_>, refusal: Refusal) {
-        let shared = &self.shared;
-        if let (Change::Stamped { stamp, .. }, Refusal::Stale { newer }) = (change, refusal)
-            && let Some(age) = shared.guard.rules().stamp.between(stamp, newer)
-        {
-            shared.metrics.stale_age.record(age);
-        }
-        self.note_refusal(key, refusal);
-    }
-
-    /// Counts and logs a refusal, carried out or, in observe mode, not.
-    pub fn note_refusal(&self, key: &Bytes, refusal: Refusal) {
-        static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
-        let metrics = &self.shared.metrics;
-        let enforced = self.shared.guard.enforces();
-        if enforced {
-            metrics.verdicts.of(account::judged(refusal)).increment(1);
-        } else {
-            metrics.observed.of(account::observed(refusal)).increment(1);
-        }
-        if let Some(suppressed) = LOG.admit(Instant::now()) {
-            let key = String::from_utf8_lossy(&key[..key.len().min(64)]).into_owned();
-            tracing::info!(?key, ?refusal, enforced, suppressed, "refused a write");
         }
     }
 }
 
 impl LinkEvents for Worker {
-    fn up(&self, greeting: &Greeting) {
+    fn up(&self, greeting: &Greeting, again: bool) {
         let shared = &self.shared;
+        shared.metrics.lane_reconnects.increment(again.into());
         let now = tokio::time::Instant::now().into_std();
         shared.greeted(greeting, now);
         self.kind.set(Some(greeting.kind));
@@ -358,6 +329,9 @@ impl LinkEvents for Worker {
 
     fn down(&self, lane: LaneId, fault: &LaneFault) {
         self.shared.lanes.fetch_sub(1, Ordering::Relaxed);
+        if let Some(rule) = account::lane_given_up_by_rule(fault) {
+            self.shared.metrics.interventions.of(rule).increment(1);
+        }
         if let Some(reason) = account::fence(fault) {
             self.shared.metrics.lanes_fenced.of(reason).increment(1);
             tracing::warn!(lane = lane.0, %fault, "a lane is out of service");

@@ -20,6 +20,7 @@ mod http;
 mod memcached;
 mod misc;
 mod moving;
+mod observing;
 mod official;
 mod pairing;
 mod pipelining;

@@ -223,7 +223,7 @@ fn file_of(store: &Embedded) -> Option<&FileStore> {
 
 fn hand_over<P: Passenger>(passenger: P, outcome: Outcome) {
     match outcome {
-        Ok(reply) => passenger.answered(reply, tokio::time::Instant::now().into_std()),
+        Ok(reply) => passenger.answered(reply, 0, tokio::time::Instant::now().into_std()),
         Err(_) => passenger.unanswerable(),
     }
 }

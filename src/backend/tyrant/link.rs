@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
@@ -29,8 +29,8 @@ pub enum ConnectFault {
 
 /// What happens to a link, told to whoever dispatches.
 pub trait LinkEvents: 'static {
-    /// A lane is up. Called before anything can be sent on it.
-    fn up(&self, greeting: &Greeting);
+    /// A lane is up, for the first time or `again`. Called before anything can be sent on it.
+    fn up(&self, greeting: &Greeting, again: bool);
     /// A try to connect has failed.
     fn connect_failed(&self, fault: ConnectFault, error: &io::Error);
     /// A lane was taken out of service.
@@ -64,6 +64,20 @@ pub struct Link<P> {
     settings: LinkSettings,
     lane: RefCell<Option<Rc<Lane<P>>>>,
     retired: Cell<bool>,
+    record: RefCell<Record>,
+}
+
+/// What has become of a link so far.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Since when it has been up, or down.
+    pub since: Instant,
+    /// Lanes that came up.
+    pub connected: u64,
+    /// Lanes that are given up, and whose end is awaited.
+    pub fencing: usize,
+    /// Why the last lane was given up, or why none can be connected, in words.
+    pub last_fault: Option<String>,
 }
 
 impl<P: Passenger> Link<P> {
@@ -73,7 +87,18 @@ impl<P: Passenger> Link<P> {
             settings,
             lane: RefCell::new(None),
             retired: Cell::new(false),
+            record: RefCell::new(Record {
+                since: tokio::time::Instant::now().into_std(),
+                connected: 0,
+                fencing: 0,
+                last_fault: None,
+            }),
         }
+    }
+
+    /// What has become of it so far.
+    pub fn record(&self) -> Record {
+        self.record.borrow().clone()
     }
 
     /// The lane, while one is up.
@@ -97,8 +122,11 @@ impl<P: Passenger> Link<P> {
                 Ok((reader, writer, greeting)) => {
                     backoff.reset();
                     last_seen.saw(greeting.instance.as_ref());
-                    events.up(&greeting);
-                    let fencing = self.carry(reader, writer, greeting, &events, &last_seen).await;
+                    let again = self.note_up();
+                    events.up(&greeting, again);
+                    let fencing = Rc::clone(&self)
+                        .carry(reader, writer, greeting, &events, &last_seen)
+                        .await;
                     if self.retired.get() {
                         fencing.await;
                         return;
@@ -106,11 +134,27 @@ impl<P: Passenger> Link<P> {
                     spawn_local(fencing);
                 }
                 Err((fault, error)) => {
+                    self.record.borrow_mut().last_fault = Some(error.to_string());
                     events.connect_failed(fault, &error);
                     sleep(backoff.next_pause()).await;
                 }
             }
         }
+    }
+
+    /// Takes note of a lane that is up; whether there was one before.
+    fn note_up(&self) -> bool {
+        let mut record = self.record.borrow_mut();
+        record.since = tokio::time::Instant::now().into_std();
+        record.connected += 1;
+        record.connected > 1
+    }
+
+    fn note_down(&self, fault: &LaneFault) {
+        let mut record = self.record.borrow_mut();
+        record.since = tokio::time::Instant::now().into_std();
+        record.fencing += 1;
+        record.last_fault = Some(fault.to_string());
     }
 
     async fn open(&self) -> Result<(Reader, Writer, Greeting), (ConnectFault, io::Error)> {
@@ -129,7 +173,7 @@ impl<P: Passenger> Link<P> {
 
     /// Carries requests until the lane is out of service; returns what is left to do: its fence.
     async fn carry<E: LinkEvents>(
-        &self,
+        self: Rc<Self>,
         mut reader: Reader,
         writer: Writer,
         greeting: Greeting,
@@ -144,6 +188,7 @@ impl<P: Passenger> Link<P> {
         events.changed();
         let fault = lane.run(&mut reader, &writer, || events.batch_done()).await;
         *self.lane.borrow_mut() = None;
+        self.note_down(&fault);
         events.down(lane.id(), &fault);
         for (lost, passenger) in lane.abandon() {
             passenger.lost(lost);
@@ -154,6 +199,7 @@ impl<P: Passenger> Link<P> {
         async move {
             let instance = greeting.instance.as_ref();
             let ended = fence(reader, writer, &fault, instance, &last_seen, patience).await;
+            self.record.borrow_mut().fencing -= 1;
             events.fenced(id, ended);
         }
     }

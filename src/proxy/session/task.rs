@@ -176,6 +176,7 @@ impl Task {
         if matches!(self.last, Some(End::Fault(_) | End::Drain | End::Done)) || self.is_full() {
             return Ok(Err(Pump::Stalled));
         }
+        let before = self.input.len();
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
             Ok(Some(Incoming::Request(request))) => {
@@ -183,7 +184,12 @@ impl Task {
                     self.last = Some(End::Done);
                 }
                 let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
-                Ok(Ok(self.session.admit(request, arrived.unwrap_or_else(now))))
+                let item = self.session.admit(request, arrived.unwrap_or_else(now));
+                let bytes = &self.session.worker.shared.metrics.request_bytes;
+                bytes
+                    .of(item.protocol(), item.command.verb())
+                    .increment((before - self.input.len()) as u64);
+                Ok(Ok(item))
             }
             Ok(Some(Incoming::Quit)) => {
                 self.last = Some(End::Done);

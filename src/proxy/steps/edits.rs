@@ -42,7 +42,7 @@ impl Steps {
             }
         };
         let is_put = self.verb == Verb::Put;
-        if !is_put && let Err(refusal) = self.worker.admit_unordered(self.verb, &key) {
+        if !is_put && let Err(refusal) = self.worker.admit_unordered(self.asker, self.verb, &key) {
             return Ok(self.refused(refusal));
         }
         loop {
@@ -97,7 +97,7 @@ impl Steps {
 
     /// Waits until the key is this change's own.
     async fn hold(&self, key: &Bytes, change: Change<'_>) -> Result<Result<Held, Refusal>, End> {
-        if self.worker.denies_key(key) {
+        if self.worker.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
         let passage = self.admit_by(Worker::judge_alone, key, change).await?;

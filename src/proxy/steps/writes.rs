@@ -144,7 +144,7 @@ impl Steps {
         } else {
             Verb::Misc
         };
-        if let Err(refusal) = self.worker.admit_unordered(policy, &key) {
+        if let Err(refusal) = self.worker.admit_unordered(self.asker, policy, &key) {
             return Ok(self.refused(refusal));
         }
         match self.guarded(&key, Change::Unordered, &call.command(), false).await? {
