@@ -6,11 +6,13 @@
 
 mod account;
 mod busy_poll;
+pub mod control;
 mod crew;
 mod dispatch;
 mod listener;
 mod passenger;
 mod records;
+mod serving;
 mod session;
 mod shared;
 mod slow;

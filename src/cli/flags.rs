@@ -52,6 +52,18 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_ADMIN]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
+    /// File with the token that admin asks for, but for health checks [variable: TTGUARD_ADMIN_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<String>,
+    /// File to write the process's number to, locked while it runs [variable: TTGUARD_PID_FILE]
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<String>,
+    /// How long /readyz fails before listeners close, at the end [default: 0s] [variable: TTGUARD_DRAIN_DELAY]
+    #[arg(long, value_name = "DUR")]
+    drain_delay: Option<String>,
+    /// How long sessions may take to end, once listeners are closed [default: 10s] [variable: TTGUARD_DRAIN_TIMEOUT]
+    #[arg(long, value_name = "DUR")]
+    drain_timeout: Option<String>,
     /// Digits of the stamp at the head of a value, 1 to 19 [default: 13] [variable: TTGUARD_STAMP_DIGITS]
     #[arg(long, value_name = "N")]
     stamp_digits: Option<String>,
@@ -89,6 +101,9 @@ pub(super) struct ServeFlags {
     /// text or json [default: text] [variable: TTGUARD_LOG_FORMAT]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// File to log to, opened again at SIGUSR1 [default: standard error] [variable: TTGUARD_LOG_FILE]
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<String>,
 }
 
 #[derive(Args)]
@@ -109,6 +124,10 @@ impl ServeFlags {
             protocols: self.protocols.map(|text| split(&text, Place::Flag("protocols"))),
             backend: one("backend", self.backend),
             admin: one("admin", self.admin),
+            admin_token_file: one("admin-token-file", self.admin_token_file),
+            pid_file: one("pid-file", self.pid_file),
+            drain_delay: one("drain-delay", self.drain_delay),
+            drain_timeout: one("drain-timeout", self.drain_timeout),
             stamp_digits: one("stamp-digits", self.stamp_digits),
             stamp_unit: one("stamp-unit", self.stamp_unit),
             mode: one("mode", self.mode),
@@ -120,6 +139,7 @@ impl ServeFlags {
             request_timeout: one("request-timeout", self.request_timeout),
             log: one("log", self.log),
             log_format: one("log-format", self.log_format),
+            log_file: one("log-file", self.log_file),
         }
     }
 }
@@ -134,6 +154,10 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         protocols: list("protocols"),
         backend: one("backend"),
         admin: one("admin"),
+        admin_token_file: one("admin-token-file"),
+        pid_file: one("pid-file"),
+        drain_delay: one("drain-delay"),
+        drain_timeout: one("drain-timeout"),
         stamp_digits: one("stamp-digits"),
         stamp_unit: one("stamp-unit"),
         mode: one("mode"),
@@ -145,6 +169,7 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         request_timeout: one("request-timeout"),
         log: one("log"),
         log_format: one("log-format"),
+        log_file: one("log-file"),
     }
 }
 

@@ -23,10 +23,23 @@ impl<'a> Validator<'a> {
         let item = |key, given| self.item(key, given);
         let default = Settings::default();
         let guard = &written.guard;
+        let pid_file = item("pid_file", &written.pid_file).file()?;
+        let takeover_item = item("takeover", &written.takeover);
+        let takeover = takeover_item.truth(default.takeover)?;
+        if takeover && pid_file.is_none() {
+            return Err(takeover_item.refuse("takeover needs to know whom to take over from", "with pid_file"));
+        }
         Ok(Settings {
             listeners: self.listeners(written, default.listeners)?,
             backend: item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?,
             admin: self.admin(&written.admin, default.admin)?,
+            admin_token_file: item("admin_token_file", &written.admin_token_file).file()?,
+            pid_file,
+            takeover,
+            drain_delay: item("drain_delay", &written.drain_delay)
+                .duration(ranges::DRAIN_DELAY, default.drain_delay)?,
+            drain_timeout: item("drain_timeout", &written.drain_timeout)
+                .duration(ranges::DRAIN_TIMEOUT, default.drain_timeout)?,
             workers: item("workers", &written.workers).count(ranges::WORKERS, default.workers)?,
             lanes: item("lanes", &written.lanes).count(ranges::LANES, default.lanes)?,
             bulk_lanes: item("bulk_lanes", &written.bulk_lanes).count(ranges::BULK_LANES, default.bulk_lanes)?,
@@ -136,6 +149,7 @@ impl<'a> Validator<'a> {
         Ok(LogSettings {
             level: self.item("log.level", &written.level).word(LEVELS, default.level)?,
             format: self.item("log.format", &written.format).word(FORMATS, default.format)?,
+            file: self.item("log.file", &written.file).file()?,
         })
     }
 }

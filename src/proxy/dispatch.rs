@@ -34,7 +34,7 @@ impl Session {
             self.links.choose(&item.command);
         }
         match &item.command {
-            Command::Get { key } if self.worker.shared.settings.verify_reads => {
+            Command::Get { key } if self.worker.settings().verify_reads => {
                 let wire = Command::Mget {
                     keys: vec![key.clone()],
                 };
@@ -242,7 +242,7 @@ impl super::worker::Worker {
     /// answered as a success; nothing else is.
     pub fn refusal_code(&self, refusal: Refusal) -> u8 {
         match refusal {
-            Refusal::Stale { .. } | Refusal::Tie if self.shared.settings.stale_reply == StaleReply::Ok => 0,
+            Refusal::Stale { .. } | Refusal::Tie if self.settings().stale_reply == StaleReply::Ok => 0,
             Refusal::Stale { .. } | Refusal::Tie => 2,
             Refusal::Future => 3,
             Refusal::Unstamped => 4,
@@ -276,13 +276,12 @@ impl super::worker::Worker {
 
     /// Whether stamps have records of their own beside every value.
     pub fn keeps_records(&self) -> bool {
-        let rules = self.shared.guard.rules();
-        rules.ledger == LedgerMode::Record && self.kind() != DatabaseKind::WithoutRecords
+        self.settings().rules.ledger == LedgerMode::Record && self.kind() != DatabaseKind::WithoutRecords
     }
 
     /// Name and value of the record that keeps a key's stamp.
     pub fn record_of(&self, key: &Bytes, stamp: u64) -> (Bytes, Bytes) {
-        let digits = self.shared.guard.rules().stamp.write(stamp);
+        let digits = self.shared.guard.stamp().write(stamp);
         (records::name_of(key), Bytes::from(digits))
     }
 

@@ -226,7 +226,7 @@ impl Worker {
         let Reply::Records(found) = reply else {
             return None;
         };
-        let format = self.shared.guard.rules().stamp;
+        let format = self.shared.guard.stamp();
         let stamp = found.iter().filter_map(|(_, value)| format.read(value)).max();
         let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
         Some(ReadBack {

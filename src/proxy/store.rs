@@ -23,7 +23,6 @@ pub enum Store {
     Embedded { store: Arc<Embedded>, lane: LaneId },
     /// A Tyrant server.
     Tyrant {
-        route: Route,
         links: Vec<Rc<Link<Passenger>>>,
         last_seen: Rc<LastSeen>,
     },
@@ -59,6 +58,14 @@ impl Store {
                 let lane = links.get(link)?.lane()?;
                 lane.has_room(requests).then_some(Via::Lane { lane, shared })
             }
+        }
+    }
+
+    /// How the backend is reached, where there is one.
+    pub fn route(&self) -> Option<Route> {
+        match self {
+            Self::Embedded { .. } => None,
+            Self::Tyrant { links, .. } => links.first().map(|link| link.route()),
         }
     }
 

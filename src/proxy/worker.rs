@@ -26,7 +26,7 @@ use crate::config::Settings;
 use crate::guard::Origin;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
-use crate::logging::RateLimit;
+use crate::logging::{self, RateLimit};
 use crate::metrics::{ConnectOutcome, FenceOutcome, Judged, WaitCause};
 use crate::pairing::LaneId;
 
@@ -34,6 +34,8 @@ use crate::pairing::LaneId;
 #[derive(Debug)]
 pub struct Worker {
     pub shared: Arc<Shared>,
+    /// A copy of its own: to hold those that all share, workers would have to meet at one counter.
+    settings: RefCell<Rc<Settings>>,
     pub store: Store,
     /// Sessions with answers that have not been written yet.
     touched: RefCell<Vec<Rc<Session>>>,
@@ -52,6 +54,8 @@ pub struct Worker {
     random: RefCell<fastrand::Rng>,
     stopping: Cell<bool>,
     stopped: Notify,
+    /// The end of some lane was not seen.
+    unfenced: Cell<bool>,
 }
 
 /// The next number below `count`, in turn.
@@ -71,10 +75,12 @@ pub enum Decision {
 
 impl Worker {
     pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
-        let busy_poll = BusyPoll::new(shared.settings.busy_poll);
-        let slow = Arc::new(Semaphore::new(shared.settings.limits.slow_connections));
+        let settings = shared.settings();
+        let busy_poll = BusyPoll::new(settings.busy_poll);
+        let slow = Arc::new(Semaphore::new(settings.limits.slow_connections));
         Rc::new(Self {
             shared,
+            settings: RefCell::new(Rc::new(Settings::clone(&settings))),
             store,
             touched: RefCell::default(),
             changed: Notify::new(),
@@ -88,7 +94,18 @@ impl Worker {
             random: RefCell::new(random),
             stopping: Cell::new(false),
             stopped: Notify::new(),
+            unfenced: Cell::new(false),
         })
+    }
+
+    /// What the operator decided, as of now. A reload replaces it between two steps of this thread.
+    pub fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    /// Works by other settings from now on.
+    pub fn change_settings(&self, settings: &Settings) {
+        self.settings.replace(Rc::new(settings.clone()));
     }
 
     /// Lets every session finish what it has begun and end.
@@ -110,6 +127,11 @@ impl Worker {
         }
     }
 
+    /// Whether the end of every lane that is no more was seen.
+    pub fn is_fenced(&self) -> bool {
+        !self.unfenced.get()
+    }
+
     /// A source of random numbers for one task.
     pub fn random(&self) -> fastrand::Rng {
         self.random.borrow_mut().fork()
@@ -117,13 +139,13 @@ impl Worker {
 
     /// The link for a new session, in turn.
     pub fn next_link(&self) -> usize {
-        take_turn(&self.next_link, self.shared.settings.lanes)
+        take_turn(&self.next_link, self.settings().lanes)
     }
 
     /// The link for a new session's large values, in turn, where these have some of their own: they come after all
     /// others.
     pub fn next_bulk_link(&self) -> Option<usize> {
-        let Settings { lanes, bulk_lanes, .. } = self.shared.settings;
+        let Settings { lanes, bulk_lanes, .. } = *self.settings();
         (bulk_lanes > 0).then(|| lanes + take_turn(&self.next_bulk_link, bulk_lanes))
     }
 
@@ -144,10 +166,12 @@ impl Worker {
 
     /// Until when guarded writes are held back; nothing when they are not.
     pub fn hold_until(&self) -> Option<Instant> {
-        let until = self.hold_until.get()?;
-        if until <= tokio::time::Instant::now().into_std() {
-            self.hold_until.set(None);
-            return None;
+        let mut until = self.hold_until.get()?;
+        let now = tokio::time::Instant::now().into_std();
+        if until <= now {
+            let held = self.shared.hold_until(now);
+            self.hold_until.set(held);
+            until = held?;
         }
         self.shared.metrics.waits.of(WaitCause::StartHold).increment(1);
         Some(until)
@@ -246,7 +270,7 @@ impl Worker {
         if self.kind() != DatabaseKind::WithoutRecords {
             keys.push(records::name_of(key));
         }
-        let deadline = tokio::time::Instant::now().into_std() + self.shared.settings.pairing.request_timeout;
+        let deadline = tokio::time::Instant::now().into_std() + self.settings().pairing.request_timeout;
         let cargo = Cargo::ReadBack { key: key.clone(), hash };
         via.submit(&Command::Mget { keys }, deadline, self.passenger(cargo));
     }
@@ -276,7 +300,7 @@ impl Worker {
     fn count_refusal(&self, key: &Bytes, change: Change<'_>, refusal: Refusal) {
         let shared = &self.shared;
         if let (Change::Stamped { stamp, .. }, Refusal::Stale { newer }) = (change, refusal)
-            && let Some(age) = shared.guard.rules().stamp.between(stamp, newer)
+            && let Some(age) = shared.guard.stamp().between(stamp, newer)
         {
             shared.metrics.stale_age.record(age);
         }
@@ -294,7 +318,7 @@ impl Worker {
             metrics.observed.of(account::observed(refusal)).increment(1);
         }
         if let Some(suppressed) = LOG.admit(Instant::now()) {
-            let key = String::from_utf8_lossy(&key[..key.len().min(64)]).into_owned();
+            let key = logging::shown(key);
             tracing::info!(?key, ?refusal, enforced, suppressed, "refused a write");
         }
     }
@@ -340,12 +364,17 @@ impl LinkEvents for Worker {
         };
         self.shared.metrics.fences.of(outcome).increment(1);
         if !ended {
+            self.unfenced.set(true);
             tracing::warn!(
                 lane = lane.0,
                 "the backend did not end a lane in time: what it carried may still be carried out"
             );
         }
         self.shared.guard.fenced(lane, ended);
+    }
+
+    async fn parted(&self) {
+        self.shared.parted().await;
     }
 
     fn batch_done(&self) {

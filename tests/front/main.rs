@@ -12,6 +12,7 @@ mod guarded;
 mod guarding;
 mod harness;
 mod hostile;
+mod life;
 mod official;
 mod pairing;
 mod pipelining;

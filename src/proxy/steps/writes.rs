@@ -15,7 +15,7 @@ use crate::proxy::session::End;
 
 impl Steps {
     pub(super) fn stamp_of(&self, value: &[u8]) -> Option<u64> {
-        self.worker.shared.guard.rules().stamp.read(value)
+        self.worker.shared.guard.stamp().read(value)
     }
 
     /// Writes the record of a stamp after its value was stored, and waits until it is. For nothing where stamps have no
@@ -78,7 +78,8 @@ impl Steps {
     }
 
     pub(super) fn is_guarded_put(&self, function: &[u8]) -> bool {
-        let mapped = &self.worker.shared.guard.rules().ext;
+        let settings = self.worker.settings();
+        let mapped = &settings.rules.ext;
         let name = std::str::from_utf8(function).ok();
         name.and_then(|name| mapped.get(name)) == Some(&ExtMeaning::Put)
     }
