@@ -23,6 +23,16 @@ pub(super) enum Action {
     Bench(Box<BenchFlags>),
     /// Show what the guard does, with a store and clients of its own
     Demo,
+    /// Print what a shell needs to complete ttguard's words: bash, elvish, fish, powershell or zsh
+    Completions {
+        #[arg(value_name = "SHELL")]
+        shell: Option<String>,
+    },
+    /// Print the manual page of ttguard, or of one of its commands, for man
+    Man {
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
 }
 
 // Every value is taken as text: files, variables and flags are then read, and refused, by the same code.
@@ -111,6 +121,9 @@ pub(super) struct CheckFlags {
     /// Settings file (TOML) [variable: TTGUARD_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<String>,
+    /// The file that a running ttguard was started with: say what a reload would say
+    #[arg(long, value_name = "FILE")]
+    pub(super) running: Option<String>,
 }
 
 impl ServeFlags {
