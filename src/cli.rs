@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::admin::access::{self, Access};
 use crate::config::{BenchSettings, NeedsRestart, Place, Settings, SourceFile, UsageError, quoted, variable};
 use flags::{Action, CheckFlags, CommandLine, ServeFlags};
 
@@ -82,6 +83,13 @@ fn check(flags: CheckFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invo
         before
             .reloadable(&settings)
             .map_err(|refused| UsageError::new(&file.name, refused.problem(), NeedsRestart::ALLOWED))?;
+    }
+    // As when it serves, but for what only a look-up or the token's file can tell.
+    if let (Some(Ok(address)), None) = (
+        settings.admin.as_ref().map(|admin| admin.parse()),
+        &settings.admin_token_file,
+    ) {
+        Access::new(&settings, env(access::VARIABLE).as_deref())?.may_listen(address)?;
     }
     Ok(Invocation::Check(settings.to_toml()))
 }

@@ -41,8 +41,8 @@ use crate::logging;
 use crate::proxy::control::{Control, ReadSettings};
 use crate::proxy::server::{Departure, Ending, Inheritance, Server, StartError};
 
-/// How long a process that takes over waits for the backend before it leaves everything as it was.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+/// So many times `connect_timeout` a process that takes over waits for the backend before it leaves everything as it was.
+const CONNECT_TRIES: u32 = 10;
 
 /// Serves until a signal says otherwise. `read` reads the settings again, as they were read at the start.
 pub fn serve(settings: Settings, read: ReadSettings) -> ExitCode {
@@ -92,6 +92,7 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
     };
     logging::init(format, settings.log.level.name(), settings.log.file.clone())?;
     let guard = settings.guard_in_words();
+    let connect_patience = settings.pairing.connect_timeout * CONNECT_TRIES;
     let claim = settings
         .pid_file
         .as_deref()
@@ -113,7 +114,7 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
     control.read_settings_by(read);
     control.tell_reloads(notify::reload);
     if heir.is_some() {
-        wait_for_backend(&control)?;
+        wait_for_backend(&control, connect_patience)?;
     }
     server.listen()?;
     let ready_line = ready_line(&server, &guard);
@@ -166,8 +167,8 @@ fn handed_over() -> std::io::Result<Vec<OwnedFd>> {
 }
 
 /// Nobody is told to stop before this process could do its work.
-fn wait_for_backend(control: &Control) -> Result<(), ServeError> {
-    let deadline = Instant::now() + CONNECT_PATIENCE;
+fn wait_for_backend(control: &Control, patience: Duration) -> Result<(), ServeError> {
+    let deadline = Instant::now() + patience;
     while !control.is_connected() {
         if Instant::now() >= deadline {
             return Err(ServeError::Unreachable);

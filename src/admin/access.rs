@@ -12,35 +12,13 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::config::Settings;
+use crate::config::{Settings, UsageError};
 
 /// The variable that may hold the token itself.
 pub const VARIABLE: &str = "TTGUARD_ADMIN_TOKEN";
 
 /// The name that goes with the token where a browser asks for name and password.
 const USER: &str = "ttguard";
-
-/// Why there can be no admin listener like that: one line that says what is allowed.
-#[derive(Debug, thiserror::Error)]
-pub enum AccessError {
-    /// It could be reached by others, and asks nobody who they are.
-    #[error(
-        "admin: {0} can be reached from other machines, and there is no token; allowed: a loopback address, or a token \
-         by admin_token_file or {VARIABLE}"
-    )]
-    Open(SocketAddr),
-    /// The file cannot be read.
-    #[error("admin_token_file: cannot read {file}: {error}; allowed: a readable file that holds the token")]
-    File {
-        /// Its name.
-        file: String,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// It is too easy to guess, or cannot be sent.
-    #[error("{0}: no such token; allowed: 16 to 512 visible ASCII characters")]
-    Token(String),
-}
 
 /// What a request must show.
 pub struct Access {
@@ -68,7 +46,7 @@ pub enum Denied {
 
 impl Access {
     /// Takes the token from the file that the settings name, or else from the environment.
-    pub fn new(settings: &Settings, variable: Option<&str>) -> Result<Self, AccessError> {
+    pub fn new(settings: &Settings, variable: Option<&str>) -> Result<Self, UsageError> {
         let token = match (&settings.admin_token_file, variable) {
             (Some(file), _) => Some((read(file)?, file.display().to_string())),
             (None, Some(token)) => Some((token.to_owned(), VARIABLE.to_owned())),
@@ -78,7 +56,11 @@ impl Access {
             return Ok(Self { right: Vec::new() });
         };
         if !(16..=512).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(AccessError::Token(place));
+            return Err(UsageError::new(
+                place,
+                "no such token",
+                "16 to 512 visible ASCII characters",
+            ));
         }
         let basic = STANDARD.encode(format!("{USER}:{token}"));
         Ok(Self {
@@ -91,11 +73,15 @@ impl Access {
     }
 
     /// Whether admin may listen there.
-    pub fn may_listen(&self, address: SocketAddr) -> Result<(), AccessError> {
+    pub fn may_listen(&self, address: SocketAddr) -> Result<(), UsageError> {
         if self.has_token() || address.ip().to_canonical().is_loopback() {
             Ok(())
         } else {
-            Err(AccessError::Open(address))
+            Err(UsageError::new(
+                "admin",
+                format_args!("{address} can be reached from other machines, and there is no token"),
+                format_args!("a loopback address, or a token by admin_token_file or {VARIABLE}"),
+            ))
         }
     }
 
@@ -131,10 +117,10 @@ impl Access {
     }
 }
 
-fn read(file: &Path) -> Result<String, AccessError> {
-    let text = std::fs::read_to_string(file).map_err(|error| AccessError::File {
-        file: file.display().to_string(),
-        error,
+fn read(file: &Path) -> Result<String, UsageError> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let problem = format!("cannot read {}: {error}", file.display());
+        UsageError::new("admin_token_file", problem, "a readable file that holds the token")
     })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }

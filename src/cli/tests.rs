@@ -310,6 +310,24 @@ fn check_says_what_a_reload_would_say() {
 }
 
 #[test]
+fn check_says_that_admin_would_be_open_to_all() {
+    let (open, guarded) = (
+        written("admin = \"0.0.0.0:1\""),
+        written("admin = \"0.0.0.0:1\"\nadmin_token_file = \"/t\""),
+    );
+    let path = |file: &tempfile::NamedTempFile| file.path().to_str().expect("a path").to_owned();
+    let (open, guarded) = (path(&open), path(&guarded));
+    let line = refused(&["check", "--config", &open], &[]);
+    assert!(
+        line.starts_with("admin: 0.0.0.0:1 can be reached from other machines"),
+        "{line}"
+    );
+    assert!(run(&["check", "--config", &guarded], &[]).is_ok());
+    let token = [("TTGUARD_ADMIN_TOKEN", "0123456789abcdef")];
+    assert!(run(&["check", "--config", &open], &token).is_ok());
+}
+
+#[test]
 fn shells_and_manuals_are_told_every_command() {
     let printed = |args: &[&str]| match run(args, &[]) {
         Ok(Invocation::Print { text }) => text,

@@ -1,6 +1,7 @@
 //! From written to validated: every range and every pair that must fit, once, for all layers together.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use super::address::{BackendUrl, host_port};
 use super::error::{UsageError, quoted};
@@ -29,6 +30,11 @@ impl<'a> Validator<'a> {
         if takeover && pid_file.is_none() {
             return Err(takeover_item.refuse("takeover needs to know whom to take over from", "with pid_file"));
         }
+        let drain_delay = item("drain_delay", &written.drain_delay);
+        if takeover && drain_delay.duration(ranges::DRAIN_DELAY, default.drain_delay)? > Duration::ZERO {
+            let problem = "the process that takes over would hold its writes for all of drain_delay";
+            return Err(drain_delay.refuse(problem, "0s with takeover = true"));
+        }
         Ok(Settings {
             listeners: self.listeners(written, default.listeners)?,
             backend: item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?,
@@ -36,8 +42,7 @@ impl<'a> Validator<'a> {
             admin_token_file: item("admin_token_file", &written.admin_token_file).file()?,
             pid_file,
             takeover,
-            drain_delay: item("drain_delay", &written.drain_delay)
-                .duration(ranges::DRAIN_DELAY, default.drain_delay)?,
+            drain_delay: drain_delay.duration(ranges::DRAIN_DELAY, default.drain_delay)?,
             drain_timeout: item("drain_timeout", &written.drain_timeout)
                 .duration(ranges::DRAIN_TIMEOUT, default.drain_timeout)?,
             workers: item("workers", &written.workers).count(ranges::WORKERS, default.workers)?,

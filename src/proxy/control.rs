@@ -9,7 +9,7 @@ use super::listener::Listening;
 use super::server::StartError;
 use super::serving;
 use super::shared::{Phase, Plan, Shared};
-use crate::admin::access::{Access, AccessError};
+use crate::admin::access::Access;
 use crate::admin::{self, Readiness};
 use crate::config::{BackendUrl, ListenerSettings, NeedsRestart, Settings, UsageError};
 use crate::logging;
@@ -23,7 +23,7 @@ type TellReload = Box<dyn Fn(Reload) + Send + Sync>;
 /// Why a reload changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// What is written now is not valid.
+    /// What is written now is not valid, or the token of admin cannot be read.
     #[error("{0}; nothing was changed")]
     Mistake(#[from] UsageError),
     /// It is valid, and differs in what cannot change.
@@ -32,9 +32,6 @@ pub enum ReloadError {
     /// A new address cannot be listened on.
     #[error("{0}; nothing was changed")]
     Bind(#[from] StartError),
-    /// The token of admin cannot be read.
-    #[error("{0}; nothing was changed")]
-    Token(#[from] AccessError),
     /// Nobody said where the settings come from.
     #[error("this process was not started from settings that can be read again; nothing was changed")]
     NoSource,

@@ -18,7 +18,7 @@ use super::serving;
 use super::shared::{Clock, Phase, Shared};
 use crate::admin;
 use crate::backend::embedded::Embedded;
-use crate::config::{Address, BackendUrl, ListenerSettings, Settings};
+use crate::config::{Address, BackendUrl, ListenerSettings, Settings, UsageError};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
@@ -50,7 +50,7 @@ pub enum StartError {
     },
     /// The admin listener must not be there for all to see.
     #[error(transparent)]
-    Admin(#[from] admin::access::AccessError),
+    Admin(#[from] UsageError),
     /// The system refuses something else.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),

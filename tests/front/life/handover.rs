@@ -100,6 +100,31 @@ fn wait_for_one_listener(address: SocketAddr) {
 }
 
 #[test]
+fn who_cannot_reach_the_backend_leaves_everything_as_it_was() {
+    let scripted = Scripted::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (listen, pid_file) = (free_address(), folder.path().join("pid"));
+    let settings = settings(&scripted, listen, &pid_file, "pairing.connect_timeout = \"20ms\"");
+    let before = launch(&settings);
+    let file = folder.path().join("next.toml");
+    let nowhere = settings.replace(&scripted.address().to_string(), &free_address().to_string());
+    std::fs::write(&file, format!("admin = \"127.0.0.1:0\"\n{nowhere}")).expect("settings");
+    let next = Command::new(env!("CARGO_BIN_EXE_ttguard"))
+        .args(["serve", "--config"])
+        .arg(&file)
+        .output()
+        .expect("ttguard");
+    assert_eq!(next.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&next.stderr).into_owned();
+    assert!(
+        text.contains("the backend cannot be reached: the process that runs goes on"),
+        "{text}"
+    );
+    assert_eq!(Client::connect(listen).get("k"), None, "it is still served");
+    assert_eq!(before.terminate().code(), Some(0));
+}
+
+#[test]
 fn without_takeover_the_pid_file_is_for_one_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let pid_file = format!("pid_file = \"{}\"", folder.path().join("pid").display());
