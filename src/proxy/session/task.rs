@@ -94,18 +94,19 @@ impl Task {
                 Err(end) => return end,
             };
             worker.flush_touched();
+            let mut has_asked = false;
             if let Some(end) = self.finished(hungry) {
-                if self.asks_on(&end).await {
-                    self.last = Some(end);
-                } else {
+                has_asked = self.asks_on(&end).await;
+                if !has_asked {
                     return end;
                 }
+                self.last = Some(end);
             }
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
             let may_read = !self.at_end
                 && !matches!(self.last, Some(End::Fault(_)))
-                && !self.is_cut(hungry)
+                && (has_asked || !self.is_cut(hungry))
                 && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);

@@ -44,14 +44,15 @@ impl Cut {
 
 impl Task {
     /// Whether a drained session's client has asked for more meanwhile. Its answers are acknowledged when this returns,
-    /// and nothing has come since: so the reset that follows takes nothing away but what crosses it on its way.
+    /// and nothing has come since: so the reset that follows takes nothing away but what crosses it on its way. What has
+    /// come is to be read, even when the time for that is over by then.
     pub(super) async fn asks_on(&self, end: &End) -> bool {
         let writer = self.session.writer.borrow().clone();
         let (End::Drain, false, Some(writer)) = (end, self.at_end || self.is_cut(true), writer) else {
             return false;
         };
         writer.acknowledged(LINGER).await;
-        writer.has_unread()
+        !self.is_cut(true) && writer.has_unread()
     }
 
     /// Whether nothing more is read of a drained session.
