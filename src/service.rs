@@ -16,7 +16,8 @@
 //! [pid file](pid_file). With `takeover` the new process connects to the backend, listens beside the old one, tells it
 //! to drain, and serves reads meanwhile; its guarded writes are held until the old one has answered what it was asked,
 //! has fenced its lanes and has let go of the lock. Then the horizon is set anew, since the old one may have let in
-//! stamps until that moment, and every key is read back before its first write is judged by it. Where the old one was
+//! stamps until that moment, and every key is read back before its first write is judged by it. What changes all records
+//! at once is not held. Where the old one was
 //! killed, or did not see its lanes end, writes are held for `start_hold` more.
 
 mod exit;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::passenger::Passenger;
 use super::session::{Session, SessionLoad};
@@ -181,12 +181,14 @@ impl Crew {
         self.worker.stop();
         let settings = self.worker.settings();
         let pairing = &settings.pairing;
-        let drained = timeout(settings.drain_timeout, self.sessions.all_ended()).await.is_ok();
+        let until = Instant::now() + settings.drain_timeout;
+        let drained = timeout_at(until, self.sessions.all_ended()).await.is_ok();
         if !drained {
             self.sessions.cut();
             let _ = timeout(DRAIN_GRACE, self.sessions.all_ended()).await;
         }
-        let mut fenced = true;
+        // A slow command goes on when its client has gone, and may write for as long.
+        let mut fenced = timeout_at(until, self.worker.no_slow_command()).await.is_ok();
         for (link, task) in self.links.take() {
             link.retire();
             fenced &= timeout(pairing.fence_timeout + DRAIN_GRACE, task).await.is_ok();

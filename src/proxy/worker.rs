@@ -127,6 +127,12 @@ impl Worker {
         }
     }
 
+    /// Waits until no slow command is under way.
+    pub async fn no_slow_command(&self) {
+        let all = u32::try_from(self.settings().limits.slow_connections).unwrap_or(u32::MAX);
+        let _ = self.slow.acquire_many(all).await;
+    }
+
     /// Whether the end of every lane that is no more was seen.
     pub fn is_fenced(&self) -> bool {
         !self.unfenced.get()
