@@ -1,10 +1,12 @@
-//! The HTTP side: `/metrics` for Prometheus, `/healthz`, `/livez` and `/readyz` for whoever keeps us running, and a
-//! dashboard for people, which is made of the JSON documents of [`api`].
+//! The HTTP side: `/metrics` for Prometheus, `/healthz`, `/livez` and `/readyz` for whoever keeps us running, a
+//! dashboard for people, which is made of the JSON documents of [`api`], and two more pages of `/api` for whoever changes
+//! something.
 //!
 //! Made for an open port: one request a connection, no body is read, the head is bounded in size and
 //! in time, the whole connection in time, and their number is bounded. A client that stalls holds
 //! its own connection and nothing else.
 
+pub mod access;
 pub mod api;
 mod page;
 mod routes;
@@ -23,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use self::access::Access;
 use crate::logging::RateLimit;
 use crate::metrics::Metrics;
 
@@ -65,6 +68,10 @@ pub struct State {
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
     /// Asked by `/api/...`.
     pub facts: Box<dyn api::Facts>,
+    /// Reads the settings again; the keys that changed, or why none did.
+    pub reload: Box<dyn Fn() -> Result<Vec<&'static str>, String> + Send + Sync>,
+    /// Who may see what, as of now.
+    pub access: Box<dyn Fn() -> Arc<Access> + Send + Sync>,
 }
 
 /// Answers on `listener` until `shutdown` is done; then stops accepting, lets answers that have begun
@@ -99,7 +106,7 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, shutdown: impl Futu
 /// One request, one answer. What a client does wrong is its own business, so no error is kept.
 async fn answer(socket: TcpStream, state: Arc<State>) {
     let service = service_fn(|request| {
-        let response = routes::respond(&state, request.method(), request.uri().path());
+        let response = routes::respond(&state, &request);
         async { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()

@@ -3,6 +3,7 @@
 mod bench;
 mod flags;
 mod mistake;
+mod shell;
 mod transfer;
 
 use std::ffi::OsString;
@@ -10,8 +11,11 @@ use std::ffi::OsString;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::config::{BenchSettings, Place, Settings, SourceFile, TransferSettings, UsageError, quoted, variable};
-use flags::{Action, CommandLine, ServeFlags};
+use crate::admin::access::{self, Access};
+use crate::config::{
+    BenchSettings, NeedsRestart, Place, Settings, SourceFile, TransferSettings, UsageError, quoted, variable,
+};
+use flags::{Action, CheckFlags, CommandLine, ServeFlags};
 
 /// What the process was asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,11 +57,13 @@ pub fn parse(
     };
     match action {
         Action::Serve(flags) => serve(*flags, env),
-        Action::Check(flags) => check(flags.config, env),
+        Action::Check(flags) => check(flags, env),
         Action::Bench(flags) => Ok(Invocation::Bench(Box::new(flags.written().settings()?))),
         Action::Import(flags) => flags.settings().map(Invocation::Import),
         Action::Export(flags) => flags.settings().map(Invocation::Export),
         Action::Demo => Ok(Invocation::Demo),
+        Action::Completions { shell } => shell::completions(shell.as_deref()).map(|text| Invocation::Print { text }),
+        Action::Man { command } => shell::man(command.as_deref()).map(|text| Invocation::Print { text }),
     }
 }
 
@@ -74,10 +80,26 @@ fn serve(flags: ServeFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invo
     Ok(Invocation::Serve(Box::new(settings)))
 }
 
-/// The settings that `serve` would have with this file in this environment.
-fn check(config: Option<String>, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
-    let file = file(config, &env)?.ok_or_else(|| UsageError::new("--config", "no file named", "--config FILE"))?;
-    let settings = Settings::from_layers(Some(&file), [flags::from_env(env)])?;
+/// The settings that `serve` would have with this file in this environment, and whether a process that runs by another
+/// file could be told to read this one.
+fn check(flags: CheckFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
+    let file =
+        file(flags.config, &env)?.ok_or_else(|| UsageError::new("--config", "no file named", "--config FILE"))?;
+    let settings = Settings::from_layers(Some(&file), [flags::from_env(&env)])?;
+    if let Some(running) = flags.running {
+        let running = read(running, Place::Flag("running"))?;
+        let before = Settings::from_layers(Some(&running), [flags::from_env(&env)])?;
+        before
+            .reloadable(&settings)
+            .map_err(|refused| UsageError::new(&file.name, refused.problem(), NeedsRestart::ALLOWED))?;
+    }
+    // As when it serves, but for what only a look-up or the token's file can tell.
+    if let (Some(Ok(address)), None) = (
+        settings.admin.as_ref().map(|admin| admin.parse()),
+        &settings.admin_token_file,
+    ) {
+        Access::new(&settings, env(access::VARIABLE).as_deref())?.may_listen(address)?;
+    }
     Ok(Invocation::Check(settings.to_toml()))
 }
 
@@ -92,7 +114,8 @@ fn read(name: String, place: Place) -> Result<SourceFile, UsageError> {
     let text = std::fs::read_to_string(&name).map_err(|error| {
         let place = match place {
             Place::Variable(flag) => variable(flag),
-            _ => "--config".to_owned(),
+            Place::Flag(flag) => format!("--{flag}"),
+            Place::File(_) => name.clone(),
         };
         let problem = format!("cannot read {}: {error}", quoted(&name));
         UsageError::new(place, problem, "a readable file of UTF-8 text")

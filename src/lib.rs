@@ -5,6 +5,7 @@
 //! Each line imports from those below it only:
 //!
 //! - [`cli`] reads what was asked for; [`demo`] shows what the rest does.
+//! - [`service`] is the life of the process: signals, reload, drain, hand-over.
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
@@ -83,5 +84,6 @@ pub mod metrics;
 pub mod pairing;
 pub mod protocol;
 pub mod proxy;
+pub mod service;
 pub mod transfer;
 pub mod transport;

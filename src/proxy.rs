@@ -6,12 +6,14 @@
 
 mod account;
 mod busy_poll;
+pub mod control;
 mod crew;
 mod dispatch;
 mod facts;
 mod listener;
 mod passenger;
 mod records;
+mod serving;
 mod session;
 mod shared;
 mod slow;

@@ -4,54 +4,124 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::{Method, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
+use super::access::Denied;
 use super::{Readiness, State, page};
+use crate::logging;
 
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+/// A browser asks its user for name and password.
+const SCHEMES: HeaderValue = HeaderValue::from_static("Basic realm=\"ttguard\"");
 
 /// Not even as an image or a script may another site's page have what is here.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-type Page = fn(&State) -> Response<Full<Bytes>>;
+/// What a page is for.
+enum Page {
+    /// For all: it is asked by who has no token.
+    Open(fn(&State) -> Response<Full<Bytes>>),
+    /// For whoever may see the rest.
+    Seen(fn(&State) -> Response<Full<Bytes>>),
+    /// Changes something when it is sent this method, by whoever may. It is told the query.
+    Change(Method, fn(&State, &str) -> Response<Full<Bytes>>),
+}
 
 /// Everything there is.
 const PAGES: &[(&str, Page)] = &[
-    ("/", dashboard),
-    ("/metrics", metrics),
-    ("/healthz", alive),
-    ("/livez", alive),
-    ("/readyz", ready),
-    ("/api/status", |state| json(&state.facts.status())),
-    ("/api/refusals", |state| json(&state.facts.refusals())),
-    ("/api/clients", |state| json(&state.facts.clients())),
-    ("/api/backends", |state| json(&state.facts.backends())),
-    ("/api/history/recent", |state| json(&state.facts.recent())),
-    ("/api/history/hour", |state| json(&state.facts.hour())),
+    ("/", Page::Seen(dashboard)),
+    ("/metrics", Page::Seen(metrics)),
+    ("/healthz", Page::Open(alive)),
+    ("/livez", Page::Open(alive)),
+    ("/readyz", Page::Open(ready)),
+    ("/api/status", Page::Seen(|state| json(&state.facts.status()))),
+    ("/api/refusals", Page::Seen(|state| json(&state.facts.refusals()))),
+    ("/api/clients", Page::Seen(|state| json(&state.facts.clients()))),
+    ("/api/backends", Page::Seen(|state| json(&state.facts.backends()))),
+    ("/api/history/recent", Page::Seen(|state| json(&state.facts.recent()))),
+    ("/api/history/hour", Page::Seen(|state| json(&state.facts.hour()))),
+    ("/api/reload", Page::Change(Method::POST, reload)),
+    ("/api/log", Page::Change(Method::PUT, log)),
 ];
 
 /// The answer to a request. For HEAD it is that of GET; hyper leaves the body out.
-pub fn respond(state: &State, method: &Method, path: &str) -> Response<Full<Bytes>> {
+pub fn respond<B>(state: &State, request: &Request<B>) -> Response<Full<Bytes>> {
+    let (method, headers) = (request.method(), request.headers());
+    let path = request.uri().path();
     let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == path) else {
         return not_found();
     };
-    if method != Method::GET && method != Method::HEAD {
-        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        response.headers_mut().insert(ALLOW, METHODS);
+    let access = (state.access)();
+    let (fits, methods) = match page {
+        Page::Change(wanted, _) => (method == wanted, wanted.to_string()),
+        _ => (method == Method::GET || method == Method::HEAD, "GET, HEAD".to_owned()),
+    };
+    if !fits {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, format!("allowed: {methods}\n"));
+        response
+            .headers_mut()
+            .extend(HeaderValue::try_from(methods).ok().map(|methods| (ALLOW, methods)));
         return response;
     }
-    page(state)
+    let allowed = match page {
+        Page::Open(_) => Ok(()),
+        Page::Seen(_) => access.may_see(headers),
+        Page::Change(..) => access.may_change(headers),
+    };
+    match (allowed, page) {
+        (Err(denied), _) => deny(denied),
+        (Ok(()), Page::Open(page) | Page::Seen(page)) => page(state),
+        (Ok(()), Page::Change(_, page)) => page(state, request.uri().query().unwrap_or_default()),
+    }
+}
+
+fn deny(denied: Denied) -> Response<Full<Bytes>> {
+    match denied {
+        Denied::Unauthorized => {
+            let mut response = plain(StatusCode::UNAUTHORIZED, "a token is asked for\n");
+            response.headers_mut().insert(WWW_AUTHENTICATE, SCHEMES);
+            response
+        }
+        Denied::Foreign => plain(StatusCode::FORBIDDEN, "not from another page\n"),
+    }
+}
+
+/// Answers when the new settings are in effect, or none of them is.
+fn reload(state: &State, _: &str) -> Response<Full<Bytes>> {
+    match (state.reload)() {
+        Ok(keys) if keys.is_empty() => plain(StatusCode::OK, "nothing has changed\n"),
+        Ok(keys) => plain(StatusCode::OK, format!("changed: {}\n", keys.join(", "))),
+        Err(why) => plain(StatusCode::CONFLICT, format!("{}\n", why.replace('\n', " "))),
+    }
+}
+
+/// `level=debug` in the query, which holds until the next reload.
+fn log(_: &State, query: &str) -> Response<Full<Bytes>> {
+    let level = query.split('&').find_map(|pair| pair.strip_prefix("level="));
+    match level.filter(|level| logging::set_level(level)) {
+        Some(level) => plain(StatusCode::OK, format!("log level {level}\n")),
+        None => plain(
+            StatusCode::BAD_REQUEST,
+            "allowed: ?level= and error, warn, info, debug, trace or off, or one for a module, as in \
+             info,ttguard::backend=debug\n",
+        ),
+    }
 }
 
 fn not_found() -> Response<Full<Bytes>> {
-    let paths: Vec<_> = PAGES.iter().map(|(path, _)| *path).collect();
+    let paths: Vec<_> = PAGES
+        .iter()
+        .map(|(path, page)| match page {
+            Page::Change(method, _) => format!("{path} ({method})"),
+            Page::Open(_) | Page::Seen(_) => (*path).to_owned(),
+        })
+        .collect();
     plain(
         StatusCode::NOT_FOUND,
         format!("nothing here; there is:\n{}\n", paths.join("\n")),

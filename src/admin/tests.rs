@@ -73,6 +73,8 @@ async fn start(readiness: Readiness) -> Server {
         refresh: Box::new(|metrics| metrics.ledger_entries.set(42)),
         readiness: Box::new(move || readiness.clone()),
         facts: Box::new(Examples),
+        reload: Box::new(|| Ok(vec!["lanes"])),
+        access: Box::new(|| Arc::new(Access::new(&crate::config::Settings::default(), None).expect("no token"))),
     });
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(serve(listener, state, stopped));

@@ -28,6 +28,16 @@ pub(super) enum Action {
     Export(TransferFlags),
     /// Show what the guard does, with a store and clients of its own
     Demo,
+    /// Print what a shell needs to complete ttguard's words: bash, elvish, fish, powershell or zsh
+    Completions {
+        #[arg(value_name = "SHELL")]
+        shell: Option<String>,
+    },
+    /// Print the manual page of ttguard, or of one of its commands, for man
+    Man {
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
 }
 
 // Every value is taken as text: files, variables and flags are then read, and refused, by the same code.
@@ -65,6 +75,18 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_ADMIN]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
+    /// File with the token that admin asks for, but for health checks [variable: TTGUARD_ADMIN_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<String>,
+    /// File to write the process's number to, locked while it runs [variable: TTGUARD_PID_FILE]
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<String>,
+    /// How long /readyz fails before listeners close, at the end [default: 0s] [variable: TTGUARD_DRAIN_DELAY]
+    #[arg(long, value_name = "DUR")]
+    drain_delay: Option<String>,
+    /// How long sessions may take to end, once listeners are closed [default: 10s] [variable: TTGUARD_DRAIN_TIMEOUT]
+    #[arg(long, value_name = "DUR")]
+    drain_timeout: Option<String>,
     /// Digits of the stamp at the head of a value, 1 to 19 [default: 13] [variable: TTGUARD_STAMP_DIGITS]
     #[arg(long, value_name = "N")]
     stamp_digits: Option<String>,
@@ -106,6 +128,9 @@ pub(super) struct ServeFlags {
     /// text or json [default: text] [variable: TTGUARD_LOG_FORMAT]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// File to log to, opened again at SIGUSR1 [default: standard error] [variable: TTGUARD_LOG_FILE]
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<String>,
 }
 
 #[derive(Args)]
@@ -113,6 +138,9 @@ pub(super) struct CheckFlags {
     /// Settings file (TOML) [variable: TTGUARD_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<String>,
+    /// The file that a running ttguard was started with: say what a reload would say
+    #[arg(long, value_name = "FILE")]
+    pub(super) running: Option<String>,
 }
 
 impl ServeFlags {
@@ -129,6 +157,10 @@ impl ServeFlags {
             deny: list("deny", self.deny),
             backend: one("backend", self.backend),
             admin: one("admin", self.admin),
+            admin_token_file: one("admin-token-file", self.admin_token_file),
+            pid_file: one("pid-file", self.pid_file),
+            drain_delay: one("drain-delay", self.drain_delay),
+            drain_timeout: one("drain-timeout", self.drain_timeout),
             stamp_digits: one("stamp-digits", self.stamp_digits),
             stamp_unit: one("stamp-unit", self.stamp_unit),
             mode: one("mode", self.mode),
@@ -141,6 +173,7 @@ impl ServeFlags {
             sync: one("sync", self.sync),
             log: one("log", self.log),
             log_format: one("log-format", self.log_format),
+            log_file: one("log-file", self.log_file),
         }
     }
 }
@@ -157,6 +190,10 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         deny: list("deny"),
         backend: one("backend"),
         admin: one("admin"),
+        admin_token_file: one("admin-token-file"),
+        pid_file: one("pid-file"),
+        drain_delay: one("drain-delay"),
+        drain_timeout: one("drain-timeout"),
         stamp_digits: one("stamp-digits"),
         stamp_unit: one("stamp-unit"),
         mode: one("mode"),
@@ -169,6 +206,7 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         sync: one("sync"),
         log: one("log"),
         log_format: one("log-format"),
+        log_file: one("log-file"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::listeners::Printed;
 use super::measure::{write_duration, write_size};
@@ -18,17 +19,13 @@ const TEMPLATE: &str = include_str!("../../config/ttguard.toml");
 const LISTENER_EXAMPLE: &str = "# A listener that differs from the others, by way of example:";
 
 /// Values as TOML, by key with its tables in front.
-type Values = BTreeMap<&'static str, String>;
+pub(super) type Values = BTreeMap<&'static str, String>;
 
 impl Settings {
     /// The settings as an annotated TOML file, which reads back as the same settings.
     pub fn to_toml(&self) -> String {
-        let listeners = Printed::of(&self.listeners);
-        let mut values = Values::from_iter(listeners.top);
-        self.top(&mut values);
-        self.guard(&mut values);
-        self.pairing_values(&mut values);
-        self.limit_values(&mut values);
+        let tables = Printed::of(&self.listeners).tables;
+        let values = self.values();
         let mut table = "";
         let mut text = String::with_capacity(TEMPLATE.len() + 256);
         for line in TEMPLATE.lines() {
@@ -36,7 +33,7 @@ impl Settings {
                 table = name;
             }
             if line == LISTENER_EXAMPLE {
-                text.push_str(&listeners.tables);
+                text.push_str(&tables);
             }
             text.push_str(&with_value(table, line, &values));
             text.push('\n');
@@ -63,6 +60,19 @@ impl Settings {
         keys
     }
 
+    /// Every value in effect. `listener` and `guard.ext` stand for all that is written in those tables.
+    pub(super) fn values(&self) -> Values {
+        let listeners = Printed::of(&self.listeners);
+        let mut values = Values::from_iter(listeners.top);
+        values.insert("listener", listeners.tables);
+        values.insert("guard.ext", self.functions());
+        self.top(&mut values);
+        self.guard(&mut values);
+        self.pairing_values(&mut values);
+        self.limit_values(&mut values);
+        values
+    }
+
     fn top(&self, values: &mut Values) {
         let stamp = self.rules.stamp;
         values.insert("backend", string(&self.backend.to_string()));
@@ -82,6 +92,12 @@ impl Settings {
         values.insert("store.sync_interval", string(&write_duration(self.store.sync_interval)));
         values.insert("log.level", string(word(LEVELS, &self.log.level)));
         values.insert("log.format", string(word(FORMATS, &self.log.format)));
+        values.insert("log.file", path(self.log.file.as_ref()));
+        values.insert("drain_timeout", string(&write_duration(self.drain_timeout)));
+        values.insert("drain_delay", string(&write_duration(self.drain_delay)));
+        values.insert("pid_file", path(self.pid_file.as_ref()));
+        values.insert("takeover", self.takeover.to_string());
+        values.insert("admin_token_file", path(self.admin_token_file.as_ref()));
     }
 
     fn guard(&self, values: &mut Values) {
@@ -165,6 +181,11 @@ fn with_value<'a>(table: &str, line: &'a str, values: &Values) -> Cow<'a, str> {
         Some(value) => Cow::Owned(format!("{name} = {value}")),
         None => Cow::Borrowed(line),
     }
+}
+
+/// A file's name, empty for none.
+fn path(path: Option<&PathBuf>) -> String {
+    string(&path.map_or_else(String::new, |path| path.display().to_string()))
 }
 
 /// A string or a quoted key, on one line whatever is in it.

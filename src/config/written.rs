@@ -53,6 +53,10 @@ pub(crate) struct Overrides {
     pub(crate) deny: Option<Given>,
     pub(crate) backend: Option<Given>,
     pub(crate) admin: Option<Given>,
+    pub(crate) admin_token_file: Option<Given>,
+    pub(crate) pid_file: Option<Given>,
+    pub(crate) drain_delay: Option<Given>,
+    pub(crate) drain_timeout: Option<Given>,
     pub(crate) stamp_digits: Option<Given>,
     pub(crate) stamp_unit: Option<Given>,
     pub(crate) mode: Option<Given>,
@@ -65,6 +69,7 @@ pub(crate) struct Overrides {
     pub(crate) sync: Option<Given>,
     pub(crate) log: Option<Given>,
     pub(crate) log_format: Option<Given>,
+    pub(crate) log_file: Option<Given>,
 }
 
 /// Every key there is.
@@ -81,6 +86,11 @@ pub(super) struct Written {
     pub(super) backend: Option<Given>,
     pub(super) admin: Option<Given>,
     pub(super) admin_keys: Option<Given>,
+    pub(super) admin_token_file: Option<Given>,
+    pub(super) pid_file: Option<Given>,
+    pub(super) takeover: Option<Given>,
+    pub(super) drain_delay: Option<Given>,
+    pub(super) drain_timeout: Option<Given>,
     pub(super) workers: Option<Given>,
     pub(super) lanes: Option<Given>,
     pub(super) bulk_lanes: Option<Given>,
@@ -120,6 +130,10 @@ impl Written {
         set(&mut self.deny, upper.deny);
         set(&mut self.backend, upper.backend);
         set(&mut self.admin, upper.admin);
+        set(&mut self.admin_token_file, upper.admin_token_file);
+        set(&mut self.pid_file, upper.pid_file);
+        set(&mut self.drain_delay, upper.drain_delay);
+        set(&mut self.drain_timeout, upper.drain_timeout);
         set(&mut self.workers, upper.workers);
         set(&mut self.lanes, upper.lanes);
         set(&mut self.primed_lanes, upper.primed_lanes);
@@ -132,6 +146,7 @@ impl Written {
         set(&mut self.store.sync, upper.sync);
         set(&mut self.log.level, upper.log);
         set(&mut self.log.format, upper.log_format);
+        set(&mut self.log.file, upper.log_file);
     }
 }
 
@@ -229,6 +244,7 @@ pub(super) struct StoreWritten {
 pub(super) struct LogWritten {
     pub(super) level: Option<Given>,
     pub(super) format: Option<Given>,
+    pub(super) file: Option<Given>,
 }
 
 /// Reads a table and nothing else: by itself serde would also take a list, as the values in the order of the fields.

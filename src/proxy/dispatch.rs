@@ -47,11 +47,11 @@ impl Session {
             _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
             _ if item.edit.is_some() => self.step(item),
             Command::Stat if asks_for_version(&item) => self.pass(item, &Command::Stat, Form::AsIs),
-            Command::Mget { .. } if !item.form.is_binary() && self.worker.shared.settings.verify_reads => {
+            Command::Mget { .. } if !item.form.is_binary() && self.worker.settings().verify_reads => {
                 let wire = item.command.clone();
                 self.pass(item, &wire, Form::VerifiedMget)
             }
-            Command::Get { key } if self.worker.shared.settings.verify_reads => {
+            Command::Get { key } if self.worker.settings().verify_reads => {
                 let wire = Command::Mget {
                     keys: vec![key.clone()],
                 };
@@ -315,7 +315,7 @@ impl super::worker::Worker {
     /// answered as a success; nothing else is.
     pub fn refusal_code(&self, refusal: Refusal) -> u8 {
         match refusal {
-            Refusal::Stale { .. } | Refusal::Tie if self.shared.settings.stale_reply == StaleReply::Ok => 0,
+            Refusal::Stale { .. } | Refusal::Tie if self.settings().stale_reply == StaleReply::Ok => 0,
             Refusal::Stale { .. } | Refusal::Tie => 2,
             Refusal::Future => 3,
             Refusal::Unstamped => 4,
@@ -356,13 +356,12 @@ impl super::worker::Worker {
 
     /// Whether stamps have records of their own beside every value.
     pub fn keeps_records(&self) -> bool {
-        let rules = self.shared.guard.rules();
-        rules.ledger == LedgerMode::Record && self.kind().holds_records()
+        self.settings().rules.ledger == LedgerMode::Record && self.kind().holds_records()
     }
 
     /// Name and value of the record that keeps a key's stamp.
     pub fn record_of(&self, key: &Bytes, stamp: u64) -> (Bytes, Bytes) {
-        let digits = self.shared.guard.rules().stamp.write(stamp);
+        let digits = self.shared.guard.stamp().write(stamp);
         (records::name_of(key), Bytes::from(digits))
     }
 

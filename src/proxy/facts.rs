@@ -4,33 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::shared::Shared;
+use crate::admin::Readiness;
 use crate::admin::api::{Backend, Counts, Facts, Ledger, Sessions, Status};
-use crate::admin::{Readiness, State};
 use crate::config::BackendUrl;
 use crate::journal::{clients, history, refusals};
 
 /// A proxy as its admin pages know it.
-struct Known {
-    shared: Arc<Shared>,
-    listeners: Vec<String>,
-}
+pub struct Known(pub Arc<Shared>);
 
-/// What the admin pages of a proxy that listens on these addresses are made of.
-pub fn admin_state(shared: &Arc<Shared>, listeners: Vec<String>) -> State {
-    let (mirror, ready) = (Arc::clone(shared), Arc::clone(shared));
-    State {
-        metrics: Arc::clone(&shared.metrics),
-        refresh: Box::new(move |_| mirror.refresh_gauges()),
-        readiness: Box::new(move || readiness(&ready)),
-        facts: Box::new(Known {
-            shared: Arc::clone(shared),
-            listeners,
-        }),
-    }
-}
-
-fn readiness(shared: &Shared) -> Readiness {
-    match shared.settings.backend {
+/// Whether clients should be sent here.
+pub fn readiness(shared: &Shared) -> Readiness {
+    match shared.settings().backend {
         _ if shared.is_stopping() => Readiness::NotReady("stopping".to_owned()),
         BackendUrl::Tyrant(_) if shared.lanes.load(Ordering::Relaxed) == 0 => {
             Readiness::NotReady("no lane is up".to_owned())
@@ -41,14 +25,15 @@ fn readiness(shared: &Shared) -> Readiness {
 
 impl Facts for Known {
     fn status(&self) -> Status {
-        let shared = &self.shared;
-        let (settings, ledger) = (&shared.settings, shared.guard.ledger());
+        let (shared, ledger) = (&self.0, self.0.guard.ledger());
+        let plan = Arc::clone(&shared.plan.borrow());
+        let settings = &plan.settings;
         Status {
             version: env!("CARGO_PKG_VERSION"),
             now: (shared.clock)().as_secs_f64(),
             started: shared.started.as_secs_f64(),
             readiness: readiness(shared).into(),
-            listeners: self.listeners.clone(),
+            listeners: plan.listening.iter().map(|one| one.address.to_string()).collect(),
             sessions: Sessions {
                 open: shared.sessions.load(Ordering::Relaxed),
                 max: settings.limits.sessions,
@@ -71,18 +56,18 @@ impl Facts for Known {
     }
 
     fn refusals(&self) -> Vec<refusals::Shown> {
-        self.shared.journal.refusals(self.shared.settings.admin_keys)
+        self.0.journal.refusals(self.0.settings().admin_keys)
     }
 
     fn clients(&self) -> Vec<clients::Shown> {
-        self.shared.journal.clients()
+        self.0.journal.clients()
     }
 
     fn backends(&self) -> Vec<Backend> {
-        let shared = &self.shared;
+        let shared = &self.0;
         let (lanes_up, lanes_wanted) = (shared.lanes.load(Ordering::Relaxed), shared.lanes_wanted());
         vec![Backend {
-            url: shared.settings.backend.to_string(),
+            url: shared.settings().backend.to_string(),
             state: match lanes_up {
                 _ if lanes_up >= lanes_wanted => "up",
                 0 => "down",
@@ -96,10 +81,10 @@ impl Facts for Known {
     }
 
     fn recent(&self) -> history::Shown {
-        self.shared.journal.history.lock().recent()
+        self.0.journal.history.lock().recent()
     }
 
     fn hour(&self) -> history::Shown {
-        self.shared.journal.history.lock().hour()
+        self.0.journal.history.lock().hour()
     }
 }

@@ -110,7 +110,7 @@ impl Session {
     pub fn new(worker: Rc<Worker>, writer: Writer, listener: Arc<ListenerSettings>) -> Rc<Self> {
         let link = worker.next_link();
         let bulk_link = worker.next_bulk_link().unwrap_or(link);
-        let links = Links::new(link, bulk_link, worker.shared.settings.bulk_size);
+        let links = Links::new(link, bulk_link, worker.settings().bulk_size);
         // PyTyrant would wait for ever behind an ordinary end, such as that of a process that is killed.
         if listener.dialect == Dialect::PyTyrant {
             writer.end_by_reset(true);
@@ -228,7 +228,7 @@ impl Session {
     fn pipelining(&self) -> Pipelining {
         match self.listener.dialect {
             Dialect::PyTyrant => Pipelining::Forbid,
-            Dialect::Tyrant => self.worker.shared.settings.pairing.pipelining,
+            Dialect::Tyrant => self.worker.settings().pairing.pipelining,
         }
     }
 
@@ -261,6 +261,11 @@ impl Session {
         self.end(end);
     }
 
+    /// The proxy waits for it no longer.
+    pub fn cut(&self) {
+        self.end(End::Drain);
+    }
+
     fn end(&self, end: End) {
         self.inner.borrow_mut().ended.get_or_insert(end);
         self.wake.notify_one();
@@ -279,7 +284,7 @@ impl Session {
         let written = writer.write_ready(&mut inner.out);
         let was_blocked = inner.blocked;
         inner.blocked = !inner.out.is_empty();
-        let backlog_max = self.worker.shared.settings.limits.session_backlog;
+        let backlog_max = self.worker.settings().limits.session_backlog;
         if written.is_err() {
             inner.ended = Some(End::Client);
         } else if inner.out.len() > backlog_max {
@@ -337,7 +342,8 @@ impl Session {
         let number = inner.next_number;
         inner.next_number += 1;
         let place = (!form.is_silent(&command)).then(|| inner.order.open());
-        let timeouts = &self.worker.shared.settings.pairing;
+        let settings = self.worker.settings();
+        let timeouts = &settings.pairing;
         let patience = if slow::is_slow(&command) {
             timeouts.slow_timeout
         } else {

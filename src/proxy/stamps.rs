@@ -35,7 +35,7 @@ impl Worker {
 
     /// The column that carries the stamp, in front of a table where the settings name one.
     pub fn stamp_column(&self) -> Option<&str> {
-        let column = self.shared.guard.rules().column.as_deref();
+        let column = self.stamp_column.as_deref();
         column.filter(|_| self.kind() == DatabaseKind::Table)
     }
 
@@ -49,13 +49,13 @@ impl Worker {
 
     /// The change that storing `value` is where `stamped` has its stamp.
     pub fn change_by<'a>(&self, stamped: Option<&[u8]>, value: &'a [u8]) -> Change<'a> {
-        let stamp = stamped.and_then(|stamped| self.shared.guard.rules().stamp.read(stamped));
+        let stamp = stamped.and_then(|stamped| self.shared.guard.stamp().read(stamped));
         stamp.map_or(Change::Unstamped, |stamp| Change::Stamped { stamp, value })
     }
 
     /// What reading a key back has shown; nothing when the backend failed.
     pub fn read_back_of(&self, key: &Bytes, reply: Reply) -> Option<ReadBack> {
-        let format = self.shared.guard.rules().stamp;
+        let format = self.shared.guard.stamp();
         let found = match reply {
             Reply::Records(found) => found,
             Reply::Strings { code, strings } => {

@@ -113,7 +113,7 @@ impl Steps {
             Command::Stat => self.stat().await,
             Command::Ext {
                 function, key, value, ..
-            } if let Some(meaning) = self.worker.shared.guard.rules().ext_meaning(&function) => {
+            } if let Some(meaning) = self.worker.settings().rules.ext_meaning(&function) => {
                 self.ext_mapped(meaning, key, value).await
             }
             Command::Ext { ref key, .. } => {

@@ -26,7 +26,6 @@ pub enum Store {
     File(Rc<Line<Passenger>>),
     /// A Tyrant server.
     Tyrant {
-        route: Route,
         links: Vec<Rc<Link<Passenger>>>,
         last_seen: Rc<LastSeen>,
     },
@@ -80,6 +79,14 @@ impl Store {
             Self::Embedded { store, lane } => Some((Arc::clone(store), *lane)),
             Self::File(line) => Some((Arc::clone(line.store()), line.id())),
             Self::Tyrant { .. } => None,
+        }
+    }
+
+    /// How the backend is reached, where there is one.
+    pub fn route(&self) -> Option<Route> {
+        match self {
+            Self::Embedded { .. } | Self::File(_) => None,
+            Self::Tyrant { links, .. } => links.first().map(|link| link.route()),
         }
     }
 

@@ -26,7 +26,7 @@ impl Worker {
     /// Measures how far a stamp is from the clock.
     pub fn measure_offset(&self, stamp: u64) {
         let shared = &self.shared;
-        let format = shared.guard.rules().stamp;
+        let format = shared.guard.stamp();
         let Some(now) = format.at((shared.clock)()) else {
             return;
         };
@@ -42,17 +42,17 @@ impl Worker {
     pub fn note_refusal(&self, asker: Asker, key: &Bytes, change: Change<'_>, refusal: Refusal) {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
         let shared = &self.shared;
-        let (metrics, rules) = (&shared.metrics, shared.guard.rules());
+        let (metrics, format) = (&shared.metrics, shared.guard.stamp());
         let (enforced, at) = (shared.guard.enforces(), (shared.clock)());
         let stamp = match change {
             Change::Stamped { stamp, .. } => Some(stamp),
             Change::Unstamped | Change::Delete | Change::Unordered => None,
         };
         let (newer, off_by) = match (refusal, stamp) {
-            (Refusal::Stale { newer }, Some(stamp)) => (Some(newer), rules.stamp.between(stamp, newer)),
+            (Refusal::Stale { newer }, Some(stamp)) => (Some(newer), format.between(stamp, newer)),
             (Refusal::Stale { newer }, None) => (Some(newer), None),
             (Refusal::Future, Some(stamp)) => {
-                let ahead = rules.stamp.at(at).and_then(|now| rules.stamp.between(now, stamp));
+                let ahead = format.at(at).and_then(|now| format.between(now, stamp));
                 (None, ahead)
             }
             _ => (None, None),
@@ -80,7 +80,7 @@ impl Worker {
             enforced,
         });
         if let Some(suppressed) = LOG.admit(Instant::now()) {
-            let key = shared.settings.admin_keys.write(key, key_hash);
+            let key = self.settings().admin_keys.write(key, key_hash);
             let client = asker.peer;
             tracing::info!(key, %client, ?refusal, enforced, suppressed, "refused a write");
         }

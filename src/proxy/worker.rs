@@ -34,7 +34,11 @@ use crate::pairing::LaneId;
 #[derive(Debug)]
 pub struct Worker {
     pub shared: Arc<Shared>,
+    /// A copy of its own: to hold those that all share, workers would have to meet at one counter.
+    settings: RefCell<Rc<Settings>>,
     pub store: Store,
+    /// The column that carries the stamp in front of a table: the same for as long as the process lives.
+    pub stamp_column: Option<String>,
     /// Sessions with answers that have not been written yet.
     touched: RefCell<Vec<Rc<Session>>>,
     /// Told when there may be a lane, or room on it, where there was none.
@@ -53,6 +57,8 @@ pub struct Worker {
     random: RefCell<fastrand::Rng>,
     stopping: Cell<bool>,
     stopped: Notify,
+    /// The end of some lane was not seen.
+    unfenced: Cell<bool>,
 }
 
 /// The next number below `count`, in turn.
@@ -72,11 +78,14 @@ pub enum Decision {
 
 impl Worker {
     pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
-        let busy_poll = BusyPoll::new(shared.settings.busy_poll);
-        let slow = Arc::new(Semaphore::new(shared.settings.limits.slow_connections));
+        let settings = shared.settings();
+        let busy_poll = BusyPoll::new(settings.busy_poll);
+        let slow = Arc::new(Semaphore::new(settings.limits.slow_connections));
         let kind = matches!(store, Store::Embedded { .. }).then_some(DatabaseKind::Plain);
         Rc::new(Self {
             shared,
+            stamp_column: settings.rules.column.clone(),
+            settings: RefCell::new(Rc::new(Settings::clone(&settings))),
             store,
             touched: RefCell::default(),
             changed: Notify::new(),
@@ -90,7 +99,18 @@ impl Worker {
             random: RefCell::new(random),
             stopping: Cell::new(false),
             stopped: Notify::new(),
+            unfenced: Cell::new(false),
         })
+    }
+
+    /// What the operator decided, as of now. A reload replaces it between two steps of this thread.
+    pub fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    /// Works by other settings from now on.
+    pub fn change_settings(&self, settings: &Settings) {
+        self.settings.replace(Rc::new(settings.clone()));
     }
 
     /// Lets every session finish what it has begun and end.
@@ -112,6 +132,17 @@ impl Worker {
         }
     }
 
+    /// Waits until no slow command is under way.
+    pub async fn no_slow_command(&self) {
+        let all = u32::try_from(self.settings().limits.slow_connections).unwrap_or(u32::MAX);
+        let _ = self.slow.acquire_many(all).await;
+    }
+
+    /// Whether the end of every lane that is no more was seen.
+    pub fn is_fenced(&self) -> bool {
+        !self.unfenced.get()
+    }
+
     /// A source of random numbers for one task.
     pub fn random(&self) -> fastrand::Rng {
         self.random.borrow_mut().fork()
@@ -119,13 +150,13 @@ impl Worker {
 
     /// The link for a new session, in turn.
     pub fn next_link(&self) -> usize {
-        take_turn(&self.next_link, self.shared.settings.lanes)
+        take_turn(&self.next_link, self.settings().lanes)
     }
 
     /// The link for a new session's large values, in turn, where these have some of their own: they come after all
     /// others.
     pub fn next_bulk_link(&self) -> Option<usize> {
-        let Settings { lanes, bulk_lanes, .. } = self.shared.settings;
+        let Settings { lanes, bulk_lanes, .. } = *self.settings();
         (bulk_lanes > 0).then(|| lanes + take_turn(&self.next_bulk_link, bulk_lanes))
     }
 
@@ -146,10 +177,12 @@ impl Worker {
 
     /// Until when guarded writes are held back; nothing when they are not.
     pub fn hold_until(&self) -> Option<Instant> {
-        let until = self.hold_until.get()?;
-        if until <= tokio::time::Instant::now().into_std() {
-            self.hold_until.set(None);
-            return None;
+        let mut until = self.hold_until.get()?;
+        let now = tokio::time::Instant::now().into_std();
+        if until <= now {
+            let held = self.shared.hold_until(now);
+            self.hold_until.set(held);
+            until = held?;
         }
         self.shared.metrics.waits.of(WaitCause::StartHold).increment(1);
         Some(until)
@@ -286,7 +319,7 @@ impl Worker {
     /// Reads a key back: the value, and the record that keeps its stamp where the value cannot.
     fn read_back(self: &Rc<Self>, via: &Via, key: &Bytes, hash: KeyHash) {
         let command = self.question_of(key);
-        let deadline = tokio::time::Instant::now().into_std() + self.shared.settings.pairing.request_timeout;
+        let deadline = tokio::time::Instant::now().into_std() + self.settings().pairing.request_timeout;
         let cargo = Cargo::ReadBack { key: key.clone(), hash };
         via.submit(&command, deadline, self.passenger(&command, cargo));
     }
@@ -346,12 +379,17 @@ impl LinkEvents for Worker {
         };
         self.shared.metrics.fences.of(outcome).increment(1);
         if !ended {
+            self.unfenced.set(true);
             tracing::warn!(
                 lane = lane.0,
                 "the backend did not end a lane in time: what it carried may still be carried out"
             );
         }
         self.shared.guard.fenced(lane, ended);
+    }
+
+    async fn parted(&self) {
+        self.shared.parted().await;
     }
 
     fn batch_done(&self) {

@@ -17,6 +17,7 @@ mod guarding;
 mod harness;
 mod hostile;
 mod http;
+mod life;
 mod memcached;
 mod misc;
 mod moving;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
@@ -39,6 +40,8 @@ pub trait LinkEvents: 'static {
     fn fenced(&self, lane: LaneId, ended: bool);
     /// Answers or losses have been handed over: what they made ready can be written.
     fn batch_done(&self);
+    /// The link has parted with a server that is no longer the backend. Returns when all of them have.
+    fn parted(&self) -> impl Future<Output = ()>;
     /// There may be a lane, or room on it, where there was none.
     fn changed(&self);
 }
@@ -61,7 +64,11 @@ pub struct LinkSettings {
 /// A place for one lane at a time.
 #[derive(Debug)]
 pub struct Link<P> {
-    settings: LinkSettings,
+    settings: RefCell<LinkSettings>,
+    /// Told when the route is another one.
+    moved: Notify,
+    /// The route has changed, and the lanes of all links have yet to part with the former one.
+    parting: Cell<bool>,
     lane: RefCell<Option<Rc<Lane<P>>>>,
     retired: Cell<bool>,
     record: RefCell<Record>,
@@ -84,7 +91,9 @@ impl<P: Passenger> Link<P> {
     /// A link without a lane.
     pub fn new(settings: LinkSettings) -> Self {
         Self {
-            settings,
+            settings: RefCell::new(settings),
+            moved: Notify::new(),
+            parting: Cell::new(false),
             lane: RefCell::new(None),
             retired: Cell::new(false),
             record: RefCell::new(Record {
@@ -106,6 +115,27 @@ impl<P: Passenger> Link<P> {
         self.lane.borrow().clone()
     }
 
+    /// How the server is reached.
+    pub fn route(&self) -> Route {
+        self.settings.borrow().route.clone()
+    }
+
+    /// Behaves in another way from the next lane on. When the route is another one, the lane ends as soon as nothing is
+    /// owed on it, and the next one is opened when [`LinkEvents::parted`] allows.
+    pub fn change(&self, change: impl FnOnce(&mut LinkSettings)) {
+        let mut settings = self.settings.borrow_mut();
+        let before = settings.route.clone();
+        change(&mut settings);
+        if settings.route == before {
+            return;
+        }
+        self.parting.set(true);
+        if let Some(lane) = self.lane.borrow().as_ref() {
+            lane.retire();
+        }
+        self.moved.notify_one();
+    }
+
     /// Ends the lane once nothing is owed on it, and opens no other.
     pub fn retire(&self) {
         self.retired.set(true);
@@ -118,7 +148,15 @@ impl<P: Passenger> Link<P> {
     pub async fn keep_up(self: Rc<Self>, events: Rc<impl LinkEvents>, last_seen: Rc<LastSeen>, random: fastrand::Rng) {
         let mut backoff = Backoff::new(random);
         while !self.retired.get() {
-            match self.open().await {
+            if self.parting.take() {
+                backoff.reset();
+                events.parted().await;
+            }
+            let opened = tokio::select! {
+                opened = self.open() => opened,
+                () = self.moved.notified() => continue,
+            };
+            match opened {
                 Ok((reader, writer, greeting)) => {
                     backoff.reset();
                     last_seen.saw(greeting.instance.as_ref());
@@ -131,12 +169,19 @@ impl<P: Passenger> Link<P> {
                         fencing.await;
                         return;
                     }
-                    spawn_local(fencing);
+                    if self.parting.get() {
+                        fencing.await;
+                    } else {
+                        spawn_local(fencing);
+                    }
                 }
                 Err((fault, error)) => {
                     self.record.borrow_mut().last_fault = Some(error.to_string());
                     events.connect_failed(fault, &error);
-                    sleep(backoff.next_pause()).await;
+                    tokio::select! {
+                        () = sleep(backoff.next_pause()) => {}
+                        () = self.moved.notified() => {}
+                    }
                 }
             }
         }
@@ -158,12 +203,13 @@ impl<P: Passenger> Link<P> {
     }
 
     async fn open(&self) -> Result<(Reader, Writer, Greeting), (ConnectFault, io::Error)> {
+        let (route, patience) = (self.route(), self.settings.borrow().connect_timeout);
         let opening = async {
-            let (mut reader, writer) = connect::connect(&self.settings.route).await?;
+            let (mut reader, writer) = connect::connect(&route).await?;
             let greeting = greet(&mut reader, &writer).await?;
             io::Result::Ok((reader, writer, greeting))
         };
-        match timeout(self.settings.connect_timeout, opening).await {
+        match timeout(patience, opening).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err((ConnectFault::NotTyrant, error)),
             Ok(Err(error)) => Err((ConnectFault::Refused, error)),
@@ -180,9 +226,10 @@ impl<P: Passenger> Link<P> {
         events: &Rc<E>,
         last_seen: &Rc<LastSeen>,
     ) -> impl Future<Output = ()> + use<P, E> + 'static {
-        let lane = Rc::new(Lane::new(self.settings.ids.next(), self.settings.lane));
+        let settings = self.settings.borrow().clone();
+        let lane = Rc::new(Lane::new(settings.ids.next(), settings.lane));
         *self.lane.borrow_mut() = Some(Rc::clone(&lane));
-        if self.retired.get() {
+        if self.retired.get() || self.parting.get() {
             lane.retire();
         }
         events.changed();
@@ -194,7 +241,7 @@ impl<P: Passenger> Link<P> {
             passenger.lost(lost);
         }
         events.batch_done();
-        let patience = self.settings.fence_timeout;
+        let patience = self.settings.borrow().fence_timeout;
         let (events, last_seen, id) = (Rc::clone(events), Rc::clone(last_seen), lane.id());
         async move {
             let instance = greeting.instance.as_ref();

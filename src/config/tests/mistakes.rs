@@ -33,6 +33,22 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     ("stamp = [13]", &["t.toml:1: ", "sequence", "allowed: a table of keys"]),
     ("\n[[log]]", &["t.toml:2: ", "sequence", "allowed: a table of keys"]),
+    (
+        "takeover = true",
+        &["t.toml:1: takeover needs to know whom", "allowed: with pid_file"],
+    ),
+    (
+        "takeover = true\npid_file = \"/p\"\ndrain_delay = \"1s\"",
+        &["t.toml:3: ", "for all of drain_delay", "0s with takeover"],
+    ),
+    (
+        "pid_file = \"p\"",
+        &["t.toml:1: pid_file is \"p\"", "the absolute path of a file"],
+    ),
+    (
+        "drain_timeout = \"0s\"",
+        &["t.toml:1: drain_timeout is \"0s\"", "from 1ms to 1d"],
+    ),
     ("listen = []", &["t.toml:1: listen is empty", "at least one"]),
     (
         "listen = [\n\"h:1\",\n\"h\"]",

@@ -27,7 +27,7 @@ impl Session {
             Command::Ext { function, .. }
                 if let (true, Some(meaning)) = (
                     access.allows(protocol, Verb::Ext),
-                    self.worker.shared.guard.rules().ext_meaning(function),
+                    self.worker.settings().rules.ext_meaning(function),
                 ) =>
             {
                 let verb = meaning.verb();

@@ -13,7 +13,7 @@ use crate::protocol::request::Fault;
 use crate::transport::Reader;
 
 /// How long a client may take to acknowledge what it is still owed before the connection is reset.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// So many bytes are read of a client that has been told its last, so that it may see the end.
 const DISCARD_MAX: usize = 1 << 20;

@@ -70,7 +70,7 @@ impl Steps {
                 continue;
             };
             // A server takes what lies behind an argument that is too large for it for new requests.
-            let size_max = self.worker.shared.settings.limits.request.argument_max as usize;
+            let size_max = self.worker.settings().limits.request.argument_max as usize;
             if value.len() + stored.len() > size_max {
                 return Ok(answered(Reply::Code(1)));
             }
@@ -110,7 +110,7 @@ impl Steps {
 
     /// Looks at what is stored; only whether there is anything, where that is enough.
     async fn look(&self, held: &Held, key: &Bytes, edit: Edit) -> Result<Looked, Lost> {
-        let is_enough = edit == Edit::IfPresent && !self.worker.shared.settings.verify_reads;
+        let is_enough = edit == Edit::IfPresent && !self.worker.settings().verify_reads;
         let ask = if is_enough {
             Command::Vsiz { key: key.clone() }
         } else {

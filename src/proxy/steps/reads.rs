@@ -116,7 +116,7 @@ impl Steps {
         }
         if !self.form.is_binary() {
             // memcached's `stats` tells how many threads serve clients, and Tyrant's `stat` does not.
-            visible.push_str(&format!("threads\t{}\n", self.worker.shared.settings.workers));
+            visible.push_str(&format!("threads\t{}\n", self.worker.settings().workers));
         }
         Ok(answered(Reply::Value(Bytes::from(visible))))
     }

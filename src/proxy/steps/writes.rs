@@ -14,7 +14,7 @@ use crate::proxy::session::End;
 
 impl Steps {
     pub(super) fn stamp_of(&self, value: &[u8]) -> Option<u64> {
-        self.worker.shared.guard.rules().stamp.read(value)
+        self.worker.shared.guard.stamp().read(value)
     }
 
     /// Writes the record of a stamp after its value was stored, and waits until it is. For nothing where stamps have no
