@@ -75,16 +75,23 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
     let listen = &[("TTGUARD_LISTEN", "a:1,,b:2")];
     let config = &[("TTGUARD_CONFIG", "/nowhere/at all")];
     let cases: &[Mistake] = &[
-        (&[], &[], &["ttguard: no subcommand", "serve, check, bench, demo"]),
+        (
+            &[],
+            &[],
+            &["ttguard: no subcommand", "serve, check, bench, import, export, demo"],
+        ),
         (
             &["sevre"],
             &[],
-            &["ttguard: unknown subcommand \"sevre\"", "serve, check, bench, demo"],
+            &[
+                "ttguard: unknown subcommand \"sevre\"",
+                "serve, check, bench, import, export, demo",
+            ],
         ),
         (
             &["--mode", "observe"],
             &[],
-            &["--mode: unknown flag", "serve, check, bench, demo"],
+            &["--mode: unknown flag", "serve, check, bench, import, export, demo"],
         ),
         (
             &["serve", "--modes", "x"],
@@ -218,6 +225,12 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &["--value-size: value-size is \"31\"", "from 32B to 16MiB"],
         ),
         (&["bench", "h:1"], &[], &["\"h:1\": belongs to no flag", "--target, "]),
+        (&["import", "h:1"], &[], &["without <FILE>", "<URL>, <FILE>, --escape"]),
+        (
+            &["export", "h", "f"],
+            &[],
+            &["URL: \"h\" has no port", "tyrant://HOST:PORT"],
+        ),
         (&["demo", "now"], &[], &["\"now\": belongs to no flag", "--help"]),
     ];
     for (args, env, expected) in cases {
