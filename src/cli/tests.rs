@@ -225,6 +225,12 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &["--value-size: value-size is \"31\"", "from 32B to 16MiB"],
         ),
         (&["bench", "h:1"], &[], &["\"h:1\": belongs to no flag", "--target, "]),
+        (&["import", "h:1"], &[], &["without <FILE>", "<URL>, <FILE>, --escape"]),
+        (
+            &["export", "h", "f"],
+            &[],
+            &["URL: \"h\" has no port", "tyrant://HOST:PORT"],
+        ),
         (&["demo", "now"], &[], &["\"now\": belongs to no flag", "--help"]),
     ];
     for (args, env, expected) in cases {

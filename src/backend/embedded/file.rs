@@ -34,6 +34,9 @@ use queue::{Job, Queue, ReplyTo, Work};
 pub use queue::{Outcome, weight};
 use table::Table;
 
+/// Connections that are kept for the next reader. Those who walk all records can be many at once; their memory is not kept.
+const READERS_KEPT: usize = 16;
+
 /// Free pages that are given back between two transactions of others.
 const SHRINK_PAGES: u32 = 256;
 
@@ -168,7 +171,10 @@ impl FileStore {
             None => format::reader(&self.path)?,
         };
         let found = read(&connection);
-        self.readers.lock().push(connection);
+        let mut idle = self.readers.lock();
+        if idle.len() < READERS_KEPT {
+            idle.push(connection);
+        }
         found
     }
 
