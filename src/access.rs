@@ -1,7 +1,10 @@
-//! Which commands clients may give: Tyrant's own mask, by its names and groups.
+//! Who may connect to a listener ([`networks`]), and which commands its clients may give: Tyrant's own mask, by its
+//! names and groups.
 //!
 //! One table for all protocols: a request of memcached's or of HTTP is the command that it stands for. Which these are,
 //! and the groups, are those of `ttserver -mask` (1.1.41).
+
+pub mod networks;
 
 use std::fmt;
 

@@ -14,7 +14,7 @@
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
-//! - [`access`] says which commands a listener's clients may give.
+//! - [`access`] says who may connect to a listener, and what its clients may do.
 //! - [`journal`] keeps what happened lately for the dashboard.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`guard`] judges writes by their stamps.

@@ -67,6 +67,10 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_DENY]
     #[arg(long, value_name = "NAMES")]
     deny: Option<String>,
+    /// Networks that clients may connect from, such as 10.0.0.0/8, comma separated [default: all]
+    /// [variable: TTGUARD_NETWORKS]
+    #[arg(long, value_name = "CIDRS")]
+    networks: Option<String>,
     /// The store: memory:, file:PATH, tyrant://HOST:PORT or tyrant:/path/to.sock [default: memory:]
     /// [variable: TTGUARD_BACKEND]
     #[arg(long, value_name = "URL")]
@@ -155,6 +159,7 @@ impl ServeFlags {
             protocols: list("protocols", self.protocols),
             allow: list("allow", self.allow),
             deny: list("deny", self.deny),
+            networks: list("networks", self.networks),
             backend: one("backend", self.backend),
             admin: one("admin", self.admin),
             admin_token_file: one("admin-token-file", self.admin_token_file),
@@ -188,6 +193,7 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         protocols: list("protocols"),
         allow: list("allow"),
         deny: list("deny"),
+        networks: list("networks"),
         backend: one("backend"),
         admin: one("admin"),
         admin_token_file: one("admin-token-file"),

@@ -1,17 +1,19 @@
 //! Where clients connect, and what differs from one such address to the next.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use toml::Spanned;
 
 use super::address::Address;
 use super::error::UsageError;
-use super::given::Raw;
+use super::given::{Given, Raw};
 use super::item::{Item, text};
 use super::names::{DIALECTS, PROTOCOLS, meaning, word, words};
 use super::print::string;
 use super::validate::Validator;
 use super::written::{Listed, ListenerWritten, Written};
+use crate::access::networks::Networks;
 use crate::access::{Access, Subject};
 use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::{Protocol, Protocols};
@@ -27,6 +29,8 @@ pub struct ListenerSettings {
     pub protocols: Protocols,
     /// Which commands clients may give.
     pub access: Access,
+    /// From where clients may connect.
+    pub networks: Networks,
 }
 
 impl ListenerSettings {
@@ -37,6 +41,7 @@ impl ListenerSettings {
             dialect: Dialect::default(),
             protocols: Protocols::ALL,
             access: Access::default(),
+            networks: Networks::default(),
         }
     }
 
@@ -50,14 +55,15 @@ impl ListenerSettings {
     }
 
     /// What it says beside its address: keys and values, as in a file where `inherited` holds for what is not said.
-    fn values(&self, inherited: Access) -> [(&'static str, String); 4] {
+    fn values(&self, inherited: Access) -> [(&'static str, String); 5] {
         let named = PROTOCOLS.iter().filter(|(_, protocol)| self.protocols.serve(*protocol));
         let protocols: Vec<_> = named.map(|(name, _)| string(name)).collect();
         [
             ("dialect", string(word(DIALECTS, &self.dialect))),
             ("protocols", format!("[{}]", protocols.join(", "))),
-            ("allow", list(&inherited.denied_beyond(self.access))),
-            ("deny", list(&self.access.denied_beyond(inherited))),
+            ("allow", list(inherited.denied_beyond(self.access))),
+            ("deny", list(self.access.denied_beyond(inherited))),
+            ("networks", list(self.networks.iter())),
         ]
     }
 }
@@ -120,6 +126,7 @@ impl<'a> Validator<'a> {
                 self.item("deny", &written.deny),
                 Access::default(),
             )?,
+            networks: self.networks(self.item("networks", &written.networks), &Networks::default())?,
             address: Address::Tcp(String::new()),
         };
         let mut listeners = Listeners::default();
@@ -188,6 +195,7 @@ impl<'a> Validator<'a> {
                 self.item("listener.deny", &written.deny),
                 top.access,
             )?,
+            networks: self.networks(self.item("listener.networks", &written.networks), &top.networks)?,
         };
         listeners.add(listener, item)
     }
@@ -222,6 +230,21 @@ impl<'a> Validator<'a> {
         Ok(inherited.with(&allowed, &denied))
     }
 
+    fn networks(&self, item: Item<'a>, default: &Networks) -> Result<Networks, UsageError> {
+        let Some(given) = item.given else {
+            return Ok(default.clone());
+        };
+        let allowed = format_args!("a list of {}", Networks::ALLOWED);
+        let Raw::List(items) = &given.raw else {
+            return Err(item.refuse_value(given, allowed));
+        };
+        let network = |given: &'a Given| {
+            let network = text(&given.raw).and_then(|text| Networks::read(text).ok());
+            network.ok_or_else(|| item.with(given).refuse_value(given, allowed))
+        };
+        items.iter().map(network).collect::<Result<_, _>>().map(Networks::of)
+    }
+
     fn subjects(&self, item: Item<'a>) -> Result<Vec<Subject>, UsageError> {
         let Some(given) = item.given else { return Ok(Vec::new()) };
         let allowed = || format!("a list of {}", Subject::names());
@@ -237,9 +260,9 @@ impl<'a> Validator<'a> {
     }
 }
 
-/// Subjects as a list of strings.
-fn list(subjects: &[Subject]) -> String {
-    let names: Vec<_> = subjects.iter().map(|subject| string(&subject.to_string())).collect();
+/// What can be named, as a list of strings.
+fn list(named: impl IntoIterator<Item = impl Display>) -> String {
+    let names: Vec<_> = named.into_iter().map(|one| string(&one.to_string())).collect();
     format!("[{}]", names.join(", "))
 }
 

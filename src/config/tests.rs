@@ -75,6 +75,7 @@ fn every_key_is_read_and_printed() {
         protocols = ["http", "memcached"]
         allow = ["repl"]
         deny = ["allmc", "copy"]
+        networks = ["10.0.0.0/8", "fd00::/8"]
         backend = "tyrant:/run/t.sock"
         admin = ""
         admin_keys = "hashed"
@@ -94,6 +95,7 @@ fn every_key_is_read_and_printed() {
         protocols = ["memcached"]
         allow = ["allmc", "restore"]
         deny = ["get", "repl"]
+        networks = []
         [guard]
         mode = "observe"
         ledger = "record"

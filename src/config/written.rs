@@ -51,6 +51,7 @@ pub(crate) struct Overrides {
     pub(crate) protocols: Option<Given>,
     pub(crate) allow: Option<Given>,
     pub(crate) deny: Option<Given>,
+    pub(crate) networks: Option<Given>,
     pub(crate) backend: Option<Given>,
     pub(crate) admin: Option<Given>,
     pub(crate) admin_token_file: Option<Given>,
@@ -81,6 +82,7 @@ pub(super) struct Written {
     pub(super) protocols: Option<Given>,
     pub(super) allow: Option<Given>,
     pub(super) deny: Option<Given>,
+    pub(super) networks: Option<Given>,
     #[serde(deserialize_with = "tables")]
     pub(super) listener: Vec<Spanned<Listed<ListenerWritten>>>,
     pub(super) backend: Option<Given>,
@@ -128,6 +130,7 @@ impl Written {
         set(&mut self.protocols, upper.protocols);
         set(&mut self.allow, upper.allow);
         set(&mut self.deny, upper.deny);
+        set(&mut self.networks, upper.networks);
         set(&mut self.backend, upper.backend);
         set(&mut self.admin, upper.admin);
         set(&mut self.admin_token_file, upper.admin_token_file);
@@ -159,6 +162,7 @@ pub(super) struct ListenerWritten {
     pub(super) protocols: Option<Given>,
     pub(super) allow: Option<Given>,
     pub(super) deny: Option<Given>,
+    pub(super) networks: Option<Given>,
 }
 
 /// `[stamp]`

@@ -160,6 +160,8 @@ labels! {
         Memory = "memory",
         /// A command that this listener does not serve.
         RefusedCommand = "refused_command",
+        /// It came from a network that may not connect.
+        Network = "network",
         /// There were too many sessions.
         Limit = "limit",
         /// ttguard is stopping.

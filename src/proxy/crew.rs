@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::passenger::Passenger;
-use super::session::{Session, SessionLoad};
+use super::session::{Session, SessionLoad, now};
 use super::shared::Shared;
 use super::store::Store;
 use super::worker::Worker;
@@ -24,8 +24,9 @@ use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
 use crate::config::{BackendUrl, ListenerSettings, Settings};
 use crate::journal::lanes;
+use crate::logging::RateLimit;
 use crate::metrics::CloseReason;
-use crate::transport::{Reader, Writer};
+use crate::transport::{Peer, Reader, Writer};
 
 /// How long sessions that are cut off, and fences, may take beyond the time that they are given.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
@@ -140,6 +141,12 @@ impl Crew {
         let shared = Arc::clone(&self.worker.shared);
         let metrics = &shared.metrics;
         metrics.sessions_opened.increment(1);
+        if !listener.networks.are_all() && !listener.networks.admit(writer.peer()) {
+            metrics.sessions_closed.of(CloseReason::Network).increment(1);
+            note_stranger(writer.peer(), &listener);
+            writer.reset();
+            return;
+        }
         if shared.sessions.fetch_add(1, Ordering::Relaxed) >= self.worker.settings().limits.sessions {
             shared.sessions.fetch_sub(1, Ordering::Relaxed);
             metrics.sessions_closed.of(CloseReason::Limit).increment(1);
@@ -253,6 +260,15 @@ impl Crew {
                 lane.abandon().for_each(drop);
             }
         }
+    }
+}
+
+/// Says once in a while who may not connect.
+fn note_stranger(peer: Peer, listener: &ListenerSettings) {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+    if let Some(suppressed) = LOG.admit(now()) {
+        let (client, listener) = (peer.host(), &listener.address);
+        tracing::warn!(%client, %listener, suppressed, "a connection from a network that may not connect was reset");
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a listener's settings deny, and how a client is told.
 
+mod networks;
+
 use crate::client::{Client, PATIENCE};
 use crate::frame;
 use crate::guarded::Guarded;

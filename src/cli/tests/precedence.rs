@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 25] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -34,6 +34,11 @@ const CASES: [Case; 24] = [
         flag: "deny",
         file: "deny = [\"put\"]",
         values: ["allwrite, ext", "all"],
+    },
+    Case {
+        flag: "networks",
+        file: "networks = [\"10.0.0.0/8\"]",
+        values: ["192.0.2.7, fd00::/8", "::1"],
     },
     Case {
         flag: "backend",

@@ -94,6 +94,14 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["t.toml:2: allow and deny both name get", "each name in one of them"],
     ),
     (
+        "networks = \"10.0.0.0/8\"",
+        &["t.toml:1: networks is \"10.0.0.0/8\"", "a list of networks such as"],
+    ),
+    (
+        "networks = [\n\"10.0.0.1/8\"]",
+        &["t.toml:2: networks is \"10.0.0.1/8\"", "the bits behind the prefix 0"],
+    ),
+    (
         "listener = 1",
         &[
             "t.toml:1: ",
