@@ -1,9 +1,10 @@
-//! Who may connect to a listener ([`networks`]), and which commands its clients may give: Tyrant's own mask, by its
-//! names and groups.
+//! Who may connect to a listener ([`networks`]), which keys its clients may name ([`keys`]), and which commands they may
+//! give: Tyrant's own mask, by its names and groups.
 //!
 //! One table for all protocols: a request of memcached's or of HTTP is the command that it stands for. Which these are,
 //! and the groups, are those of `ttserver -mask` (1.1.41).
 
+pub mod keys;
 pub mod networks;
 
 use std::fmt;

@@ -67,6 +67,14 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_DENY]
     #[arg(long, value_name = "NAMES")]
     deny: Option<String>,
+    /// What the keys begin with that clients may name, and no others, comma separated [default: any]
+    /// [variable: TTGUARD_ALLOW_KEYS]
+    #[arg(long, value_name = "PREFIXES")]
+    allow_keys: Option<String>,
+    /// What the keys begin with that clients may not name, comma separated [default: none]
+    /// [variable: TTGUARD_DENY_KEYS]
+    #[arg(long, value_name = "PREFIXES")]
+    deny_keys: Option<String>,
     /// Networks that clients may connect from, such as 10.0.0.0/8, comma separated [default: all]
     /// [variable: TTGUARD_NETWORKS]
     #[arg(long, value_name = "CIDRS")]
@@ -159,6 +167,8 @@ impl ServeFlags {
             protocols: list("protocols", self.protocols),
             allow: list("allow", self.allow),
             deny: list("deny", self.deny),
+            allow_keys: list("allow-keys", self.allow_keys),
+            deny_keys: list("deny-keys", self.deny_keys),
             networks: list("networks", self.networks),
             backend: one("backend", self.backend),
             admin: one("admin", self.admin),
@@ -193,6 +203,8 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         protocols: list("protocols"),
         allow: list("allow"),
         deny: list("deny"),
+        allow_keys: list("allow-keys"),
+        deny_keys: list("deny-keys"),
         networks: list("networks"),
         backend: one("backend"),
         admin: one("admin"),

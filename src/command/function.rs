@@ -96,6 +96,11 @@ impl Function {
         }
     }
 
+    /// Whether it reads several records, and answers with their keys and values in turn.
+    pub fn lists(name: &[u8]) -> bool {
+        until_nul(name) == b"getlist"
+    }
+
     /// Whether its answer is about what is stored, so that a failure could be taken for "no record".
     pub fn tells_of_records(self) -> bool {
         matches!(

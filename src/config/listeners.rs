@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::fmt::Display;
 
+use bytes::Bytes;
 use toml::Spanned;
 
 use super::address::Address;
-use super::error::UsageError;
+use super::error::{UsageError, quoted};
 use super::given::{Given, Raw};
 use super::item::{Item, text};
 use super::names::{DIALECTS, PROTOCOLS, meaning, word, words};
 use super::print::string;
 use super::validate::Validator;
 use super::written::{Listed, ListenerWritten, Written};
+use crate::access::keys::KeyAccess;
 use crate::access::networks::Networks;
 use crate::access::{Access, Subject};
 use crate::protocol::tyrant::dialect::Dialect;
@@ -29,6 +31,8 @@ pub struct ListenerSettings {
     pub protocols: Protocols,
     /// Which commands clients may give.
     pub access: Access,
+    /// Which keys clients may name.
+    pub keys: KeyAccess,
     /// From where clients may connect.
     pub networks: Networks,
 }
@@ -41,6 +45,7 @@ impl ListenerSettings {
             dialect: Dialect::default(),
             protocols: Protocols::ALL,
             access: Access::default(),
+            keys: KeyAccess::default(),
             networks: Networks::default(),
         }
     }
@@ -55,7 +60,7 @@ impl ListenerSettings {
     }
 
     /// What it says beside its address: keys and values, as in a file where `inherited` holds for what is not said.
-    fn values(&self, inherited: Access) -> [(&'static str, String); 5] {
+    fn values(&self, inherited: Access) -> [(&'static str, String); 7] {
         let named = PROTOCOLS.iter().filter(|(_, protocol)| self.protocols.serve(*protocol));
         let protocols: Vec<_> = named.map(|(name, _)| string(name)).collect();
         [
@@ -63,6 +68,8 @@ impl ListenerSettings {
             ("protocols", format!("[{}]", protocols.join(", "))),
             ("allow", list(inherited.denied_beyond(self.access))),
             ("deny", list(self.access.denied_beyond(inherited))),
+            ("allow_keys", prefixes(&self.keys.allow)),
+            ("deny_keys", prefixes(&self.keys.deny)),
             ("networks", list(self.networks.iter())),
         ]
     }
@@ -125,6 +132,11 @@ impl<'a> Validator<'a> {
                 self.item("allow", &written.allow),
                 self.item("deny", &written.deny),
                 Access::default(),
+            )?,
+            keys: self.keys(
+                self.item("allow_keys", &written.allow_keys),
+                self.item("deny_keys", &written.deny_keys),
+                &KeyAccess::default(),
             )?,
             networks: self.networks(self.item("networks", &written.networks), &Networks::default())?,
             address: Address::Tcp(String::new()),
@@ -195,6 +207,11 @@ impl<'a> Validator<'a> {
                 self.item("listener.deny", &written.deny),
                 top.access,
             )?,
+            keys: self.keys(
+                self.item("listener.allow_keys", &written.allow_keys),
+                self.item("listener.deny_keys", &written.deny_keys),
+                &top.keys,
+            )?,
             networks: self.networks(self.item("listener.networks", &written.networks), &top.networks)?,
         };
         listeners.add(listener, item)
@@ -230,6 +247,35 @@ impl<'a> Validator<'a> {
         Ok(inherited.with(&allowed, &denied))
     }
 
+    fn keys(&self, allow: Item<'a>, deny: Item<'a>, default: &KeyAccess) -> Result<KeyAccess, UsageError> {
+        let keys = KeyAccess {
+            allow: self.prefixes(allow, &default.allow)?,
+            deny: self.prefixes(deny, &default.deny)?,
+        };
+        if let Some(both) = keys.allow.iter().find(|prefix| keys.deny.contains(prefix)) {
+            let both = quoted(&String::from_utf8_lossy(both));
+            let item = if deny.given.is_some() { deny } else { allow };
+            let problem = format_args!("{} and {} both name {both}", allow.key, deny.key);
+            return Err(item.refuse(problem, "each prefix in one of them"));
+        }
+        Ok(keys)
+    }
+
+    fn prefixes(&self, item: Item<'a>, default: &[Bytes]) -> Result<Vec<Bytes>, UsageError> {
+        let Some(given) = item.given else {
+            return Ok(default.to_vec());
+        };
+        let allowed = "a list of texts that keys begin with";
+        let Raw::List(items) = &given.raw else {
+            return Err(item.refuse_value(given, allowed));
+        };
+        let prefix = |given: &'a Given| {
+            let prefix = text(&given.raw).ok_or_else(|| item.with(given).refuse_value(given, allowed))?;
+            Ok(Bytes::copy_from_slice(prefix.as_bytes()))
+        };
+        items.iter().map(prefix).collect()
+    }
+
     fn networks(&self, item: Item<'a>, default: &Networks) -> Result<Networks, UsageError> {
         let Some(given) = item.given else {
             return Ok(default.clone());
@@ -258,6 +304,11 @@ impl<'a> Validator<'a> {
         };
         items.iter().map(subject).collect()
     }
+}
+
+/// What keys begin with, as a list of strings.
+fn prefixes(prefixes: &[Bytes]) -> String {
+    list(prefixes.iter().map(|prefix| String::from_utf8_lossy(prefix)))
 }
 
 /// What can be named, as a list of strings.

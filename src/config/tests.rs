@@ -75,6 +75,8 @@ fn every_key_is_read_and_printed() {
         protocols = ["http", "memcached"]
         allow = ["repl"]
         deny = ["allmc", "copy"]
+        allow_keys = ["a:\u0000\"", "b:"]
+        deny_keys = ["a:\u00e4"]
         networks = ["10.0.0.0/8", "fd00::/8"]
         backend = "tyrant:/run/t.sock"
         admin = ""
@@ -95,6 +97,8 @@ fn every_key_is_read_and_printed() {
         protocols = ["memcached"]
         allow = ["allmc", "restore"]
         deny = ["get", "repl"]
+        allow_keys = []
+        deny_keys = ["a:b"]
         networks = []
         [guard]
         mode = "observe"

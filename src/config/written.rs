@@ -51,6 +51,8 @@ pub(crate) struct Overrides {
     pub(crate) protocols: Option<Given>,
     pub(crate) allow: Option<Given>,
     pub(crate) deny: Option<Given>,
+    pub(crate) allow_keys: Option<Given>,
+    pub(crate) deny_keys: Option<Given>,
     pub(crate) networks: Option<Given>,
     pub(crate) backend: Option<Given>,
     pub(crate) admin: Option<Given>,
@@ -82,6 +84,8 @@ pub(super) struct Written {
     pub(super) protocols: Option<Given>,
     pub(super) allow: Option<Given>,
     pub(super) deny: Option<Given>,
+    pub(super) allow_keys: Option<Given>,
+    pub(super) deny_keys: Option<Given>,
     pub(super) networks: Option<Given>,
     #[serde(deserialize_with = "tables")]
     pub(super) listener: Vec<Spanned<Listed<ListenerWritten>>>,
@@ -130,6 +134,8 @@ impl Written {
         set(&mut self.protocols, upper.protocols);
         set(&mut self.allow, upper.allow);
         set(&mut self.deny, upper.deny);
+        set(&mut self.allow_keys, upper.allow_keys);
+        set(&mut self.deny_keys, upper.deny_keys);
         set(&mut self.networks, upper.networks);
         set(&mut self.backend, upper.backend);
         set(&mut self.admin, upper.admin);
@@ -162,6 +168,8 @@ pub(super) struct ListenerWritten {
     pub(super) protocols: Option<Given>,
     pub(super) allow: Option<Given>,
     pub(super) deny: Option<Given>,
+    pub(super) allow_keys: Option<Given>,
+    pub(super) deny_keys: Option<Given>,
     pub(super) networks: Option<Given>,
 }
 

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// The most digits a stamp can have: the widest that fits 64 bits.
 pub const DIGITS_MAX: u8 = 19;
 
+/// What the name of every record begins with that keeps the stamp of a key, which follows. The Lua extension of old used
+/// the same.
+pub const RECORD_PREFIX: &[u8] = b"timestamp.";
+
 /// The unit of a stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {

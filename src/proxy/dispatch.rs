@@ -42,6 +42,10 @@ impl Session {
         if !self.worker.knows_backend() && self.worker.via(self.links.current(), 1).is_none() {
             return Next::Wait(item, Waiting::Lane);
         }
+        if self.cannot_tell_keys(&item.command) {
+            let by = item.command.verb();
+            return self.deny(Item { barred: true, ..item }, by);
+        }
         match &item.command {
             // Alone in its session, and with its key to itself.
             _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// What the name of every such record begins with; the Lua extension of old used the same.
-pub const PREFIX: &[u8] = b"timestamp.";
+pub use crate::guard::stamp::RECORD_PREFIX as PREFIX;
 
 /// The name of the record that keeps the stamp of `key`.
 pub fn name_of(key: &[u8]) -> Bytes {

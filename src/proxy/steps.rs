@@ -7,6 +7,7 @@ mod upheavals;
 mod writes;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -23,6 +24,7 @@ use super::worker::{Decision, Worker};
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::{self, Function};
 use crate::command::{Answer, Command, Reply, Verb};
+use crate::config::ListenerSettings;
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
@@ -46,6 +48,8 @@ pub struct Steps {
     pub deadline: Instant,
     verb: Verb,
     pub asker: Asker,
+    /// How clients are served where this one has connected.
+    listener: Arc<ListenerSettings>,
     form: Form,
     /// Part of it was sent before, on a lane that was lost.
     retried: bool,
@@ -84,6 +88,7 @@ impl Steps {
             deadline: item.deadline,
             verb: item.command.verb(),
             asker: session.asker(item),
+            listener: Arc::clone(&session.listener),
             form: item.form,
             retried: item.retried,
         }

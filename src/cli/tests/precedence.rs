@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 25] = [
+const CASES: [Case; 27] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -34,6 +34,16 @@ const CASES: [Case; 25] = [
         flag: "deny",
         file: "deny = [\"put\"]",
         values: ["allwrite, ext", "all"],
+    },
+    Case {
+        flag: "allow-keys",
+        file: "allow_keys = [\"a:\"]",
+        values: ["b:, c:", "d:"],
+    },
+    Case {
+        flag: "deny-keys",
+        file: "deny_keys = [\"a:\"]",
+        values: ["b:, c:", "d:"],
     },
     Case {
         flag: "networks",

@@ -94,6 +94,18 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["t.toml:2: allow and deny both name get", "each name in one of them"],
     ),
     (
+        "allow_keys = \"a:\"",
+        &["t.toml:1: allow_keys is \"a:\"", "a list of texts that keys begin with"],
+    ),
+    (
+        "deny_keys = [\n1]",
+        &["t.toml:2: deny_keys is 1", "a list of texts that keys begin with"],
+    ),
+    (
+        "allow_keys = [\"a\"]\ndeny_keys = [\"b\", \"a\"]",
+        &["t.toml:2: allow_keys and deny_keys both name \"a\"", "each prefix in one"],
+    ),
+    (
         "networks = \"10.0.0.0/8\"",
         &["t.toml:1: networks is \"10.0.0.0/8\"", "a list of networks such as"],
     ),

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::{End, Item, Next, Session, Waiting, now};
+use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
 use crate::command::{Command, Kind, Verb};
 use crate::guard::verdict::Refusal;
@@ -22,6 +23,7 @@ impl Session {
         let access = self.listener.access;
         let protocol = item.form.protocol();
         match &item.command {
+            _ if item.barred => Some(item.command.verb()),
             // It is sent under another command's number, and in what unit its timestamp is nobody knows.
             Command::Restore { .. } if self.listener.dialect == Dialect::PyTyrant => Some(Verb::Restore),
             Command::Ext { function, .. }
@@ -33,12 +35,25 @@ impl Session {
                 let verb = meaning.verb();
                 (!access.allows(protocol, verb)).then_some(verb)
             }
+            // A script can touch any record.
+            Command::Ext { .. } if !self.listener.keys.is_open() => Some(Verb::Ext),
             // memcached's `get` names several keys, and is `get` to the server's mask.
             Command::Mget { .. } if protocol == Protocol::Memcached => {
                 (!access.allows(protocol, Verb::Get)).then_some(Verb::Get)
             }
             command => access.denies(protocol, command),
         }
+    }
+
+    /// Whether some keys are denied here, and what the backend keeps does not let one tell which keys a command is about:
+    /// the keys of a fixed-length database are their digits, and in a skeleton a function of `misc` can mean anything.
+    pub fn cannot_tell_keys(&self, command: &Command) -> bool {
+        !self.listener.keys.is_open()
+            && match self.worker.kind() {
+                DatabaseKind::FixedLength => true,
+                DatabaseKind::Foreign => matches!(command, Command::Misc { .. }),
+                DatabaseKind::Plain | DatabaseKind::BPlusTree | DatabaseKind::Table => false,
+            }
     }
 
     /// Answers a denied command, and counts it. In the binary protocol a read is not answered, for a client takes any
@@ -51,7 +66,7 @@ impl Session {
         }
         let verb = item.command.verb();
         self.worker.shared.metrics.denied.of(verb).increment(1);
-        note(by, self.listener.dialect);
+        note(by, item.barred, self.listener.dialect);
         if is_unanswered {
             self.fail(item.concluding(), End::RefusedCommand);
         } else {
@@ -70,7 +85,7 @@ fn tells_of_records(command: &Command) -> bool {
     }
 }
 
-fn note(by: Verb, dialect: Dialect) {
+fn note(by: Verb, barred: bool, dialect: Dialect) {
     static LOG: RateLimit = RateLimit::new(HINT_INTERVAL);
     static RESTORE: RateLimit = RateLimit::new(HINT_INTERVAL);
     if by == Verb::Restore && dialect == Dialect::PyTyrant {
@@ -85,7 +100,12 @@ fn note(by: Verb, dialect: Dialect) {
         tracing::warn!(
             command,
             suppressed,
-            "a command was denied: allow and deny say which are"
+            "{}",
+            if barred {
+                "a command was denied for the keys that it concerns: allow_keys and deny_keys say which"
+            } else {
+                "a command was denied: allow and deny say which are"
+            }
         );
     }
 }

@@ -47,6 +47,8 @@ pub struct Item {
     /// Where its answer belongs; nothing where none is owed.
     pub place: Option<Place>,
     pub command: Command,
+    /// It names a key that is denied here, or concerns more than the keys that it names where some are.
+    pub barred: bool,
     /// How it differs from its command.
     pub edit: Option<Edit>,
     pub form: Form,

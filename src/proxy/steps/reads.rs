@@ -42,6 +42,7 @@ impl Steps {
             };
             let found = keys.len();
             let mut visible = records::visible_keys(keys);
+            visible.retain(|key| self.listener.keys.allows(key));
             let (Ok(wanted), Ok(asked)) = (usize::try_from(max), usize::try_from(ask)) else {
                 return Ok(answered(Reply::Keys(visible)));
             };

@@ -4,12 +4,17 @@ use super::{Call, Done, Steps, answered};
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
 use crate::command::{Command, Verb};
+use crate::guard::verdict::Refusal;
 use crate::metrics::Judged;
 use crate::proxy::slow::{self, Touches};
 
 impl Steps {
     /// A script function: it names one key, and may write any.
     pub(super) async fn script(&mut self, command: Command, key: bytes::Bytes) -> Done {
+        if !self.listener.keys.is_open() {
+            // The settings mapped it to a command when the request came, and do so no more.
+            return Ok(self.refused(Refusal::Denied));
+        }
         if let Err(refusal) = self.worker.admit_unordered(self.asker, self.verb, &key) {
             return Ok(self.refused(refusal));
         }
