@@ -44,6 +44,15 @@ pub struct Origin {
     pub alone: bool,
 }
 
+/// The backend has stored a stamp, and now holds an older one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receded {
+    /// What was stored.
+    pub confirmed: u64,
+    /// What is there.
+    pub found: u64,
+}
+
 /// The judge and its memory, shared by all workers.
 #[derive(Debug)]
 pub struct Guard<W> {
@@ -310,13 +319,40 @@ impl<W: Waiter> Guard<W> {
         }
     }
 
-    /// Tells the guard what reading a key back has shown; `None` when it could not be read.
-    pub fn learn(&self, key: KeyHash, found: Option<ReadBack>) {
+    /// The newest stamp of a key that the backend is known to hold, where nothing puts it in doubt.
+    pub fn confirmed(&self, key: KeyHash) -> Option<u64> {
+        let known = match self.pending.get(&key) {
+            Some(pending) => pending.certain()?,
+            None => self.ledger.get(key),
+        };
+        match known {
+            Known::Stamp(stamp) => Some(stamp),
+            Known::Absent | Known::Unknown { .. } => None,
+        }
+    }
+
+    /// Tells the guard what reading a key back has shown; `None` when it could not be read. What is there counts, also
+    /// when it is older than what is known to have been stored, which must not be.
+    pub fn learn(&self, key: KeyHash, found: Option<ReadBack>) -> Option<Receded> {
         let Entry::Occupied(mut occupied) = self.pending.entry(key) else {
             debug_assert!(false, "a key that is read back has a record");
-            return;
+            return None;
         };
         let pending = occupied.get_mut();
+        let receded = match (pending.certain(), &found) {
+            // A record that is gone may have been evicted.
+            (
+                Some(Known::Stamp(confirmed)),
+                Some(ReadBack {
+                    stamp: Some(stamp),
+                    value: Some(_),
+                }),
+            ) if *stamp < confirmed => Some(Receded {
+                confirmed,
+                found: *stamp,
+            }),
+            _ => None,
+        };
         let stamp = found.as_ref().map(|found| found.stamp);
         let stored = found.map(|found| Stored {
             stamp: found.stamp.unwrap_or(0),
@@ -330,6 +366,7 @@ impl<W: Waiter> Guard<W> {
         if pending.is_idle() {
             occupied.remove();
         }
+        receded
     }
 
     /// A waiter that was woken with a turn will not judge again.

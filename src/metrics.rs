@@ -35,7 +35,7 @@ use ::metrics::{Counter, Gauge, Histogram, Unit};
 pub use family::{By, Cube, Family, Grid, Kind, Listed};
 pub use histogram::Snapshot;
 pub use label::{
-    Carried, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait, Label, LookupCause,
+    Alarm, Carried, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait, Label, LookupCause,
     Observed, Outcome, Reload, RetryKind, Side, Version, WaitCause,
 };
 use registry::Registry;
@@ -146,6 +146,9 @@ table! {
 
     interventions: By<Counter, Intervention> = "pairing_interventions_total", Count,
         "Sessions reset and lanes given up so that no client is given the answer to another question, by rule.";
+
+    alarms: By<Counter, Alarm> = "alarms_total", Count,
+        "What must never happen and did, by alarm; the log says more.";
 
     backend_requests: Grid<Counter, Verb, Carried> = "backend_requests_total", Count,
         "Requests sent to the backend, or carried out by the embedded store, by command and outcome.";

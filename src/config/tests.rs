@@ -97,9 +97,9 @@ fn every_key_is_read_and_printed() {
         protocols = ["memcached"]
         allow = ["allmc", "restore"]
         deny = ["get", "repl"]
-        allow_keys = []
+        allow_keys = ["c:"]
         deny_keys = ["a:b"]
-        networks = []
+        networks = ["::1"]
         [guard]
         mode = "observe"
         ledger = "record"

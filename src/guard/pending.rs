@@ -240,6 +240,12 @@ impl<W: Waiter> Pending<W> {
         }
     }
 
+    /// What is confirmed, where nothing that is under way puts it in doubt.
+    pub(super) fn certain(&self) -> Option<Known> {
+        let in_doubt = self.doubt.is_some() || self.unordered > 0 || self.lost;
+        (!in_doubt).then_some(self.known)
+    }
+
     /// What must be the same when a value that was read is used.
     pub(super) fn version(&self) -> u32 {
         self.version

@@ -96,6 +96,16 @@ labels! {
         Unasked = "unasked",
     }
 
+    /// What must never happen, and did.
+    Alarm as "alarm" {
+        /// The backend named a key that was not asked for.
+        UnaskedKey = "unasked_key",
+        /// The backend sent bytes that answer no question.
+        UnaskedAnswer = "unasked_answer",
+        /// The backend holds an older stamp of a key than it has stored before.
+        StampBack = "stamp_back",
+    }
+
     /// How the settings were read again.
     Reload as "outcome" {
         /// They are in force.
@@ -323,6 +333,7 @@ mod tests {
         check::<Side>();
         check::<KeyWait>();
         check::<Intervention>();
+        check::<Alarm>();
         check::<Reload>();
         check::<Outcome>();
         check::<Judged>();

@@ -47,6 +47,7 @@ fn parse(text: &str) -> BTreeMap<String, (String, Vec<String>)> {
 fn combinations(row: &Row) -> usize {
     let sizes = row.labels.iter().map(|label| match *label {
         "command" => Verb::ALL.len(),
+        "alarm" => Alarm::ALL.len(),
         "fault" => FAULTS.len(),
         "protocol" => Protocol::ALL.len(),
         "rule" => Intervention::ALL.len(),

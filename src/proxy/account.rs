@@ -7,7 +7,7 @@ use crate::backend::tyrant::link::ConnectFault;
 use crate::command::Verb;
 use crate::guard::verdict::{self, ReadCause, Refusal};
 use crate::metrics::{
-    Carried, CloseReason, ConnectOutcome, FenceReason, Intervention, Judged, KeyWait, LookupCause, Metrics, Observed,
+    Alarm, Carried, CloseReason, ConnectOutcome, FenceReason, Intervention, Judged, KeyWait, LookupCause, Metrics, Observed,
     WaitCause,
 };
 
@@ -111,6 +111,15 @@ pub fn lane_given_up_by_rule(fault: &LaneFault) -> Option<Intervention> {
         LaneFault::Mismatch => Some(Intervention::Mismatch),
         LaneFault::Unasked(_) => Some(Intervention::Unasked),
         LaneFault::Eof | LaneFault::Io(_) | LaneFault::Retired => None,
+    }
+}
+
+/// The alarm that this fault of a lane is; nothing for those that happen to anybody.
+pub fn alarm(fault: &LaneFault) -> Option<(Alarm, &'static str)> {
+    match fault {
+        LaneFault::Mismatch => Some((Alarm::UnaskedKey, "the backend named a key that it was not asked for")),
+        LaneFault::Unasked(_) => Some((Alarm::UnaskedAnswer, "the backend sent bytes that answer no question")),
+        LaneFault::Deadline | LaneFault::BadAnswer(_) | LaneFault::Eof | LaneFault::Io(_) | LaneFault::Retired => None,
     }
 }
 

@@ -51,15 +51,12 @@ impl Session {
             _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
             _ if item.edit.is_some() => self.step(item),
             Command::Stat if asks_for_version(&item) => self.pass(item, &Command::Stat, Form::AsIs),
-            Command::Mget { .. } if !item.form.is_binary() && self.worker.settings().verify_reads => {
-                let wire = item.command.clone();
-                self.pass(item, &wire, Form::VerifiedMget)
-            }
             Command::Get { key } if self.worker.settings().verify_reads => {
                 let wire = Command::Mget {
                     keys: vec![key.clone()],
                 };
-                self.pass(item, &wire, Form::VerifiedGet)
+                let confirmed = self.worker.confirmed(key);
+                self.pass(item, &wire, Form::VerifiedGet { confirmed })
             }
             Command::Get { .. } | Command::Vsiz { .. } | Command::Mget { .. } | Command::Size | Command::IterInit => {
                 let wire = item.command.clone();

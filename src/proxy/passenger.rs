@@ -14,7 +14,9 @@ use super::records::{self, Probe};
 use super::session::{End, Item, Session};
 use super::worker::Worker;
 use crate::backend::embedded::line;
+use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::backend::tyrant::lane;
+use crate::command::function::Function;
 use crate::command::{Answer, Command, Kind, Reply, Verb};
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Outcome, Ticket};
@@ -76,10 +78,8 @@ pub struct ClientCargo {
 pub enum Form {
     /// As it is.
     AsIs,
-    /// A `get` that went out as a one-key `mget`.
-    VerifiedGet,
-    /// An `mget` whose echoed keys must be those that were asked for, in their order.
-    VerifiedMget,
+    /// A `get` that went out as a one-key `mget`, when this was the newest stamp that the backend was known to hold.
+    VerifiedGet { confirmed: Option<u64> },
     /// A `put` that went out as a `putlist` of value and stamp; the probe has said whether the stamp's record is new.
     PutList(Probe),
 }
@@ -108,13 +108,17 @@ impl lane::Passenger for Passenger {
                 let name = records::name_of(key);
                 found.iter().all(|(echoed, _)| echoed == key || *echoed == name)
             }
-            (Cargo::Client(cargo), Reply::Records(found)) => match (&cargo.form, &cargo.item.command) {
-                (Form::VerifiedGet, Command::Get { key }) => {
-                    found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key)
-                }
-                (Form::VerifiedMget, Command::Mget { keys }) => {
-                    let mut keys = keys.iter();
-                    found.iter().all(|(echoed, _)| keys.any(|key| key == echoed))
+            (Cargo::Client(cargo), Reply::Records(found)) => match &cargo.item.command {
+                Command::Get { key } => found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key),
+                Command::Mget { keys } => are_asked_for(keys, found.iter().map(|(echoed, _)| echoed)),
+                _ => true,
+            },
+            (Cargo::Client(cargo), Reply::Strings { strings, .. }) => match &cargo.item.command {
+                // In a skeleton a function of any name can mean anything.
+                Command::Misc {
+                    function, arguments, ..
+                } if Function::lists(function) && self.worker.kind() != DatabaseKind::Foreign => {
+                    are_asked_for(arguments, strings.iter().step_by(2))
                 }
                 _ => true,
             },
@@ -136,7 +140,10 @@ impl lane::Passenger for Passenger {
                 // Whoever asked may have ended meanwhile.
                 let _ = reply_to.send(Ok(reply));
             }
-            Cargo::ReadBack { key, hash } => shared.guard.learn(hash, self.worker.read_back_of(&key, reply)),
+            Cargo::ReadBack { key, hash } => {
+                let found = self.worker.read_back_of(&key, reply);
+                self.worker.learn(&key, hash, found);
+            }
             Cargo::Probe(probe) => probe.found(reply.code() != 0),
             Cargo::HiddenRecord(probe) => shared.hidden.written(reply.code(), &probe),
         }
@@ -158,7 +165,7 @@ impl lane::Passenger for Passenger {
                 }
                 let _ = reply_to.send(Err(lost));
             }
-            Cargo::ReadBack { hash, .. } => shared.guard.learn(hash, None),
+            Cargo::ReadBack { key, hash } => self.worker.learn(&key, hash, None),
             Cargo::Probe(_) => {}
             Cargo::HiddenRecord(_) => shared.hidden.doubt(),
         }
@@ -211,8 +218,14 @@ impl ClientCargo {
             shared.guard.settle(ticket, outcome);
         }
         let reply = match self.form {
-            Form::AsIs | Form::VerifiedMget => reply,
-            Form::VerifiedGet => get_of(reply),
+            Form::AsIs => reply,
+            Form::VerifiedGet { confirmed } => {
+                let reply = get_of(reply);
+                if let (Command::Get { key }, Reply::Value(value)) = (&self.item.command, &reply) {
+                    worker.check_stamp(key, confirmed, value);
+                }
+                reply
+            }
             Form::PutList(probe) => {
                 shared.hidden.written(reply.code(), &probe);
                 Reply::Code(reply.code())
@@ -244,7 +257,7 @@ impl ClientCargo {
             (Lost::Sent, Command::Put { .. } | Command::PutNr { .. }) if stamped => Some(RetryKind::Write),
             (Lost::Sent, _) if Opcode::of(verb).kind == Kind::Read => Some(RetryKind::Read),
             (Lost::Sent, Command::Misc { function, .. })
-                if crate::command::function::Function::named(function).is_read() =>
+                if Function::named(function).is_read() =>
             {
                 Some(RetryKind::Read)
             }
@@ -263,6 +276,15 @@ impl ClientCargo {
             None => self.session.fail(self.item.concluding(), End::LaneLost),
         }
     }
+}
+
+/// Whether keys are among those that were asked for, in their order. A B+ tree names a key once for each of its values.
+fn are_asked_for<'a>(asked: &[Bytes], found: impl IntoIterator<Item = &'a Bytes>) -> bool {
+    let mut asked = asked.iter().peekable();
+    found.into_iter().all(|echoed| {
+        while asked.next_if(|key| *key != echoed).is_some() {}
+        asked.peek().is_some()
+    })
 }
 
 /// What `get` answers for the one-key `mget` that stood for it.

@@ -365,6 +365,9 @@ impl LinkEvents for Worker {
         if let Some(rule) = account::lane_given_up_by_rule(fault) {
             self.shared.metrics.interventions.of(rule).increment(1);
         }
+        if let Some((alarm, what)) = account::alarm(fault) {
+            self.shared.raise(alarm, what);
+        }
         if let Some(reason) = account::fence(fault) {
             self.shared.metrics.lanes_fenced.of(reason).increment(1);
             tracing::warn!(lane = lane.0, %fault, "a lane is out of service");

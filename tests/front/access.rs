@@ -1,5 +1,6 @@
 //! What a listener's settings deny, and how a client is told.
 
+mod alarms;
 mod keys;
 mod networks;
 

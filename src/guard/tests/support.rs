@@ -12,7 +12,7 @@ use crate::guard::stamp::StampFormat;
 use crate::guard::verdict::{
     Change, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter, Wake,
 };
-use crate::guard::{Guard, Origin};
+use crate::guard::{Guard, Origin, Receded};
 use crate::pairing::LaneId;
 
 /// A waiter that keeps what it was told until somebody looks.
@@ -126,9 +126,9 @@ impl Desk {
     }
 
     /// Tells what reading back has shown.
-    pub(super) fn learn(&self, stamp: Option<u64>, value: Option<&str>) {
+    pub(super) fn learn(&self, stamp: Option<u64>, value: Option<&str>) -> Option<Receded> {
         let value = value.map(|value| Bytes::copy_from_slice(value.as_bytes()));
-        self.guard.learn(self.key, Some(ReadBack { stamp, value }));
+        self.guard.learn(self.key, Some(ReadBack { stamp, value }))
     }
 
     pub(super) fn known(&self) -> Known {

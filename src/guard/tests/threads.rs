@@ -116,7 +116,7 @@ impl Worker {
             match verdict {
                 Verdict::Go(ticket) => return self.flying.push_back(ticket),
                 Verdict::Refuse(_) => return,
-                Verdict::Read(_) => self.guard.learn(key, Some(NOTHING)),
+                Verdict::Read(_) => drop(self.guard.learn(key, Some(NOTHING))),
                 // A real lane's queue empties by itself.
                 Verdict::Wait(_) => while self.settle_one() {},
             }

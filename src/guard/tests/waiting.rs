@@ -1,6 +1,7 @@
 //! Who waits for whom, and who is woken when.
 
 use super::support::{Come, Desk, Expected, NOW};
+use crate::guard::Receded;
 use crate::guard::ledger::Known;
 use crate::guard::verdict::{Change, Outcome, ReadCause, Refusal, WaitCause};
 use crate::pairing::LaneId;
@@ -287,4 +288,42 @@ fn who_has_a_key_to_himself_waits_for_everyone_and_everyone_for_him() {
         .waits(WaitCause::OtherLane);
     desk.guard.settle(ticket, Outcome::Unsent);
     assert!(newer.has_rung() && unstamped.has_rung() && !other_lane.has_rung());
+}
+
+#[test]
+fn a_stamp_that_went_back_in_the_backend_is_told() {
+    let text = |stamp: u64| format!("{stamp:013}");
+    let (confirmed, found) = (NOW, NOW - 1);
+    for (stamp, value, receded) in [
+        (Some(NOW), Some(text(NOW)), None),
+        (None, None, None),
+        (Some(found), None, None),
+        (Some(found), Some(text(found)), Some(Receded { confirmed, found })),
+    ] {
+        let tie = crate::guard::rules::Tie::First;
+        let desk = Desk::with(
+            crate::guard::rules::Rules {
+                tie,
+                ..super::support::rules()
+            },
+            64,
+            0,
+        );
+        desk.store(1, NOW);
+        assert_eq!(desk.guard.confirmed(desk.key), Some(NOW));
+        desk.put_body(1, NOW, "b", Come::default())
+            .reads(ReadCause::Tie)
+            .leave();
+        assert_eq!(desk.learn(stamp, value.as_deref()), receded, "{stamp:?} {value:?}");
+    }
+}
+
+#[test]
+fn what_is_in_doubt_is_not_confirmed() {
+    let desk = Desk::new();
+    desk.store(1, NOW);
+    let doubtful = desk.judge(1, Change::Unordered, Come::default()).goes();
+    assert_eq!(desk.guard.confirmed(desk.key), None, "it may be anything by now");
+    desk.guard.settle(doubtful, Outcome::Stored);
+    assert_eq!(desk.guard.confirmed(desk.key), None);
 }

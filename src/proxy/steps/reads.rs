@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::{Call, Done, Steps, answered};
+use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Command, Reply};
+use crate::metrics::Alarm;
 use crate::proxy::records;
 use crate::proxy::session::End;
 use crate::proxy::slow::{self, Touches};
@@ -40,6 +42,13 @@ impl Steps {
                 Reply::Keys(keys) => keys,
                 other => return Ok(answered(other)),
             };
+            // In a fixed-length database it is a range of numbers.
+            let by_prefix = self.worker.kind() != DatabaseKind::FixedLength;
+            if by_prefix && keys.iter().any(|key| !key.starts_with(&prefix)) {
+                let what = "the backend listed a key that does not begin as was asked for";
+                self.worker.shared.raise(Alarm::UnaskedKey, what);
+                return Err(End::LaneLost);
+            }
             let found = keys.len();
             let mut visible = records::visible_keys(keys);
             visible.retain(|key| self.listener.keys.allows(key));

@@ -50,7 +50,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    fn once(act: Act, matches: impl Fn(&Request) -> bool + Send + 'static) -> Self {
+    /// The next request that this holds for.
+    pub fn once(act: Act, matches: impl Fn(&Request) -> bool + Send + 'static) -> Self {
         Self {
             connection: None,
             request: None,

@@ -518,7 +518,10 @@ impl World {
             return false;
         }
         match self.lanes[lane].queue.pop_front() {
-            Some(Errand::Read { key, found }) => self.guard.learn(self.hash(key), found),
+            Some(Errand::Read { key, found }) => {
+                let receded = self.guard.learn(self.hash(key), found);
+                assert_eq!(receded, None, "nothing but what the guard let through was stored");
+            }
             Some(Errand::Change { sent, ticket, done }) => {
                 let (outcome, moment) = done.expect("it is done");
                 let held = &mut self.held[sent.key];
@@ -555,7 +558,7 @@ impl World {
         for (position, errand) in queue.into_iter().enumerate() {
             let left = position < sent_count;
             match errand {
-                Errand::Read { key, .. } => self.guard.learn(self.hash(key), None),
+                Errand::Read { key, .. } => drop(self.guard.learn(self.hash(key), None)),
                 Errand::Change { sent, ticket, done } => {
                     let (key, want, alone) = (sent.key, sent.want.clone(), sent.alone);
                     let again = !left || (retry && ticket.is_idempotent());

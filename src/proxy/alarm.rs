@@ -1,0 +1,63 @@
+//! What must never happen: counted, and said as an error.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::session::now;
+use super::shared::Shared;
+use super::worker::Worker;
+use crate::guard::Receded;
+use crate::guard::ledger::KeyHash;
+use crate::guard::verdict::{Change, ReadBack};
+use crate::logging::RateLimit;
+use crate::metrics::{Alarm, Label};
+
+/// How long an alarm of one kind is not logged again.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// Something has happened that must not. `what` says what was seen.
+    pub fn raise(&self, alarm: Alarm, what: &str) {
+        static LOGS: [RateLimit; Alarm::ALL.len()] = [const { RateLimit::new(LOG_INTERVAL) }; Alarm::ALL.len()];
+        self.metrics.alarms.of(alarm).increment(1);
+        if let Some(suppressed) = LOGS[alarm.index()].admit(now()) {
+            tracing::error!(alarm = alarm.as_str(), suppressed, "{what}");
+        }
+    }
+}
+
+impl Worker {
+    /// The newest stamp of a key that the backend is known to hold, where nothing puts it in doubt.
+    pub fn confirmed(&self, key: &Bytes) -> Option<u64> {
+        self.shared.guard.confirmed(self.hash_of(key))
+    }
+
+    /// Holds what was read of a key, asked for when `confirmed` was confirmed, against what is confirmed now. Where the
+    /// two differ a write has come between, and what was read says nothing.
+    pub fn check_stamp(&self, key: &Bytes, confirmed: Option<u64>, value: &[u8]) {
+        let Change::Stamped { stamp: found, .. } = self.change_of(value) else {
+            return;
+        };
+        if let Some(confirmed) = confirmed.filter(|stamp| found < *stamp && self.confirmed(key) == Some(*stamp)) {
+            self.note_receded(key, Receded { confirmed, found });
+        }
+    }
+
+    /// Tells the guard what reading a key back has shown.
+    pub fn learn(&self, key: &Bytes, hash: KeyHash, found: Option<ReadBack>) {
+        if let Some(receded) = self.shared.guard.learn(hash, found) {
+            self.note_receded(key, receded);
+        }
+    }
+
+    fn note_receded(&self, key: &Bytes, receded: Receded) {
+        let Receded { confirmed, found } = receded;
+        let shown = self.settings().admin_keys.write(key, self.shared.guard.key(key).short());
+        let what = format!(
+            "the backend holds stamp {found} for key {shown}, and has stored {confirmed} before: something writes to it \
+             past ttguard"
+        );
+        self.shared.raise(Alarm::StampBack, &what);
+    }
+}
