@@ -35,8 +35,8 @@ use ::metrics::{Counter, Gauge, Histogram, Unit};
 pub use family::{By, Cube, Family, Grid, Kind, Listed};
 pub use histogram::Snapshot;
 pub use label::{
-    Alarm, Carried, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait, Label, LookupCause,
-    Observed, Outcome, Reload, RetryKind, Side, Version, WaitCause,
+    Alarm, Carried, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait, Label,
+    LookupCause, Observed, Outcome, Reload, RetryKind, Side, Version, WaitCause,
 };
 use registry::Registry;
 

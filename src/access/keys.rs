@@ -1,10 +1,12 @@
-//! Which keys a listener's clients may name, and what of the store a command concerns beyond the keys that it names.
+//! Which keys a listener's clients may name, how these are called in the store, and what of the store a command concerns
+//! beyond them.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::command::Command;
 use crate::command::function::Function;
+use crate::command::{Command, Reply, Verb};
 use crate::guard::stamp::RECORD_PREFIX;
+use crate::protocol::tyrant::limits::Limits;
 
 /// Which keys clients may name, by how they begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +15,9 @@ pub struct KeyAccess {
     pub allow: Vec<Bytes>,
     /// Of all that a key begins with the longest counts.
     pub deny: Vec<Bytes>,
+    /// What is put before the key of each request and taken off the keys of each answer, so that clients see the records
+    /// whose keys begin so and no others; empty for none. `allow` and `deny` are about what clients say.
+    pub prefix: Bytes,
 }
 
 /// What of the store a command concerns.
@@ -22,7 +27,9 @@ pub enum Reach {
     Named,
     /// The keys that begin as it says.
     Listed,
-    /// The store as a whole, and no record.
+    /// No record, and it tells nothing of any.
+    Nothing,
+    /// The store as a whole, and no record by itself.
     Store,
     /// Records that it does not name.
     Any,
@@ -31,7 +38,19 @@ pub enum Reach {
 impl KeyAccess {
     /// Whether clients may name every key.
     pub fn is_open(&self) -> bool {
-        self.allow.is_empty() && self.deny.is_empty()
+        self.allow.is_empty() && self.deny.is_empty() && self.prefix.is_empty()
+    }
+
+    /// Whether some record may be seen both through this prefix and through the other one, which differs.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (one, other) = (&self.prefix, &other.prefix);
+        let apart = one.is_empty() || other.is_empty() || one == other;
+        !apart && (one.starts_with(other) || other.starts_with(one))
+    }
+
+    /// Whether this prefix together with a client's key could make the name of a record that keeps a stamp.
+    pub fn reaches_records(&self) -> bool {
+        !self.prefix.is_empty() && (RECORD_PREFIX.starts_with(&self.prefix) || self.prefix.starts_with(RECORD_PREFIX))
     }
 
     /// Whether clients may name this key. The record that keeps a key's stamp says something of that key.
@@ -51,16 +70,60 @@ impl KeyAccess {
         }
     }
 
-    /// Whether a command may be given: all the keys that it names are allowed, and it concerns no others.
-    pub fn admits(&self, command: &mut Command) -> bool {
-        let mut allowed = true;
-        let reach = reach(command, |key| allowed &= self.allows(key));
-        match reach {
+    /// Makes a client's command the store's. False when it may not be given, because of a key that it names, because it
+    /// concerns others, or because it would be larger than a request may be.
+    pub fn enter(&self, command: &mut Command, limits: &Limits) -> bool {
+        let (mut allowed, mut keys, mut bytes, mut longest) = (true, 0, 0, 0);
+        let reach_of = reach(command, |key| {
+            allowed &= self.allows(key);
+            keys += 1;
+            bytes += key.len() + self.prefix.len();
+            longest = longest.max(key.len() + self.prefix.len());
+        });
+        let may = match reach_of {
             Reach::Named => allowed,
             // What it finds is looked at.
-            Reach::Listed | Reach::Store => true,
+            Reach::Listed | Reach::Nothing => true,
+            Reach::Store => self.prefix.is_empty(),
             Reach::Any => false,
+        };
+        if self.prefix.is_empty() || !may {
+            return may;
         }
+        // A server takes what lies behind an argument that is too large for it for new requests.
+        if longest > limits.argument_max as usize || bytes > limits.frame_max {
+            return false;
+        }
+        let mut names = BytesMut::with_capacity(bytes);
+        reach(command, |key| {
+            names.put_slice(&self.prefix);
+            names.put_slice(key);
+            *key = names.split().freeze();
+        });
+        true
+    }
+
+    /// Makes the store's answer to a command the client's. Nothing when it shows a key that clients must not see.
+    pub fn leave(&self, command: &Command, reply: Reply) -> Option<Reply> {
+        if self.prefix.is_empty() {
+            return Some(reply);
+        }
+        let own = |key: Bytes| key.starts_with(&self.prefix).then(|| key.slice(self.prefix.len()..));
+        Some(match (command, reply) {
+            (_, Reply::Records(records)) => {
+                let own = |(key, value)| Some((own(key)?, value));
+                Reply::Records(records.into_iter().map(own).collect::<Option<_>>()?)
+            }
+            (_, Reply::Keys(keys)) => Reply::Keys(keys.into_iter().map(own).collect::<Option<_>>()?),
+            (Command::Misc { function, .. }, Reply::Strings { code, mut strings }) if Function::lists(function) => {
+                for key in strings.iter_mut().step_by(2) {
+                    *key = own(std::mem::take(key))?;
+                }
+                Reply::Strings { code, strings }
+            }
+            // No other command that may be given answers with keys.
+            (_, reply) => reply,
+        })
     }
 }
 
@@ -88,12 +151,10 @@ pub fn reach(command: &mut Command, mut each: impl FnMut(&mut Bytes)) -> Reach {
         Command::Misc {
             function, arguments, ..
         } => return reach_of_function(function, arguments, each),
-        Command::Sync
-        | Command::Optimize { .. }
-        | Command::Copy { .. }
-        | Command::Rnum
-        | Command::Size
-        | Command::Stat => return Reach::Store,
+        Command::Sync => return Reach::Nothing,
+        Command::Optimize { .. } | Command::Copy { .. } | Command::Rnum | Command::Size | Command::Stat => {
+            return Reach::Store;
+        }
         Command::IterInit
         | Command::IterNext
         | Command::Vanish
@@ -115,6 +176,7 @@ fn reach_of_function(name: &[u8], arguments: &mut [Bytes], each: impl FnMut(&mut
         }
         Function::PutList => arguments.iter_mut().step_by(2).for_each(each),
         Function::OutList => arguments.iter_mut().for_each(each),
+        Function::Control if Function::like(name, arguments) == Some(Verb::Sync) => return Reach::Nothing,
         Function::Read | Function::Control => return Reach::Store,
         Function::Scan
         | Function::Search
@@ -135,7 +197,19 @@ mod tests {
         KeyAccess {
             allow: prefixes(allow),
             deny: prefixes(deny),
+            prefix: Bytes::new(),
         }
+    }
+
+    fn within(prefix: &'static str) -> KeyAccess {
+        KeyAccess {
+            prefix: prefix.into(),
+            ..access(&[], &[])
+        }
+    }
+
+    fn admits(access: &KeyAccess, command: &mut Command) -> bool {
+        access.enter(command, &Limits::REQUEST)
     }
 
     fn misc(function: &'static str, arguments: &[&'static str]) -> Command {
@@ -152,7 +226,16 @@ mod tests {
         for key in ["a:", "a:1", "a:secret", "b:x:open1"] {
             assert!(some.allows(key.as_bytes()), "{key}");
         }
-        for key in ["", "b", "b:", "a:secret:1", "b:x:1", "c", "timestamp.c", "timestamp.a:1"] {
+        for key in [
+            "",
+            "b",
+            "b:",
+            "a:secret:1",
+            "b:x:1",
+            "c",
+            "timestamp.c",
+            "timestamp.a:1",
+        ] {
             assert!(!some.allows(key.as_bytes()), "{key}");
         }
         let all_but = access(&[], &["secret:"]);
@@ -181,7 +264,7 @@ mod tests {
             misc("error", &[]),
             Command::Rnum,
         ] {
-            assert!(a.admits(&mut command), "{command:?}");
+            assert!(admits(&a, &mut command), "{command:?}");
         }
         for mut command in [
             mget(&["a1", "b"]),
@@ -197,7 +280,100 @@ mod tests {
             Command::Vanish,
             Command::IterNext,
         ] {
-            assert!(!a.admits(&mut command), "{command:?}");
+            assert!(!admits(&a, &mut command), "{command:?}");
         }
+    }
+
+    #[test]
+    fn every_key_of_a_request_gets_the_prefix_and_every_key_of_an_answer_loses_it() {
+        let tenant = within("t:");
+        for (mut command, entered) in [
+            (Command::Get { key: "a".into() }, Command::Get { key: "t:a".into() }),
+            (
+                Command::FwmKeys {
+                    prefix: "".into(),
+                    max: 3,
+                },
+                Command::FwmKeys {
+                    prefix: "t:".into(),
+                    max: 3,
+                },
+            ),
+            (
+                misc("putlist", &["a", "1", "t:b", "t:"]),
+                misc("putlist", &["t:a", "1", "t:t:b", "t:"]),
+            ),
+            (misc("outlist", &["", "b"]), misc("outlist", &["t:", "t:b"])),
+            (misc("putcat", &["a", "b"]), misc("putcat", &["t:a", "b"])),
+            (misc("getpart", &["a", "1"]), misc("getpart", &["t:a", "1"])),
+            (misc("sync", &[]), misc("sync", &[])),
+            (
+                Command::Get {
+                    key: "timestamp.x".into(),
+                },
+                Command::Get {
+                    key: "t:timestamp.x".into(),
+                },
+            ),
+        ] {
+            assert!(admits(&tenant, &mut command));
+            assert_eq!(command, entered);
+        }
+        for mut command in [
+            misc("genuid", &[]),
+            misc("error", &[]),
+            misc("optimize", &[]),
+            Command::Rnum,
+            Command::Size,
+            Command::Stat,
+            Command::Vanish,
+            Command::Copy { path: "/p".into() },
+        ] {
+            assert!(!admits(&tenant, &mut command), "{command:?}");
+        }
+        let list = misc("getlist", &["t:a"]);
+        let strings = |texts: &[&'static str]| Reply::Strings {
+            code: 0,
+            strings: texts.iter().map(|text| (*text).into()).collect(),
+        };
+        assert_eq!(
+            tenant.leave(&list, strings(&["t:a", "t:1"])),
+            Some(strings(&["a", "t:1"]))
+        );
+        assert_eq!(tenant.leave(&list, strings(&["t:a", "1", "u:b", "2"])), None);
+        let keys = |keys: &[&'static str]| Reply::Keys(keys.iter().map(|key| (*key).into()).collect());
+        assert_eq!(
+            tenant.leave(&Command::Rnum, keys(&["t:", "t:a"])),
+            Some(keys(&["", "a"]))
+        );
+        assert_eq!(tenant.leave(&Command::Rnum, keys(&["t"])), None);
+        assert_eq!(within("").leave(&Command::Rnum, keys(&["t"])), Some(keys(&["t"])));
+    }
+
+    #[test]
+    fn a_request_that_grows_beyond_the_limits_is_none() {
+        let limits = Limits {
+            argument_max: 4,
+            frame_max: 10,
+            ..Limits::REQUEST
+        };
+        let tenant = within("t:");
+        let enter = |keys: &[&'static str]| {
+            let mut command = Command::Mget {
+                keys: keys.iter().map(|key| (*key).into()).collect(),
+            };
+            tenant.enter(&mut command, &limits)
+        };
+        assert!(enter(&["ab"]) && enter(&["ab", "ab", ""]));
+        assert!(!enter(&["abc"]) && !enter(&["ab", "ab", "a"]));
+    }
+
+    #[test]
+    fn prefixes_that_could_show_the_same_record_are_known() {
+        let overlap = |one, other| within(one).overlaps(&within(other));
+        assert!(overlap("a", "ab") && overlap("ab", "a"));
+        assert!(!overlap("a:", "ab:") && !overlap("a", "a") && !overlap("", "a") && !overlap("a", ""));
+        assert!(within("time").reaches_records() && within("timestamp.a").reaches_records());
+        assert!(!within("").reaches_records() && !within("tenant:").reaches_records());
     }
 }

@@ -17,7 +17,8 @@ pub struct NoNetwork;
 
 impl Networks {
     /// What a network is written as.
-    pub const ALLOWED: &str = "networks such as \"10.0.0.0/8\", \"192.0.2.7\" or \"fd00::/8\", the bits behind the prefix 0";
+    pub const ALLOWED: &str =
+        "networks such as \"10.0.0.0/8\", \"192.0.2.7\" or \"fd00::/8\", the bits behind the prefix 0";
 
     /// These networks; a list of none means everywhere.
     pub fn of(networks: Vec<IpNet>) -> Self {
@@ -83,7 +84,13 @@ mod tests {
         for inside in ["10.1.255.3:9", "[::ffff:10.1.2.3]:9", "192.0.2.7:1", "[fd12::1]:5"] {
             assert!(some.admit(from(inside)), "{inside}");
         }
-        for outside in ["10.2.0.1:9", "[::ffff:10.2.2.3]:9", "192.0.2.8:1", "[fe80::1]:5", "[::1]:5"] {
+        for outside in [
+            "10.2.0.1:9",
+            "[::ffff:10.2.2.3]:9",
+            "192.0.2.8:1",
+            "[fe80::1]:5",
+            "[::1]:5",
+        ] {
             assert!(!some.admit(from(outside)), "{outside}");
         }
         assert!(some.admit(Peer::Unix(0, None)));
@@ -95,7 +102,16 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_refused() {
-        for text in ["", "10.0.0.0/33", "10.0.0.1/8", "10.0.0/8", "h", "::ffff:10.0.0.0/104", "fd00::1/8", "10.0.0.0/08x"] {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "10.0.0/8",
+            "h",
+            "::ffff:10.0.0.0/104",
+            "fd00::1/8",
+            "10.0.0.0/08x",
+        ] {
             assert_eq!(Networks::read(text), Err(NoNetwork), "{text}");
         }
     }

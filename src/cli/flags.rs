@@ -75,6 +75,10 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_DENY_KEYS]
     #[arg(long, value_name = "PREFIXES")]
     deny_keys: Option<String>,
+    /// What is put before every key that clients name, and taken off again, so that they see no others [default: none]
+    /// [variable: TTGUARD_PREFIX]
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
     /// Networks that clients may connect from, such as 10.0.0.0/8, comma separated [default: all]
     /// [variable: TTGUARD_NETWORKS]
     #[arg(long, value_name = "CIDRS")]
@@ -169,6 +173,7 @@ impl ServeFlags {
             deny: list("deny", self.deny),
             allow_keys: list("allow-keys", self.allow_keys),
             deny_keys: list("deny-keys", self.deny_keys),
+            prefix: one("prefix", self.prefix),
             networks: list("networks", self.networks),
             backend: one("backend", self.backend),
             admin: one("admin", self.admin),
@@ -205,6 +210,7 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         deny: list("deny"),
         allow_keys: list("allow-keys"),
         deny_keys: list("deny-keys"),
+        prefix: one("prefix"),
         networks: list("networks"),
         backend: one("backend"),
         admin: one("admin"),

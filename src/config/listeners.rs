@@ -20,6 +20,9 @@ use crate::access::{Access, Subject};
 use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::{Protocol, Protocols};
 
+/// The most bytes of a prefix: every key that is asked for carries them to the backend.
+const PREFIX_MAX: usize = 255;
+
 /// One address where clients connect, and how they are served there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerSettings {
@@ -60,7 +63,7 @@ impl ListenerSettings {
     }
 
     /// What it says beside its address: keys and values, as in a file where `inherited` holds for what is not said.
-    fn values(&self, inherited: Access) -> [(&'static str, String); 7] {
+    fn values(&self, inherited: Access) -> [(&'static str, String); 8] {
         let named = PROTOCOLS.iter().filter(|(_, protocol)| self.protocols.serve(*protocol));
         let protocols: Vec<_> = named.map(|(name, _)| string(name)).collect();
         [
@@ -70,6 +73,7 @@ impl ListenerSettings {
             ("deny", list(self.access.denied_beyond(inherited))),
             ("allow_keys", prefixes(&self.keys.allow)),
             ("deny_keys", prefixes(&self.keys.deny)),
+            ("prefix", string(&String::from_utf8_lossy(&self.keys.prefix))),
             ("networks", list(self.networks.iter())),
         ]
     }
@@ -136,6 +140,7 @@ impl<'a> Validator<'a> {
             keys: self.keys(
                 self.item("allow_keys", &written.allow_keys),
                 self.item("deny_keys", &written.deny_keys),
+                self.item("prefix", &written.prefix),
                 &KeyAccess::default(),
             )?,
             networks: self.networks(self.item("networks", &written.networks), &Networks::default())?,
@@ -210,6 +215,7 @@ impl<'a> Validator<'a> {
             keys: self.keys(
                 self.item("listener.allow_keys", &written.allow_keys),
                 self.item("listener.deny_keys", &written.deny_keys),
+                self.item("listener.prefix", &written.prefix),
                 &top.keys,
             )?,
             networks: self.networks(self.item("listener.networks", &written.networks), &top.networks)?,
@@ -247,11 +253,27 @@ impl<'a> Validator<'a> {
         Ok(inherited.with(&allowed, &denied))
     }
 
-    fn keys(&self, allow: Item<'a>, deny: Item<'a>, default: &KeyAccess) -> Result<KeyAccess, UsageError> {
+    fn keys(
+        &self,
+        allow: Item<'a>,
+        deny: Item<'a>,
+        prefix: Item<'a>,
+        default: &KeyAccess,
+    ) -> Result<KeyAccess, UsageError> {
+        let read = |text: &str| (text.len() <= PREFIX_MAX).then(|| Bytes::copy_from_slice(text.as_bytes()));
+        let allowed = format!("a text of at most {PREFIX_MAX} bytes, or nothing between the quotes for none");
         let keys = KeyAccess {
             allow: self.prefixes(allow, &default.allow)?,
             deny: self.prefixes(deny, &default.deny)?,
+            prefix: prefix.parsed(default.prefix.clone(), &allowed, read)?,
         };
+        if keys.reaches_records() {
+            let problem = format_args!(
+                "{} could name the records timestamp.KEY, which are ttguard's own",
+                prefix.key
+            );
+            return Err(prefix.refuse(problem, "a prefix that does not begin as they do"));
+        }
         if let Some(both) = keys.allow.iter().find(|prefix| keys.deny.contains(prefix)) {
             let both = quoted(&String::from_utf8_lossy(both));
             let item = if deny.given.is_some() { deny } else { allow };
@@ -327,6 +349,11 @@ struct Listeners {
 impl Listeners {
     fn add(&mut self, listener: ListenerSettings, item: Item<'_>) -> Result<(), UsageError> {
         let address = &listener.address;
+        if let Some(other) = self.list.iter().find(|other| other.keys.overlaps(&listener.keys)) {
+            let quote = |one: &ListenerSettings| quoted(&String::from_utf8_lossy(&one.keys.prefix));
+            let problem = format_args!("prefix {} and prefix {} overlap", quote(&listener), quote(other));
+            return Err(item.refuse(problem, "prefixes none of which begins with another, or the same one"));
+        }
         let some_port = matches!(address, Address::Tcp(host_port) if host_port.ends_with(":0"));
         if !self.seen.insert(address.clone()) && !some_port {
             return Err(item.refuse(format_args!("{} names {address} twice", item.key), "each address once"));

@@ -77,6 +77,7 @@ fn every_key_is_read_and_printed() {
         deny = ["allmc", "copy"]
         allow_keys = ["a:\u0000\"", "b:"]
         deny_keys = ["a:\u00e4"]
+        prefix = "tenant \"A\":"
         networks = ["10.0.0.0/8", "fd00::/8"]
         backend = "tyrant:/run/t.sock"
         admin = ""
@@ -99,6 +100,7 @@ fn every_key_is_read_and_printed() {
         deny = ["get", "repl"]
         allow_keys = ["c:"]
         deny_keys = ["a:b"]
+        prefix = "B:"
         networks = ["::1"]
         [guard]
         mode = "observe"

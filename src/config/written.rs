@@ -53,6 +53,7 @@ pub(crate) struct Overrides {
     pub(crate) deny: Option<Given>,
     pub(crate) allow_keys: Option<Given>,
     pub(crate) deny_keys: Option<Given>,
+    pub(crate) prefix: Option<Given>,
     pub(crate) networks: Option<Given>,
     pub(crate) backend: Option<Given>,
     pub(crate) admin: Option<Given>,
@@ -86,6 +87,7 @@ pub(super) struct Written {
     pub(super) deny: Option<Given>,
     pub(super) allow_keys: Option<Given>,
     pub(super) deny_keys: Option<Given>,
+    pub(super) prefix: Option<Given>,
     pub(super) networks: Option<Given>,
     #[serde(deserialize_with = "tables")]
     pub(super) listener: Vec<Spanned<Listed<ListenerWritten>>>,
@@ -136,6 +138,7 @@ impl Written {
         set(&mut self.deny, upper.deny);
         set(&mut self.allow_keys, upper.allow_keys);
         set(&mut self.deny_keys, upper.deny_keys);
+        set(&mut self.prefix, upper.prefix);
         set(&mut self.networks, upper.networks);
         set(&mut self.backend, upper.backend);
         set(&mut self.admin, upper.admin);
@@ -170,6 +173,7 @@ pub(super) struct ListenerWritten {
     pub(super) deny: Option<Given>,
     pub(super) allow_keys: Option<Given>,
     pub(super) deny_keys: Option<Given>,
+    pub(super) prefix: Option<Given>,
     pub(super) networks: Option<Given>,
 }
 

@@ -102,6 +102,8 @@ labels! {
         UnaskedKey = "unasked_key",
         /// The backend sent bytes that answer no question.
         UnaskedAnswer = "unasked_answer",
+        /// A client in a namespace would have been shown a record outside of it.
+        ForeignKey = "foreign_key",
         /// The backend holds an older stamp of a key than it has stored before.
         StampBack = "stamp_back",
     }

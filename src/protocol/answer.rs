@@ -41,6 +41,11 @@ impl Form {
         }
     }
 
+    /// Whether only the server's version is wanted, of all that `stat` says.
+    pub fn asks_for_version(self) -> bool {
+        matches!(self, Self::Memcached(form) if form.asked == memcached::reply::Asked::Version)
+    }
+
     /// Whether the connection ends with the answer.
     pub fn is_last(self) -> bool {
         matches!(self, Self::Http(http::reply::Form { close: true, .. }))

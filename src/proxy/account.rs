@@ -7,8 +7,8 @@ use crate::backend::tyrant::link::ConnectFault;
 use crate::command::Verb;
 use crate::guard::verdict::{self, ReadCause, Refusal};
 use crate::metrics::{
-    Alarm, Carried, CloseReason, ConnectOutcome, FenceReason, Intervention, Judged, KeyWait, LookupCause, Metrics, Observed,
-    WaitCause,
+    Alarm, Carried, CloseReason, ConnectOutcome, FenceReason, Intervention, Judged, KeyWait, LookupCause, Metrics,
+    Observed, WaitCause,
 };
 
 use super::session::End;

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use super::session::now;
 use super::shared::Shared;
 use super::worker::Worker;
+use crate::access::keys::KeyAccess;
+use crate::command::{Command, Reply};
 use crate::guard::Receded;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, ReadBack};
@@ -28,6 +30,17 @@ impl Shared {
 }
 
 impl Worker {
+    /// The backend's answer to a command as clients with this access may see it; nothing, and an alarm, where it shows
+    /// what they must not.
+    pub fn own(&self, access: &KeyAccess, command: &Command, reply: Reply) -> Option<Reply> {
+        let own = access.leave(command, reply);
+        if own.is_none() {
+            let what = "a client would have been shown a key outside of its prefix";
+            self.shared.raise(Alarm::ForeignKey, what);
+        }
+        own
+    }
+
     /// The newest stamp of a key that the backend is known to hold, where nothing puts it in doubt.
     pub fn confirmed(&self, key: &Bytes) -> Option<u64> {
         self.shared.guard.confirmed(self.hash_of(key))
@@ -53,7 +66,10 @@ impl Worker {
 
     fn note_receded(&self, key: &Bytes, receded: Receded) {
         let Receded { confirmed, found } = receded;
-        let shown = self.settings().admin_keys.write(key, self.shared.guard.key(key).short());
+        let shown = self
+            .settings()
+            .admin_keys
+            .write(key, self.shared.guard.key(key).short());
         let what = format!(
             "the backend holds stamp {found} for key {shown}, and has stored {confirmed} before: something writes to it \
              past ttguard"

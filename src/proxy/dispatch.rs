@@ -19,7 +19,6 @@ use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::journal::Asker;
 use crate::metrics::{Intervention, Outcome};
-use crate::protocol::memcached::reply::Asked;
 use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::{Protocol, answer};
 
@@ -50,7 +49,7 @@ impl Session {
             // Alone in its session, and with its key to itself.
             _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
             _ if item.edit.is_some() => self.step(item),
-            Command::Stat if asks_for_version(&item) => self.pass(item, &Command::Stat, Form::AsIs),
+            Command::Stat if item.form.asks_for_version() => self.pass(item, &Command::Stat, Form::AsIs),
             Command::Get { key } if self.worker.settings().verify_reads => {
                 let wire = Command::Mget {
                     keys: vec![key.clone()],
@@ -274,11 +273,6 @@ enum Obstacle {
 /// Whether a `misc` function goes through as it is.
 fn passes(function: &[u8]) -> bool {
     matches!(Function::named(function), Function::Read | Function::IterInit)
-}
-
-/// `version` says what the server says of itself, without what `stat` leaves out of its other lines.
-fn asks_for_version(item: &Item) -> bool {
-    matches!(item.form, answer::Form::Memcached(form) if form.asked == Asked::Version)
 }
 
 /// Whether a `vanish` may be the `copy` of a PyTyrant that speaks its own dialect to a listener of today's.

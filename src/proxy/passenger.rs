@@ -237,8 +237,13 @@ impl ClientCargo {
             metrics::Outcome::Failed
         };
         self.session.landed();
-        let answer = Answer::Reply(reply);
-        self.session.conclude(self.item.concluding(), outcome, answer, now);
+        match worker.own(&self.session.listener.keys, &self.item.command, reply) {
+            Some(reply) => {
+                let answer = Answer::Reply(reply);
+                self.session.conclude(self.item.concluding(), outcome, answer, now);
+            }
+            None => self.session.fail(self.item.concluding(), End::LaneLost),
+        }
     }
 
     fn lost(self, worker: &Worker, lost: Lost) {
@@ -256,9 +261,7 @@ impl ClientCargo {
             (Lost::Unsent, _) => Some(RetryKind::Unsent),
             (Lost::Sent, Command::Put { .. } | Command::PutNr { .. }) if stamped => Some(RetryKind::Write),
             (Lost::Sent, _) if Opcode::of(verb).kind == Kind::Read => Some(RetryKind::Read),
-            (Lost::Sent, Command::Misc { function, .. })
-                if Function::named(function).is_read() =>
-            {
+            (Lost::Sent, Command::Misc { function, .. }) if Function::named(function).is_read() => {
                 Some(RetryKind::Read)
             }
             _ => None,

@@ -337,9 +337,15 @@ impl Session {
 impl Session {
     /// Gives a request, asked at `received`, its number, its place among the answers and its deadline.
     fn admit(&self, request: Request, received: Instant) -> Item {
-        let Request { mut command, edit, form } = request;
+        let Request {
+            mut command,
+            edit,
+            form,
+        } = request;
         let keys = &self.listener.keys;
-        let barred = !keys.is_open() && !keys.admits(&mut command);
+        let barred = !keys.is_open()
+            && !form.asks_for_version()
+            && !keys.enter(&mut command, &self.worker.settings().limits.request);
         let mut inner = self.inner.borrow_mut();
         let number = inner.next_number;
         inner.next_number += 1;

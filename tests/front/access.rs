@@ -2,6 +2,7 @@
 
 mod alarms;
 mod keys;
+mod namespace;
 mod networks;
 
 use crate::client::{Client, PATIENCE};

@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 27] = [
+const CASES: [Case; 28] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -44,6 +44,11 @@ const CASES: [Case; 27] = [
         flag: "deny-keys",
         file: "deny_keys = [\"a:\"]",
         values: ["b:, c:", "d:"],
+    },
+    Case {
+        flag: "prefix",
+        file: "prefix = \"a:\"",
+        values: ["b:", "c, d:"],
     },
     Case {
         flag: "networks",

@@ -103,7 +103,25 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "allow_keys = [\"a\"]\ndeny_keys = [\"b\", \"a\"]",
-        &["t.toml:2: allow_keys and deny_keys both name \"a\"", "each prefix in one"],
+        &[
+            "t.toml:2: allow_keys and deny_keys both name \"a\"",
+            "each prefix in one",
+        ],
+    ),
+    ("prefix = 1", &["t.toml:1: prefix is 1", "a text of at most 255 bytes"]),
+    (
+        "\nprefix = \"time\"",
+        &[
+            "t.toml:2: prefix could name the records timestamp.KEY",
+            "a prefix that does not",
+        ],
+    ),
+    (
+        "listen = [\"h:1\"]\nprefix = \"a\"\n[[listener]]\naddress = \"h:2\"\nprefix = \"ab\"",
+        &[
+            "t.toml:4: prefix \"ab\" and prefix \"a\" overlap",
+            "none of which begins with another",
+        ],
     ),
     (
         "networks = \"10.0.0.0/8\"",

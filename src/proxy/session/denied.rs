@@ -102,7 +102,7 @@ fn note(by: Verb, barred: bool, dialect: Dialect) {
             suppressed,
             "{}",
             if barred {
-                "a command was denied for the keys that it concerns: allow_keys and deny_keys say which"
+                "a command was denied for the keys that it concerns: allow_keys, deny_keys and prefix say which"
             } else {
                 "a command was denied: allow and deny say which are"
             }

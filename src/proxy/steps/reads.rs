@@ -38,7 +38,7 @@ impl Steps {
                 prefix: prefix.clone(),
                 max: ask,
             };
-            let keys = match slow::exchange(self, command, Touches::Nothing).await? {
+            let keys = match slow::exchange(self, command.clone(), Touches::Nothing).await? {
                 Reply::Keys(keys) => keys,
                 other => return Ok(answered(other)),
             };
@@ -50,8 +50,12 @@ impl Steps {
                 return Err(End::LaneLost);
             }
             let found = keys.len();
-            let mut visible = records::visible_keys(keys);
-            visible.retain(|key| self.listener.keys.allows(key));
+            let access = &self.listener.keys;
+            let visible = Reply::Keys(records::visible_keys(keys));
+            let Some(Reply::Keys(mut visible)) = self.worker.own(access, &command, visible) else {
+                return Err(End::LaneLost);
+            };
+            visible.retain(|key| access.allows(key));
             let (Ok(wanted), Ok(asked)) = (usize::try_from(max), usize::try_from(ask)) else {
                 return Ok(answered(Reply::Keys(visible)));
             };

@@ -22,20 +22,34 @@ fn a_key_that_was_not_asked_for_is_never_delivered() {
     scripted.rule(Rule::read("a", Act::AnswerFor("b")));
     let right = [(b"a".to_vec(), b"a".to_vec())];
     assert_eq!(guarded.client().mget(&["a"]), right, "asked again on another lane");
-    expect_alarm(&guarded, "unasked_key", "the backend named a key that it was not asked for");
+    expect_alarm(
+        &guarded,
+        "unasked_key",
+        "the backend named a key that it was not asked for",
+    );
 
     let guarded = Guarded::before(scripted.address(), "workers = 1");
     scripted.rule(Rule::once(Act::AnswerFor("b"), |request| request.function == "getlist"));
     let right = vec![b"a".to_vec(), b"a".to_vec()];
     assert_eq!(guarded.client().misc("getlist", &[b"a"]), (0, right));
-    expect_alarm(&guarded, "unasked_key", "the backend named a key that it was not asked for");
+    expect_alarm(
+        &guarded,
+        "unasked_key",
+        "the backend named a key that it was not asked for",
+    );
 
     let guarded = Guarded::before(scripted.address(), "workers = 1");
-    scripted.rule(Rule::once(Act::AnswerFor("b"), |request| request.opcode == frame::FWMKEYS));
+    scripted.rule(Rule::once(Act::AnswerFor("b"), |request| {
+        request.opcode == frame::FWMKEYS
+    }));
     let mut client = guarded.client();
     client.send(&frame::fwmkeys("a", -1));
     client.expect_reset(PATIENCE);
-    expect_alarm(&guarded, "unasked_key", "listed a key that does not begin as was asked for");
+    expect_alarm(
+        &guarded,
+        "unasked_key",
+        "listed a key that does not begin as was asked for",
+    );
 }
 
 #[test]
@@ -44,7 +58,11 @@ fn an_answer_without_a_question_is_an_alarm() {
     let guarded = Guarded::before(scripted.address(), "workers = 1");
     scripted.rule(Rule::write("k", Act::ExtraByte));
     assert_eq!(guarded.client().put("k", b"v"), 0);
-    expect_alarm(&guarded, "unasked_answer", "the backend sent bytes that answer no question");
+    expect_alarm(
+        &guarded,
+        "unasked_answer",
+        "the backend sent bytes that answer no question",
+    );
 }
 
 #[test]
@@ -73,6 +91,10 @@ fn a_stamp_that_goes_back_in_the_backend_is_an_alarm() {
     let guarded = start();
     scripted.insert("k", older.as_bytes());
     let other = format!("{newer} other");
-    assert_eq!(guarded.client().put("k", other.as_bytes()), 0, "nothing as new is stored");
+    assert_eq!(
+        guarded.client().put("k", other.as_bytes()),
+        0,
+        "nothing as new is stored"
+    );
     expect_alarm(&guarded, "stamp_back", "something writes to it past ttguard");
 }

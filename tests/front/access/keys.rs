@@ -67,7 +67,11 @@ fn keys_are_kept(backend: &str) {
     }
     assert_eq!(client.ext("put_ts", "a:5", b"v"), (0, Some(b"ok".to_vec())));
     let all = ["a:1", "a:2", "a:3", "a:5", "a:secret:1", "b:1"];
-    assert_eq!(guarded.client().fwmkeys(""), all, "a list with a denied key is denied as a whole");
+    assert_eq!(
+        guarded.client().fwmkeys(""),
+        all,
+        "a list with a denied key is denied as a whole"
+    );
     guarded.expect_log("a command was denied for the keys that it concerns");
 }
 
@@ -118,7 +122,10 @@ fn the_text_protocols_are_told_that_it_is_forbidden() {
     client.expect("delete b:1\r\n", "CLIENT_ERROR forbidden\r\n");
     client.expect("flush_all\r\n", "CLIENT_ERROR forbidden\r\n");
     for request in ["GET /b:1", "HEAD /b:1", "PUT /b:1", "DELETE /b:1"] {
-        client.expect(&format!("{request} HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), "HTTP/1.1 403 ");
+        client.expect(
+            &format!("{request} HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
+            "HTTP/1.1 403 ",
+        );
         client = confined(&guarded);
     }
     assert_eq!(guarded.client().text("b:1").as_deref(), Some("b:1"));
