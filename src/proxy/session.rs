@@ -281,16 +281,19 @@ impl Session {
         if inner.ended.is_some() || inner.out.is_empty() {
             return;
         }
+        let was_full = inner.out.len() > BACKLOG_PAUSE;
         let written = writer.write_ready(&mut inner.out);
         let was_blocked = inner.blocked;
         inner.blocked = !inner.out.is_empty();
+        // Whoever has stopped taking up requests has to hear of it, also when all went at once.
+        let goes_on = was_full && inner.out.len() <= BACKLOG_PAUSE;
         let backlog_max = self.worker.settings().limits.session_backlog;
         if written.is_err() {
             inner.ended = Some(End::Client);
         } else if inner.out.len() > backlog_max {
             inner.ended = Some(End::Backlog);
         }
-        if inner.ended.is_some() || inner.blocked != was_blocked {
+        if inner.ended.is_some() || inner.blocked != was_blocked || goes_on {
             self.wake.notify_one();
         }
     }

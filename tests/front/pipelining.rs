@@ -118,3 +118,17 @@ fn pipelined_writes_and_reads_of_one_session_keep_their_order() {
         assert_eq!(client.read_value().expect("an answer"), Some(clock.value(offset)));
     }
 }
+
+#[test]
+fn large_answers_do_not_end_the_taking_up_of_requests() {
+    let guarded = Guarded::memory("");
+    let mut client = guarded.client();
+    let value = vec![b'v'; 3 << 20];
+    assert_eq!(client.put("large", &value), 0);
+    let times = 8;
+    client.send(&frame::keyed(frame::GET, "large").repeat(times));
+    for time in 0..times {
+        let found = client.read_value().expect("an answer");
+        assert!(found.is_some_and(|found| found == value), "answer {time}");
+    }
+}
