@@ -93,6 +93,9 @@ fn check(flags: CheckFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invo
             .reloadable(&settings)
             .map_err(|refused| UsageError::new(&file.name, refused.problem(), NeedsRestart::ALLOWED))?;
     }
+    for listener in &settings.listeners {
+        listener.identity()?;
+    }
     // As when it serves, but for what only a look-up or the token's file can tell.
     if let (Some(Ok(address)), None) = (
         settings.admin.as_ref().map(|admin| admin.parse()),

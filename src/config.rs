@@ -17,6 +17,7 @@ mod reload;
 mod rules;
 mod settings;
 mod stamp;
+mod tls;
 mod transfer;
 mod validate;
 mod written;
@@ -33,6 +34,7 @@ pub use settings::{
     LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply, StoreSettings,
     Sync,
 };
+pub use tls::TlsSettings;
 pub use transfer::{TransferFile, TransferSettings};
 pub(crate) use written::{Overrides, SourceFile};
 

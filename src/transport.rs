@@ -1,6 +1,7 @@
 //! Byte streams, TCP or unix, as the proxy needs them: read by one task, written by whoever has an answer.
 
 pub mod memory;
+pub mod tls;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -32,6 +33,8 @@ pub enum Reader {
     Tcp(tcp::OwnedReadHalf),
     /// Of a unix connection.
     Unix(unix::OwnedReadHalf),
+    /// Of a TCP connection that is encrypted.
+    Tls(tls::ReadHalf),
     /// Of a connection in memory.
     Memory(memory::ReadHalf),
 }
@@ -43,6 +46,8 @@ pub enum Writer {
     Tcp(tcp::OwnedWriteHalf),
     /// Of a unix connection.
     Unix(unix::OwnedWriteHalf),
+    /// Of a TCP connection that is encrypted.
+    Tls(tls::WriteHalf),
     /// Of a connection in memory.
     Memory(memory::WriteHalf),
 }
@@ -108,6 +113,20 @@ pub fn tcp(stream: TcpStream) -> io::Result<(Reader, Writer)> {
     Ok((Reader::Tcp(reader), Writer::Tcp(writer)))
 }
 
+/// Makes a connection that was just accepted one that is encrypted.
+///
+/// # Errors
+/// When it is no TCP connection.
+pub fn encrypted(reader: Reader, writer: Writer, identity: &tls::Identity) -> io::Result<(tls::ReadHalf, Writer)> {
+    match (reader, writer) {
+        (Reader::Tcp(reader), Writer::Tcp(writer)) => {
+            let (reader, writer) = tls::accept(reader, writer, identity)?;
+            Ok((reader, Writer::Tls(writer)))
+        }
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
 /// Splits a unix connection.
 pub fn unix(stream: UnixStream) -> (Reader, Writer) {
     let (reader, writer) = stream.into_split();
@@ -133,6 +152,7 @@ impl Reader {
         match self {
             Self::Tcp(half) => half.read_buf(input).await,
             Self::Unix(half) => half.read_buf(input).await,
+            Self::Tls(half) => half.read(input).await,
             Self::Memory(half) => half.read(input).await,
         }
     }
@@ -141,8 +161,8 @@ impl Reader {
         match self {
             Self::Tcp(half) => half.as_ref().poll_read_ready(context),
             Self::Unix(half) => half.as_ref().poll_read_ready(context),
-            // Waits by itself.
-            Self::Memory(_) => Poll::Ready(Ok(())),
+            // They wait by themselves.
+            Self::Tls(_) | Self::Memory(_) => Poll::Ready(Ok(())),
         }
     }
 }
@@ -152,6 +172,7 @@ impl Writer {
         match self {
             Self::Tcp(half) => half.try_write_vectored(slices),
             Self::Unix(half) => half.try_write_vectored(slices),
+            Self::Tls(half) => half.try_write_vectored(slices),
             Self::Memory(half) => half.try_write_vectored(slices),
         }
     }
@@ -186,6 +207,7 @@ impl Writer {
         match self {
             Self::Tcp(half) => half.writable().await,
             Self::Unix(half) => half.writable().await,
+            Self::Tls(half) => half.half.writable().await,
             Self::Memory(half) => half.writable().await,
         }
     }
@@ -193,7 +215,9 @@ impl Writer {
     /// Who is at the other end.
     pub fn peer(&self) -> Peer {
         match self {
-            Self::Tcp(half) => half.peer_addr().map_or(Peer::Unknown, Peer::Tcp),
+            Self::Tcp(half) | Self::Tls(tls::WriteHalf { half, .. }) => {
+                half.peer_addr().map_or(Peer::Unknown, Peer::Tcp)
+            }
             Self::Unix(half) => half
                 .as_ref()
                 .peer_cred()
@@ -205,14 +229,22 @@ impl Writer {
     /// The kernel's socket, where there is one.
     fn socket(&self) -> Result<SockRef<'_>, &memory::WriteHalf> {
         match self {
-            Self::Tcp(half) => Ok(SockRef::from(half.as_ref())),
+            Self::Tcp(half) | Self::Tls(tls::WriteHalf { half, .. }) => Ok(SockRef::from(half.as_ref())),
             Self::Unix(half) => Ok(SockRef::from(half.as_ref())),
             Self::Memory(half) => Err(half),
         }
     }
 
+    /// Says by TLS, where that is spoken, that nothing more will come: before an end in order, never before a reset.
+    pub fn say_end(&self) {
+        if let Self::Tls(half) = self {
+            half.say_end();
+        }
+    }
+
     /// Says that nothing more will be written (FIN), and goes on reading.
     pub fn shutdown_write(&self) -> io::Result<()> {
+        self.say_end();
         match self.socket() {
             Ok(socket) => socket.shutdown(Shutdown::Write),
             Err(half) => {
@@ -271,7 +303,7 @@ impl Writer {
         self.end_by_reset(true);
         match self {
             // Dropped as it is, the half would send a FIN first.
-            Self::Tcp(half) => half.forget(),
+            Self::Tcp(half) | Self::Tls(tls::WriteHalf { half, .. }) => half.forget(),
             Self::Unix(half) => half.forget(),
             Self::Memory(half) => half.reset(),
         }

@@ -12,6 +12,7 @@ use super::given::{Given, Raw};
 use super::item::{Item, text};
 use super::names::{DIALECTS, PROTOCOLS, meaning, word, words};
 use super::print::string;
+use super::tls::{self, TlsSettings};
 use super::validate::Validator;
 use super::written::{Listed, ListenerWritten, Written};
 use crate::access::keys::KeyAccess;
@@ -38,6 +39,8 @@ pub struct ListenerSettings {
     pub keys: KeyAccess,
     /// From where clients may connect.
     pub networks: Networks,
+    /// The files of TLS, where clients speak by it. A Unix socket has none, whatever this says.
+    pub tls: Option<TlsSettings>,
 }
 
 impl ListenerSettings {
@@ -50,6 +53,7 @@ impl ListenerSettings {
             access: Access::default(),
             keys: KeyAccess::default(),
             networks: Networks::default(),
+            tls: None,
         }
     }
 
@@ -63,9 +67,10 @@ impl ListenerSettings {
     }
 
     /// What it says beside its address: keys and values, as in a file where `inherited` holds for what is not said.
-    fn values(&self, inherited: Access) -> [(&'static str, String); 8] {
+    fn values(&self, inherited: Access) -> [(&'static str, String); 11] {
         let named = PROTOCOLS.iter().filter(|(_, protocol)| self.protocols.serve(*protocol));
         let protocols: Vec<_> = named.map(|(name, _)| string(name)).collect();
+        let [cert, key, client_ca] = tls::values(self.tls.as_ref());
         [
             ("dialect", string(word(DIALECTS, &self.dialect))),
             ("protocols", format!("[{}]", protocols.join(", "))),
@@ -75,6 +80,9 @@ impl ListenerSettings {
             ("deny_keys", prefixes(&self.keys.deny)),
             ("prefix", string(&String::from_utf8_lossy(&self.keys.prefix))),
             ("networks", list(self.networks.iter())),
+            cert,
+            key,
+            client_ca,
         ]
     }
 }
@@ -144,6 +152,7 @@ impl<'a> Validator<'a> {
                 &KeyAccess::default(),
             )?,
             networks: self.networks(self.item("networks", &written.networks), &Networks::default())?,
+            tls: self.tls(&written.tls, tls::TOP, None)?,
             address: Address::Tcp(String::new()),
         };
         let mut listeners = Listeners::default();
@@ -203,6 +212,7 @@ impl<'a> Validator<'a> {
         };
         let listener = ListenerSettings {
             address: item.read_address(given, Address::ALLOWED)?,
+            tls: self.tls(&written.tls, tls::OF_LISTENER, top.tls.as_ref())?,
             dialect: self
                 .item("listener.dialect", &written.dialect)
                 .word(DIALECTS, top.dialect)?,

@@ -184,7 +184,7 @@ fn with_value<'a>(table: &str, line: &'a str, values: &Values) -> Cow<'a, str> {
 }
 
 /// A file's name, empty for none.
-fn path(path: Option<&PathBuf>) -> String {
+pub(super) fn path(path: Option<&PathBuf>) -> String {
     string(&path.map_or_else(String::new, |path| path.display().to_string()))
 }
 

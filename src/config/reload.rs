@@ -6,7 +6,7 @@ use super::settings::Settings;
 /// Keys that a running ttguard takes up. All others need another process: threads and tables are sized by them, what the
 /// ledger remembers is read by them, or whoever started the process relies on them. What a session was opened with (`limits.argument`, `limits.arguments`,
 /// `limits.request`, and all of its listener) it keeps until it ends.
-const CHANGEABLE: [&str; 48] = [
+const CHANGEABLE: [&str; 51] = [
     "log.level",
     "listen",
     "listener",
@@ -18,6 +18,9 @@ const CHANGEABLE: [&str; 48] = [
     "deny_keys",
     "prefix",
     "networks",
+    "tls.cert",
+    "tls.key",
+    "tls.client_ca",
     "backend",
     "drain_timeout",
     "drain_delay",

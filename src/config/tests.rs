@@ -92,6 +92,7 @@ fn every_key_is_read_and_printed() {
         bulk_size = "7KiB"
         primed_lanes = 5
         busy_poll = "9ms"
+        tls = { cert = "/c", key = "/k", client_ca = "/a" }
         stamp = { digits = 16, unit = "s", column = "t\"s" }
         [[listener]]
         address = "[::1]:6"
@@ -101,6 +102,7 @@ fn every_key_is_read_and_printed() {
         allow_keys = ["c:"]
         deny_keys = ["a:b"]
         prefix = "B:"
+        tls = { cert = "/c2", key = "/k2", client_ca = "" }
         networks = ["::1"]
         [guard]
         mode = "observe"

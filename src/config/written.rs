@@ -91,6 +91,8 @@ pub(super) struct Written {
     pub(super) networks: Option<Given>,
     #[serde(deserialize_with = "tables")]
     pub(super) listener: Vec<Spanned<Listed<ListenerWritten>>>,
+    #[serde(deserialize_with = "table")]
+    pub(super) tls: TlsWritten,
     pub(super) backend: Option<Given>,
     pub(super) admin: Option<Given>,
     pub(super) admin_keys: Option<Given>,
@@ -175,6 +177,17 @@ pub(super) struct ListenerWritten {
     pub(super) deny_keys: Option<Given>,
     pub(super) prefix: Option<Given>,
     pub(super) networks: Option<Given>,
+    #[serde(deserialize_with = "table")]
+    pub(super) tls: TlsWritten,
+}
+
+/// `[tls]`
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TlsWritten {
+    pub(super) cert: Option<Given>,
+    pub(super) key: Option<Given>,
+    pub(super) client_ca: Option<Given>,
 }
 
 /// `[stamp]`

@@ -174,6 +174,8 @@ labels! {
         RefusedCommand = "refused_command",
         /// It came from a network that may not connect.
         Network = "network",
+        /// It did not speak TLS where that is spoken, or showed no right certificate.
+        Tls = "tls",
         /// There were too many sessions.
         Limit = "limit",
         /// ttguard is stopping.

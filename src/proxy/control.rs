@@ -152,13 +152,16 @@ impl Control {
         }
         let new = read()?;
         let before = Arc::clone(&self.shared.plan.borrow());
-        let keys = before.settings.reloadable(&new)?;
+        let mut keys = before.settings.reloadable(&new)?;
         if keys.contains(&"backend") && self.shared.is_moving() {
             return Err(ReloadError::Moving);
         }
         // Whatever can fail comes first.
         let access = Access::new(&new, self.token.as_deref())?;
         let listening = open(&before, &new)?;
+        if has_new_files(&before, &listening) {
+            keys.push("the files of tls");
+        }
         *self.access.lock() = Arc::new(access);
         logging::set_level(new.log.level.name());
         self.shared.guard.change_rules(new.rules.clone());
@@ -184,18 +187,30 @@ impl Control {
     }
 }
 
+/// Whether a listener has other files of TLS under the same names.
+fn has_new_files(before: &Plan, listening: &[Arc<Listening>]) -> bool {
+    let renewed = |now: &Arc<Listening>| {
+        let same = before.listening.iter().find(|one| one.address == now.address);
+        same.is_some_and(|one| one.settings.tls == now.settings.tls && one.identity != now.identity)
+    };
+    listening.iter().any(renewed)
+}
+
 /// The sockets of the new settings: those of before where the address stays, as they are or with other settings.
 fn open(before: &Plan, new: &Settings) -> Result<Vec<Arc<Listening>>, StartError> {
     // Two listeners may both ask for port 0, so each is taken once.
     let mut left: Vec<&Arc<Listening>> = before.listening.iter().collect();
     let open = |one: &ListenerSettings| {
+        let identity = one.identity().map_err(StartError::Tls)?;
         let same = left
             .iter()
             .position(|listening| listening.settings.address == one.address);
         match same.map(|index| left.remove(index)) {
-            Some(listening) if *listening.settings == *one => Ok(Arc::clone(listening)),
-            Some(listening) => Ok(Arc::new(listening.with_settings(one)?)),
-            None => serving::bind(one, new.takeover),
+            Some(listening) if *listening.settings == *one && listening.identity == identity => {
+                Ok(Arc::clone(listening))
+            }
+            Some(listening) => Ok(Arc::new(listening.with_settings(one, identity)?)),
+            None => serving::bind(one, identity, new.takeover),
         }
     };
     new.listeners.iter().map(open).collect()

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::{Address, ListenerSettings};
+use crate::transport::tls::Identity;
 use crate::transport::{self, Reader, Writer};
 
 /// Connections that the kernel keeps until they are accepted.
@@ -24,11 +25,13 @@ pub struct Listening {
     pub address: Address,
     /// How clients are served here.
     pub settings: Arc<ListenerSettings>,
+    /// Who it is to clients, where they speak by TLS.
+    pub identity: Option<Arc<Identity>>,
 }
 
 impl Listening {
     /// Listens on an address; `shared` lets another process listen there too.
-    pub fn bind(settings: &ListenerSettings, shared: bool) -> io::Result<Self> {
+    pub fn bind(settings: &ListenerSettings, identity: Option<Arc<Identity>>, shared: bool) -> io::Result<Self> {
         let (socket, address) = match &settings.address {
             Address::Tcp(host_port) => bind_tcp(host_port, shared)?,
             Address::Unix(path) if shared => (bind_unix_beside(path)?, settings.address.clone()),
@@ -40,12 +43,17 @@ impl Listening {
             socket,
             address,
             settings: Arc::new(settings.clone()),
+            identity,
         })
     }
 
     /// Uses one of the sockets that whoever started the process has opened for it, where one is at this address. It is
     /// taken from among them.
-    pub fn inherit(settings: &ListenerSettings, sockets: &mut Vec<Socket>) -> io::Result<Option<Self>> {
+    pub fn inherit(
+        settings: &ListenerSettings,
+        identity: Option<&Arc<Identity>>,
+        sockets: &mut Vec<Socket>,
+    ) -> io::Result<Option<Self>> {
         let wanted: Vec<SocketAddr> = match &settings.address {
             Address::Tcp(host_port) => host_port.to_socket_addrs()?.collect(),
             Address::Unix(_) => Vec::new(),
@@ -67,15 +75,17 @@ impl Listening {
             socket,
             address: settings.address.clone(),
             settings: Arc::new(settings.clone()),
+            identity: identity.cloned(),
         }))
     }
 
-    /// The same socket with other settings, which hold for those who connect from now on.
-    pub fn with_settings(&self, settings: &ListenerSettings) -> io::Result<Self> {
+    /// The same socket with other settings and files, which hold for those who connect from now on.
+    pub fn with_settings(&self, settings: &ListenerSettings, identity: Option<Arc<Identity>>) -> io::Result<Self> {
         Ok(Self {
             socket: self.socket.try_clone()?,
             address: self.address.clone(),
             settings: Arc::new(settings.clone()),
+            identity,
         })
     }
 
@@ -89,6 +99,7 @@ impl Listening {
         Ok(Listener {
             socket,
             settings: Arc::clone(&self.settings),
+            identity: self.identity.clone(),
         })
     }
 }
@@ -99,6 +110,8 @@ pub struct Listener {
     socket: Accepting,
     /// How clients are served here.
     pub settings: Arc<ListenerSettings>,
+    /// Who it is to clients, where they speak by TLS.
+    pub identity: Option<Arc<Identity>>,
 }
 
 #[derive(Debug)]

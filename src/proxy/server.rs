@@ -57,6 +57,9 @@ pub enum StartError {
     /// The admin listener must not be there for all to see.
     #[error(transparent)]
     Admin(#[from] UsageError),
+    /// A file of TLS is not what it has to be.
+    #[error("{0}")]
+    Tls(UsageError),
     /// The system refuses something else.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
@@ -154,9 +157,12 @@ impl Server {
     pub fn listen(&mut self) -> Result<(), StartError> {
         let settings = self.shared.settings();
         let mut sockets = std::mem::take(&mut self.sockets);
-        let open = |one: &ListenerSettings| match Listening::inherit(one, &mut sockets)? {
-            Some(listening) => Ok(Arc::new(listening)),
-            None => serving::bind(one, settings.takeover),
+        let open = |one: &ListenerSettings| {
+            let identity = one.identity().map_err(StartError::Tls)?;
+            match Listening::inherit(one, identity.as_ref(), &mut sockets)? {
+                Some(listening) => Ok(Arc::new(listening)),
+                None => serving::bind(one, identity, settings.takeover),
+            }
         };
         let listening = settings
             .listeners

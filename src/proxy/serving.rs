@@ -19,10 +19,16 @@ use crate::admin::access::Access;
 use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::connect::Route;
 use crate::config::{BackendUrl, ListenerSettings};
+use crate::transport::tls::Identity;
+use crate::transport::{Reader, Writer};
 
 /// Listens on an address.
-pub fn bind(settings: &ListenerSettings, shared: bool) -> Result<Arc<Listening>, StartError> {
-    let listening = Listening::bind(settings, shared).map_err(|error| StartError::Bind {
+pub fn bind(
+    settings: &ListenerSettings,
+    identity: Option<Arc<Identity>>,
+    shared: bool,
+) -> Result<Arc<Listening>, StartError> {
+    let listening = Listening::bind(settings, identity, shared).map_err(|error| StartError::Bind {
         setting: "listen",
         address: settings.address.to_string(),
         error,
@@ -141,7 +147,7 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
         tokio::select! {
             _ = &mut stopped => break,
             accepted = listener.accept() => match accepted {
-                Ok((reader, writer)) => crew.open(reader, writer, Arc::clone(&listener.settings)),
+                Ok((reader, writer)) => open(&crew, reader, writer, &listener.settings, listener.identity.as_ref()),
                 Err(error) => {
                     // Most often there are no descriptors left: they come back as sessions end.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -150,8 +156,22 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
             }
         }
     }
-    let settings = Arc::clone(&listener.settings);
+    let (settings, identity) = (Arc::clone(&listener.settings), listener.identity.clone());
     for (reader, writer) in listener.take_last() {
-        crew.open(reader, writer, Arc::clone(&settings));
+        open(&crew, reader, writer, &settings, identity.as_ref());
+    }
+}
+
+/// Serves a client that has connected.
+fn open(
+    crew: &Rc<Crew>,
+    reader: Reader,
+    writer: Writer,
+    settings: &Arc<ListenerSettings>,
+    identity: Option<&Arc<Identity>>,
+) {
+    match identity {
+        None => crew.open(reader, writer, Arc::clone(settings)),
+        Some(identity) => crew.open_encrypted(reader, writer, Arc::clone(settings), identity),
     }
 }

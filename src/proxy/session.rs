@@ -19,6 +19,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 pub use self::denied::note_copy_of_pytyrant;
+pub use self::ending::LINGER;
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
 use self::links::Links;
 use self::task::Task;

@@ -4,6 +4,7 @@ mod alarms;
 mod keys;
 mod namespace;
 mod networks;
+mod tls;
 
 use crate::client::{Client, PATIENCE};
 use crate::frame;

@@ -108,6 +108,29 @@ const MISTAKES: &[(&str, &[&str])] = &[
             "each prefix in one",
         ],
     ),
+    (
+        "tls = { cert = \"c\" }",
+        &["t.toml:1: tls.cert is \"c\"", "the absolute path of a file"],
+    ),
+    (
+        "\ntls.cert = \"/c\"",
+        &["t.toml:2: tls.cert has no key", "allowed: tls.key with it"],
+    ),
+    (
+        "[tls]\nkey = \"/k\"",
+        &["t.toml:2: tls.key has no certificate", "allowed: tls.cert with it"],
+    ),
+    (
+        "[[listener]]\naddress = \"h:1\"\ntls.client_ca = \"/a\"",
+        &[
+            "t.toml:3: listener.tls.client_ca needs TLS",
+            "listener.tls.cert and listener.tls.key",
+        ],
+    ),
+    (
+        "[tls]\npem = \"\"",
+        &["t.toml:2: unknown key `pem`", "`cert`, `key`, `client_ca`"],
+    ),
     ("prefix = 1", &["t.toml:1: prefix is 1", "a text of at most 255 bytes"]),
     (
         "\nprefix = \"time\"",

@@ -13,7 +13,7 @@ use crate::protocol::request::Fault;
 use crate::transport::Reader;
 
 /// How long a client may take to acknowledge what it is still owed before the connection is reset.
-pub(super) const LINGER: Duration = Duration::from_secs(1);
+pub const LINGER: Duration = Duration::from_secs(1);
 
 /// So many bytes are read of a client that has been told its last, so that it may see the end.
 const DISCARD_MAX: usize = 1 << 20;
@@ -42,6 +42,7 @@ impl Session {
         };
         if matches!(end, End::Client) {
             writer.end_by_reset(false);
+            writer.say_end();
             return;
         }
         let mut out = std::mem::take(&mut self.inner.borrow_mut().out);

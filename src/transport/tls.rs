@@ -1,0 +1,214 @@
+//! TLS on a client's connection, behind the same two halves as any other: the task that reads decrypts, and whoever has
+//! an answer encrypts it.
+
+mod identity;
+
+use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use rustls::ServerConnection;
+use tokio::net::{TcpStream, tcp};
+
+pub use self::identity::{Identity, Mistake};
+
+/// The most bytes that are encrypted before the socket has taken them.
+const CHUNK: usize = 32 * 1024;
+
+/// What both halves share. Held for no longer than a call of theirs: both are used by one thread.
+struct State {
+    tls: ServerConnection,
+    /// Bytes that are encrypted and not told as written, because the socket has not taken all of them: the caller offers
+    /// them again, as it does with any stream that would block.
+    unreported: usize,
+}
+
+/// The reading side.
+#[derive(Debug)]
+pub struct ReadHalf {
+    half: tcp::OwnedReadHalf,
+    state: Arc<Mutex<State>>,
+}
+
+/// The writing side.
+#[derive(Debug)]
+pub struct WriteHalf {
+    pub(super) half: tcp::OwnedWriteHalf,
+    state: Arc<Mutex<State>>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("State");
+        shown.field("unreported", &self.unreported).finish_non_exhaustive()
+    }
+}
+
+/// Makes a connection whose client has not said anything yet one that is encrypted.
+///
+/// # Errors
+/// When rustls refuses its settings, which [`Identity::read`] has checked.
+pub fn accept(
+    reader: tcp::OwnedReadHalf,
+    writer: tcp::OwnedWriteHalf,
+    identity: &Identity,
+) -> io::Result<(ReadHalf, WriteHalf)> {
+    let mut tls = ServerConnection::new(identity.config()).map_err(io::Error::other)?;
+    // Bounded by `CHUNK`: no more is encrypted before that has been taken.
+    tls.set_buffer_limit(None);
+    let state = Arc::new(Mutex::new(State { tls, unreported: 0 }));
+    let reader = ReadHalf {
+        half: reader,
+        state: Arc::clone(&state),
+    };
+    Ok((reader, WriteHalf { half: writer, state }))
+}
+
+/// A socket as rustls uses it; it never waits.
+struct Socket<'a>(&'a TcpStream);
+
+impl Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl Write for Socket<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl State {
+    /// Gives the socket all that is encrypted.
+    fn flush(&mut self, socket: &TcpStream) -> io::Result<()> {
+        while self.tls.wants_write() {
+            if self.tls.write_tls(&mut Socket(socket))? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what the socket has and decrypts it; false at its end.
+    fn receive(&mut self, socket: &TcpStream) -> io::Result<bool> {
+        match self.tls.read_tls(&mut Socket(socket)) {
+            Ok(0) => return Ok(false),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+            Err(error) => return Err(error),
+        }
+        let processed = self.tls.process_new_packets();
+        // An alert that says why, or an answer that TLS itself owes. What does not fit now goes with the next bytes.
+        match self.flush(socket) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock && processed.is_ok() => return Err(error),
+            _ => {}
+        }
+        match processed {
+            Ok(_) => Ok(true),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+
+    /// Appends what is decrypted; nothing when there is none now, 0 at the client's last word.
+    fn decrypted(&mut self, input: &mut BytesMut) -> io::Result<Option<usize>> {
+        let mut count = 0;
+        loop {
+            let mut reader = self.tls.reader();
+            match reader.fill_buf() {
+                Ok([]) => return Ok(Some(count)),
+                Ok(bytes) => {
+                    let some = bytes.len();
+                    input.extend_from_slice(bytes);
+                    reader.consume(some);
+                    count += some;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((count > 0).then_some(count)),
+                // Cut off without a last word. A request that was cut is not carried out, so it is an end like any other.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(count)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl ReadHalf {
+    /// Waits until both sides have agreed on how to speak.
+    ///
+    /// # Errors
+    /// When the client shows no certificate, or a wrong one, where one is asked for; when it speaks no TLS, or goes.
+    pub async fn shake_hands(&mut self) -> io::Result<()> {
+        let socket = self.half.as_ref();
+        loop {
+            // The guard must not outlive the step.
+            let (blocked, done) = {
+                let mut state = self.state.lock();
+                let blocked = match state.flush(socket) {
+                    Ok(()) => false,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+                    Err(error) => return Err(error),
+                };
+                (blocked, !state.tls.is_handshaking())
+            };
+            if blocked {
+                socket.writable().await?;
+            } else if done {
+                return Ok(());
+            } else {
+                socket.readable().await?;
+                if !self.state.lock().receive(socket)? {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+    }
+
+    /// As [`Reader::read`](super::Reader::read).
+    pub async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
+        let socket = self.half.as_ref();
+        loop {
+            if let Some(count) = self.state.lock().decrypted(input)? {
+                return Ok(count);
+            }
+            socket.readable().await?;
+            if !self.state.lock().receive(socket)? {
+                return Ok(0);
+            }
+        }
+    }
+}
+
+impl WriteHalf {
+    /// Encrypts and writes; the bytes count as written once the socket has taken them whole.
+    pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut state = self.state.lock();
+        if state.unreported == 0 {
+            let mut room = CHUNK;
+            for slice in slices {
+                let part = &slice[..slice.len().min(room)];
+                state.tls.writer().write_all(part)?;
+                room -= part.len();
+            }
+            state.unreported = CHUNK - room;
+        }
+        state.flush(self.half.as_ref())?;
+        Ok(std::mem::take(&mut state.unreported))
+    }
+
+    /// Says that nothing more will come, so that the client can tell this end from one that was cut off. A client that
+    /// does not take it now is not waited for.
+    pub fn say_end(&self) {
+        let mut state = self.state.lock();
+        state.tls.send_close_notify();
+        let _ = state.flush(self.half.as_ref());
+    }
+}

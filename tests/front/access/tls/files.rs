@@ -1,0 +1,129 @@
+//! The files of TLS: wrong ones, and new ones.
+
+use std::process::{Command, Output};
+
+use super::authority::Authority;
+use super::encrypted::Encrypted;
+use crate::frame;
+use crate::guarded::{BINARY, Guarded};
+
+fn settings(cert: &str, key: &str, client_ca: &str) -> String {
+    format!("backend = \"memory:\"\n[tls]\ncert = \"{cert}\"\nkey = \"{key}\"\nclient_ca = \"{client_ca}\"\n")
+}
+
+/// What ttguard does, told this with these settings.
+fn run(action: &[&str], text: &str) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ttguard.toml");
+    std::fs::write(&file, text).expect("write the settings");
+    let flags: &[&str] = if action[0] == "serve" {
+        &["--listen", "127.0.0.1:0", "--admin", ""]
+    } else {
+        &[]
+    };
+    let mut command = Command::new(BINARY);
+    command.args(action).args(flags).arg("--config").arg(&file);
+    command.output().expect("run ttguard")
+}
+
+#[test]
+fn wrong_files_are_refused_in_one_line_at_the_start_and_by_check() {
+    let authority = Authority::new();
+    let (cert, key) = authority.signed("localhost");
+    let (_, other_key) = authority.signed("localhost");
+    let folder = tempfile::tempdir().expect("a folder");
+    let broken = folder.path().join("broken.pem");
+    std::fs::write(&broken, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").expect("write");
+    let broken = broken.to_str().expect("text");
+    for (text, said) in [
+        (
+            settings("/no/such.pem", &key, ""),
+            "tls.cert: \"/no/such.pem\" cannot be read: No such file",
+        ),
+        (
+            settings(&cert, "/no/such.key", ""),
+            "tls.key: \"/no/such.key\" cannot be read: No such file",
+        ),
+        (
+            settings(&key, &key, ""),
+            "holds no certificate; allowed: a file of certificates in PEM",
+        ),
+        (settings(broken, &key, ""), "is no PEM"),
+        (settings(&cert, &cert, ""), "holds no private key"),
+        (settings(&cert, &other_key, ""), "is not the key of tls.cert"),
+        (settings(&cert, &key, &key), "tls.client_ca: "),
+    ] {
+        for action in ["serve", "check"] {
+            let done = run(&[action], &text);
+            let error = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert_eq!(done.status.code(), Some(2), "{action}: {error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+            assert!(error.contains(said), "{action}: {error}");
+        }
+    }
+    let done = run(&["check"], &settings(&cert, &key, &authority.cert()));
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+}
+
+#[test]
+fn new_certificates_are_taken_up_without_a_restart() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().expect("a folder"));
+    let place = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let (cert, key) = (place("cert.pem"), place("cert.key"));
+    let renew = || {
+        let signed = authority.signed("localhost");
+        std::fs::copy(signed.0, &cert).expect("copy the certificate");
+        std::fs::copy(signed.1, &key).expect("copy the key");
+    };
+    renew();
+    let guarded = Guarded::start(&settings(&cert, &key, ""));
+    let connect = || Encrypted::connect(guarded.address(), &authority, None).expect("a handshake");
+    let mut old = connect();
+    old.send(&frame::store(frame::PUT, "k", b"v"));
+    assert_eq!(old.recv(1), [0]);
+
+    let (status, body) = guarded.ask_admin("POST", "/api/reload", "");
+    assert!(status == 200 && !body.contains("tls"), "{body}");
+    assert_eq!(connect().shown(), old.shown(), "nothing has changed");
+
+    renew();
+    assert_eq!(connect().shown(), old.shown(), "nobody has said so");
+    let (status, body) = guarded.ask_admin("POST", "/api/reload", "");
+    assert!(status == 200 && body.contains("the files of tls"), "{body}");
+    let second = connect().shown();
+    assert_ne!(second, old.shown());
+
+    renew();
+    guarded.signal(libc::SIGHUP);
+    guarded.expect_metric("ttguard_config_reloads_total", &[("outcome", "applied")], 3.0);
+    let third = connect().shown();
+    assert_ne!(third, second);
+
+    std::fs::write(&cert, "no certificate").expect("write");
+    let (status, body) = guarded.ask_admin("POST", "/api/reload", "");
+    assert!(status != 200 && body.contains("tls.cert"), "{status} {body}");
+    assert_eq!(connect().shown(), third, "the former ones stay");
+
+    old.send(&frame::keyed(frame::GET, "k"));
+    assert_eq!(old.recv(6), [0, 0, 0, 0, 1, b'v'], "who is in stays");
+}
+
+#[test]
+fn each_listener_has_its_own_files_or_none() {
+    let (one, two) = (Authority::new(), Authority::new());
+    let ((cert, key), (cert_two, key_two)) = (one.signed("localhost"), two.signed("localhost"));
+    let guarded = Guarded::listening(&format!(
+        "listen = [\"127.0.0.1:0\"]\n{}\
+         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = {{ cert = \"{cert_two}\", key = \"{key_two}\" }}\n\
+         [[listener]]\naddress = \"127.0.0.1:0\"\ntls = {{ cert = \"\" }}\n",
+        settings(&cert, &key, "")
+    ));
+    for (listener, authority) in [(0, &one), (1, &two)] {
+        let address = guarded.address_of(listener);
+        let mut client = Encrypted::connect(address, authority, None).expect("a handshake");
+        client.send(&frame::store(frame::PUT, "k", b"v"));
+        assert_eq!(client.recv(1), [0]);
+    }
+    let mut plain = crate::client::Client::connect(guarded.address_of(2));
+    assert_eq!(plain.text("k").as_deref(), Some("v"));
+}
