@@ -217,7 +217,8 @@ impl<W: Waiter> Guard<W> {
     /// The ruling when nothing that matters is in flight.
     fn ruling(&self, change: Change<'_>, known: Known, now: Duration, stored: Option<&Stored>) -> Ruling {
         match change {
-            Change::Unstamped => Ruling::Go(Admitted::Unstamped),
+            // What is stored may be older afterwards than what is remembered, never newer.
+            Change::Unstamped | Change::Tidy => Ruling::Go(Admitted::Unstamped),
             Change::Unordered => Ruling::Go(Admitted::Unordered {
                 bound: Self::horizon_at_start(&self.rules, now),
             }),

@@ -10,7 +10,7 @@ mod crew;
 mod dispatch;
 mod listener;
 mod passenger;
-mod records;
+pub(crate) mod records;
 mod session;
 mod shared;
 mod slow;

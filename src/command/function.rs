@@ -32,6 +32,16 @@ pub enum Function {
     Unordered,
     /// `sync`, `optimize`, `defrag`, `cacheclear`, `setindex`, `genuid`: concerns the whole store; may take long.
     Control,
+    /// `ttguard_rnum`: ttguard's own; how many records there are, hidden ones included.
+    CountAll,
+    /// `ttguard_iternext`: ttguard's own; as `iternext`, hidden records included; with any argument an empty text stands
+    /// for each value.
+    IterNextAll,
+    /// `ttguard_forget`: ttguard's own; milliseconds and a key whose tombstone is to go when it is older than that.
+    Forget,
+    /// `ttguard_mend`: ttguard's own; a key whose `timestamp.` record is to go, or to be written anew, where it is older
+    /// than the value.
+    Mend,
     /// Any other name: treated as if it could do anything.
     Unknown,
 }
@@ -53,6 +63,10 @@ impl Function {
             b"vanish" => Self::Vanish,
             b"putcat" | b"putdup" | b"putdupback" => Self::Unordered,
             b"sync" | b"optimize" | b"defrag" | b"cacheclear" | b"setindex" | b"genuid" => Self::Control,
+            b"ttguard_rnum" => Self::CountAll,
+            b"ttguard_iternext" => Self::IterNextAll,
+            b"ttguard_forget" => Self::Forget,
+            b"ttguard_mend" => Self::Mend,
             _ => Self::Unknown,
         }
     }

@@ -21,6 +21,9 @@ pub enum Change<'a> {
     Delete,
     /// A change that a stamp cannot order.
     Unordered,
+    /// The removal, or the renewal, of the record that keeps the key's stamp, where that is older than the value or than
+    /// anyone still cares for. The value stays as it is, and no stamp rises.
+    Tidy,
 }
 
 /// What the judge decided.

@@ -229,6 +229,18 @@ impl Worker {
         self.decide_as(via, lane, false, key, change, standing)
     }
 
+    /// As [`Self::decide`], for a change that must have its key to itself.
+    pub fn decide_alone(
+        self: &Rc<Self>,
+        via: &Via,
+        lane: LaneId,
+        key: &Bytes,
+        change: Change<'_>,
+        standing: &mut Standing,
+    ) -> Decision {
+        self.decide_as(via, lane, true, key, change, standing)
+    }
+
     fn decide_as(
         self: &Rc<Self>,
         via: &Via,
@@ -299,6 +311,7 @@ impl Worker {
             Change::Unstamped => Judged::Unstamped,
             Change::Delete => Judged::Deleted,
             Change::Unordered => Judged::Unordered,
+            Change::Tidy => return,
         };
         self.shared.metrics.verdicts.of(judged).increment(1);
     }
