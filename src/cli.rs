@@ -4,13 +4,17 @@ mod bench;
 mod flags;
 mod mistake;
 mod transfer;
+mod upkeep;
 
 use std::ffi::OsString;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::config::{BenchSettings, Place, Settings, SourceFile, TransferSettings, UsageError, quoted, variable};
+use crate::config::{
+    BenchSettings, GcSettings, Overrides, Place, Settings, SourceFile, TransferSettings, UsageError, VerifySettings,
+    quoted, variable,
+};
 use flags::{Action, CommandLine, ServeFlags};
 
 /// What the process was asked to do.
@@ -26,6 +30,10 @@ pub enum Invocation {
     Import(TransferSettings),
     /// Write the records of a server into a file.
     Export(TransferSettings),
+    /// Look through the stamps in a server.
+    Verify(VerifySettings),
+    /// Remove the tombstones of old deletes.
+    Gc(GcSettings),
     /// Show what the guard does.
     Demo,
     /// Print this help or version.
@@ -57,6 +65,14 @@ pub fn parse(
         Action::Bench(flags) => Ok(Invocation::Bench(Box::new(flags.written().settings()?))),
         Action::Import(flags) => flags.settings().map(Invocation::Import),
         Action::Export(flags) => flags.settings().map(Invocation::Export),
+        Action::Verify(flags) => {
+            let settings = layered(flags.stamps.file(), env, flags.stamps.overrides())?;
+            flags.settings(settings.rules).map(Invocation::Verify)
+        }
+        Action::Gc(flags) => {
+            let settings = layered(flags.stamps.file(), env, flags.stamps.overrides())?;
+            flags.settings(settings.rules).map(Invocation::Gc)
+        }
         Action::Demo => Ok(Invocation::Demo),
     }
 }
@@ -68,10 +84,18 @@ pub fn process_env(name: &str) -> Option<String> {
 }
 
 fn serve(flags: ServeFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
-    let file = file(flags.config.clone(), &env)?;
-    let layers = [flags::from_env(env), flags.overrides()];
-    let settings = Settings::from_layers(file.as_ref(), layers)?;
+    let settings = layered(flags.config.clone(), env, flags.overrides())?;
     Ok(Invocation::Serve(Box::new(settings)))
+}
+
+/// The settings by file, environment and flags.
+fn layered(
+    config: Option<String>,
+    env: impl Fn(&str) -> Option<String>,
+    flags: Overrides,
+) -> Result<Settings, UsageError> {
+    let file = file(config, &env)?;
+    Settings::from_layers(file.as_ref(), [flags::from_env(env), flags])
 }
 
 /// The settings that `serve` would have with this file in this environment.

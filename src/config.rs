@@ -17,6 +17,7 @@ mod rules;
 mod settings;
 mod stamp;
 mod transfer;
+mod upkeep;
 mod validate;
 mod written;
 
@@ -32,6 +33,7 @@ pub use settings::{
     Sync,
 };
 pub use transfer::{TransferFile, TransferSettings};
+pub use upkeep::{GcSettings, VerifySettings};
 pub(crate) use written::{Overrides, SourceFile};
 
 use validate::Validator;

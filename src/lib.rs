@@ -8,7 +8,8 @@
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
-//! - [`transfer`] moves records between a server and a file of lines. It is a client too.
+//! - [`transfer`] moves records between a server and a file of lines. It is a client too, and so is [`upkeep`], which
+//!   looks through the stamps in a server.
 //! - [`admin`] answers `/metrics` and health checks over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
@@ -80,3 +81,4 @@ pub mod protocol;
 pub mod proxy;
 pub mod transfer;
 pub mod transport;
+pub mod upkeep;

@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::bench::BenchFlags;
 use super::transfer::TransferFlags;
+use super::upkeep::{GcFlags, VerifyFlags};
 use crate::config::{Given, Overrides, Place, variable};
 
 /// A proxy for the Tokyo Tyrant protocol that refuses stale writes and pairs every answer with its question.
@@ -26,6 +27,10 @@ pub(super) enum Action {
     Import(TransferFlags),
     /// Write every record of any Tyrant server as a line (key, tab, value)
     Export(TransferFlags),
+    /// Look through the stamps in any Tyrant server, through ttguard or not; exit code 1 where something is wrong
+    Verify(VerifyFlags),
+    /// Remove the tombstones of old deletes, through the ttguard that guards them
+    Gc(GcFlags),
     /// Show what the guard does, with a store and clients of its own
     Demo,
 }

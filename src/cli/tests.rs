@@ -75,16 +75,29 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
     let listen = &[("TTGUARD_LISTEN", "a:1,,b:2")];
     let config = &[("TTGUARD_CONFIG", "/nowhere/at all")];
     let cases: &[Mistake] = &[
-        (&[], &[], &["ttguard: no subcommand", "serve, check, bench, import, export, demo"]),
+        (
+            &[],
+            &[],
+            &[
+                "ttguard: no subcommand",
+                "serve, check, bench, import, export, verify, gc, demo",
+            ],
+        ),
         (
             &["sevre"],
             &[],
-            &["ttguard: unknown subcommand \"sevre\"", "serve, check, bench, import, export, demo"],
+            &[
+                "ttguard: unknown subcommand \"sevre\"",
+                "serve, check, bench, import, export, verify, gc, demo",
+            ],
         ),
         (
             &["--mode", "observe"],
             &[],
-            &["--mode: unknown flag", "serve, check, bench, import, export, demo"],
+            &[
+                "--mode: unknown flag",
+                "serve, check, bench, import, export, verify, gc, demo",
+            ],
         ),
         (
             &["serve", "--modes", "x"],

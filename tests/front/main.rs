@@ -32,3 +32,4 @@ mod stamped;
 mod stopped;
 mod story;
 mod transcripts;
+mod upkeep;
