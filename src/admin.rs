@@ -1,9 +1,10 @@
-//! The HTTP side: `/metrics` for Prometheus, `/healthz`, `/livez` and `/readyz` for whoever keeps us running.
+//! The HTTP side: `/metrics` for Prometheus, `/api/key` for whoever asks after one key, `/healthz`, `/livez` and `/readyz` for whoever keeps us running.
 //!
 //! Made for an open port: one request a connection, no body is read, the head is bounded in size and
 //! in time, the whole connection in time, and their number is bounded. A client that stalls holds
 //! its own connection and nothing else.
 
+pub mod key;
 mod routes;
 
 use std::convert::Infallible;
@@ -60,6 +61,8 @@ pub struct State {
     pub refresh: Box<dyn Fn(&Metrics) + Send + Sync>,
     /// Asked by `/readyz`. Must be quick.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// Asked by `/api/key`.
+    pub inquire: Box<dyn Fn(bytes::Bytes) -> key::Inquiry + Send + Sync>,
 }
 
 /// Answers on `listener` until `shutdown` is done; then stops accepting, lets answers that have begun
@@ -94,8 +97,8 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, shutdown: impl Futu
 /// One request, one answer. What a client does wrong is its own business, so no error is kept.
 async fn answer(socket: TcpStream, state: Arc<State>) {
     let service = service_fn(|request| {
-        let response = routes::respond(&state, request.method(), request.uri().path());
-        async { Ok::<_, Infallible>(response) }
+        let state = Arc::clone(&state);
+        async move { Ok::<_, Infallible>(routes::answer(&state, &request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

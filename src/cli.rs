@@ -2,6 +2,7 @@
 
 mod bench;
 mod flags;
+mod inspect;
 mod mistake;
 mod transfer;
 mod upkeep;
@@ -12,8 +13,8 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::config::{
-    BenchSettings, GcSettings, Overrides, Place, Settings, SourceFile, TransferSettings, UsageError, VerifySettings,
-    quoted, variable,
+    BenchSettings, GcSettings, InspectSettings, Overrides, Place, Settings, SourceFile, TransferSettings, UsageError,
+    VerifySettings, quoted, variable,
 };
 use flags::{Action, CommandLine, ServeFlags};
 
@@ -34,6 +35,8 @@ pub enum Invocation {
     Verify(VerifySettings),
     /// Remove the tombstones of old deletes.
     Gc(GcSettings),
+    /// Ask a running ttguard for one key.
+    Inspect(InspectSettings),
     /// Show what the guard does.
     Demo,
     /// Print this help or version.
@@ -66,12 +69,16 @@ pub fn parse(
         Action::Import(flags) => flags.settings().map(Invocation::Import),
         Action::Export(flags) => flags.settings().map(Invocation::Export),
         Action::Verify(flags) => {
-            let settings = layered(flags.stamps.file(), env, flags.stamps.overrides())?;
+            let settings = layered(flags.stamps.file(), &env, flags.stamps.overrides())?;
             flags.settings(settings.rules).map(Invocation::Verify)
         }
         Action::Gc(flags) => {
-            let settings = layered(flags.stamps.file(), env, flags.stamps.overrides())?;
+            let settings = layered(flags.stamps.file(), &env, flags.stamps.overrides())?;
             flags.settings(settings.rules).map(Invocation::Gc)
+        }
+        Action::Inspect(flags) => {
+            let settings = layered(flags.config.clone(), &env, flags.overrides())?;
+            flags.settings(settings, env(inspect::TOKEN)).map(Invocation::Inspect)
         }
         Action::Demo => Ok(Invocation::Demo),
     }
@@ -84,17 +91,17 @@ pub fn process_env(name: &str) -> Option<String> {
 }
 
 fn serve(flags: ServeFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
-    let settings = layered(flags.config.clone(), env, flags.overrides())?;
+    let settings = layered(flags.config.clone(), &env, flags.overrides())?;
     Ok(Invocation::Serve(Box::new(settings)))
 }
 
 /// The settings by file, environment and flags.
 fn layered(
     config: Option<String>,
-    env: impl Fn(&str) -> Option<String>,
+    env: &impl Fn(&str) -> Option<String>,
     flags: Overrides,
 ) -> Result<Settings, UsageError> {
-    let file = file(config, &env)?;
+    let file = file(config, env)?;
     Settings::from_layers(file.as_ref(), [flags::from_env(env), flags])
 }
 

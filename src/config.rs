@@ -33,7 +33,7 @@ pub use settings::{
     Sync,
 };
 pub use transfer::{TransferFile, TransferSettings};
-pub use upkeep::{GcSettings, VerifySettings};
+pub use upkeep::{GcSettings, InspectSettings, VerifySettings};
 pub(crate) use written::{Overrides, SourceFile};
 
 use validate::Validator;

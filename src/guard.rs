@@ -19,7 +19,7 @@ use self::ledger::{HashSeed, KeyHash, Known, Ledger};
 use self::pending::{Pending, Ruling};
 use self::rules::{Mode, Policy, Rules, Tie};
 use self::verdict::{
-    Admitted, Change, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter,
+    Admitted, Change, Glance, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter,
 };
 use crate::command::Verb;
 use crate::pairing::LaneId;
@@ -81,6 +81,23 @@ impl<W: Waiter> Guard<W> {
     /// Keys with something under way.
     pub fn pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// What is known of a key now, for an operator to see.
+    pub fn glance(&self, key: KeyHash) -> Glance {
+        // The ledger is looked at while the key's record is locked, and the horizon after it: see `Ledger::get`.
+        match self.pending.get(&key) {
+            Some(pending) => Glance {
+                known: pending.known,
+                under_way: Some(pending.under_way()),
+                horizon: self.ledger.horizon(),
+            },
+            None => Glance {
+                known: self.ledger.get(key),
+                under_way: None,
+                horizon: self.ledger.horizon(),
+            },
+        }
     }
 
     /// The hash under which a key is remembered.

@@ -10,6 +10,7 @@
 //!   [`transport`], [`protocol`] and [`command`].
 //! - [`transfer`] moves records between a server and a file of lines. It is a client too, and so is [`upkeep`], which
 //!   looks through the stamps in a server.
+//! - [`operator`] asks a running ttguard's `admin`.
 //! - [`admin`] answers `/metrics` and health checks over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
@@ -76,6 +77,7 @@ pub mod demo;
 pub mod guard;
 pub mod logging;
 pub mod metrics;
+pub mod operator;
 pub mod pairing;
 pub mod protocol;
 pub mod proxy;

@@ -9,6 +9,7 @@ use ttguard::cli::{self, Invocation};
 use ttguard::config::{Settings, UsageError, VerifySettings};
 use ttguard::demo;
 use ttguard::logging;
+use ttguard::operator;
 use ttguard::proxy::server::{Server, StartError};
 use ttguard::transfer;
 use ttguard::upkeep;
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
         Ok(Invocation::Verify(settings)) => verify(&settings),
         Ok(Invocation::Gc(settings)) => finish(upkeep::gc(&settings).map_err(Into::into).map(|collected| {
             print(&format!("{collected}\n"));
+        })),
+        Ok(Invocation::Inspect(settings)) => finish(operator::inspect(&settings).map_err(Into::into).map(|text| {
+            print(&text);
         })),
         Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout()).map_err(Into::into)),
         Err(error) => refuse(&error),

@@ -8,6 +8,7 @@ mod account;
 mod busy_poll;
 mod crew;
 mod dispatch;
+mod inquiry;
 mod listener;
 mod passenger;
 pub(crate) mod records;

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::bench::BenchFlags;
+use super::inspect::InspectFlags;
 use super::transfer::TransferFlags;
 use super::upkeep::{GcFlags, VerifyFlags};
 use crate::config::{Given, Overrides, Place, variable};
@@ -31,6 +32,8 @@ pub(super) enum Action {
     Verify(VerifyFlags),
     /// Remove the tombstones of old deletes, through the ttguard that guards them
     Gc(GcFlags),
+    /// Ask a running ttguard for one key: stamps, ledger, what is under way, and what a write stamped now would get
+    Inspect(InspectFlags),
     /// Show what the guard does, with a store and clients of its own
     Demo,
 }

@@ -160,7 +160,7 @@ fn share(settings: Settings, is_empty: bool) -> Arc<Shared> {
 }
 
 fn admin_state(shared: &Arc<Shared>) -> admin::State {
-    let (mirror, ready) = (Arc::clone(shared), Arc::clone(shared));
+    let (mirror, ready, asked) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
     admin::State {
         metrics: Arc::clone(&shared.metrics),
         refresh: Box::new(move |_| mirror.refresh_gauges()),
@@ -170,6 +170,10 @@ fn admin_state(shared: &Arc<Shared>) -> admin::State {
                 admin::Readiness::NotReady("no lane is up".to_owned())
             }
             _ => admin::Readiness::Ready,
+        }),
+        inquire: Box::new(move |key| {
+            let shared = Arc::clone(&asked);
+            Box::pin(async move { shared.inquiries.ask(key).await })
         }),
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::inquiry::Inquiries;
 use super::records::HiddenCount;
 use super::waiting::Notice;
 use crate::backend::tyrant::greeting::{Greeting, Instance};
@@ -53,6 +54,8 @@ pub struct Shared {
     pub buffered: AtomicUsize,
     /// Becomes true when the proxy is to stop.
     pub stopping: watch::Sender<bool>,
+    /// What operators ask.
+    pub inquiries: Inquiries,
     backend: Mutex<Backend>,
 }
 
@@ -88,6 +91,7 @@ impl Shared {
             in_flight: AtomicI64::new(0),
             buffered: AtomicUsize::new(0),
             stopping: watch::Sender::new(false),
+            inquiries: Inquiries::default(),
             backend: Mutex::new(Backend {
                 instance: None,
                 hold_until: None,

@@ -84,6 +84,10 @@ impl Guarded {
         self.addresses[0]
     }
 
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     pub fn client(&self) -> Client {
         Client::connect(self.address())
     }

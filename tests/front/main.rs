@@ -14,6 +14,7 @@ mod guarding;
 mod harness;
 mod hostile;
 mod http;
+mod inspected;
 mod memcached;
 mod moving;
 mod official;
