@@ -5,11 +5,12 @@
 //! Each line imports from those below it only:
 //!
 //! - [`cli`] reads what was asked for; [`demo`] shows what the rest does.
+//! - [`upkeep`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of [`proxy`] it
+//!   uses only the names of hidden records.
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
-//! - [`transfer`] moves records between a server and a file of lines. It is a client too, and so is [`upkeep`], which
-//!   looks through the stamps in a server.
+//! - [`transfer`] moves records between a server and a file of lines. It is a client too.
 //! - [`operator`] asks a running ttguard's `admin`.
 //! - [`admin`] answers `/metrics` and health checks over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
