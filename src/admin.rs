@@ -1,10 +1,15 @@
-//! The HTTP side: `/metrics` for Prometheus, `/api/key` for whoever asks after one key, `/healthz`, `/livez` and `/readyz` for whoever keeps us running.
+//! The HTTP side: `/metrics` for Prometheus, `/healthz`, `/livez` and `/readyz` for whoever keeps us running, a
+//! dashboard for people, which is made of the JSON documents of [`api`], one [`key`] for whoever asks after it, and two
+//! more pages of `/api` for whoever changes something.
 //!
 //! Made for an open port: one request a connection, no body is read, the head is bounded in size and
 //! in time, the whole connection in time, and their number is bounded. A client that stalls holds
 //! its own connection and nothing else.
 
+pub mod access;
+pub mod api;
 pub mod key;
+mod page;
 mod routes;
 
 use std::convert::Infallible;
@@ -14,6 +19,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,6 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use self::access::Access;
 use crate::logging::RateLimit;
 use crate::metrics::Metrics;
 
@@ -61,8 +68,14 @@ pub struct State {
     pub refresh: Box<dyn Fn(&Metrics) + Send + Sync>,
     /// Asked by `/readyz`. Must be quick.
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
+    /// Asked by `/api/...`.
+    pub facts: Box<dyn api::Facts>,
     /// Asked by `/api/key`.
-    pub inquire: Box<dyn Fn(bytes::Bytes) -> key::Inquiry + Send + Sync>,
+    pub inquire: Box<dyn Fn(Bytes) -> key::Inquiry + Send + Sync>,
+    /// Reads the settings again; the keys that changed, or why none did.
+    pub reload: Box<dyn Fn() -> Result<Vec<&'static str>, String> + Send + Sync>,
+    /// Who may see what, as of now.
+    pub access: Box<dyn Fn() -> Arc<Access> + Send + Sync>,
 }
 
 /// Answers on `listener` until `shutdown` is done; then stops accepting, lets answers that have begun
@@ -98,7 +111,7 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, shutdown: impl Futu
 async fn answer(socket: TcpStream, state: Arc<State>) {
     let service = service_fn(|request| {
         let state = Arc::clone(&state);
-        async move { Ok::<_, Infallible>(routes::answer(&state, &request).await) }
+        async move { Ok::<_, Infallible>(routes::respond(&state, &request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

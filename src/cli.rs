@@ -4,6 +4,7 @@ mod bench;
 mod flags;
 mod inspect;
 mod mistake;
+mod shell;
 mod transfer;
 mod upkeep;
 
@@ -12,11 +13,12 @@ use std::ffi::OsString;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::admin::access::{self, Access};
 use crate::config::{
-    BenchSettings, GcSettings, InspectSettings, Overrides, Place, Settings, SourceFile, TransferSettings, UsageError,
-    VerifySettings, quoted, variable,
+    BenchSettings, GcSettings, InspectSettings, NeedsRestart, Overrides, Place, Settings, SourceFile, TransferSettings,
+    UsageError, VerifySettings, quoted, variable,
 };
-use flags::{Action, CommandLine, ServeFlags};
+use flags::{Action, CheckFlags, CommandLine, ServeFlags};
 
 /// What the process was asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +66,7 @@ pub fn parse(
     };
     match action {
         Action::Serve(flags) => serve(*flags, env),
-        Action::Check(flags) => check(flags.config, env),
+        Action::Check(flags) => check(flags, env),
         Action::Bench(flags) => Ok(Invocation::Bench(Box::new(flags.written().settings()?))),
         Action::Import(flags) => flags.settings().map(Invocation::Import),
         Action::Export(flags) => flags.settings().map(Invocation::Export),
@@ -81,6 +83,8 @@ pub fn parse(
             flags.settings(settings, env(inspect::TOKEN)).map(Invocation::Inspect)
         }
         Action::Demo => Ok(Invocation::Demo),
+        Action::Completions { shell } => shell::completions(shell.as_deref()).map(|text| Invocation::Print { text }),
+        Action::Man { command } => shell::man(command.as_deref()).map(|text| Invocation::Print { text }),
     }
 }
 
@@ -105,10 +109,26 @@ fn layered(
     Settings::from_layers(file.as_ref(), [flags::from_env(env), flags])
 }
 
-/// The settings that `serve` would have with this file in this environment.
-fn check(config: Option<String>, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
-    let file = file(config, &env)?.ok_or_else(|| UsageError::new("--config", "no file named", "--config FILE"))?;
-    let settings = Settings::from_layers(Some(&file), [flags::from_env(env)])?;
+/// The settings that `serve` would have with this file in this environment, and whether a process that runs by another
+/// file could be told to read this one.
+fn check(flags: CheckFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
+    let file =
+        file(flags.config, &env)?.ok_or_else(|| UsageError::new("--config", "no file named", "--config FILE"))?;
+    let settings = Settings::from_layers(Some(&file), [flags::from_env(&env)])?;
+    if let Some(running) = flags.running {
+        let running = read(running, Place::Flag("running"))?;
+        let before = Settings::from_layers(Some(&running), [flags::from_env(&env)])?;
+        before
+            .reloadable(&settings)
+            .map_err(|refused| UsageError::new(&file.name, refused.problem(), NeedsRestart::ALLOWED))?;
+    }
+    // As when it serves, but for what only a look-up or the token's file can tell.
+    if let (Some(Ok(address)), None) = (
+        settings.admin.as_ref().map(|admin| admin.parse()),
+        &settings.admin_token_file,
+    ) {
+        Access::new(&settings, env(access::VARIABLE).as_deref())?.may_listen(address)?;
+    }
     Ok(Invocation::Check(settings.to_toml()))
 }
 
@@ -123,7 +143,8 @@ fn read(name: String, place: Place) -> Result<SourceFile, UsageError> {
     let text = std::fs::read_to_string(&name).map_err(|error| {
         let place = match place {
             Place::Variable(flag) => variable(flag),
-            _ => "--config".to_owned(),
+            Place::Flag(flag) => format!("--{flag}"),
+            Place::File(_) => name.clone(),
         };
         let problem = format!("cannot read {}: {error}", quoted(&name));
         UsageError::new(place, problem, "a readable file of UTF-8 text")

@@ -3,6 +3,7 @@
 //! A [`Command`] is one whole, valid question; a [`Reply`] is one whole answer. Both own their
 //! bytes as slices of the buffer they arrived in, so nothing is copied to understand them.
 
+pub mod columns;
 pub mod edit;
 pub mod function;
 

@@ -13,6 +13,7 @@ mod measure;
 mod names;
 mod print;
 mod ranges;
+mod reload;
 mod rules;
 mod settings;
 mod stamp;
@@ -28,6 +29,7 @@ pub use error::UsageError;
 pub(crate) use error::quoted;
 pub(crate) use given::{Given, Place, variable};
 pub use listeners::ListenerSettings;
+pub use reload::NeedsRestart;
 pub use settings::{
     LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply, StoreSettings,
     Sync,

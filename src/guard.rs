@@ -7,17 +7,22 @@
 pub mod ledger;
 mod pending;
 pub mod rules;
+mod ruling;
 pub mod stamp;
 pub mod verdict;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use self::ledger::{HashSeed, KeyHash, Known, Ledger};
 use self::pending::{Pending, Ruling};
-use self::rules::{Mode, Policy, Rules, Tie};
+use self::rules::{Mode, Policy, Rules};
+use self::ruling::{observed, ruling_at_once, ruling_on_tie};
+use self::stamp::StampFormat;
 use self::verdict::{
     Admitted, Change, Glance, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter,
 };
@@ -42,7 +47,9 @@ pub struct Origin {
 /// The judge and its memory, shared by all workers.
 #[derive(Debug)]
 pub struct Guard<W> {
-    rules: Rules,
+    stamp: StampFormat,
+    /// Replaced as a whole: one judgement sees one set of rules.
+    rules: ArcSwap<Rules>,
     seed: HashSeed,
     ledger: Ledger,
     /// Locked before the ledger, never after it; one key at a time. The keys are hashed under a secret seed already,
@@ -55,7 +62,8 @@ impl<W: Waiter> Guard<W> {
     /// [`Guard::horizon_at_start`].
     pub fn new(rules: Rules, seed: HashSeed, ledger: Ledger) -> Self {
         Self {
-            rules,
+            stamp: rules.stamp,
+            rules: ArcSwap::from_pointee(rules),
             seed,
             ledger,
             pending: DashMap::with_hasher_and_shard_amount(foldhash::fast::FixedState::default(), PENDING_SHARDS),
@@ -68,9 +76,29 @@ impl<W: Waiter> Guard<W> {
         rules.stamp.at(now + rules.future_tolerance).unwrap_or(u64::MAX)
     }
 
-    /// What the operator decided.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    /// How a value's stamp is read: the same for as long as the guard lives, since what it remembers is such stamps.
+    pub fn stamp(&self) -> StampFormat {
+        self.stamp
+    }
+
+    /// Judges by other rules from the next judgement on. The ledger stays as it is, and stays right:
+    ///
+    /// - From `observe` to `enforce`: what observe let through against its verdict left its key in doubt when it
+    ///   departed, whatever its stamp, so the key is read back before its first enforced verdict. Verdicts that are
+    ///   still in flight were counted in the same way. The other way round nothing needs to be known.
+    /// - Another `future_tolerance`: the horizon never falls, and lies above everything that is not remembered, be it
+    ///   let in under a greater tolerance or found at the start. With a smaller one, keys that hold a stamp further
+    ///   ahead refuse older writes until the clock gets there, as they did before. A process that *starts* with a
+    ///   smaller one than the one before it knows nothing of such stamps: so it is lowered here, not by a restart.
+    /// - Another `delete_tolerance`, `tie`, or policy speaks of changes to come only. What a `tie` needs to know is read
+    ///   from the backend each time.
+    /// - Another `ledger`: a key that is read back takes the newer of the value's stamp and its record's, in both modes.
+    ///
+    /// # Panics
+    /// In tests, when the stamp's format differs: what is remembered would be read as something else.
+    pub fn change_rules(&self, rules: Rules) {
+        debug_assert_eq!(rules.stamp, self.stamp, "the format of stamps stays");
+        self.rules.store(Arc::new(rules));
     }
 
     /// What is remembered.
@@ -107,7 +135,7 @@ impl<W: Waiter> Guard<W> {
 
     /// The change that storing `value` is.
     pub fn change_of<'a>(&self, value: &'a [u8]) -> Change<'a> {
-        match self.rules.stamp.read(value) {
+        match self.stamp.read(value) {
             Some(stamp) => Change::Stamped { stamp, value },
             None => Change::Unstamped,
         }
@@ -115,7 +143,7 @@ impl<W: Waiter> Guard<W> {
 
     /// Whether a command that a stamp cannot order may pass; the refusal is for the caller to carry out.
     pub fn admit_unordered(&self, verb: Verb) -> Result<(), Refusal> {
-        match self.rules.unordered.of(verb) {
+        match self.rules.load().unordered.of(verb) {
             Policy::Pass => Ok(()),
             Policy::Refuse => Err(Refusal::Denied),
         }
@@ -123,7 +151,7 @@ impl<W: Waiter> Guard<W> {
 
     /// Whether refusals are carried out.
     pub fn enforces(&self) -> bool {
-        self.rules.mode == Mode::Enforce
+        self.rules.load().mode == Mode::Enforce
     }
 
     /// Judges a change. `now` is time since the epoch; `stored` is what the waiter was last given, if anything;
@@ -140,8 +168,9 @@ impl<W: Waiter> Guard<W> {
         stored: Option<&Stored>,
         waiter: impl FnOnce() -> W,
     ) -> Verdict {
-        let at_once = self.ruling_at_once(change, now);
-        if let (Some(refusal), true) = (at_once, self.enforces()) {
+        let rules = &**self.rules.load();
+        let at_once = ruling_at_once(rules, change, now);
+        if let (Some(refusal), Mode::Enforce) = (at_once, rules.mode) {
             if origin.turn {
                 self.pass_turn(key);
             }
@@ -150,7 +179,7 @@ impl<W: Waiter> Guard<W> {
         match self.pending.entry(key) {
             Entry::Vacant(vacant) => {
                 let known = self.ledger.get(key);
-                let ruling = self.observed(self.ruling(change, known, now, None));
+                let ruling = observed(rules, self.ruling(rules, change, known, now, None));
                 let (ruling, would_refuse) = (ruling.0, at_once.or(ruling.1));
                 let mut pending = Pending::new(origin.lane, known);
                 let verdict = self.carry_out(&mut pending, key, ruling, would_refuse, origin, waiter);
@@ -164,8 +193,8 @@ impl<W: Waiter> Guard<W> {
                 if origin.turn {
                     pending.take_turn();
                 }
-                let ruling = self.ruling_under_way(pending, change, origin, now, stored);
-                let ruling = self.observed(ruling);
+                let ruling = self.ruling_under_way(rules, pending, change, origin, now, stored);
+                let ruling = observed(rules, ruling);
                 let (ruling, would_refuse) = (ruling.0, at_once.or(ruling.1));
                 let verdict = self.carry_out(pending, key, ruling, would_refuse, origin, waiter);
                 pending.wake_next(None);
@@ -177,34 +206,9 @@ impl<W: Waiter> Guard<W> {
         }
     }
 
-    /// Refusals that need neither the ledger nor the backend.
-    fn ruling_at_once(&self, change: Change<'_>, now: Duration) -> Option<Refusal> {
-        match change {
-            Change::Stamped { stamp, .. } => {
-                let latest = self.rules.stamp.at(now + self.rules.future_tolerance)?;
-                (stamp > latest).then_some(Refusal::Future)
-            }
-            Change::Unstamped if self.rules.unstamped == Policy::Refuse => Some(Refusal::Unstamped),
-            _ => None,
-        }
-    }
-
-    /// In observe mode a refusal becomes a passage, and says what it would have been.
-    fn observed(&self, ruling: Ruling) -> (Ruling, Option<Refusal>) {
-        match ruling {
-            Ruling::Refuse(refusal) if !self.enforces() => {
-                let newest = match refusal {
-                    Refusal::Stale { newer } => newer,
-                    _ => 0,
-                };
-                (Ruling::Go(Admitted::Stamped(newest)), Some(refusal))
-            }
-            other => (other, None),
-        }
-    }
-
     fn ruling_under_way(
         &self,
+        rules: &Rules,
         pending: &mut Pending<W>,
         change: Change<'_>,
         origin: Origin,
@@ -220,7 +224,7 @@ impl<W: Waiter> Guard<W> {
         }
         match change {
             Change::Stamped { stamp, .. } => {
-                if let Some(ruling) = pending.ruling_in_flight(stamp, self.rules.tie) {
+                if let Some(ruling) = pending.ruling_in_flight(stamp, rules.tie) {
                     return ruling;
                 }
             }
@@ -228,24 +232,31 @@ impl<W: Waiter> Guard<W> {
             _ => {}
         }
         let stored = stored.filter(|stored| stored.version == pending.version());
-        self.ruling(change, pending.known, now, stored)
+        self.ruling(rules, change, pending.known, now, stored)
     }
 
     /// The ruling when nothing that matters is in flight.
-    fn ruling(&self, change: Change<'_>, known: Known, now: Duration, stored: Option<&Stored>) -> Ruling {
+    fn ruling(
+        &self,
+        rules: &Rules,
+        change: Change<'_>,
+        known: Known,
+        now: Duration,
+        stored: Option<&Stored>,
+    ) -> Ruling {
         match change {
             // What is stored may be older afterwards than what is remembered, never newer.
             Change::Unstamped | Change::Tidy => Ruling::Go(Admitted::Unstamped),
             Change::Unordered => Ruling::Go(Admitted::Unordered {
-                bound: Self::horizon_at_start(&self.rules, now),
+                bound: Self::horizon_at_start(rules, now),
             }),
-            Change::Delete => self.ruling_on_delete(known, now),
+            Change::Delete => self.ruling_on_delete(rules, known, now),
             Change::Stamped { stamp, value } => match known {
                 Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
                 Known::Absent if stamp > self.ledger.horizon() => Ruling::Go(Admitted::Stamped(stamp)),
                 Known::Absent => Ruling::Read(ReadCause::Horizon),
                 Known::Stamp(newer) if stamp < newer => Ruling::Refuse(Refusal::Stale { newer }),
-                Known::Stamp(equal) if stamp == equal => self.ruling_on_tie(stamp, value, stored),
+                Known::Stamp(equal) if stamp == equal => ruling_on_tie(rules.tie, stamp, value, stored),
                 Known::Stamp(_) => Ruling::Go(Admitted::Stamped(stamp)),
             },
         }
@@ -253,38 +264,13 @@ impl<W: Waiter> Guard<W> {
 
     /// A tombstone is the newest known stamp, or the clock less the tolerance, whichever is newer. Where a newer
     /// stamp may be stored than either, the key is read first.
-    fn ruling_on_delete(&self, known: Known, now: Duration) -> Ruling {
-        let floor = self
-            .rules
-            .stamp
-            .at(now.saturating_sub(self.rules.delete_tolerance))
-            .unwrap_or(0);
+    fn ruling_on_delete(&self, rules: &Rules, known: Known, now: Duration) -> Ruling {
+        let floor = rules.stamp.at(now.saturating_sub(rules.delete_tolerance)).unwrap_or(0);
         match known {
             Known::Stamp(stamp) => Ruling::Go(Admitted::Tombstone(stamp.max(floor))),
             Known::Absent if self.ledger.horizon() <= floor => Ruling::Go(Admitted::Tombstone(floor)),
             Known::Absent => Ruling::Read(ReadCause::Delete),
             Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
-        }
-    }
-
-    fn ruling_on_tie(&self, stamp: u64, value: &[u8], stored: Option<&Stored>) -> Ruling {
-        if self.rules.tie == Tie::Last {
-            return Ruling::Go(Admitted::Stamped(stamp));
-        }
-        let Some(stored) = stored.filter(|stored| stored.stamp == stamp) else {
-            return Ruling::Read(ReadCause::Tie);
-        };
-        let wins = match (&stored.value, self.rules.tie) {
-            // The stamp is a tombstone's, or stands alone: there is nothing to tie with.
-            (None, _) => true,
-            (Some(bytes), _) if bytes == value => true,
-            (Some(bytes), Tie::Greater) => value > bytes.as_ref(),
-            (Some(_), _) => false,
-        };
-        if wins {
-            Ruling::Go(Admitted::Stamped(stamp))
-        } else {
-            Ruling::Refuse(Refusal::Tie)
         }
     }
 
@@ -391,7 +377,7 @@ impl<W: Waiter> Guard<W> {
     /// Something changed many keys at once (`vanish`, `restore`, a backend that came back as another): nothing that
     /// is remembered holds any more.
     pub fn distrust_everything(&self, now: Duration) {
-        let horizon = Self::horizon_at_start(&self.rules, now).max(self.ledger.horizon());
+        let horizon = Self::horizon_at_start(&self.rules.load(), now).max(self.ledger.horizon());
         self.distrust_pending(horizon);
         self.ledger.clear(horizon);
         // What came under way meanwhile took what it knows from the ledger of before.

@@ -5,6 +5,7 @@
 //! Each line imports from those below it only:
 //!
 //! - [`cli`] reads what was asked for; [`demo`] shows what the rest does.
+//! - [`service`] is the life of the process: signals, reload, drain, hand-over.
 //! - [`upkeep`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of [`proxy`] it
 //!   uses only the names of hidden records.
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
@@ -12,10 +13,12 @@
 //!   [`transport`], [`protocol`] and [`command`].
 //! - [`transfer`] moves records between a server and a file of lines. It is a client too.
 //! - [`operator`] asks a running ttguard's `admin`.
-//! - [`admin`] answers `/metrics` and health checks over HTTP.
+//! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
+//! - [`access`] says which commands a listener's clients may give.
+//! - [`journal`] keeps what happened lately for the dashboard.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`guard`] judges writes by their stamps.
 //! - [`pairing`] keeps answers with questions, and [`protocol`] turns bytes into commands and back.
@@ -61,6 +64,7 @@
 //! - **Stamp**: the digits at the head of a value that say when it was sent: [`StampFormat`](guard::stamp::StampFormat).
 //! - **Ledger**: what the guard remembers of each key's newest stamp: a bounded cache of what the backend holds, in
 //!   [`guard::ledger`]. **Horizon**: no key absent from the ledger has a stamp above it.
+//! - **Dialect**: the form of the binary protocol that a listener's clients speak.
 //! - **Tombstone**: the stamp that a delete leaves, in a record of the backend named `timestamp.KEY`.
 //! - **Judge** a change, and its **verdict** is go, refuse, wait or read. **Settle** it when its
 //!   [`Outcome`](guard::verdict::Outcome) is known: stored, failed, unsent or lost.
@@ -68,6 +72,7 @@
 //!   had read from it: [`backend::tyrant::fence`].
 //! - **Deadline**: an instant. **Timeout**: a duration.
 
+pub mod access;
 pub mod admin;
 pub mod backend;
 pub mod bench;
@@ -76,12 +81,14 @@ pub mod command;
 pub mod config;
 pub mod demo;
 pub mod guard;
+pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod operator;
 pub mod pairing;
 pub mod protocol;
 pub mod proxy;
+pub mod service;
 pub mod transfer;
 pub mod transport;
 pub mod upkeep;

@@ -1,6 +1,10 @@
-//! Logs to standard error, as text or as JSON, and a limit on how often one line is written.
+//! Logs to standard error or to a file, as text or as JSON, and a limit on how often one line is written.
+
+mod output;
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -9,6 +13,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::TryInitError;
+
+use self::output::Output;
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
@@ -32,42 +38,108 @@ pub enum Error {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// It stands alone and is no level.
+    #[error("{0:?} is no log level")]
+    Word(String),
+    /// The file cannot be opened.
+    #[error("log.file: cannot write to {file}: {source}; allowed: a file that can be written")]
+    File {
+        /// Its name.
+        file: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// Logging was set up before.
     #[error(transparent)]
     Twice(#[from] TryInitError),
 }
 
-/// Sends the logs of this process to standard error. To be called once, by the binary.
+/// What [`init`] has set up.
+struct Logs {
+    set_level: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
+    output: Output,
+}
+
+static LOGS: OnceLock<Logs> = OnceLock::new();
+
+/// Sends the logs of this process to standard error, or to a file that is created where there is none. To be called
+/// once, by the binary.
 ///
 /// `level` is `error`, `warn`, `info`, `debug`, `trace` or `off`, or finer, as in
 /// `info,ttguard::backend=debug`.
-pub fn init(format: Format, level: &str) -> Result<(), Error> {
+pub fn init(format: Format, level: &str, file: Option<PathBuf>) -> Result<(), Error> {
     use tracing_subscriber::util::SubscriberInitExt;
-    let colour = std::io::stderr().is_terminal();
-    subscriber(format, level, colour, std::io::stderr)?.try_init()?;
+    let colour = file.is_none() && std::io::stderr().is_terminal();
+    let output = Output::open(file)?;
+    let (subscriber, set_level) = subscriber(format, level, colour, output.clone())?;
+    subscriber.try_init()?;
+    let _ = LOGS.set(Logs { set_level, output });
     Ok(())
 }
 
-fn subscriber<W>(
-    format: Format,
-    level: &str,
-    colour: bool,
-    writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, Error>
+/// Changes how much is logged, from now on; false where `level` is none, or where [`init`] was not called.
+pub fn set_level(level: &str) -> bool {
+    match (LOGS.get(), filter(level)) {
+        (Some(logs), Ok(filter)) => (logs.set_level)(filter),
+        _ => false,
+    }
+}
+
+/// Opens the log's file again, which may have been moved away; without a file nothing happens. When it cannot be
+/// opened, the log goes on where it was.
+pub fn reopen() {
+    match LOGS.get().map(|logs| logs.output.reopen()) {
+        Some(Err(error)) => tracing::error!(%error, "the log goes on in its old file"),
+        Some(Ok(())) => tracing::info!("the log was opened again"),
+        None => {}
+    }
+}
+
+fn filter(level: &str) -> Result<EnvFilter, Error> {
+    // A word that is no level would be taken for the name of a module.
+    let words = ["error", "warn", "info", "debug", "trace", "off"];
+    if let Some(word) = level
+        .split(',')
+        .find(|part| !part.contains('=') && !words.contains(part))
+    {
+        return Err(Error::Word(word.to_owned()));
+    }
+    EnvFilter::builder().parse(level).map_err(|source| Error::Level {
+        level: level.to_owned(),
+        source,
+    })
+}
+
+type Subscribing = (
+    Box<dyn Subscriber + Send + Sync>,
+    Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
+);
+
+fn subscriber<W>(format: Format, level: &str, colour: bool, writer: W) -> Result<Subscribing, Error>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder().parse(level).map_err(|source| Error::Level {
-        level: level.to_owned(),
-        source,
-    })?;
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(level)?)
         .with_writer(writer)
         .with_ansi(colour);
     Ok(match format {
-        Format::Text => Box::new(builder.finish()),
-        Format::Json => Box::new(builder.json().flatten_event(true).finish()),
+        Format::Text => {
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            (
+                Box::new(builder.finish()),
+                Box::new(move |filter| handle.reload(filter).is_ok()),
+            )
+        }
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (
+                Box::new(builder.finish()),
+                Box::new(move |filter| handle.reload(filter).is_ok()),
+            )
+        }
     })
 }
 
@@ -140,7 +212,7 @@ mod tests {
     fn logged(format: Format, level: &str) -> String {
         let written = Written::default();
         let writer = written.clone();
-        let subscriber = subscriber(format, level, false, move || writer.clone()).unwrap();
+        let (subscriber, _) = subscriber(format, level, false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(lane = 3, "connected");
             tracing::debug!("too fine");
@@ -172,9 +244,25 @@ mod tests {
     }
 
     #[test]
+    fn the_level_can_change_while_it_runs() {
+        let written = Written::default();
+        let writer = written.clone();
+        let (subscriber, set_level) = subscriber(Format::Json, "warn", false, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("before");
+            assert!(set_level(filter("info").unwrap()));
+            tracing::info!("after");
+        });
+        let text = String::from_utf8(written.0.lock().clone()).unwrap();
+        assert!(text.contains("after") && !text.contains("before"), "{text}");
+    }
+
+    #[test]
     fn a_level_that_is_none_is_refused() {
         let error = subscriber(Format::Text, "info=loud", false, io::sink).err().unwrap();
         assert!(error.to_string().starts_with("log level \"info=loud\": "), "{error}");
+        let error = subscriber(Format::Text, "warn,debgu", false, io::sink).err().unwrap();
+        assert_eq!(error.to_string(), "\"debgu\" is no log level");
     }
 
     #[test]

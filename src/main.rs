@@ -3,14 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use tokio::signal::unix::{SignalKind, signal};
 use ttguard::bench;
 use ttguard::cli::{self, Invocation};
 use ttguard::config::{Settings, UsageError, VerifySettings};
 use ttguard::demo;
-use ttguard::logging;
 use ttguard::operator;
-use ttguard::proxy::server::{Server, StartError};
+use ttguard::service;
 use ttguard::transfer;
 use ttguard::upkeep;
 
@@ -20,8 +18,8 @@ use ttguard::upkeep;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os(), cli::process_env) {
-        Ok(Invocation::Serve(settings)) => serve(*settings),
+    match read() {
+        Ok(Invocation::Serve(settings)) => service::serve(*settings, Box::new(read_again)),
         Ok(Invocation::Check(text) | Invocation::Print { text }) => print(&text),
         Ok(Invocation::Bench(settings)) => match bench::run(*settings, &mut std::io::stdout()) {
             Ok(true) => ExitCode::SUCCESS,
@@ -72,6 +70,22 @@ fn verify(settings: &VerifySettings) -> ExitCode {
     }
 }
 
+fn read() -> Result<Invocation, UsageError> {
+    cli::parse(std::env::args_os(), cli::process_env)
+}
+
+/// The settings as they are written now: the command line and the environment stay, the file may have changed.
+fn read_again() -> Result<Settings, UsageError> {
+    match read()? {
+        Invocation::Serve(settings) => Ok(*settings),
+        _ => Err(UsageError::new(
+            "the command line",
+            "is no longer that of serve",
+            "serve",
+        )),
+    }
+}
+
 fn print(text: &str) -> ExitCode {
     // A reader that has seen enough is no failure.
     let mut out = std::io::stdout();
@@ -91,52 +105,5 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
             eprintln!("ttguard: {error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-fn serve(settings: Settings) -> ExitCode {
-    let format = match settings.log.format {
-        ttguard::config::LogFormat::Text => logging::Format::Text,
-        ttguard::config::LogFormat::Json => logging::Format::Json,
-    };
-    if let Err(error) = logging::init(format, settings.log.level.name()) {
-        return refuse(&error);
-    }
-    let guard = settings.guard_in_words();
-    match Server::start(settings) {
-        Ok(server) => {
-            let line = ready_line(&server, &guard);
-            finish(server.run_until(stop_signal(line)).map_err(Into::into))
-        }
-        Err(error @ (StartError::Bind { .. } | StartError::Store(_))) => refuse(&error),
-        Err(error) => finish(Err(error.into())),
-    }
-}
-
-/// The line that says that clients can come.
-fn ready_line(server: &Server, guard: &str) -> String {
-    let listen: Vec<_> = server.listen.iter().map(ToString::to_string).collect();
-    let admin = server
-        .admin_address
-        .map_or_else(|| "off".to_owned(), |address| format!("http://{address}"));
-    let backend = &server.backend;
-    format!(
-        "ttguard: listening on {}, backend {backend}, admin {admin}, {guard}\n",
-        listen.join(", ")
-    )
-}
-
-/// Prints the ready line, and resolves at the first SIGTERM or SIGINT. Signals are seen from before the line on, so that
-/// whoever waits for it can stop the process at once.
-async fn stop_signal(ready_line: String) {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    print(&ready_line);
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        tracing::warn!("signals cannot be seen here: the process ends without letting its sessions finish");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }

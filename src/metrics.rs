@@ -6,34 +6,42 @@
 //! ```
 //! use ttguard::command::Verb;
 //! use ttguard::metrics::{Metrics, Outcome};
+//! use ttguard::protocol::Protocol;
 //!
 //! let metrics = Metrics::new(&["bad magic", "size too large"]);
-//! metrics.requests.of(Verb::Put, Outcome::Answered).increment(1);
+//! metrics.requests.of(Protocol::Binary, Verb::Put, Outcome::Answered).increment(1);
 //! metrics.request_faults.of(1).increment(1);
 //! metrics.sessions.increment(1);
-//! metrics.request_seconds.record(std::time::Duration::from_millis(3));
+//! let seconds = metrics.request_seconds.of(Protocol::Binary, Verb::Put);
+//! seconds.record(std::time::Duration::from_millis(3));
 //! assert!(metrics.render().contains("ttguard_sessions 1\n"));
 //! ```
 //!
 //! There is no global recorder, so that several proxies can live in one process and each counts
 //! its own. The one exception is `process_*`, which describes the whole process.
 
+mod counter;
 pub mod family;
 pub mod histogram;
 pub mod label;
 mod registry;
 mod render;
+mod shard;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::metrics::{Counter, Gauge, Histogram, Unit};
 
-pub use family::{By, Family, Grid, Kind, Listed};
+pub use family::{By, Cube, Family, Grid, Kind, Listed};
+pub use histogram::Snapshot;
 pub use label::{
-    CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Judged, Label, LookupCause, Observed, Outcome, RetryKind,
-    Version, WaitCause,
+    Carried, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait, Label, LookupCause,
+    Observed, Outcome, Reload, RetryKind, Side, Version, WaitCause,
 };
 use registry::Registry;
+
+use crate::command::Verb;
+use crate::protocol::Protocol;
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -53,13 +61,13 @@ pub struct Row {
 }
 
 /// 50 microseconds to a minute; 2 s is an edge because it is the default deadline.
-const LATENCY: &[f64] = &[
+pub const LATENCY: &[f64] = &[
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0,
     10.0, 30.0, 60.0,
 ];
 
 /// 1 millisecond to a day: from packets that overtook each other to clients that woke up.
-const AGE: &[f64] = &[
+pub const AGE: &[f64] = &[
     0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0,
 ];
 
@@ -99,47 +107,76 @@ macro_rules! table {
 }
 
 table! {
-    requests: Grid<Counter, crate::command::Verb, Outcome> = "requests_total", Count,
-        "Requests by command and by how they ended.";
+    requests: Cube<Counter, Protocol, Verb, Outcome> = "requests_total", Count,
+        "Requests by protocol, command and how they ended; all but those closed were given what they were owed.";
     request_faults: Listed<Counter> = "request_faults_total", Count,
         "Requests that could not be decoded, by fault; each ended its session.";
-    request_seconds: Histogram = "request_seconds", Seconds,
-        "Time from a whole request read to its answer queued.", LATENCY;
+    request_seconds: Grid<Histogram, Protocol, Verb> = "request_seconds", Seconds,
+        "Time from a whole request read to its answer queued, by protocol and command.", LATENCY;
+    request_bytes: Grid<Counter, Protocol, Verb> = "request_bytes_total", Bytes,
+        "Bytes of whole requests read from clients, by protocol and command.";
+    reply_bytes: Grid<Counter, Protocol, Verb> = "reply_bytes_total", Bytes,
+        "Bytes of replies queued for clients, by protocol and command.";
 
-    verdicts: By<Counter, Judged> = "verdicts_total", Count,
-        "Records judged by the timestamp guard, by verdict.";
-    observed: By<Counter, Observed> = "observed_total", Count,
-        "Records let through in observe mode that enforce mode would have refused, by reason.";
+    verdicts: Grid<Counter, Judged, Protocol> = "verdicts_total", Count,
+        "Records judged by the timestamp guard, by verdict and protocol.";
+    observed: Grid<Counter, Observed, Protocol> = "observed_total", Count,
+        "Records let through in observe mode that enforce mode would have refused, by reason and protocol.";
+    denied: By<Counter, Verb> = "denied_total", Count,
+        "Requests that a listener's allow and deny do not admit, by command.";
     stale_age: Histogram = "stale_age_seconds", Seconds,
-        "How much older than the stored stamp a refused write was.", AGE;
+        "How much older than the stored stamp a stale write was, refused or only observed.", AGE;
+    stamp_offset: By<Histogram, Side> = "stamp_offset_seconds", Seconds,
+        "How far from our clock the stamp of a judged write was, by the side on which it lies.", AGE;
 
     sessions: Gauge = "sessions", Count,
         "Client connections open now.";
+    sessions_max: Gauge = "sessions_max", Count,
+        "Client connections that the settings allow at once.";
     sessions_opened: Counter = "sessions_opened_total", Count,
-        "Client connections accepted.";
+        "Client connections accepted; those over the limit are closed again, with reason limit.";
     sessions_closed: By<Counter, CloseReason> = "sessions_closed_total", Count,
         "Client connections ended, by reason.";
     slow_connections: Gauge = "slow_connections", Count,
         "Backend connections open now that carry one slow command each.";
     buffered: Gauge = "buffered_bytes", Bytes,
-        "Bytes held in the buffers of sessions and lanes.";
+        "Bytes of large requests that are not received whole yet, of all sessions.";
+    buffered_max: Gauge = "buffered_max_bytes", Bytes,
+        "Bytes of half-received requests that the settings allow.";
 
-    backend_seconds: Histogram = "backend_seconds", Seconds,
-        "Time from a request written to a lane to its answer read.", LATENCY;
+    interventions: By<Counter, Intervention> = "pairing_interventions_total", Count,
+        "Sessions reset and lanes given up so that no client is given the answer to another question, by rule.";
+
+    backend_requests: Grid<Counter, Verb, Carried> = "backend_requests_total", Count,
+        "Requests sent to the backend, or carried out by the embedded store, by command and outcome.";
+    backend_seconds: By<Histogram, Verb> = "backend_seconds", Seconds,
+        "Time from a request queued for the backend to its answer read, by command.", LATENCY;
+    backend_request_bytes: By<Counter, Verb> = "backend_request_bytes_total", Bytes,
+        "Bytes of requests queued for the backend, by command.";
+    backend_reply_bytes: By<Counter, Verb> = "backend_reply_bytes_total", Bytes,
+        "Bytes of answers read from the backend, by command.";
     lanes: Gauge = "lanes", Count,
         "Pipelined backend connections that are up.";
-    lanes_connecting: Gauge = "lanes_connecting", Count,
-        "Lanes that are being connected now.";
+    lanes_down: Gauge = "lanes_down", Count,
+        "Pipelined backend connections that should be up and are not.";
     lane_connects: By<Counter, ConnectOutcome> = "lane_connects_total", Count,
-        "Attempts to connect a lane, by outcome.";
+        "Attempts to connect a lane, the first and again, by outcome.";
+    lane_reconnects: Counter = "lane_reconnects_total", Count,
+        "Lanes that came up in the place of one that was given up.";
     lanes_fenced: By<Counter, FenceReason> = "lanes_fenced_total", Count,
         "Lanes taken out of service, by reason.";
     fences: By<Counter, FenceOutcome> = "fences_total", Count,
         "Fences that are over, by outcome.";
     in_flight: Gauge = "in_flight", Count,
-        "Requests sent on lanes and not answered yet.";
+        "Requests put on lanes and not answered yet.";
+    lane_queue: Gauge = "lane_queue_requests", Count,
+        "The most requests that any lane held, a second ago at most; see limits.lane_queue.";
+    lane_unsent: Gauge = "lane_unsent_bytes", Bytes,
+        "Bytes queued on lanes and not written yet, a second ago at most.";
     waits: By<Counter, WaitCause> = "waits_total", Count,
         "Requests that had to wait before they were sent, by cause.";
+    wait_seconds: By<Histogram, KeyWait> = "wait_seconds", Seconds,
+        "How long requests waited for the word of the timestamp guard, by cause.", LATENCY;
     retries: By<Counter, RetryKind> = "retries_total", Count,
         "Requests sent on another lane after theirs was fenced, by kind.";
 
@@ -149,6 +186,8 @@ table! {
         "Keys whose newest stamp the ledger holds.";
     ledger_bytes: Gauge = "ledger_bytes", Bytes,
         "Memory that the ledger holds.";
+    ledger_max: Gauge = "ledger_max_bytes", Bytes,
+        "Memory that the settings allow the ledger.";
     ledger_evicted: Counter = "ledger_evicted_total", Count,
         "Entries that the ledger gave up to stay within its memory.";
     horizon_age: Gauge = "horizon_age_seconds", Seconds,
@@ -156,6 +195,10 @@ table! {
     pending_keys: Gauge = "pending_keys", Count,
         "Keys with a write in flight or of unknown outcome.";
 
+    config_reloads: By<Counter, Reload> = "config_reloads_total", Count,
+        "Times that the settings were read again while running, by outcome.";
+    config_applied: Gauge = "config_applied_timestamp_seconds", Seconds,
+        "When the settings in force were read, in seconds since the epoch.";
     build_info: By<Gauge, Version> = "build_info", Count,
         "Always 1; the label says which version runs.";
     start_time: Gauge = "start_time_seconds", Seconds,
@@ -170,7 +213,32 @@ impl Metrics {
         let metrics = Self::register(Registry::new(faults));
         metrics.build_info.of(Version::Running).set(1.0);
         metrics.start_time.set(since_epoch(SystemTime::now()));
+        metrics.config_applied.set(since_epoch(SystemTime::now()));
         metrics
+    }
+
+    /// As [`Self::render`], but only the series that are not 0, without buckets, without `process_*`: for whoever reads
+    /// the numbers of very many proxies.
+    pub fn render_moved(&self) -> String {
+        self.registry.render_moved()
+    }
+
+    /// The settings were read again: counts it, and when they are in force takes note of the time.
+    pub fn reloaded(&self, outcome: Reload) {
+        self.config_reloads.of(outcome).increment(1);
+        if outcome == Reload::Applied {
+            self.config_applied.set(since_epoch(SystemTime::now()));
+        }
+    }
+
+    /// The sum of the counters of this row of [`TABLE`] that have all these label values.
+    pub fn count(&self, name: &str, labels: &[&str]) -> u64 {
+        self.registry.count(name, labels)
+    }
+
+    /// The sum of all histograms of this row of [`TABLE`].
+    pub fn measured(&self, name: &str) -> Snapshot {
+        self.registry.measured(name)
     }
 
     /// Everything in the Prometheus text format (version 0.0.4), in a stable order.

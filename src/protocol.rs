@@ -61,6 +61,11 @@ impl Protocols {
         self.0 |= protocol.bit();
         is_new
     }
+
+    /// Takes one out.
+    pub fn remove(&mut self, protocol: Protocol) {
+        self.0 &= !protocol.bit();
+    }
 }
 
 impl Protocol {

@@ -6,17 +6,22 @@
 
 mod account;
 mod busy_poll;
+pub mod control;
 mod crew;
 mod dispatch;
+mod facts;
 mod inquiry;
 mod listener;
 mod passenger;
 pub(crate) mod records;
+mod serving;
 mod session;
 mod shared;
 mod slow;
+mod stamps;
 mod steps;
 mod store;
+mod verdicts;
 mod waiting;
 mod worker;
 

@@ -2,10 +2,11 @@
 
 pub mod memory;
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::task::{Context, Poll};
@@ -44,6 +45,59 @@ pub enum Writer {
     Unix(unix::OwnedWriteHalf),
     /// Of a connection in memory.
     Memory(memory::WriteHalf),
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address and its port.
+    Tcp(SocketAddr),
+    /// A process of this machine, by its user and, where the system tells it, its number.
+    Unix(u32, Option<i32>),
+    /// It cannot be told.
+    Unknown,
+}
+
+/// Whose connections count as those of one client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// Those of one address.
+    Address(IpAddr),
+    /// Those of one process of this machine.
+    Process(u32, Option<i32>),
+    /// Those that nothing is known of.
+    Unknown,
+}
+
+impl Peer {
+    /// Whose connection it is.
+    pub fn host(self) -> Host {
+        match self {
+            Self::Tcp(address) => Host::Address(address.ip().to_canonical()),
+            Self::Unix(user, process) => Host::Process(user, process),
+            Self::Unknown => Host::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            other => write!(f, "{}", other.host()),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Process(user, Some(process)) => write!(f, "unix user {user} process {process}"),
+            Self::Process(user, None) => write!(f, "unix user {user}"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
 }
 
 /// Splits a TCP connection; small writes leave at once.
@@ -136,6 +190,18 @@ impl Writer {
         }
     }
 
+    /// Who is at the other end.
+    pub fn peer(&self) -> Peer {
+        match self {
+            Self::Tcp(half) => half.peer_addr().map_or(Peer::Unknown, Peer::Tcp),
+            Self::Unix(half) => half
+                .as_ref()
+                .peer_cred()
+                .map_or(Peer::Unknown, |peer| Peer::Unix(peer.uid(), peer.pid())),
+            Self::Memory(_) => Peer::Unknown,
+        }
+    }
+
     /// The kernel's socket, where there is one.
     fn socket(&self) -> Result<SockRef<'_>, &memory::WriteHalf> {
         match self {
@@ -192,12 +258,17 @@ impl Writer {
         }
     }
 
+    /// Whether the connection is to end with RST however it ends, the end of the process included.
+    pub fn end_by_reset(&self, reset: bool) {
+        if let Ok(socket) = self.socket() {
+            let _ = socket.set_linger(reset.then_some(Duration::ZERO));
+        }
+    }
+
     /// Ends the connection with RST rather than FIN: a client that does not look for the end of the stream
     /// gets an error instead of waiting for ever. Unix sockets know no RST; they just end.
     pub fn reset(self) {
-        if let Ok(socket) = self.socket() {
-            let _ = socket.set_linger(Some(Duration::ZERO));
-        }
+        self.end_by_reset(true);
         match self {
             // Dropped as it is, the half would send a FIN first.
             Self::Tcp(half) => half.forget(),

@@ -3,9 +3,10 @@
 use bytes::BytesMut;
 use ttguard::command::{Answer, Reply};
 use ttguard::protocol::Protocols;
-use ttguard::protocol::answer::{self, Form};
+use ttguard::protocol::answer;
 use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::request::{Decoder, Fault, Incoming};
+use ttguard::protocol::tyrant::dialect::Dialect;
 
 use super::pieces;
 
@@ -20,7 +21,7 @@ pub fn check(mut input: &[u8]) {
     assert_eq!(decode(&pieces::cut(lengths, input)), (requests.clone(), end));
     for request in &requests {
         if let Incoming::Request(request) = request
-            && request.form != Form::Binary
+            && !request.form.is_binary()
         {
             for said in [
                 Answer::Unavailable,
@@ -40,7 +41,7 @@ pub fn check(mut input: &[u8]) {
 
 /// The requests in `pieces`, and the fault or the bytes left over that end them.
 fn decode(pieces: &[&[u8]]) -> (Vec<Incoming>, Result<usize, Fault>) {
-    let mut decoder = Decoder::new(pieces::LIMITS, Protocols::ALL);
+    let mut decoder = Decoder::new(pieces::LIMITS, Protocols::ALL, Dialect::Tyrant);
     let mut input = BytesMut::new();
     let mut requests = Vec::new();
     for piece in pieces {

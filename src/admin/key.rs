@@ -4,12 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use super::routes;
+use super::routes::{self, Soon};
 use crate::protocol::http::escape;
 
 /// Where it is.
@@ -88,22 +87,20 @@ pub struct KeyReport {
     pub mode: String,
 }
 
-/// The answer to a request for [`PATH`].
-pub async fn respond<B>(state: &State, request: &Request<B>) -> Response<Full<Bytes>> {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return routes::only_get();
-    }
-    let query = request.uri().query().unwrap_or_default();
-    let given = query.split('&').find_map(|pair| pair.strip_prefix("key="));
-    let key = given.and_then(|text| escape::decode(Bytes::copy_from_slice(text.as_bytes())));
-    let Some(key) = key else {
-        return routes::plain(
-            StatusCode::BAD_REQUEST,
-            "key: missing, or its escapes are wrong; allowed: ?key=KEY\n",
-        );
-    };
-    match (state.inquire)(key).await {
-        Ok(report) => routes::json(&report),
-        Err(why) => routes::plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
-    }
+/// The answer to a request for [`PATH`] with this query.
+pub(super) fn respond<'a>(state: &'a State, query: &'a str) -> Soon<'a> {
+    Box::pin(async move {
+        let given = query.split('&').find_map(|pair| pair.strip_prefix("key="));
+        let key = given.and_then(|text| escape::decode(Bytes::copy_from_slice(text.as_bytes())));
+        let Some(key) = key else {
+            return routes::plain(
+                StatusCode::BAD_REQUEST,
+                "key: missing, or its escapes are wrong; allowed: ?key=KEY\n",
+            );
+        };
+        match (state.inquire)(key).await {
+            Ok(report) => routes::json(&report),
+            Err(why) => routes::plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        }
+    })
 }

@@ -1,42 +1,154 @@
 //! From method and path to an answer; knows no socket.
 
+use std::pin::Pin;
+
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::{Method, Request, Response, StatusCode};
-
 use serde::Serialize;
 
-use super::{Readiness, State, key};
+use super::access::Denied;
+use super::{Readiness, State, key, page};
+use crate::logging;
 
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+/// A browser asks its user for name and password.
+const SCHEMES: HeaderValue = HeaderValue::from_static("Basic realm=\"ttguard\"");
 
-const NOT_FOUND: &str = "nothing here; there is:\n/metrics\n/api/key?key=KEY\n/healthz\n/livez\n/readyz\n";
+/// Not even as an image or a script may another site's page have what is here.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// The answer to a request, as soon as it is known: the one place that every request passes before anything is looked up
-/// for it.
-pub async fn answer<B>(state: &State, request: &Request<B>) -> Response<Full<Bytes>> {
-    match request.uri().path() {
-        key::PATH => key::respond(state, request).await,
-        path => respond(state, request.method(), path),
+/// An answer that somebody else has to be asked for.
+pub(super) type Soon<'a> = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send + 'a>>;
+
+/// What a page is for.
+enum Page {
+    /// For all: it is asked by who has no token.
+    Open(fn(&State) -> Response<Full<Bytes>>),
+    /// For whoever may see the rest.
+    Seen(fn(&State) -> Response<Full<Bytes>>),
+    /// The same, where the answer is not known at once. It is told the query.
+    Asked(for<'a> fn(&'a State, &'a str) -> Soon<'a>),
+    /// Changes something when it is sent this method, by whoever may. It is told the query.
+    Change(Method, fn(&State, &str) -> Response<Full<Bytes>>),
+}
+
+/// Everything there is.
+const PAGES: &[(&str, Page)] = &[
+    ("/", Page::Seen(dashboard)),
+    ("/metrics", Page::Seen(metrics)),
+    ("/healthz", Page::Open(alive)),
+    ("/livez", Page::Open(alive)),
+    ("/readyz", Page::Open(ready)),
+    ("/api/status", Page::Seen(|state| json(&state.facts.status()))),
+    ("/api/refusals", Page::Seen(|state| json(&state.facts.refusals()))),
+    ("/api/clients", Page::Seen(|state| json(&state.facts.clients()))),
+    ("/api/backends", Page::Seen(|state| json(&state.facts.backends()))),
+    (key::PATH, Page::Asked(key::respond)),
+    ("/api/history/recent", Page::Seen(|state| json(&state.facts.recent()))),
+    ("/api/history/hour", Page::Seen(|state| json(&state.facts.hour()))),
+    ("/api/reload", Page::Change(Method::POST, reload)),
+    ("/api/log", Page::Change(Method::PUT, log)),
+];
+
+/// The answer to a request. For HEAD it is that of GET; hyper leaves the body out.
+pub async fn respond<B>(state: &State, request: &Request<B>) -> Response<Full<Bytes>> {
+    let (method, headers) = (request.method(), request.headers());
+    let path = request.uri().path();
+    let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == path) else {
+        return not_found();
+    };
+    let access = (state.access)();
+    let (fits, methods) = match page {
+        Page::Change(wanted, _) => (method == wanted, wanted.to_string()),
+        _ => (method == Method::GET || method == Method::HEAD, "GET, HEAD".to_owned()),
+    };
+    if !fits {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, format!("allowed: {methods}\n"));
+        response
+            .headers_mut()
+            .extend(HeaderValue::try_from(methods).ok().map(|methods| (ALLOW, methods)));
+        return response;
+    }
+    let allowed = match page {
+        Page::Open(_) => Ok(()),
+        Page::Seen(_) | Page::Asked(_) => access.may_see(headers),
+        Page::Change(..) => access.may_change(headers),
+    };
+    let query = request.uri().query().unwrap_or_default();
+    match (allowed, page) {
+        (Err(denied), _) => deny(denied),
+        (Ok(()), Page::Open(page) | Page::Seen(page)) => page(state),
+        (Ok(()), Page::Asked(page)) => page(state, query).await,
+        (Ok(()), Page::Change(_, page)) => page(state, query),
     }
 }
 
-/// The answer to a request that needs nobody else. For HEAD it is that of GET; hyper leaves the body out.
-pub fn respond(state: &State, method: &Method, path: &str) -> Response<Full<Bytes>> {
-    let page = match path {
-        "/metrics" => metrics,
-        "/healthz" | "/livez" => alive,
-        "/readyz" => ready,
-        _ => return plain(StatusCode::NOT_FOUND, NOT_FOUND),
-    };
-    if method != Method::GET && method != Method::HEAD {
-        return only_get();
+fn deny(denied: Denied) -> Response<Full<Bytes>> {
+    match denied {
+        Denied::Unauthorized => {
+            let mut response = plain(StatusCode::UNAUTHORIZED, "a token is asked for\n");
+            response.headers_mut().insert(WWW_AUTHENTICATE, SCHEMES);
+            response
+        }
+        Denied::Foreign => plain(StatusCode::FORBIDDEN, "not from another page\n"),
     }
-    page(state)
+}
+
+/// Answers when the new settings are in effect, or none of them is.
+fn reload(state: &State, _: &str) -> Response<Full<Bytes>> {
+    match (state.reload)() {
+        Ok(keys) if keys.is_empty() => plain(StatusCode::OK, "nothing has changed\n"),
+        Ok(keys) => plain(StatusCode::OK, format!("changed: {}\n", keys.join(", "))),
+        Err(why) => plain(StatusCode::CONFLICT, format!("{}\n", why.replace('\n', " "))),
+    }
+}
+
+/// `level=debug` in the query, which holds until the next reload.
+fn log(_: &State, query: &str) -> Response<Full<Bytes>> {
+    let level = query.split('&').find_map(|pair| pair.strip_prefix("level="));
+    match level.filter(|level| logging::set_level(level)) {
+        Some(level) => plain(StatusCode::OK, format!("log level {level}\n")),
+        None => plain(
+            StatusCode::BAD_REQUEST,
+            "allowed: ?level= and error, warn, info, debug, trace or off, or one for a module, as in \
+             info,ttguard::backend=debug\n",
+        ),
+    }
+}
+
+fn not_found() -> Response<Full<Bytes>> {
+    let paths: Vec<_> = PAGES
+        .iter()
+        .map(|(path, page)| match page {
+            Page::Change(method, _) => format!("{path} ({method})"),
+            Page::Asked(_) => format!("{path}?key=KEY"),
+            Page::Open(_) | Page::Seen(_) => (*path).to_owned(),
+        })
+        .collect();
+    plain(
+        StatusCode::NOT_FOUND,
+        format!("nothing here; there is:\n{}\n", paths.join("\n")),
+    )
+}
+
+fn dashboard(_: &State) -> Response<Full<Bytes>> {
+    let (policy, page) = page::page();
+    let mut response = text(StatusCode::OK, HTML, page);
+    let headers = response.headers_mut();
+    // The policy is made of our own words and hexadecimal digits.
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 fn metrics(state: &State) -> Response<Full<Bytes>> {
@@ -56,13 +168,6 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
     }
 }
 
-/// To any other method.
-pub(super) fn only_get() -> Response<Full<Bytes>> {
-    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-    response.headers_mut().insert(ALLOW, METHODS);
-    response
-}
-
 pub(super) fn json(document: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_vec(document) {
         Ok(body) => text(StatusCode::OK, JSON, body),
@@ -77,9 +182,10 @@ pub(super) fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response<Full
 fn text(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
     response
 }

@@ -7,6 +7,57 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::journal::history::History;
+
+/// A proxy that nothing has happened to.
+struct Examples;
+
+impl api::Facts for Examples {
+    fn status(&self) -> api::Status {
+        api::Status {
+            version: "1",
+            now: 2.0,
+            started: 1.0,
+            readiness: Readiness::NotReady("no lane is up".into()).into(),
+            listeners: vec!["127.0.0.1:1978".into()],
+            sessions: api::Sessions { open: 1, max: 2 },
+            ledger: api::Ledger {
+                entries: 1,
+                entries_max: 2,
+                bytes: 3,
+                bytes_max: 4,
+                evicted: 5,
+                horizon_age_seconds: -0.5,
+                pending_keys: 6,
+            },
+            buffered_bytes: 0,
+            buffered_max_bytes: 1,
+            counts: api::Counts::of(&Metrics::new(&[])),
+            keys: "shown",
+            settings: vec![("lanes".into(), "1".into())],
+        }
+    }
+
+    fn refusals(&self) -> Vec<crate::journal::refusals::Shown> {
+        Vec::new()
+    }
+
+    fn clients(&self) -> Vec<crate::journal::clients::Shown> {
+        Vec::new()
+    }
+
+    fn backends(&self) -> Vec<api::Backend> {
+        Vec::new()
+    }
+
+    fn recent(&self) -> crate::journal::history::Shown {
+        History::default().recent()
+    }
+
+    fn hour(&self) -> crate::journal::history::Shown {
+        History::default().hour()
+    }
+}
 
 struct Server {
     address: SocketAddr,
@@ -22,6 +73,9 @@ async fn start(readiness: Readiness) -> Server {
         refresh: Box::new(|metrics| metrics.ledger_entries.set(42)),
         readiness: Box::new(move || readiness.clone()),
         inquire: Box::new(|key| Box::pin(async move { Err(format!("nothing of {key:?}")) })),
+        facts: Box::new(Examples),
+        reload: Box::new(|| Ok(vec!["lanes"])),
+        access: Box::new(|| Arc::new(Access::new(&crate::config::Settings::default(), None).expect("no token"))),
     });
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(serve(listener, state, stopped));
@@ -113,9 +167,53 @@ async fn a_key_is_asked_for_with_its_escapes_and_mistakes_are_told() {
 }
 
 #[tokio::test]
+async fn every_document_is_json_and_is_not_kept() {
+    let server = start(Readiness::Ready).await;
+    let names = [
+        "status",
+        "refusals",
+        "clients",
+        "backends",
+        "history/recent",
+        "history/hour",
+    ];
+    for name in names {
+        let answer = server.get(&format!("/api/{name}")).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+        assert!(
+            has_status(&answer, 200) && head.contains("content-type: application/json"),
+            "{head}"
+        );
+        assert!(head.contains("cache-control: no-store"), "{head}");
+        assert!(head.contains("cross-origin-resource-policy: same-origin"), "{head}");
+        let document: serde_json::Value = serde_json::from_str(body).expect(name);
+        if name == "status" {
+            assert_eq!(document["why_not"], "no lane is up");
+            assert_eq!(document["counts"]["verdicts"]["stale"], 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_dashboard_comes_with_a_policy_that_lets_nothing_else_in() {
+    let server = start(Readiness::Ready).await;
+    let answer = server.get("/").await;
+    assert!(
+        has_status(&answer, 200) && answer.contains("content-type: text/html"),
+        "{answer}"
+    );
+    let policy = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("content-security-policy: "));
+    let policy = policy.expect("a policy");
+    assert!(policy.starts_with("default-src 'none'; script-src 'nonce-"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+}
+
+#[tokio::test]
 async fn a_wrong_path_is_told_what_there_is() {
     let server = start(Readiness::Ready).await;
-    for path in ["/", "/metrics/", "//metrics", "/../metrics"] {
+    for path in ["/metrics/", "//metrics", "/../metrics"] {
         let answer = server.get(path).await;
         assert!(has_status(&answer, 404) && answer.contains("\n/readyz\n"), "{answer}");
     }

@@ -36,6 +36,16 @@ pub(super) enum Action {
     Inspect(InspectFlags),
     /// Show what the guard does, with a store and clients of its own
     Demo,
+    /// Print what a shell needs to complete ttguard's words: bash, elvish, fish, powershell or zsh
+    Completions {
+        #[arg(value_name = "SHELL")]
+        shell: Option<String>,
+    },
+    /// Print the manual page of ttguard, or of one of its commands, for man
+    Man {
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
 }
 
 // Every value is taken as text: files, variables and flags are then read, and refused, by the same code.
@@ -57,6 +67,14 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_PROTOCOLS]
     #[arg(long, value_name = "NAMES")]
     protocols: Option<String>,
+    /// Commands that clients may give beside those that are not denied, by Tyrant's names, comma separated
+    /// [variable: TTGUARD_ALLOW]
+    #[arg(long, value_name = "NAMES")]
+    allow: Option<String>,
+    /// Commands that clients may not give, as of ttserver -mask, beside repl, setmst and restore; comma separated
+    /// [variable: TTGUARD_DENY]
+    #[arg(long, value_name = "NAMES")]
+    deny: Option<String>,
     /// The store: memory:, file:PATH, tyrant://HOST:PORT or tyrant:/path/to.sock [default: memory:]
     /// [variable: TTGUARD_BACKEND]
     #[arg(long, value_name = "URL")]
@@ -65,6 +83,18 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_ADMIN]
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
+    /// File with the token that admin asks for, but for health checks [variable: TTGUARD_ADMIN_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<String>,
+    /// File to write the process's number to, locked while it runs [variable: TTGUARD_PID_FILE]
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<String>,
+    /// How long /readyz fails before listeners close, at the end [default: 0s] [variable: TTGUARD_DRAIN_DELAY]
+    #[arg(long, value_name = "DUR")]
+    drain_delay: Option<String>,
+    /// How long sessions may take to end, once listeners are closed [default: 10s] [variable: TTGUARD_DRAIN_TIMEOUT]
+    #[arg(long, value_name = "DUR")]
+    drain_timeout: Option<String>,
     /// Digits of the stamp at the head of a value, 1 to 19 [default: 13] [variable: TTGUARD_STAMP_DIGITS]
     #[arg(long, value_name = "N")]
     stamp_digits: Option<String>,
@@ -106,6 +136,9 @@ pub(super) struct ServeFlags {
     /// text or json [default: text] [variable: TTGUARD_LOG_FORMAT]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// File to log to, opened again at SIGUSR1 [default: standard error] [variable: TTGUARD_LOG_FILE]
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<String>,
 }
 
 #[derive(Args)]
@@ -113,19 +146,29 @@ pub(super) struct CheckFlags {
     /// Settings file (TOML) [variable: TTGUARD_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<String>,
+    /// The file that a running ttguard was started with: say what a reload would say
+    #[arg(long, value_name = "FILE")]
+    pub(super) running: Option<String>,
 }
 
 impl ServeFlags {
     /// The layer of the flags.
     pub(super) fn overrides(self) -> Overrides {
         let one = |name, text: Option<String>| text.map(|text| Given::text(text, Place::Flag(name)));
+        let list = |name, text: Option<String>| text.map(|text| split(&text, Place::Flag(name)));
         let listen = (!self.listen.is_empty()).then(|| Given::list(self.listen, Place::Flag("listen")));
         Overrides {
             listen,
             dialect: one("dialect", self.dialect),
-            protocols: self.protocols.map(|text| split(&text, Place::Flag("protocols"))),
+            protocols: list("protocols", self.protocols),
+            allow: list("allow", self.allow),
+            deny: list("deny", self.deny),
             backend: one("backend", self.backend),
             admin: one("admin", self.admin),
+            admin_token_file: one("admin-token-file", self.admin_token_file),
+            pid_file: one("pid-file", self.pid_file),
+            drain_delay: one("drain-delay", self.drain_delay),
+            drain_timeout: one("drain-timeout", self.drain_timeout),
             stamp_digits: one("stamp-digits", self.stamp_digits),
             stamp_unit: one("stamp-unit", self.stamp_unit),
             mode: one("mode", self.mode),
@@ -138,6 +181,7 @@ impl ServeFlags {
             sync: one("sync", self.sync),
             log: one("log", self.log),
             log_format: one("log-format", self.log_format),
+            log_file: one("log-file", self.log_file),
         }
     }
 }
@@ -150,8 +194,14 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         listen: list("listen"),
         dialect: one("dialect"),
         protocols: list("protocols"),
+        allow: list("allow"),
+        deny: list("deny"),
         backend: one("backend"),
         admin: one("admin"),
+        admin_token_file: one("admin-token-file"),
+        pid_file: one("pid-file"),
+        drain_delay: one("drain-delay"),
+        drain_timeout: one("drain-timeout"),
         stamp_digits: one("stamp-digits"),
         stamp_unit: one("stamp-unit"),
         mode: one("mode"),
@@ -164,6 +214,7 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         sync: one("sync"),
         log: one("log"),
         log_format: one("log-format"),
+        log_file: one("log-file"),
     }
 }
 

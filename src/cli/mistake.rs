@@ -44,6 +44,17 @@ pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> UsageError 
         ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::NoEquals => {
             UsageError::new(flag, "has no value", argument)
         }
+        ErrorKind::MissingRequiredArgument => {
+            let missing = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::Strings(missing)) => missing.join(" "),
+                _ => String::new(),
+            };
+            UsageError::new(
+                "the command line",
+                format_args!("without {missing}"),
+                allowed(&command, named),
+            )
+        }
         ErrorKind::InvalidUtf8 => UsageError::new("the command line", "a word that is no text", "UTF-8"),
         _ => UsageError::new(flag, first_line(error), allowed(&command, named)),
     }
@@ -68,10 +79,13 @@ fn allowed(command: &Command, named: Option<&Command>) -> String {
     let Some(named) = named else {
         return subcommands(command);
     };
+    let places = named
+        .get_positionals()
+        .map(|place| format!("<{}>", place.get_id().as_str().to_uppercase()));
     let flags = named.get_arguments().filter_map(|argument| argument.get_long());
-    let mut flags: Vec<_> = flags.map(|flag| format!("--{flag}")).collect();
-    flags.push("--help".to_owned());
-    flags.join(", ")
+    let mut words: Vec<_> = places.chain(flags.map(|flag| format!("--{flag}"))).collect();
+    words.push("--help".to_owned());
+    words.join(", ")
 }
 
 /// Clap's own words, for what has none of ours.

@@ -191,7 +191,7 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
         (
             &["check", "--mode", "observe"],
             &[],
-            &["--mode: unknown flag", "allowed: --config, --help"],
+            &["--mode: unknown flag", "allowed: --config, --running, --help"],
         ),
         (
             &["bench", "--mix", "put"],
@@ -231,6 +231,12 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &["--value-size: value-size is \"31\"", "from 32B to 16MiB"],
         ),
         (&["bench", "h:1"], &[], &["\"h:1\": belongs to no flag", "--target, "]),
+        (&["import", "h:1"], &[], &["without <FILE>", "<URL>, <FILE>, --escape"]),
+        (
+            &["export", "h", "f"],
+            &[],
+            &["URL: \"h\" has no port", "tyrant://HOST:PORT"],
+        ),
         (&["demo", "now"], &[], &["\"now\": belongs to no flag", "--help"]),
     ];
     for (args, env, expected) in cases {
@@ -303,6 +309,72 @@ fn bench_takes_what_it_is_given_and_has_defaults_for_the_rest() {
         "closed loop, 8 connections on 1 thread, put=50,get=50, 100000 keys uniform, values of 32B, 10s after 1s of \
          warm-up"
     );
+}
+
+#[test]
+fn check_says_what_a_reload_would_say() {
+    let (running, new) = (written("lanes = 7"), written("lanes = 8\nguard.mode = \"observe\""));
+    let path = |file: &tempfile::NamedTempFile| file.path().to_str().expect("a path").to_owned();
+    let (running, new) = (path(&running), path(&new));
+    let line = refused(&["check", "--config", &new, "--running", &running], &[]);
+    assert_eq!(
+        line,
+        format!(
+            "{new}: cannot change while ttguard runs: lanes; allowed: a reload that leaves these as they are, or a restart"
+        )
+    );
+    assert!(run(&["check", "--config", &new, "--running", &new], &[]).is_ok());
+    let line = refused(&["check", "--config", &new, "--running", "/nowhere/at/all"], &[]);
+    assert!(line.starts_with("--running: cannot read \"/nowhere/at/all\""), "{line}");
+}
+
+#[test]
+fn check_says_that_admin_would_be_open_to_all() {
+    let (open, guarded) = (
+        written("admin = \"0.0.0.0:1\""),
+        written("admin = \"0.0.0.0:1\"\nadmin_token_file = \"/t\""),
+    );
+    let path = |file: &tempfile::NamedTempFile| file.path().to_str().expect("a path").to_owned();
+    let (open, guarded) = (path(&open), path(&guarded));
+    let line = refused(&["check", "--config", &open], &[]);
+    assert!(
+        line.starts_with("admin: 0.0.0.0:1 can be reached from other machines"),
+        "{line}"
+    );
+    assert!(run(&["check", "--config", &guarded], &[]).is_ok());
+    let token = [("TTGUARD_ADMIN_TOKEN", "0123456789abcdef")];
+    assert!(run(&["check", "--config", &open], &token).is_ok());
+}
+
+#[test]
+fn shells_and_manuals_are_told_every_command() {
+    let printed = |args: &[&str]| match run(args, &[]) {
+        Ok(Invocation::Print { text }) => text,
+        other => panic!("{args:?}: {other:?}"),
+    };
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = printed(&["completions", shell]);
+        assert!(
+            script.contains("ttguard") && script.contains("drain-timeout"),
+            "{shell}"
+        );
+    }
+    assert!(printed(&["man"]).contains("serve"));
+    assert!(printed(&["man", "serve"]).contains("drain\\-timeout"));
+    for (args, expected) in [
+        (&["completions"][..], "completions: no shell named; allowed: bash, "),
+        (
+            &["completions", "dos"],
+            "completions: \"dos\" is no shell; allowed: bash, ",
+        ),
+        (
+            &["man", "woman"],
+            "man: \"woman\" is no command; allowed: serve, check, ",
+        ),
+    ] {
+        let line = refused(args, &[]);
+        assert!(line.starts_with(expected), "{line}");
+    }
 }
 
 #[test]

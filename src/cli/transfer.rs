@@ -8,7 +8,7 @@ use crate::config::{TransferSettings, UsageError};
 pub(super) struct TransferFlags {
     /// The server: tyrant://HOST:PORT, tyrant:/path/to.sock, HOST:PORT or unix:/path
     #[arg(value_name = "URL")]
-    server: String,
+    url: String,
     /// The file of lines; - for standard input or output
     #[arg(value_name = "FILE")]
     file: String,
@@ -21,6 +21,6 @@ pub(super) struct TransferFlags {
 impl TransferFlags {
     /// What was written, as settings.
     pub(super) fn settings(self) -> Result<TransferSettings, UsageError> {
-        TransferSettings::read(&self.server, &self.file, self.escape)
+        TransferSettings::read(&self.url, &self.file, self.escape)
     }
 }

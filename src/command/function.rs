@@ -3,6 +3,10 @@
 //! Names and meanings are those of Tokyo Cabinet 1.4.48 (`tcadbmisc`); which of them a server has
 //! depends on the kind of its database.
 
+use bytes::Bytes;
+
+use super::Verb;
+
 /// What calling a `misc` function does, as far as a proxy cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
@@ -46,33 +50,115 @@ pub enum Function {
     Unknown,
 }
 
+/// Every function that any kind of database has, and ttguard's own, by its name.
+pub const NAMES: [(&str, Function); 29] = [
+    ("put", Function::Put),
+    ("putkeep", Function::PutKeep),
+    ("putlist", Function::PutList),
+    ("putcat", Function::Unordered),
+    ("putdup", Function::Unordered),
+    ("putdupback", Function::Unordered),
+    ("out", Function::Out),
+    ("outlist", Function::OutList),
+    ("get", Function::Read),
+    ("getlist", Function::Read),
+    ("getpart", Function::Read),
+    ("error", Function::Read),
+    ("regex", Function::Scan),
+    ("range", Function::Scan),
+    ("search", Function::Search),
+    ("metasearch", Function::Search),
+    ("iterinit", Function::IterInit),
+    ("iternext", Function::IterNext),
+    ("vanish", Function::Vanish),
+    ("sync", Function::Control),
+    ("optimize", Function::Control),
+    ("defrag", Function::Control),
+    ("cacheclear", Function::Control),
+    ("setindex", Function::Control),
+    ("genuid", Function::Control),
+    ("ttguard_rnum", Function::CountAll),
+    ("ttguard_iternext", Function::IterNextAll),
+    ("ttguard_forget", Function::Forget),
+    ("ttguard_mend", Function::Mend),
+];
+
 impl Function {
-    /// The function called `name`.
+    /// The function called `name`. The server reads a name up to its first NUL.
     pub fn named(name: &[u8]) -> Self {
-        match name {
-            b"put" => Self::Put,
-            b"putkeep" => Self::PutKeep,
-            b"putlist" => Self::PutList,
-            b"out" => Self::Out,
-            b"outlist" => Self::OutList,
-            b"get" | b"getlist" | b"getpart" | b"error" => Self::Read,
-            b"regex" | b"range" => Self::Scan,
-            b"search" | b"metasearch" => Self::Search,
-            b"iterinit" => Self::IterInit,
-            b"iternext" => Self::IterNext,
-            b"vanish" => Self::Vanish,
-            b"putcat" | b"putdup" | b"putdupback" => Self::Unordered,
-            b"sync" | b"optimize" | b"defrag" | b"cacheclear" | b"setindex" | b"genuid" => Self::Control,
-            b"ttguard_rnum" => Self::CountAll,
-            b"ttguard_iternext" => Self::IterNextAll,
-            b"ttguard_forget" => Self::Forget,
-            b"ttguard_mend" => Self::Mend,
-            _ => Self::Unknown,
+        let name = until_nul(name);
+        let known = NAMES.iter().find(|(known, _)| known.as_bytes() == name);
+        known.map_or(Self::Unknown, |(_, function)| *function)
+    }
+
+    /// The command of its own that it stands for, or comes closest to; nothing where there is none.
+    pub fn like(name: &[u8], arguments: &[Bytes]) -> Option<Verb> {
+        match Self::named(name) {
+            Self::Put | Self::PutList | Self::Mend => Some(Verb::Put),
+            Self::PutKeep => Some(Verb::PutKeep),
+            Self::Unordered => Some(Verb::PutCat),
+            Self::Out | Self::OutList | Self::Forget => Some(Verb::Out),
+            Self::Search if deletes(arguments) => Some(Verb::Out),
+            Self::Vanish => Some(Verb::Vanish),
+            Self::Read if until_nul(name) != b"error" => Some(Verb::Get),
+            Self::Scan | Self::Search => Some(Verb::Get),
+            Self::IterInit => Some(Verb::IterInit),
+            Self::IterNext | Self::IterNextAll => Some(Verb::IterNext),
+            Self::CountAll => Some(Verb::Rnum),
+            Self::Control if until_nul(name) == b"sync" => Some(Verb::Sync),
+            Self::Control if until_nul(name) == b"optimize" => Some(Verb::Optimize),
+            Self::Read | Self::Control | Self::Unknown => None,
         }
+    }
+
+    /// Whether its answer is about what is stored, so that a failure could be taken for "no record".
+    pub fn tells_of_records(self) -> bool {
+        matches!(
+            self,
+            Self::Read
+                | Self::Scan
+                | Self::Search
+                | Self::IterInit
+                | Self::IterNext
+                | Self::IterNextAll
+                | Self::CountAll
+        )
     }
 
     /// Whether it changes nothing, so that it may be asked twice.
     pub fn is_read(self) -> bool {
         matches!(self, Self::Read)
+    }
+}
+
+/// Whether a search with these arguments deletes what it finds: each is a word and its operands, with NUL between.
+pub fn deletes(arguments: &[Bytes]) -> bool {
+    let mut words = arguments.iter().map(|argument| until_nul(argument));
+    words.any(|word| word == b"out" || word == b"remove")
+}
+
+/// A text as the server reads it, whose strings end at their first NUL.
+pub fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_words_end_where_the_server_ends_them() {
+        assert_eq!(Function::named(b"put\0list"), Function::Put);
+        assert_eq!(Function::named(b"Put"), Function::Unknown);
+        let deleting = |words: &[&'static str]| {
+            let arguments: Vec<_> = words.iter().map(|word| Bytes::from(*word)).collect();
+            deletes(&arguments)
+        };
+        for words in [&["out"][..], &["remove"], &["out\0x"], &["get\0a", "remove\0"]] {
+            assert!(deleting(words), "{words:?}");
+        }
+        for words in [&[][..], &["get\0out"], &["outer"], &["addcond\0out\0STREQ\0remove"]] {
+            assert!(!deleting(words), "{words:?}");
+        }
     }
 }

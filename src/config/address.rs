@@ -59,6 +59,11 @@ pub enum BackendUrl {
 impl BackendUrl {
     /// What can be written for a backend.
     pub const ALLOWED: &str = "memory:, file:PATH, tyrant://HOST:PORT or tyrant:/path/to.sock";
+
+    /// Whether it is a server, of which there can be another one.
+    pub fn is_server(&self) -> bool {
+        matches!(self, Self::Tyrant(_))
+    }
 }
 
 impl fmt::Display for BackendUrl {

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -74,6 +75,15 @@ impl<'a> Item<'a> {
                 _ => None,
             },
         )
+    }
+
+    /// The absolute path of a file; nothing where it is empty.
+    pub(super) fn file(&self) -> Result<Option<PathBuf>, UsageError> {
+        let allowed = || "the absolute path of a file, or nothing between the quotes for none";
+        self.read(None, allowed, |raw| match text(raw)? {
+            "" => Some(None),
+            path => (path.starts_with('/') && !path.chars().any(char::is_control)).then(|| Some(path.into())),
+        })
     }
 
     /// What `read` makes of a text.

@@ -12,6 +12,7 @@ use super::names::{DIALECTS, PROTOCOLS, meaning, word, words};
 use super::print::string;
 use super::validate::Validator;
 use super::written::{Listed, ListenerWritten, Written};
+use crate::access::{Access, Subject};
 use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::{Protocol, Protocols};
 
@@ -24,6 +25,8 @@ pub struct ListenerSettings {
     pub dialect: Dialect,
     /// The protocols that are served; at least one.
     pub protocols: Protocols,
+    /// Which commands clients may give.
+    pub access: Access,
 }
 
 impl ListenerSettings {
@@ -33,6 +36,7 @@ impl ListenerSettings {
             address,
             dialect: Dialect::default(),
             protocols: Protocols::ALL,
+            access: Access::default(),
         }
     }
 
@@ -45,13 +49,15 @@ impl ListenerSettings {
         moved == *other
     }
 
-    /// What it says beside its address: keys and values, as in a file.
-    fn values(&self) -> [(&'static str, String); 2] {
+    /// What it says beside its address: keys and values, as in a file where `inherited` holds for what is not said.
+    fn values(&self, inherited: Access) -> [(&'static str, String); 4] {
         let named = PROTOCOLS.iter().filter(|(_, protocol)| self.protocols.serve(*protocol));
         let protocols: Vec<_> = named.map(|(name, _)| string(name)).collect();
         [
             ("dialect", string(word(DIALECTS, &self.dialect))),
             ("protocols", format!("[{}]", protocols.join(", "))),
+            ("allow", list(&inherited.denied_beyond(self.access))),
+            ("deny", list(&self.access.denied_beyond(inherited))),
         ]
     }
 }
@@ -76,12 +82,18 @@ impl Printed {
             .map(|listener| string(&listener.address.to_string()))
             .collect();
         let mut top = vec![("listen", format!("[{}]", addresses.join(", ")))];
-        top.extend(short.first().into_iter().flat_map(ListenerSettings::values));
+        let first = short.first();
+        top.extend(
+            first
+                .into_iter()
+                .flat_map(|listener| listener.values(Access::default())),
+        );
+        let inherited = first.map_or_else(Access::default, |listener| listener.access);
         let mut tables = String::new();
         for listener in long {
             let address = string(&listener.address.to_string());
             tables.push_str(&format!("[[listener]]\naddress = {address}\n"));
-            for (key, value) in listener.values() {
+            for (key, value) in listener.values(inherited) {
                 tables.push_str(&format!("{key} = {value}\n"));
             }
             tables.push('\n');
@@ -103,6 +115,11 @@ impl<'a> Validator<'a> {
                 .item("dialect", &written.dialect)
                 .word(DIALECTS, Dialect::default())?,
             protocols: self.protocols(self.item("protocols", &written.protocols), Protocols::ALL)?,
+            access: self.access(
+                self.item("allow", &written.allow),
+                self.item("deny", &written.deny),
+                Access::default(),
+            )?,
             address: Address::Tcp(String::new()),
         };
         let mut listeners = Listeners::default();
@@ -166,6 +183,11 @@ impl<'a> Validator<'a> {
                 .item("listener.dialect", &written.dialect)
                 .word(DIALECTS, top.dialect)?,
             protocols: self.protocols(self.item("listener.protocols", &written.protocols), top.protocols)?,
+            access: self.access(
+                self.item("listener.allow", &written.allow),
+                self.item("listener.deny", &written.deny),
+                top.access,
+            )?,
         };
         listeners.add(listener, item)
     }
@@ -189,6 +211,36 @@ impl<'a> Validator<'a> {
         }
         Ok(protocols)
     }
+
+    fn access(&self, allow: Item<'a>, deny: Item<'a>, inherited: Access) -> Result<Access, UsageError> {
+        let allowed = self.subjects(allow)?;
+        let denied = self.subjects(deny)?;
+        if let Some(both) = allowed.iter().find(|subject| denied.contains(subject)) {
+            let problem = format_args!("{} and {} both name {both}", allow.key, deny.key);
+            return Err(deny.refuse(problem, "each name in one of them"));
+        }
+        Ok(inherited.with(&allowed, &denied))
+    }
+
+    fn subjects(&self, item: Item<'a>) -> Result<Vec<Subject>, UsageError> {
+        let Some(given) = item.given else { return Ok(Vec::new()) };
+        let allowed = || format!("a list of {}", Subject::names());
+        let Raw::List(items) = &given.raw else {
+            return Err(item.refuse_value(given, allowed()));
+        };
+        let subject = |given| {
+            let item = item.with(given);
+            let subject = text(&given.raw).and_then(Subject::named);
+            subject.ok_or_else(|| item.refuse_value(given, allowed()))
+        };
+        items.iter().map(subject).collect()
+    }
+}
+
+/// Subjects as a list of strings.
+fn list(subjects: &[Subject]) -> String {
+    let names: Vec<_> = subjects.iter().map(|subject| string(&subject.to_string())).collect();
+    format!("[{}]", names.join(", "))
 }
 
 /// The listeners so far, none of them twice.

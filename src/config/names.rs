@@ -3,6 +3,7 @@
 use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply, Sync};
 use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
 use crate::guard::stamp::Unit;
+use crate::journal::refusals::KeyForm;
 use crate::protocol::Protocol;
 use crate::protocol::tyrant::dialect::Dialect;
 
@@ -20,7 +21,11 @@ pub(super) const MODES: &Names<Mode> = &[("enforce", Mode::Enforce), ("observe",
 pub(super) const LEDGERS: &Names<LedgerMode> = &[("inline", LedgerMode::Inline), ("record", LedgerMode::Record)];
 pub(super) const TIES: &Names<Tie> = &[("last", Tie::Last), ("first", Tie::First), ("greater", Tie::Greater)];
 pub(super) const POLICIES: &Names<Policy> = &[("pass", Policy::Pass), ("refuse", Policy::Refuse)];
-pub(super) const MEANINGS: &Names<ExtMeaning> = &[("put", ExtMeaning::Put)];
+pub(super) const MEANINGS: &Names<ExtMeaning> = &[
+    ("put", ExtMeaning::Put),
+    ("putkeep", ExtMeaning::PutKeep),
+    ("out", ExtMeaning::Out),
+];
 pub(super) const STALE_REPLIES: &Names<StaleReply> = &[("error", StaleReply::Error), ("ok", StaleReply::Ok)];
 pub(super) const PIPELININGS: &Names<Pipelining> = &[("allow", Pipelining::Allow), ("forbid", Pipelining::Forbid)];
 pub(super) const DIALECTS: &Names<Dialect> = &[("tyrant", Dialect::Tyrant), ("pytyrant", Dialect::PyTyrant)];
@@ -28,6 +33,12 @@ pub(super) const PROTOCOLS: &Names<Protocol> = &[
     ("binary", Protocol::Binary),
     ("memcached", Protocol::Memcached),
     ("http", Protocol::Http),
+];
+pub(super) const KEY_FORMS: &Names<KeyForm> = &[
+    ("shown", KeyForm::Shown),
+    ("shortened", KeyForm::Shortened),
+    ("hashed", KeyForm::Hashed),
+    ("hidden", KeyForm::Hidden),
 ];
 pub(super) const SYNCS: &Names<Sync> = &[("always", Sync::Always), ("interval", Sync::Interval), ("os", Sync::Os)];
 pub(super) const FORMATS: &Names<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -62,6 +73,11 @@ pub(super) fn words<T>(names: &Names<T>) -> String {
 }
 
 impl Settings {
+    /// The word for how keys are written for people.
+    pub fn key_form_in_words(&self) -> &'static str {
+        word(KEY_FORMS, &self.admin_keys)
+    }
+
     /// What the guard does, in a few words.
     pub fn guard_in_words(&self) -> String {
         let rules = &self.rules;

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::listeners::Printed;
 use super::measure::{write_duration, write_size};
 use super::names::{
-    FORMATS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, STALE_REPLIES, SYNCS, TIES, UNITS, word,
+    FORMATS, KEY_FORMS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, STALE_REPLIES, SYNCS, TIES, UNITS,
+    word,
 };
 use super::settings::Settings;
 
@@ -17,17 +19,13 @@ const TEMPLATE: &str = include_str!("../../config/ttguard.toml");
 const LISTENER_EXAMPLE: &str = "# A listener that differs from the others, by way of example:";
 
 /// Values as TOML, by key with its tables in front.
-type Values = BTreeMap<&'static str, String>;
+pub(super) type Values = BTreeMap<&'static str, String>;
 
 impl Settings {
     /// The settings as an annotated TOML file, which reads back as the same settings.
     pub fn to_toml(&self) -> String {
-        let listeners = Printed::of(&self.listeners);
-        let mut values = Values::from_iter(listeners.top);
-        self.top(&mut values);
-        self.guard(&mut values);
-        self.pairing_values(&mut values);
-        self.limit_values(&mut values);
+        let tables = Printed::of(&self.listeners).tables;
+        let values = self.values();
         let mut table = "";
         let mut text = String::with_capacity(TEMPLATE.len() + 256);
         for line in TEMPLATE.lines() {
@@ -35,7 +33,7 @@ impl Settings {
                 table = name;
             }
             if line == LISTENER_EXAMPLE {
-                text.push_str(&listeners.tables);
+                text.push_str(&tables);
             }
             text.push_str(&with_value(table, line, &values));
             text.push('\n');
@@ -46,10 +44,40 @@ impl Settings {
         text
     }
 
+    /// Every key, its tables in front, with its value in effect. What must not be told is only said to be set.
+    pub fn in_force(&self) -> Vec<(String, String)> {
+        let mut table = String::new();
+        let mut keys = Vec::new();
+        for line in self.to_toml().lines().filter(|line| !line.starts_with('#')) {
+            if let Some(name) = line.strip_prefix('[') {
+                table = format!("{}.", name.trim_matches(['[', ']']));
+            } else if let Some((name, value)) = line.split_once(" = ") {
+                let secret = name.ends_with("token") && value != "\"\"";
+                let value = if secret { "(set)" } else { value };
+                keys.push((format!("{table}{name}"), value.to_owned()));
+            }
+        }
+        keys
+    }
+
+    /// Every value in effect. `listener` and `guard.ext` stand for all that is written in those tables.
+    pub(super) fn values(&self) -> Values {
+        let listeners = Printed::of(&self.listeners);
+        let mut values = Values::from_iter(listeners.top);
+        values.insert("listener", listeners.tables);
+        values.insert("guard.ext", self.functions());
+        self.top(&mut values);
+        self.guard(&mut values);
+        self.pairing_values(&mut values);
+        self.limit_values(&mut values);
+        values
+    }
+
     fn top(&self, values: &mut Values) {
         let stamp = self.rules.stamp;
         values.insert("backend", string(&self.backend.to_string()));
         values.insert("admin", string(self.admin.as_deref().unwrap_or_default()));
+        values.insert("admin_keys", string(word(KEY_FORMS, &self.admin_keys)));
         values.insert("workers", self.workers.to_string());
         values.insert("lanes", self.lanes.to_string());
         values.insert("bulk_lanes", self.bulk_lanes.to_string());
@@ -57,11 +85,19 @@ impl Settings {
         values.insert("primed_lanes", self.primed_lanes.to_string());
         values.insert("busy_poll", string(&write_duration(self.busy_poll)));
         values.insert("stamp.digits", stamp.digits().to_string());
+        let column = self.rules.column.as_deref().unwrap_or_default();
+        values.insert("stamp.column", string(column));
         values.insert("stamp.unit", string(word(UNITS, &stamp.unit())));
         values.insert("store.sync", string(word(SYNCS, &self.store.sync)));
         values.insert("store.sync_interval", string(&write_duration(self.store.sync_interval)));
         values.insert("log.level", string(word(LEVELS, &self.log.level)));
         values.insert("log.format", string(word(FORMATS, &self.log.format)));
+        values.insert("log.file", path(self.log.file.as_ref()));
+        values.insert("drain_timeout", string(&write_duration(self.drain_timeout)));
+        values.insert("drain_delay", string(&write_duration(self.drain_delay)));
+        values.insert("pid_file", path(self.pid_file.as_ref()));
+        values.insert("takeover", self.takeover.to_string());
+        values.insert("admin_token_file", path(self.admin_token_file.as_ref()));
     }
 
     fn guard(&self, values: &mut Values) {
@@ -145,6 +181,11 @@ fn with_value<'a>(table: &str, line: &'a str, values: &Values) -> Cow<'a, str> {
         Some(value) => Cow::Owned(format!("{name} = {value}")),
         None => Cow::Borrowed(line),
     }
+}
+
+/// A file's name, empty for none.
+fn path(path: Option<&PathBuf>) -> String {
+    string(&path.map_or_else(String::new, |path| path.display().to_string()))
 }
 
 /// A string or a quoted key, on one line whatever is in it.

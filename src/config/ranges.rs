@@ -23,6 +23,9 @@ pub(super) const PRIMED_LANES: RangeInclusive<u64> = 0..=64;
 pub(super) const BUSY_POLL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_millis(10);
 pub(super) const DIGITS: RangeInclusive<u64> = 1..=DIGITS_MAX as u64;
 
+pub(super) const DRAIN_DELAY: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+pub(super) const DRAIN_TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=DAY;
+
 pub(super) const LEDGER_MEMORY: RangeInclusive<u64> = 64 * KIB..=TIB;
 pub(super) const FUTURE_TOLERANCE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(365 * 86_400);
 pub(super) const DELETE_TOLERANCE: RangeInclusive<Duration> = Duration::ZERO..=DAY;

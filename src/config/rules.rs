@@ -14,17 +14,29 @@ use crate::guard::rules::{ExtMeaning, Policy, Rules, UnorderedPolicies};
 use crate::guard::stamp::StampFormat;
 
 impl<'a> Validator<'a> {
-    pub(super) fn stamp(&self, written: &'a StampWritten) -> Result<StampFormat, UsageError> {
+    fn stamp(&self, written: &'a StampWritten) -> Result<StampFormat, UsageError> {
         let digits = self.item("stamp.digits", &written.digits);
         let unit = self.item("stamp.unit", &written.unit);
         stamp::resolve(digits, unit)
     }
 
-    pub(super) fn rules(&self, written: &'a GuardWritten, stamp: StampFormat) -> Result<Rules, UsageError> {
+    /// Nothing where it is empty.
+    fn column(&self, written: &'a StampWritten) -> Result<Option<String>, UsageError> {
+        let allowed = "a column's name of at most 1023 bytes without control characters, or nothing between the quotes";
+        let name = self
+            .item("stamp.column", &written.column)
+            .parsed(String::new(), allowed, |name| {
+                (name.is_empty() || function_name(name).is_ok()).then(|| name.to_owned())
+            })?;
+        Ok((!name.is_empty()).then_some(name))
+    }
+
+    pub(super) fn rules(&self, written: &'a GuardWritten, stamp: &'a StampWritten) -> Result<Rules, UsageError> {
         let item = |key, given| self.item(key, given);
         let default = Rules::default();
         Ok(Rules {
-            stamp,
+            stamp: self.stamp(stamp)?,
+            column: self.column(stamp)?,
             mode: item("guard.mode", &written.mode).word(MODES, default.mode)?,
             ledger: item("guard.ledger", &written.ledger).word(LEDGERS, default.ledger)?,
             tie: item("guard.tie", &written.tie).word(TIES, default.tie)?,

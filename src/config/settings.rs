@@ -1,10 +1,12 @@
 //! The settings as validated: what the rest of the program is built from.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{Address, BackendUrl};
 use super::listeners::ListenerSettings;
 use crate::guard::rules::Rules;
+use crate::journal::refusals::KeyForm;
 use crate::protocol::tyrant::limits::Limits;
 
 /// Everything that an operator decides, within its ranges.
@@ -16,6 +18,18 @@ pub struct Settings {
     pub backend: BackendUrl,
     /// `HOST:PORT` of metrics, health checks and dashboard; nothing where they are off.
     pub admin: Option<String>,
+    /// How keys are written on the dashboard and in logs.
+    pub admin_keys: KeyForm,
+    /// File with the token that the admin listener asks for.
+    pub admin_token_file: Option<PathBuf>,
+    /// File that names the process and is locked by it.
+    pub pid_file: Option<PathBuf>,
+    /// Whether to take over from the process that has locked `pid_file`, and to let others share the ports.
+    pub takeover: bool,
+    /// How long readiness fails before listeners close.
+    pub drain_delay: Duration,
+    /// How long sessions may take to end once listeners are closed.
+    pub drain_timeout: Duration,
     /// Threads that serve clients.
     pub workers: usize,
     /// Pipelined backend connections, per worker.
@@ -59,6 +73,12 @@ impl Default for Settings {
             listeners: vec![ListenerSettings::new(Address::Tcp("127.0.0.1:1978".to_owned()))],
             backend: BackendUrl::Memory,
             admin: Some("127.0.0.1:9178".to_owned()),
+            admin_keys: KeyForm::default(),
+            admin_token_file: None,
+            pid_file: None,
+            takeover: false,
+            drain_delay: Duration::ZERO,
+            drain_timeout: Duration::from_secs(10),
             workers: half_the_cores(),
             lanes: 1,
             bulk_lanes: 2,
@@ -216,6 +236,8 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// What a message looks like.
     pub format: LogFormat,
+    /// Where messages go, if not to standard error.
+    pub file: Option<PathBuf>,
 }
 
 impl Default for LogSettings {
@@ -223,6 +245,7 @@ impl Default for LogSettings {
         Self {
             level: LogLevel::Info,
             format: LogFormat::Text,
+            file: None,
         }
     }
 }

@@ -26,12 +26,17 @@ fn stamp(text: &str) -> (u8, Unit) {
 fn every_shipped_file_loads_and_the_annotated_one_is_the_default() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let mut annotated = None;
-    for entry in fs::read_dir(folder).expect("config/") {
-        let path = entry.expect("an entry").path();
+    let listed = |folder| {
+        fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+    };
+    let (folders, files): (Vec<_>, Vec<_>) = listed(folder).partition(|path| path.is_dir());
+    for path in folders.into_iter().flat_map(listed).chain(files) {
         if path.extension().is_some_and(|extension| extension == "toml") {
             let text = fs::read_to_string(&path).expect("a file");
             let settings = Settings::from_toml(&path.display().to_string(), &text).expect("valid settings");
-            if path.file_name().is_some_and(|name| name == "ttguard.toml") {
+            if path.ends_with("config/ttguard.toml") {
                 annotated = Some((text, settings));
             }
         }
@@ -68,18 +73,27 @@ fn every_key_is_read_and_printed() {
         listen = ["[::1]:1", "unix:/run/a \"b\\c.sock", "h:0", "h:0"]
         dialect = "pytyrant"
         protocols = ["http", "memcached"]
+        allow = ["repl"]
+        deny = ["allmc", "copy"]
         backend = "tyrant:/run/t.sock"
         admin = ""
+        admin_keys = "hashed"
+        admin_token_file = "/t.token"
+        pid_file = "/t.pid"
+        drain_delay = "1s"
+        drain_timeout = "11s"
         workers = 3
         lanes = 64
         bulk_lanes = 3
         bulk_size = "7KiB"
         primed_lanes = 5
         busy_poll = "9ms"
-        stamp = { digits = 16, unit = "s" }
+        stamp = { digits = 16, unit = "s", column = "t\"s" }
         [[listener]]
         address = "[::1]:6"
         protocols = ["memcached"]
+        allow = ["allmc", "restore"]
+        deny = ["get", "repl"]
         [guard]
         mode = "observe"
         ledger = "record"
@@ -91,7 +105,7 @@ fn every_key_is_read_and_printed() {
         stale_reply = "ok"
         verify_reads = true
         commands = { putcat = "refuse", putshl = "refuse", addint = "refuse", adddouble = "refuse", ext = "refuse", misc = "refuse" }
-        ext = { put_ts = "put", "a.b\" '=#" = "put" }
+        ext = { put_ts = "put", "a.b\" '=#" = "putkeep", x = "out" }
         [pairing]
         pipelining = "forbid"
         request_timeout = "3s"
@@ -117,14 +131,21 @@ fn every_key_is_read_and_printed() {
         [log]
         level = "trace"
         format = "json"
+        file = "/var/log/t.log"
     "#;
     let read = load(text).expect("settings");
     assert_eq!(load(&read.to_toml()), Ok(read.clone()));
 
+    // The one key that does not go with all others.
+    let alone = load("pid_file = \"/t.pid\"\ntakeover = true").expect("settings");
+    assert!(alone.takeover && load(&alone.to_toml()) == Ok(alone));
+
     // Each key must have changed something, or it was not read.
     let (written, default) = (read.to_toml(), Settings::default().to_toml());
     let values = |text: &str| -> Vec<String> {
-        let value = |line: &&str| !line.starts_with("# ") && line.contains(" = ") && !line.contains("put_ts");
+        let value = |line: &&str| {
+            !line.starts_with("# ") && line.contains(" = ") && !line.contains("put_ts") && line != &"takeover = false"
+        };
         text.lines().filter(value).map(str::to_owned).collect()
     };
     let defaults = values(&default);
@@ -135,7 +156,7 @@ fn every_key_is_read_and_printed() {
     assert_eq!(read.admin, None);
     assert_eq!(read.rules.mode, Mode::Observe);
     assert_eq!(read.rules.unordered.misc, Policy::Refuse);
-    assert_eq!(read.rules.ext.get("a.b\" '=#"), Some(&ExtMeaning::Put));
+    assert_eq!(read.rules.ext.get("a.b\" '=#"), Some(&ExtMeaning::PutKeep));
     assert_eq!(read.rules.future_tolerance, Duration::from_secs(5400));
     assert_eq!(read.limits.reply.argument_max, 5 << 10);
     assert_eq!(read.limits.request.arguments_max, 2);

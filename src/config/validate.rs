@@ -1,13 +1,14 @@
 //! From written to validated: every range and every pair that must fit, once, for all layers together.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use super::address::{BackendUrl, host_port};
 use super::error::{UsageError, quoted};
 use super::given::Given;
 use super::item::{Item, text};
 use super::measure::{write_duration, write_size};
-use super::names::{FORMATS, LEVELS, PIPELININGS, STALE_REPLIES, SYNCS};
+use super::names::{FORMATS, KEY_FORMS, LEVELS, PIPELININGS, STALE_REPLIES, SYNCS};
 use super::ranges;
 use super::settings::{LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings, reply_limits};
 use super::written::{LimitsWritten, LogWritten, PairingWritten, SourceFile, StoreWritten, Written};
@@ -23,10 +24,28 @@ impl<'a> Validator<'a> {
         let item = |key, given| self.item(key, given);
         let default = Settings::default();
         let guard = &written.guard;
+        let pid_file = item("pid_file", &written.pid_file).file()?;
+        let takeover_item = item("takeover", &written.takeover);
+        let takeover = takeover_item.truth(default.takeover)?;
+        if takeover && pid_file.is_none() {
+            return Err(takeover_item.refuse("takeover needs to know whom to take over from", "with pid_file"));
+        }
+        let drain_delay = item("drain_delay", &written.drain_delay);
+        if takeover && drain_delay.duration(ranges::DRAIN_DELAY, default.drain_delay)? > Duration::ZERO {
+            let problem = "the process that takes over would hold its writes for all of drain_delay";
+            return Err(drain_delay.refuse(problem, "0s with takeover = true"));
+        }
         Ok(Settings {
             listeners: self.listeners(written, default.listeners)?,
             backend: item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?,
             admin: self.admin(&written.admin, default.admin)?,
+            admin_keys: item("admin_keys", &written.admin_keys).word(KEY_FORMS, default.admin_keys)?,
+            admin_token_file: item("admin_token_file", &written.admin_token_file).file()?,
+            pid_file,
+            takeover,
+            drain_delay: drain_delay.duration(ranges::DRAIN_DELAY, default.drain_delay)?,
+            drain_timeout: item("drain_timeout", &written.drain_timeout)
+                .duration(ranges::DRAIN_TIMEOUT, default.drain_timeout)?,
             workers: item("workers", &written.workers).count(ranges::WORKERS, default.workers)?,
             lanes: item("lanes", &written.lanes).count(ranges::LANES, default.lanes)?,
             bulk_lanes: item("bulk_lanes", &written.bulk_lanes).count(ranges::BULK_LANES, default.bulk_lanes)?,
@@ -34,7 +53,7 @@ impl<'a> Validator<'a> {
             primed_lanes: item("primed_lanes", &written.primed_lanes)
                 .count(ranges::PRIMED_LANES, default.primed_lanes)?,
             busy_poll: item("busy_poll", &written.busy_poll).duration(ranges::BUSY_POLL, default.busy_poll)?,
-            rules: self.rules(guard, self.stamp(&written.stamp)?)?,
+            rules: self.rules(guard, &written.stamp)?,
             ledger_memory: item("guard.ledger_memory", &guard.ledger_memory)
                 .size(ranges::LEDGER_MEMORY, default.ledger_memory)?,
             stale_reply: item("guard.stale_reply", &guard.stale_reply).word(STALE_REPLIES, default.stale_reply)?,
@@ -147,6 +166,7 @@ impl<'a> Validator<'a> {
         Ok(LogSettings {
             level: self.item("log.level", &written.level).word(LEVELS, default.level)?,
             format: self.item("log.format", &written.format).word(FORMATS, default.format)?,
+            file: self.item("log.file", &written.file).file()?,
         })
     }
 }

@@ -49,8 +49,14 @@ pub(crate) struct Overrides {
     pub(crate) listen: Option<Given>,
     pub(crate) dialect: Option<Given>,
     pub(crate) protocols: Option<Given>,
+    pub(crate) allow: Option<Given>,
+    pub(crate) deny: Option<Given>,
     pub(crate) backend: Option<Given>,
     pub(crate) admin: Option<Given>,
+    pub(crate) admin_token_file: Option<Given>,
+    pub(crate) pid_file: Option<Given>,
+    pub(crate) drain_delay: Option<Given>,
+    pub(crate) drain_timeout: Option<Given>,
     pub(crate) stamp_digits: Option<Given>,
     pub(crate) stamp_unit: Option<Given>,
     pub(crate) mode: Option<Given>,
@@ -63,6 +69,7 @@ pub(crate) struct Overrides {
     pub(crate) sync: Option<Given>,
     pub(crate) log: Option<Given>,
     pub(crate) log_format: Option<Given>,
+    pub(crate) log_file: Option<Given>,
 }
 
 /// Every key there is.
@@ -72,10 +79,18 @@ pub(super) struct Written {
     pub(super) listen: Option<Given>,
     pub(super) dialect: Option<Given>,
     pub(super) protocols: Option<Given>,
+    pub(super) allow: Option<Given>,
+    pub(super) deny: Option<Given>,
     #[serde(deserialize_with = "tables")]
     pub(super) listener: Vec<Spanned<Listed<ListenerWritten>>>,
     pub(super) backend: Option<Given>,
     pub(super) admin: Option<Given>,
+    pub(super) admin_keys: Option<Given>,
+    pub(super) admin_token_file: Option<Given>,
+    pub(super) pid_file: Option<Given>,
+    pub(super) takeover: Option<Given>,
+    pub(super) drain_delay: Option<Given>,
+    pub(super) drain_timeout: Option<Given>,
     pub(super) workers: Option<Given>,
     pub(super) lanes: Option<Given>,
     pub(super) bulk_lanes: Option<Given>,
@@ -111,8 +126,14 @@ impl Written {
         set(&mut self.listen, upper.listen);
         set(&mut self.dialect, upper.dialect);
         set(&mut self.protocols, upper.protocols);
+        set(&mut self.allow, upper.allow);
+        set(&mut self.deny, upper.deny);
         set(&mut self.backend, upper.backend);
         set(&mut self.admin, upper.admin);
+        set(&mut self.admin_token_file, upper.admin_token_file);
+        set(&mut self.pid_file, upper.pid_file);
+        set(&mut self.drain_delay, upper.drain_delay);
+        set(&mut self.drain_timeout, upper.drain_timeout);
         set(&mut self.workers, upper.workers);
         set(&mut self.lanes, upper.lanes);
         set(&mut self.primed_lanes, upper.primed_lanes);
@@ -125,6 +146,7 @@ impl Written {
         set(&mut self.store.sync, upper.sync);
         set(&mut self.log.level, upper.log);
         set(&mut self.log.format, upper.log_format);
+        set(&mut self.log.file, upper.log_file);
     }
 }
 
@@ -135,6 +157,8 @@ pub(super) struct ListenerWritten {
     pub(super) address: Option<Given>,
     pub(super) dialect: Option<Given>,
     pub(super) protocols: Option<Given>,
+    pub(super) allow: Option<Given>,
+    pub(super) deny: Option<Given>,
 }
 
 /// `[stamp]`
@@ -143,6 +167,7 @@ pub(super) struct ListenerWritten {
 pub(super) struct StampWritten {
     pub(super) digits: Option<Given>,
     pub(super) unit: Option<Given>,
+    pub(super) column: Option<Given>,
 }
 
 /// `[guard]`
@@ -219,6 +244,7 @@ pub(super) struct StoreWritten {
 pub(super) struct LogWritten {
     pub(super) level: Option<Given>,
     pub(super) format: Option<Given>,
+    pub(super) file: Option<Given>,
 }
 
 /// Reads a table and nothing else: by itself serde would also take a list, as the values in the order of the fields.

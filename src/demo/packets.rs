@@ -13,7 +13,7 @@ const TEN_O_CLOCK_MS: u64 = 1_705_312_800_000;
 const KEY: &str = "key";
 
 /// What `/metrics` counts refused writes as.
-const STALE: &str = "ttguard_verdicts_total{verdict=\"stale\"}";
+const STALE: &str = "ttguard_verdicts_total{verdict=\"stale\",protocol=\"binary\"}";
 
 /// The code of a refusal because a newer write is stored.
 const CODE_STALE: u8 = 2;

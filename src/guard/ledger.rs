@@ -28,6 +28,13 @@ const SHARD_SLOTS_MIN: u64 = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyHash([u32; 3]);
 
+impl KeyHash {
+    /// A part of it, for people to tell keys apart by.
+    pub fn short(self) -> u64 {
+        wide(self.0[0], self.0[1])
+    }
+}
+
 impl Hash for KeyHash {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(wide(self.0[0], self.0[1]));

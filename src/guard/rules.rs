@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use super::stamp::StampFormat;
 use crate::command::Verb;
+use crate::command::function::until_nul;
 
 /// Everything that the judgement depends on, but the keys and the clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// How a value's stamp is read.
     pub stamp: StampFormat,
+    /// The column whose value has the stamp, in front of a table.
+    pub column: Option<String>,
     /// Whether refusals are carried out or only counted.
     pub mode: Mode,
     /// Where stamps are kept in the backend.
@@ -25,14 +28,23 @@ pub struct Rules {
     pub unstamped: Policy,
     /// What becomes of commands that a stamp cannot order.
     pub unordered: UnorderedPolicies,
-    /// Script functions that stand for a guarded put, by name.
+    /// Script functions that stand for a guarded command, by name.
     pub ext: BTreeMap<String, ExtMeaning>,
+}
+
+impl Rules {
+    /// What a script function stands for, by its name as the server reads it; nothing for most.
+    pub fn ext_meaning(&self, function: &[u8]) -> Option<ExtMeaning> {
+        let name = std::str::from_utf8(until_nul(function)).ok()?;
+        self.ext.get(name).copied()
+    }
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
             stamp: StampFormat::default(),
+            column: None,
             mode: Mode::Enforce,
             ledger: LedgerMode::Inline,
             tie: Tie::Last,
@@ -140,4 +152,19 @@ impl UnorderedPolicies {
 pub enum ExtMeaning {
     /// `ext NAME key value` is a guarded `put key value`.
     Put,
+    /// The same for `putkeep key value`.
+    PutKeep,
+    /// `ext NAME key value` is a guarded `out key`.
+    Out,
+}
+
+impl ExtMeaning {
+    /// The command that it stands for.
+    pub fn verb(self) -> Verb {
+        match self {
+            Self::Put => Verb::Put,
+            Self::PutKeep => Verb::PutKeep,
+            Self::Out => Verb::Out,
+        }
+    }
 }

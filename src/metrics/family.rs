@@ -1,4 +1,4 @@
-//! The shapes that a row's handles come in: one, one for each value of a label, a grid of two labels.
+//! The shapes that a row's handles come in: one, one for each value of a label, a grid of two labels, a cube of three.
 
 use std::marker::PhantomData;
 
@@ -135,6 +135,41 @@ impl<H: Handle, A: Label, B: Label> Family for Grid<H, A, B> {
         for first in A::ALL {
             for second in B::ALL {
                 handles.push(H::make(registry, row, vec![pair(*first), pair(*second)]));
+            }
+        }
+        Self {
+            handles: handles.into(),
+            labels: PhantomData,
+        }
+    }
+}
+
+/// One handle for each three values of three labels.
+pub struct Cube<H, A, B, C> {
+    handles: Box<[H]>,
+    labels: PhantomData<fn(A, B, C)>,
+}
+
+impl<H, A: Label, B: Label, C: Label> Cube<H, A, B, C> {
+    /// The handle of these three values.
+    #[inline]
+    pub fn of(&self, first: A, second: B, third: C) -> &H {
+        &self.handles[(first.index() * B::ALL.len() + second.index()) * C::ALL.len() + third.index()]
+    }
+}
+
+impl<H: Handle, A: Label, B: Label, C: Label> Family for Cube<H, A, B, C> {
+    const KIND: Kind = H::KIND;
+    const LABELS: &'static [&'static str] = &[A::NAME, B::NAME, C::NAME];
+
+    fn register(registry: &mut Registry, row: &'static Row) -> Self {
+        let mut handles = Vec::with_capacity(A::ALL.len() * B::ALL.len() * C::ALL.len());
+        for first in A::ALL {
+            for second in B::ALL {
+                for third in C::ALL {
+                    let labels = vec![pair(*first), pair(*second), pair(*third)];
+                    handles.push(H::make(registry, row, labels));
+                }
             }
         }
         Self {

@@ -1,11 +1,10 @@
 //! A histogram of fixed buckets, sharded by thread: exact, bounded, without a lock.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ::metrics::HistogramFn;
 
-/// More threads than this share shards, which costs time but loses nothing.
-const SHARDS: usize = 16;
+use super::shard::{SHARDS, shard_of_thread};
 
 /// One shard fills four cache lines: 31 counts, the last one used for all above the last bound, and the sum.
 const COUNTS: usize = 31;
@@ -25,12 +24,53 @@ pub struct Buckets {
 }
 
 /// The numbers of one histogram at one moment.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// How many values fell in each bucket; the last one is for all above the last bound.
     pub counts: Vec<u64>,
     /// The values added up, in their unit.
     pub sum: f64,
+}
+
+impl Snapshot {
+    /// Adds what another histogram of the same bounds holds.
+    pub fn add(&mut self, other: &Self) {
+        self.counts.resize(self.counts.len().max(other.counts.len()), 0);
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        self.sum += other.sum;
+    }
+
+    /// What was recorded since an earlier snapshot of the same histogram.
+    pub fn since(&self, before: &Self) -> Self {
+        let earlier = before.counts.iter().copied().chain(std::iter::repeat(0));
+        let counts = self.counts.iter().zip(earlier);
+        Self {
+            counts: counts.map(|(count, earlier)| count.saturating_sub(earlier)).collect(),
+            sum: self.sum - before.sum,
+        }
+    }
+
+    /// The value below which this share of all values lies, evenly spread within its bucket; above the last bound that
+    /// bound. Nothing where nothing was recorded.
+    pub fn quantile(&self, share: f64, bounds: &[f64]) -> Option<f64> {
+        let total: u64 = self.counts.iter().sum();
+        if total == 0 {
+            return None;
+        }
+        let rank = share * total as f64;
+        let (mut below, mut from) = (0.0, 0.0);
+        for (count, bound) in self.counts.iter().zip(bounds) {
+            let within = *count as f64;
+            if *count > 0 && below + within >= rank {
+                return Some(from + (bound - from) * ((rank - below) / within).clamp(0.0, 1.0));
+            }
+            below += within;
+            from = *bound;
+        }
+        Some(from)
+    }
 }
 
 impl Buckets {
@@ -85,15 +125,6 @@ impl HistogramFn for Buckets {
     }
 }
 
-/// Threads take shards in turn, and keep them.
-fn shard_of_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: usize = NEXT.fetch_add(1, Relaxed) % SHARDS;
-    }
-    SHARD.with(|shard| *shard)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +138,22 @@ mod tests {
         let Snapshot { counts, sum } = buckets.snapshot();
         assert_eq!(counts, [2, 2, 2]);
         assert_eq!(sum, 1e9 + 7.0);
+    }
+
+    #[test]
+    fn a_quantile_lies_within_the_bucket_that_holds_it() {
+        let bounds = [1.0, 2.0, 4.0];
+        let snapshot = |counts: [u64; 4]| Snapshot {
+            counts: counts.to_vec(),
+            sum: 0.0,
+        };
+        assert_eq!(snapshot([0; 4]).quantile(0.5, &bounds), None);
+        assert_eq!(snapshot([4, 0, 0, 0]).quantile(0.5, &bounds), Some(0.5));
+        assert_eq!(snapshot([2, 0, 2, 0]).quantile(0.75, &bounds), Some(3.0));
+        assert_eq!(snapshot([1, 0, 0, 9]).quantile(0.99, &bounds), Some(4.0));
+        let since = snapshot([3, 1, 0, 9]).since(&snapshot([1, 1, 0, 0]));
+        assert_eq!(since.counts, [2, 0, 0, 9]);
+        assert_eq!(snapshot([3, 0, 0, 0]).since(&Snapshot::default()).counts, [3, 0, 0, 0]);
     }
 
     #[test]

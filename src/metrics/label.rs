@@ -1,6 +1,7 @@
 //! The values of every label, as plain enums.
 
 use crate::command::Verb;
+use crate::protocol::Protocol;
 use crate::protocol::tyrant::opcode::{Opcode, TABLE};
 
 /// A label: a fixed set of values, each with an index.
@@ -55,6 +56,54 @@ labels! {
         Closed = "closed",
     }
 
+    /// What became of a request that was put on a lane.
+    Carried as "outcome" {
+        /// The backend did what was asked (code 0).
+        Answered = "answered",
+        /// The backend answered a code other than 0.
+        Failed = "failed",
+        /// It was sent, and no answer will come.
+        Lost = "lost",
+        /// It never left.
+        Unsent = "unsent",
+    }
+
+    /// On which side of our clock a stamp lies.
+    Side as "side" {
+        /// Behind it: in the past.
+        Behind = "behind",
+        /// Ahead of it: in the future.
+        Ahead = "ahead",
+    }
+
+    /// What the pairing guard did so that nobody is given the answer to another question.
+    Intervention as "rule" {
+        /// A session was reset because its request was not answered in time.
+        Deadline = "deadline",
+        /// A session was reset because its client went on before it had its answer.
+        GaveUp = "gave_up",
+        /// A session was reset because a request that must not be sent twice was lost.
+        LaneLost = "lane_lost",
+        /// A command was not carried out because what followed it shows that the client meant another.
+        Misread = "misread",
+        /// A lane was given up because an answer was late.
+        LateAnswer = "late_answer",
+        /// A lane was given up because an answer did not parse.
+        BadAnswer = "bad_answer",
+        /// A lane was given up because an answer belonged to another question.
+        Mismatch = "mismatch",
+        /// A lane was given up because of bytes that nobody had asked for.
+        Unasked = "unasked",
+    }
+
+    /// How the settings were read again.
+    Reload as "outcome" {
+        /// They are in force.
+        Applied = "applied",
+        /// They were not valid: nothing has changed.
+        Refused = "refused",
+    }
+
     /// What the guard decided about one record.
     Judged as "verdict" {
         /// Newer than what is stored: sent on.
@@ -75,6 +124,8 @@ labels! {
         Denied = "denied",
         /// A delete, sent on; it leaves a tombstone.
         Deleted = "deleted",
+        /// A command that can change any record, sent on without judging any: all are read back afterwards.
+        Unguarded = "unguarded",
     }
 
     /// Why a record that observe mode let through would have been refused.
@@ -171,6 +222,16 @@ labels! {
         StartHold = "start_hold",
     }
 
+    /// What a request waited for at the timestamp guard.
+    KeyWait as "cause" {
+        /// The outcome of a write of its key that is in flight.
+        InFlight = "key_in_flight",
+        /// Its key being read back.
+        Lookup = "lookup",
+        /// The fence of a lane with a write of its key.
+        Fence = "fence",
+    }
+
     /// What was sent again.
     RetryKind as "kind" {
         /// A read.
@@ -197,6 +258,23 @@ labels! {
     Version as "version" {
         /// This one.
         Running = env!("CARGO_PKG_VERSION"),
+    }
+}
+
+impl Label for Protocol {
+    const NAME: &'static str = "protocol";
+    const ALL: &'static [Self] = &[Self::Binary, Self::Memcached, Self::Http];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::Memcached => "memcached",
+            Self::Http => "http",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
     }
 }
 
@@ -238,6 +316,12 @@ mod tests {
     #[test]
     fn every_value_stands_at_its_index_under_a_name_of_its_own() {
         check::<Verb>();
+        check::<Protocol>();
+        check::<Carried>();
+        check::<Side>();
+        check::<KeyWait>();
+        check::<Intervention>();
+        check::<Reload>();
         check::<Outcome>();
         check::<Judged>();
         check::<Observed>();

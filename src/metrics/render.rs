@@ -38,13 +38,32 @@ pub fn head(text: &mut String, row: &Row) {
     );
 }
 
-/// The series of one histogram: a running count for each bound, then sum and count.
-pub fn histogram(text: &mut String, row: &Row, labels: &[Pair], snapshot: &Snapshot) {
-    let name = row.name;
+/// The one series of a counter.
+pub fn counter(text: &mut String, row: &Row, labels: &[Pair], value: u64) {
+    let braced = braced(&pairs(labels));
+    line(text, format_args!("{}{braced} {value}", row.name));
+}
+
+/// The labels of a series, a comma behind each.
+fn pairs(labels: &[Pair]) -> String {
     let mut pairs = String::new();
     for label in labels {
         let _ = write!(pairs, "{}=\"{}\",", label.key(), label.value());
     }
+    pairs
+}
+
+fn braced(pairs: &str) -> String {
+    match pairs.strip_suffix(',') {
+        Some(pairs) => format!("{{{pairs}}}"),
+        None => String::new(),
+    }
+}
+
+/// The series of one histogram: a running count for each bound, then sum and count.
+pub fn histogram(text: &mut String, row: &Row, labels: &[Pair], snapshot: &Snapshot) {
+    let name = row.name;
+    let pairs = pairs(labels);
     let mut total = 0;
     for (at, count) in snapshot.counts.iter().enumerate() {
         total += count;
@@ -53,10 +72,13 @@ pub fn histogram(text: &mut String, row: &Row, labels: &[Pair], snapshot: &Snaps
             None => line(text, format_args!("{name}_bucket{{{pairs}le=\"+Inf\"}} {total}")),
         }
     }
-    let braced = match pairs.strip_suffix(',') {
-        Some(pairs) => format!("{{{pairs}}}"),
-        None => String::new(),
-    };
+    totals(text, row, labels, snapshot);
+}
+
+/// The sum and the count of one histogram.
+pub fn totals(text: &mut String, row: &Row, labels: &[Pair], snapshot: &Snapshot) {
+    let (name, braced) = (row.name, braced(&pairs(labels)));
+    let total: u64 = snapshot.counts.iter().sum();
     line(text, format_args!("{name}_sum{braced} {}", snapshot.sum));
     line(text, format_args!("{name}_count{braced} {total}"));
 }

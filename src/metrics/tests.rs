@@ -4,8 +4,16 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::*;
 use crate::command::Verb;
+use crate::protocol::Protocol;
 
 const FAULTS: &[&str] = &["bad_magic", "size"];
+
+/// What says who runs, and since when.
+const SET_AT_START: [&str; 3] = [
+    "ttguard_start_time_seconds",
+    "ttguard_config_applied_timestamp_seconds",
+    "ttguard_build_info",
+];
 
 /// The names that `metrics-process` may write; which of them depends on the system.
 const PROCESS: &str = "process_";
@@ -40,15 +48,21 @@ fn combinations(row: &Row) -> usize {
     let sizes = row.labels.iter().map(|label| match *label {
         "command" => Verb::ALL.len(),
         "fault" => FAULTS.len(),
+        "protocol" => Protocol::ALL.len(),
+        "rule" => Intervention::ALL.len(),
+        "side" => Side::ALL.len(),
         "verdict" => Judged::ALL.len(),
         "version" => 1,
         "kind" => RetryKind::ALL.len(),
         "cause" if row.name.contains("waits") => WaitCause::ALL.len(),
+        "cause" if row.name.contains("wait_seconds") => KeyWait::ALL.len(),
         "cause" => LookupCause::ALL.len(),
         "reason" if row.name.contains("observed") => Observed::ALL.len(),
         "reason" if row.name.contains("sessions") => CloseReason::ALL.len(),
         "reason" => FenceReason::ALL.len(),
+        "outcome" if row.name.contains("backend_requests") => Carried::ALL.len(),
         "outcome" if row.name.contains("requests") => Outcome::ALL.len(),
+        "outcome" if row.name.contains("reloads") => Reload::ALL.len(),
         "outcome" if row.name.contains("connects") => ConnectOutcome::ALL.len(),
         "outcome" => FenceOutcome::ALL.len(),
         other => panic!("{other}"),
@@ -91,8 +105,9 @@ fn names_follow_the_conventions() {
             "{name}"
         );
         assert_eq!(name.ends_with("_total"), row.kind == Kind::Counter, "{name}");
-        assert_eq!(name.ends_with("_seconds"), row.unit == Unit::Seconds, "{name}");
-        assert_eq!(name.ends_with("_bytes"), row.unit == Unit::Bytes, "{name}");
+        let quantity = name.trim_end_matches("_total");
+        assert_eq!(quantity.ends_with("_seconds"), row.unit == Unit::Seconds, "{name}");
+        assert_eq!(quantity.ends_with("_bytes"), row.unit == Unit::Bytes, "{name}");
         assert_eq!(row.buckets.is_empty(), row.kind != Kind::Histogram, "{name}");
         assert!(!row.help.contains(['\\', '\n']), "{name}");
     }
@@ -101,7 +116,7 @@ fn names_follow_the_conventions() {
 #[test]
 fn everything_starts_at_zero_but_what_says_who_runs() {
     for (name, (_, series)) in parse(&Metrics::new(FAULTS).render()) {
-        if name.starts_with(PROCESS) || name == "ttguard_start_time_seconds" || name == "ttguard_build_info" {
+        if name.starts_with(PROCESS) || SET_AT_START.contains(&name.as_str()) {
             continue;
         }
         assert!(series.iter().all(|line| line.ends_with(" 0")), "{name}");
@@ -111,8 +126,16 @@ fn everything_starts_at_zero_but_what_says_who_runs() {
 #[test]
 fn each_handle_counts_in_its_own_series() {
     let metrics = Metrics::new(FAULTS);
-    metrics.requests.of(Verb::Misc, Outcome::Closed).increment(3);
-    metrics.verdicts.of(Judged::UnstampedRefused).increment(2);
+    metrics
+        .requests
+        .of(Protocol::Http, Verb::Misc, Outcome::Closed)
+        .increment(3);
+    metrics
+        .verdicts
+        .of(Judged::UnstampedRefused, Protocol::Binary)
+        .increment(2);
+    metrics.reloaded(Reload::Refused);
+    metrics.request_seconds.of(Protocol::Memcached, Verb::Get).record(0.02);
     metrics.request_faults.of(1).increment(5);
     metrics.in_flight.increment(4);
     metrics.in_flight.decrement(1);
@@ -120,9 +143,12 @@ fn each_handle_counts_in_its_own_series() {
     metrics.stale_age.record(Duration::from_secs(60));
     let text = metrics.render();
     for line in [
-        "ttguard_requests_total{command=\"misc\",outcome=\"closed\"} 3",
-        "ttguard_requests_total{command=\"misc\",outcome=\"failed\"} 0",
-        "ttguard_verdicts_total{verdict=\"unstamped_refused\"} 2",
+        "ttguard_requests_total{protocol=\"http\",command=\"misc\",outcome=\"closed\"} 3",
+        "ttguard_requests_total{protocol=\"http\",command=\"misc\",outcome=\"failed\"} 0",
+        "ttguard_verdicts_total{verdict=\"unstamped_refused\",protocol=\"binary\"} 2",
+        "ttguard_config_reloads_total{outcome=\"refused\"} 1",
+        "ttguard_request_seconds_bucket{protocol=\"memcached\",command=\"get\",le=\"0.01\"} 0",
+        "ttguard_request_seconds_bucket{protocol=\"memcached\",command=\"get\",le=\"0.025\"} 1",
         "ttguard_request_faults_total{fault=\"size\"} 5",
         "ttguard_in_flight 3",
         "ttguard_horizon_age_seconds -300.5",
@@ -139,9 +165,16 @@ fn each_handle_counts_in_its_own_series() {
 fn two_proxies_in_one_process_count_apart() {
     let (one, other) = (Metrics::new(&[]), Metrics::new(&[]));
     one.sessions.set(7);
-    one.request_seconds.record(1.0);
+    one.request_seconds.of(Protocol::Binary, Verb::Get).record(1.0);
     assert!(one.render().contains("ttguard_sessions 7\n"));
+    let moved = one.render_moved();
+    assert!(moved.contains("ttguard_request_seconds_count{protocol=\"binary\",command=\"get\"} 1\n"));
+    assert!(
+        !moved.contains("command=\"put\"") && !moved.contains("_bucket"),
+        "{moved}"
+    );
+    assert_eq!(one.measured("ttguard_request_seconds").counts.iter().sum::<u64>(), 1);
     let text = other.render();
     assert!(text.contains("ttguard_sessions 0\n"));
-    assert!(text.contains("ttguard_request_seconds_count 0\n"));
+    assert_eq!(other.measured("ttguard_request_seconds").counts.iter().sum::<u64>(), 0);
 }

@@ -1,15 +1,16 @@
 //! Answers to bytes, in the form that the request asked for.
 
 use super::outgoing::Outgoing;
+use super::tyrant::dialect::Dialect;
 use super::tyrant::reply;
-use super::{http, memcached};
+use super::{Protocol, http, memcached};
 use crate::command::{Answer, Command, Verb};
 
 /// In what form a request is answered: that of the protocol that it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Tokyo Tyrant's own protocol.
-    Binary,
+    /// Tokyo Tyrant's own protocol, in the client's form of it.
+    Binary(Dialect),
     /// memcached's text.
     Memcached(memcached::reply::Form),
     /// HTTP.
@@ -17,10 +18,24 @@ pub enum Form {
 }
 
 impl Form {
+    /// Which protocol that is.
+    pub fn protocol(self) -> Protocol {
+        match self {
+            Self::Binary(_) => Protocol::Binary,
+            Self::Memcached(_) => Protocol::Memcached,
+            Self::Http(_) => Protocol::Http,
+        }
+    }
+
+    /// Whether it is Tokyo Tyrant's own protocol.
+    pub fn is_binary(self) -> bool {
+        self.protocol() == Protocol::Binary
+    }
+
     /// Whether a request of this form is owed no answer.
     pub fn is_silent(self, command: &Command) -> bool {
         match self {
-            Self::Binary => command.verb() == Verb::PutNr,
+            Self::Binary(_) => command.verb() == Verb::PutNr,
             Self::Memcached(form) => form.silent,
             Self::Http(_) => false,
         }
@@ -33,15 +48,17 @@ impl Form {
 
     /// Whether it has words for [`Answer::Unavailable`].
     pub fn can_say_unavailable(self) -> bool {
-        self != Self::Binary
+        !self.is_binary()
     }
 }
 
 /// Adds an answer to `out`.
 pub fn encode(form: Form, answer: &Answer, out: &mut Outgoing) {
     match (form, answer) {
-        (Form::Binary, Answer::Reply(told) | Answer::Refused { told, .. }) => reply::encode(told, out),
-        (Form::Binary, Answer::Unavailable) => {
+        (Form::Binary(dialect), Answer::Reply(told) | Answer::Refused { told, .. }) => {
+            reply::encode_in(dialect, told, out);
+        }
+        (Form::Binary(_), Answer::Unavailable) => {
             debug_assert!(false, "the session ends rather than say something wrong");
         }
         (Form::Memcached(form), answer) => memcached::reply::encode(form.asked, answer, out),

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use thiserror::Error;
 
 use super::answer::Form;
+use super::tyrant::dialect::Dialect;
 use super::tyrant::limits::Limits;
 use super::tyrant::request::{RequestDecoder, RequestFault};
 use super::{Protocol, Protocols, http, memcached};
@@ -103,17 +104,20 @@ impl Fault {
 #[derive(Debug)]
 pub struct Decoder {
     protocols: Protocols,
+    dialect: Dialect,
     binary: RequestDecoder,
     memcached: memcached::request::Decoder,
     http: http::request::Decoder,
 }
 
 impl Decoder {
-    /// A decoder for one connection, which accepts requests up to `limits` by any of `protocols`.
-    pub fn new(limits: Limits, protocols: Protocols) -> Self {
+    /// A decoder for one connection, which accepts requests up to `limits` by any of `protocols`, in `dialect` where
+    /// they are binary.
+    pub fn new(limits: Limits, protocols: Protocols, dialect: Dialect) -> Self {
         Self {
             protocols,
-            binary: RequestDecoder::new(limits),
+            dialect,
+            binary: RequestDecoder::new(limits).in_dialect(dialect),
             memcached: memcached::request::Decoder::new(limits),
             http: http::request::Decoder::new(limits),
         }
@@ -138,7 +142,7 @@ impl Decoder {
             Protocol::Binary => self.binary.decode(input)?.map(|command| Request {
                 command,
                 edit: None,
-                form: Form::Binary,
+                form: Form::Binary(self.dialect),
             }),
             Protocol::Memcached => match self.memcached.decode(input)? {
                 None => None,
@@ -164,18 +168,14 @@ mod tests {
     use super::*;
 
     fn decoded(input: &[u8], protocols: Protocols) -> (Vec<Option<Protocol>>, Option<&'static str>) {
-        let mut decoder = Decoder::new(Limits::REQUEST, protocols);
+        let mut decoder = Decoder::new(Limits::REQUEST, protocols, Dialect::Tyrant);
         let (mut bytes, mut seen) = (BytesMut::new(), Vec::new());
         for byte in input {
             bytes.extend_from_slice(&[*byte]);
             match decoder.decode(&mut bytes) {
                 Ok(None) => {}
                 Ok(Some(Incoming::Quit)) => seen.push(None),
-                Ok(Some(Incoming::Request(request))) => seen.push(Some(match request.form {
-                    Form::Binary => Protocol::Binary,
-                    Form::Memcached(_) => Protocol::Memcached,
-                    Form::Http(_) => Protocol::Http,
-                })),
+                Ok(Some(Incoming::Request(request))) => seen.push(Some(request.form.protocol())),
                 Err(fault) => return (seen, Some(fault.name())),
             }
         }

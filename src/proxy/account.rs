@@ -1,11 +1,26 @@
 //! From what happened to what is counted.
 
+use std::time::Instant;
+
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::ConnectFault;
+use crate::command::Verb;
 use crate::guard::verdict::{self, ReadCause, Refusal};
-use crate::metrics::{CloseReason, ConnectOutcome, FenceReason, Judged, LookupCause, Observed, WaitCause};
+use crate::metrics::{
+    Carried, CloseReason, ConnectOutcome, FenceReason, Intervention, Judged, KeyWait, LookupCause, Metrics, Observed,
+    WaitCause,
+};
 
 use super::session::End;
+
+/// Counts an answer of the backend, of so many bytes, to what was asked at `since`.
+pub fn backend_answered(metrics: &Metrics, verb: Verb, code: u8, bytes: usize, since: Instant, now: Instant) {
+    let carried = if code == 0 { Carried::Answered } else { Carried::Failed };
+    metrics.backend_requests.of(verb, carried).increment(1);
+    metrics.backend_reply_bytes.of(verb).increment(bytes as u64);
+    let seconds = metrics.backend_seconds.of(verb);
+    seconds.record(now.saturating_duration_since(since));
+}
 
 pub fn judged(refusal: Refusal) -> Judged {
     match refusal {
@@ -33,6 +48,14 @@ pub fn wait(cause: verdict::WaitCause) -> WaitCause {
         verdict::WaitCause::OtherLane => WaitCause::OtherLane,
         verdict::WaitCause::Lookup => WaitCause::Lookup,
         verdict::WaitCause::Fence => WaitCause::Fence,
+    }
+}
+
+pub fn key_wait(cause: verdict::WaitCause) -> KeyWait {
+    match cause {
+        verdict::WaitCause::OlderInFlight | verdict::WaitCause::OtherLane => KeyWait::InFlight,
+        verdict::WaitCause::Lookup => KeyWait::Lookup,
+        verdict::WaitCause::Fence => KeyWait::Fence,
     }
 }
 
@@ -77,5 +100,33 @@ pub fn close(end: &End) -> CloseReason {
         End::Memory => CloseReason::Memory,
         End::RefusedCommand => CloseReason::RefusedCommand,
         End::Drain => CloseReason::Drain,
+    }
+}
+
+/// What the pairing guard did by giving up this lane; nothing where the backend ended it.
+pub fn lane_given_up_by_rule(fault: &LaneFault) -> Option<Intervention> {
+    match fault {
+        LaneFault::Deadline => Some(Intervention::LateAnswer),
+        LaneFault::BadAnswer(_) => Some(Intervention::BadAnswer),
+        LaneFault::Mismatch => Some(Intervention::Mismatch),
+        LaneFault::Unasked(_) => Some(Intervention::Unasked),
+        LaneFault::Eof | LaneFault::Io(_) | LaneFault::Retired => None,
+    }
+}
+
+/// What the pairing guard did by resetting this session; nothing where it ended for another reason.
+pub fn reset_by_rule(end: &End) -> Option<Intervention> {
+    match end {
+        End::Deadline => Some(Intervention::Deadline),
+        End::GaveUp => Some(Intervention::GaveUp),
+        End::LaneLost => Some(Intervention::LaneLost),
+        End::Client
+        | End::Done
+        | End::Fault(_)
+        | End::HalfSent
+        | End::Backlog
+        | End::Memory
+        | End::RefusedCommand
+        | End::Drain => None,
     }
 }

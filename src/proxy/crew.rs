@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::inquiry;
 use super::passenger::Passenger;
@@ -23,19 +23,17 @@ use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
-use crate::config::ListenerSettings;
+use crate::config::{BackendUrl, ListenerSettings, Settings};
+use crate::journal::lanes;
 use crate::metrics::CloseReason;
 use crate::transport::{Reader, Writer};
 
-/// How long sessions may take to end once the proxy is stopping, beyond the time that a request may take.
+/// How long sessions that are cut off, and fences, may take beyond the time that they are given.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
 /// The embedded store as one worker knows it.
 pub fn embedded_store(shared: &Shared, store: Arc<Embedded>) -> Store {
-    let limits = LineLimits {
-        requests_max: shared.settings.limits.lane_queue,
-        bytes_max: shared.settings.limits.request.frame_max,
-    };
+    let limits = line_limits(&shared.settings());
     match Line::new(Arc::clone(&store), limits, Arc::clone(&shared.lane_ids)) {
         Some(line) => Store::File(Rc::new(line)),
         None => Store::Embedded {
@@ -47,21 +45,15 @@ pub fn embedded_store(shared: &Shared, store: Arc<Embedded>) -> Store {
 
 /// A Tyrant server as one worker knows it: its lanes, none of them up yet.
 pub fn tyrant_store(shared: &Shared, route: Route) -> Store {
-    let settings = &shared.settings;
+    let settings = shared.settings();
     let link = LinkSettings {
-        route: route.clone(),
+        route,
         ids: Arc::clone(&shared.lane_ids),
-        lane: LaneLimits {
-            requests_max: settings.limits.lane_queue,
-            bytes_max: settings.limits.request.frame_max,
-            reply: settings.limits.reply,
-            priming: None,
-        },
+        lane: lane_limits(&settings),
         connect_timeout: settings.pairing.connect_timeout,
         fence_timeout: settings.pairing.fence_timeout,
     };
     Store::Tyrant {
-        route,
         links: (0..settings.links())
             .map(|index| {
                 let mut link = link.clone();
@@ -75,8 +67,43 @@ pub fn tyrant_store(shared: &Shared, route: Route) -> Store {
     }
 }
 
+fn line_limits(settings: &Settings) -> LineLimits {
+    LineLimits {
+        requests_max: settings.limits.lane_queue,
+        bytes_max: settings.limits.request.frame_max,
+    }
+}
+
+fn lane_limits(settings: &Settings) -> LaneLimits {
+    LaneLimits {
+        requests_max: settings.limits.lane_queue,
+        bytes_max: settings.limits.request.frame_max,
+        reply: settings.limits.reply,
+        priming: None,
+    }
+}
+
 /// A link, and the task that keeps its lane up.
 type KeptUp = (Rc<Link<Passenger>>, JoinHandle<()>);
+
+/// How a worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// No session had to be cut off.
+    pub drained: bool,
+    /// The backend is known to be done with all that this worker ever sent.
+    pub fenced: bool,
+}
+
+impl Departure {
+    /// How both of them ended.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            drained: self.drained && other.drained,
+            fenced: self.fenced && other.fenced,
+        }
+    }
+}
 
 /// A worker with everything that works for it.
 #[derive(Debug)]
@@ -115,7 +142,7 @@ impl Crew {
         let shared = Arc::clone(&self.worker.shared);
         let metrics = &shared.metrics;
         metrics.sessions_opened.increment(1);
-        if shared.sessions.fetch_add(1, Ordering::Relaxed) >= shared.settings.limits.sessions {
+        if shared.sessions.fetch_add(1, Ordering::Relaxed) >= self.worker.settings().limits.sessions {
             shared.sessions.fetch_sub(1, Ordering::Relaxed);
             metrics.sessions_closed.of(CloseReason::Limit).increment(1);
             writer.reset();
@@ -146,14 +173,78 @@ impl Crew {
         loads.fold(LaneLoad::default(), LaneLoad::max)
     }
 
-    /// Stops the worker: waits until its sessions have finished what they have begun, and fences its lanes.
-    pub async fn drain(&self) {
+    /// Tells what its lanes are like, for the dashboard.
+    pub fn tell_lanes(&self, worker: usize) {
+        let shared = &self.worker.shared;
+        let now = tokio::time::Instant::now().into_std();
+        let shown = |(index, (link, _)): (usize, &KeptUp)| {
+            let (record, lane) = (link.record(), link.lane());
+            let load = lane.as_ref().map(|lane| lane.load()).unwrap_or_default();
+            lanes::Shown {
+                worker,
+                link: index,
+                bulk: index >= self.worker.settings().lanes,
+                state: if lane.is_some() { "up" } else { "down" },
+                for_seconds: now.saturating_duration_since(record.since).as_secs_f64(),
+                lane: lane.map(|lane| lane.id().0),
+                requests: load.requests,
+                unsent_bytes: load.bytes,
+                connected: record.connected,
+                fencing: record.fencing,
+                last_fault: record.last_fault,
+            }
+        };
+        let links = self.links.borrow();
+        shared
+            .journal
+            .lanes
+            .tell(worker, links.iter().enumerate().map(shown).collect());
+    }
+
+    /// Works by other settings from now on.
+    pub fn change_settings(&self, settings: &Settings) {
+        self.worker.change_settings(settings);
+        if let Store::File(line) = &self.worker.store {
+            line.change_limits(line_limits(settings));
+        }
+        if let Store::Tyrant { links, .. } = &self.worker.store {
+            for link in links {
+                link.change(|link| {
+                    if let (Route::Address(address), BackendUrl::Tyrant(new)) = (&mut link.route, &settings.backend) {
+                        address.clone_from(new);
+                    }
+                    link.lane = LaneLimits {
+                        priming: link.lane.priming.map(|_| settings.pairing.request_timeout),
+                        ..lane_limits(settings)
+                    };
+                    link.connect_timeout = settings.pairing.connect_timeout;
+                    link.fence_timeout = settings.pairing.fence_timeout;
+                });
+            }
+        }
+    }
+
+    /// Stops the worker: waits until its sessions have finished what they have begun, for `drain_timeout` at most, and
+    /// fences its lanes.
+    pub async fn drain(&self) -> Departure {
         self.worker.stop();
-        let pairing = &self.worker.shared.settings.pairing;
-        let _ = timeout(pairing.request_timeout + DRAIN_GRACE, self.sessions.all_ended()).await;
+        let settings = self.worker.settings();
+        let pairing = &settings.pairing;
+        let until = Instant::now() + settings.drain_timeout;
+        let drained = timeout_at(until, self.sessions.all_ended()).await.is_ok();
+        if !drained {
+            self.sessions.cut();
+            let _ = timeout(DRAIN_GRACE, self.sessions.all_ended()).await;
+        }
+        // A slow command goes on when its client has gone, and may write for as long.
+        let mut fenced = timeout_at(until, self.worker.no_slow_command()).await.is_ok();
         for (link, task) in self.links.take() {
             link.retire();
-            let _ = timeout(pairing.fence_timeout + DRAIN_GRACE, task).await;
+            fenced &= timeout(pairing.fence_timeout + DRAIN_GRACE, task).await.is_ok();
+        }
+        Departure {
+            drained,
+            fenced: fenced && self.worker.is_fenced(),
         }
     }
 
@@ -182,6 +273,13 @@ impl Sessions {
         self.next.set(number + 1);
         self.open.borrow_mut().insert(number, Rc::downgrade(session));
         number
+    }
+
+    /// Ends what does not end by itself.
+    fn cut(&self) {
+        let open: Vec<_> = self.open.borrow().values().filter_map(Weak::upgrade).collect();
+        tracing::warn!(sessions = open.len(), "drain_timeout is over: sessions are cut off");
+        open.iter().for_each(|session| session.cut());
     }
 
     async fn all_ended(&self) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::passenger::{Cargo, ClientCargo, Form};
 use super::records::{self, Probe};
-use super::session::{End, Item, Next, Session, Step, Waiting, now};
+use super::session::{End, Item, Next, Session, Step, Waiting, note_copy_of_pytyrant, now};
 use super::steps::Steps;
 use super::store::Via;
 use super::worker::Decision;
@@ -17,8 +17,10 @@ use crate::command::{Answer, Command, Reason, Reply, Verb};
 use crate::config::StaleReply;
 use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{Change, Refusal, Ticket};
-use crate::metrics::Outcome;
+use crate::journal::Asker;
+use crate::metrics::{Intervention, Outcome};
 use crate::protocol::memcached::reply::Asked;
+use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::{Protocol, answer};
 
 /// Requests that one write can put on a lane at once: a probe, a hidden record, the write, a read-back.
@@ -34,16 +36,22 @@ impl Session {
         if self.aloft() == 0 {
             self.links.choose(&item.command);
         }
+        if let Some(by) = self.denies(&item) {
+            return self.deny(item, by);
+        }
+        if !self.worker.knows_backend() && self.worker.via(self.links.current(), 1).is_none() {
+            return Next::Wait(item, Waiting::Lane);
+        }
         match &item.command {
             // Alone in its session, and with its key to itself.
             _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
             _ if item.edit.is_some() => self.step(item),
             Command::Stat if asks_for_version(&item) => self.pass(item, &Command::Stat, Form::AsIs),
-            Command::Mget { .. } if item.form != answer::Form::Binary && self.worker.shared.settings.verify_reads => {
+            Command::Mget { .. } if !item.form.is_binary() && self.worker.settings().verify_reads => {
                 let wire = item.command.clone();
                 self.pass(item, &wire, Form::VerifiedMget)
             }
-            Command::Get { key } if self.worker.shared.settings.verify_reads => {
+            Command::Get { key } if self.worker.settings().verify_reads => {
                 let wire = Command::Mget {
                     keys: vec![key.clone()],
                 };
@@ -61,6 +69,10 @@ impl Session {
                 let key = key.clone();
                 self.remove(item, &key)
             }
+            Command::PutCat { key, value } if self.worker.stamp_column().is_some() => {
+                let (key, value) = (key.clone(), value.clone());
+                self.merge(item, &key, &value)
+            }
             Command::PutCat { key, .. }
             | Command::PutShl { key, .. }
             | Command::AddInt { key, .. }
@@ -72,11 +84,14 @@ impl Session {
                 let wire = item.command.clone();
                 self.pass(item, &wire, Form::AsIs)
             }
-            Command::Vanish if is_binary(&item) && next_byte.is_some_and(|byte| !self.may_begin(byte)) => {
+            Command::Vanish if may_be_copy(&item) && next_byte.is_some_and(|byte| !self.may_begin(byte)) => {
+                note_copy_of_pytyrant();
+                let interventions = &self.worker.shared.metrics.interventions;
+                interventions.of(Intervention::Misread).increment(1);
                 self.fail(item.concluding(), End::RefusedCommand);
                 Next::Done
             }
-            Command::Vanish if is_binary(&item) && next_byte.is_none() && now() < item.received + VANISH_GRACE => {
+            Command::Vanish if may_be_copy(&item) && next_byte.is_none() && now() < item.received + VANISH_GRACE => {
                 let until = item.received + VANISH_GRACE;
                 Next::Wait(item, Waiting::Grace(until))
             }
@@ -108,14 +123,13 @@ impl Session {
             ticket,
             form,
         });
-        via.submit(wire, deadline, self.worker.passenger(cargo));
+        via.submit(wire, deadline, self.worker.passenger(wire, cargo));
         Next::Done
     }
 
     /// `put`, `putkeep`, `putnr`.
     fn store(self: &Rc<Self>, mut item: Item, key: &Bytes, value: Bytes) -> Next {
-        let guard = &self.worker.shared.guard;
-        let change = guard.change_of(&value);
+        let change = self.worker.change_of(&value);
         let with_record = self.worker.keeps_records() && matches!(change, Change::Stamped { .. });
         if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() != DatabaseKind::Plain) {
             // The stamp's record must follow the value's outcome.
@@ -176,7 +190,7 @@ impl Session {
 
     /// A change that a stamp cannot order.
     fn change_unordered(self: &Rc<Self>, mut item: Item, key: &Bytes) -> Next {
-        if let Err(refusal) = self.worker.admit_unordered(item.command.verb(), key) {
+        if let Err(refusal) = self.worker.admit_unordered(self.asker(&item), item.command.verb(), key) {
             return self.refuse(item, refusal);
         }
         match self.judge(&mut item, key, Change::Unordered) {
@@ -188,8 +202,24 @@ impl Session {
         }
     }
 
+    /// `putcat` of columns: like a `put` where they have a stamp.
+    fn merge(self: &Rc<Self>, mut item: Item, key: &Bytes, value: &Bytes) -> Next {
+        let change = self.worker.change_of(value);
+        if !matches!(change, Change::Stamped { .. }) {
+            return self.change_unordered(item, key);
+        }
+        match self.judge(&mut item, key, change) {
+            Ok((via, ticket)) => {
+                let wire = item.command.clone();
+                self.send(&via, &wire, item, Some(ticket), Form::AsIs)
+            }
+            Err(obstacle) => self.obstructed(item, obstacle),
+        }
+    }
+
     fn judge(self: &Rc<Self>, item: &mut Item, key: &Bytes, change: Change<'_>) -> Result<(Via, Ticket), Obstacle> {
-        if self.worker.denies_key(key) {
+        let asker = self.asker(item);
+        if self.worker.denies_key(asker, key) {
             return Err(Obstacle::Refused(Refusal::Denied));
         }
         let via = self
@@ -199,7 +229,10 @@ impl Session {
         if let Some(until) = self.worker.hold_until() {
             return Err(Obstacle::Wait(Waiting::Hold(until)));
         }
-        match self.worker.judge(&via, via.id(), key, change, &mut item.standing) {
+        match self
+            .worker
+            .judge(asker, &via, via.id(), key, change, &mut item.standing)
+        {
             Decision::Go(ticket) => Ok((via, ticket)),
             Decision::Refused(refusal) => Err(Obstacle::Refused(refusal)),
             Decision::Wait(wait) => Err(Obstacle::Wait(Waiting::Guard(wait))),
@@ -247,8 +280,9 @@ fn asks_for_version(item: &Item) -> bool {
     matches!(item.form, answer::Form::Memcached(form) if form.asked == Asked::Version)
 }
 
-fn is_binary(item: &Item) -> bool {
-    item.form == answer::Form::Binary
+/// Whether a `vanish` may be the `copy` of a PyTyrant that speaks its own dialect to a listener of today's.
+fn may_be_copy(item: &Item) -> bool {
+    item.form == answer::Form::Binary(Dialect::Tyrant)
 }
 
 /// What a client is told about a refused write; `code` 0 says that it was stored.
@@ -258,7 +292,7 @@ fn refusal_reply(verb: Verb, code: u8) -> Reply {
             code,
             strings: Vec::new(),
         },
-        (Verb::Ext, 0) => Reply::Value(Bytes::from_static(super::steps::EXT_STORED)),
+        (Verb::Ext, 0) => Reply::Value(Bytes::from_static(super::steps::EXT_DONE)),
         (_, code) => Reply::Code(code),
     }
 }
@@ -281,7 +315,7 @@ impl super::worker::Worker {
     /// answered as a success; nothing else is.
     pub fn refusal_code(&self, refusal: Refusal) -> u8 {
         match refusal {
-            Refusal::Stale { .. } | Refusal::Tie if self.shared.settings.stale_reply == StaleReply::Ok => 0,
+            Refusal::Stale { .. } | Refusal::Tie if self.settings().stale_reply == StaleReply::Ok => 0,
             Refusal::Stale { .. } | Refusal::Tie => 2,
             Refusal::Future => 3,
             Refusal::Unstamped => 4,
@@ -296,10 +330,10 @@ impl super::worker::Worker {
     }
 
     /// Refuses a command that a stamp cannot order, where the operator said so.
-    pub fn admit_unordered(&self, verb: Verb, key: &Bytes) -> Result<(), Refusal> {
+    pub fn admit_unordered(&self, asker: Asker, verb: Verb, key: &Bytes) -> Result<(), Refusal> {
         match self.shared.guard.admit_unordered(verb) {
             Err(refusal) => {
-                self.note_refusal(key, refusal);
+                self.note_refusal(asker, key, Change::Unordered, refusal);
                 if self.shared.guard.enforces() {
                     Err(refusal)
                 } else {
@@ -310,24 +344,24 @@ impl super::worker::Worker {
         }
     }
 
-    /// Whether a write is denied because its key is the name of a record that keeps a stamp: only ttguard writes those.
-    pub fn denies_key(&self, key: &Bytes) -> bool {
-        if !records::is_hidden(key) {
+    /// Whether a write is denied because of its key: the name of a record that keeps a stamp, which only ttguard writes,
+    /// or one that names another record each time.
+    pub fn denies_key(&self, asker: Asker, key: &Bytes) -> bool {
+        if !records::is_hidden(key) && self.kind().identity(key).is_some() {
             return false;
         }
-        self.note_refusal(key, Refusal::Denied);
+        self.note_refusal(asker, key, Change::Unordered, Refusal::Denied);
         self.shared.guard.enforces()
     }
 
     /// Whether stamps have records of their own beside every value.
     pub fn keeps_records(&self) -> bool {
-        let rules = self.shared.guard.rules();
-        rules.ledger == LedgerMode::Record && self.kind() != DatabaseKind::WithoutRecords
+        self.settings().rules.ledger == LedgerMode::Record && self.kind().holds_records()
     }
 
     /// Name and value of the record that keeps a key's stamp.
     pub fn record_of(&self, key: &Bytes, stamp: u64) -> (Bytes, Bytes) {
-        let digits = self.shared.guard.rules().stamp.write(stamp);
+        let digits = self.shared.guard.stamp().write(stamp);
         (records::name_of(key), Bytes::from(digits))
     }
 
@@ -338,13 +372,14 @@ impl super::worker::Worker {
         }
         let probe = Probe::asked();
         let cargo = Cargo::Probe(probe.clone());
-        via.submit(&Command::Vsiz { key: name.clone() }, deadline, self.passenger(cargo));
+        let wire = Command::Vsiz { key: name.clone() };
+        via.submit(&wire, deadline, self.passenger(&wire, cargo));
         probe
     }
 
     /// Writes the record that keeps a key's stamp.
     pub fn write_record(self: &Rc<Self>, via: &Via, key: &Bytes, stamp: u64, deadline: std::time::Instant) {
-        if self.kind() == DatabaseKind::WithoutRecords {
+        if !self.kind().holds_records() {
             return;
         }
         let (name, digits) = self.record_of(key, stamp);
@@ -353,7 +388,7 @@ impl super::worker::Worker {
             key: name,
             value: digits,
         };
-        via.submit(&wire, deadline, self.passenger(Cargo::HiddenRecord(probe)));
+        via.submit(&wire, deadline, self.passenger(&wire, Cargo::HiddenRecord(probe)));
     }
 
     /// Leaves a delete's tombstone.

@@ -10,10 +10,9 @@ use tokio::time::timeout;
 
 use super::passenger::Cargo;
 use super::records;
-use super::shared::Shared;
 use super::worker::Worker;
 use crate::admin::key::{KeyReport, LedgerReport, StampReport, UnderWayReport, ValueReport};
-use crate::command::{Command, Reply};
+use crate::command::Reply;
 use crate::guard::ledger::Known;
 use crate::guard::rules::{Mode, Rules, Tie};
 
@@ -64,19 +63,29 @@ pub async fn attend(worker: Rc<Worker>) {
     }
 }
 
+/// What is stored somewhere: its size, and its stamp where it has one.
+type Stored = (usize, Option<u64>);
+
+/// What the backend holds of a key.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    value: Option<Stored>,
+    record: Option<Stored>,
+}
+
 impl Worker {
     async fn inquire(self: &Rc<Self>, key: &Bytes) -> KeyReport {
-        let patience = self.shared.settings.pairing.request_timeout;
+        let patience = self.settings().pairing.request_timeout;
         let found = match timeout(patience, self.look_at(key, patience)).await {
             Ok(Some(found)) => Ok(found),
             Ok(None) => Err("the backend did not say what it holds".to_owned()),
             Err(_) => Err(format!("the backend did not answer within {patience:?}")),
         };
-        report(&self.shared, key, found)
+        self.report(key, found)
     }
 
-    /// The key's value and record; nothing where the backend fails.
-    async fn look_at(self: &Rc<Self>, key: &Bytes, patience: Duration) -> Option<Vec<(Bytes, Bytes)>> {
+    /// What the backend holds of the key; nothing where it fails.
+    async fn look_at(self: &Rc<Self>, key: &Bytes, patience: Duration) -> Option<Found> {
         let deadline = tokio::time::Instant::now().into_std() + patience;
         let via = loop {
             let changed = self.changed.notified();
@@ -87,77 +96,90 @@ impl Worker {
         };
         let (reply_to, reply) = oneshot::channel();
         let tickets = Vec::new();
-        let ask = Command::Mget {
-            keys: vec![key.clone(), records::name_of(key)],
-        };
-        via.submit(&ask, deadline, self.passenger(Cargo::Exchange { reply_to, tickets }));
-        match reply.await {
-            Ok(Ok(Reply::Records(found))) => Some(found),
+        let ask = self.question_of(key);
+        via.submit(
+            &ask,
+            deadline,
+            self.passenger(&ask, Cargo::Exchange { reply_to, tickets }),
+        );
+        let format = self.shared.guard.stamp();
+        match reply.await.ok()?.ok()? {
+            Reply::Records(found) => {
+                let of = |wanted: &Bytes| found.iter().find(|(name, _)| name == wanted);
+                let stored = |(_, bytes): &(Bytes, Bytes)| (bytes.len(), format.read(bytes));
+                Some(Found {
+                    value: of(key).map(stored),
+                    record: of(&records::name_of(key)).map(stored),
+                })
+            }
+            row @ Reply::Strings { .. } => {
+                let found = self.read_back_of(key, row)?;
+                Some(Found {
+                    value: found.value.map(|value| (value.len(), found.stamp)),
+                    record: None,
+                })
+            }
             _ => None,
         }
     }
-}
 
-/// What was found in the backend, beside what the guard knows.
-fn report(shared: &Shared, key: &Bytes, found: Result<Vec<(Bytes, Bytes)>, String>) -> KeyReport {
-    let (found, backend_error) = match found {
-        Ok(found) => (found, None),
-        Err(why) => (Vec::new(), Some(why)),
-    };
-    let rules = shared.guard.rules();
-    let format = rules.stamp;
-    let now = format.at((shared.clock)());
-    let stamp = |stamp: u64| StampReport {
-        digits: format.write(stamp),
-        age_seconds: now.map(|now| {
-            let apart = |older, newer| format.between(older, newer).unwrap_or_default().as_secs_f64();
-            apart(stamp, now) - apart(now, stamp)
-        }),
-    };
-    let stored = |wanted: &Bytes| found.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
-    let value_report = |value: &Bytes| ValueReport {
-        bytes: value.len(),
-        stamp: format.read(value).map(stamp),
-    };
-    let (value, record) = (stored(key), stored(&records::name_of(key)));
-    let glance = shared.guard.glance(shared.guard.key(key));
-    let known = match glance.known {
-        Known::Stamp(known) => Some(known),
-        Known::Absent | Known::Unknown { .. } => None,
-    };
-    let read = [value, record]
-        .into_iter()
-        .flatten()
-        .filter_map(|value| format.read(value));
-    let newest = read.chain(known.filter(|stamp| *stamp > 0)).max();
-    KeyReport {
-        value: value.map(value_report),
-        record: record.map(value_report),
-        tombstone: value.is_none() && record.is_some(),
-        ledger: match glance.known {
-            Known::Absent => LedgerReport::Absent,
-            Known::Stamp(0) => LedgerReport::Stamp { stamp: None },
-            Known::Stamp(known) => LedgerReport::Stamp {
-                stamp: Some(stamp(known)),
+    /// What was found in the backend, beside what the guard knows.
+    fn report(&self, key: &Bytes, found: Result<Found, String>) -> KeyReport {
+        let (Found { value, record }, backend_error) = match found {
+            Ok(found) => (found, None),
+            Err(why) => (Found::default(), Some(why)),
+        };
+        let shared = &self.shared;
+        let rules = &self.settings().rules;
+        let format = shared.guard.stamp();
+        let now = format.at((shared.clock)());
+        let stamp = |stamp: u64| StampReport {
+            digits: format.write(stamp),
+            age_seconds: now.map(|now| {
+                let apart = |older, newer| format.between(older, newer).unwrap_or_default().as_secs_f64();
+                apart(stamp, now) - apart(now, stamp)
+            }),
+        };
+        let stored = |(bytes, its): Stored| ValueReport {
+            bytes,
+            stamp: its.map(stamp),
+        };
+        let glance = shared.guard.glance(self.hash_of(key));
+        let known = match glance.known {
+            Known::Stamp(known) => Some(known),
+            Known::Absent | Known::Unknown { .. } => None,
+        };
+        let read = [value, record].into_iter().flatten().filter_map(|(_, stamp)| stamp);
+        let newest = read.chain(known.filter(|stamp| *stamp > 0)).max();
+        KeyReport {
+            value: value.map(stored),
+            record: record.map(stored),
+            tombstone: value.is_none() && record.is_some(),
+            ledger: match glance.known {
+                Known::Absent => LedgerReport::Absent,
+                Known::Stamp(0) => LedgerReport::Stamp { stamp: None },
+                Known::Stamp(known) => LedgerReport::Stamp {
+                    stamp: Some(stamp(known)),
+                },
+                Known::Unknown { .. } => LedgerReport::Unknown,
             },
-            Known::Unknown { .. } => LedgerReport::Unknown,
-        },
-        horizon: (glance.horizon <= format.max()).then(|| stamp(glance.horizon)),
-        under_way: glance.under_way.map(|under_way| UnderWayReport {
-            state: under_way.state.to_owned(),
-            writes: under_way.writes,
-            waiting: under_way.waiting,
-        }),
-        write_now: match backend_error {
-            None => foreseen(rules, now, newest).to_owned(),
-            Some(_) => "unknown".to_owned(),
-        },
-        backend_error,
-        mode: match rules.mode {
-            Mode::Enforce => "enforce",
-            Mode::Observe => "observe",
+            horizon: (glance.horizon <= format.max()).then(|| stamp(glance.horizon)),
+            under_way: glance.under_way.map(|under_way| UnderWayReport {
+                state: under_way.state.to_owned(),
+                writes: under_way.writes,
+                waiting: under_way.waiting,
+            }),
+            write_now: match backend_error {
+                None => foreseen(rules, now, newest).to_owned(),
+                Some(_) => "unknown".to_owned(),
+            },
+            backend_error,
+            mode: match rules.mode {
+                Mode::Enforce => "enforce",
+                Mode::Observe => "observe",
+            }
+            .to_owned(),
         }
-        .to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::task::LocalSet;
 use super::crew::{self, Crew};
 use super::records::HiddenCount;
 use super::session::SessionLoad;
-use super::shared::{Clock, Shared};
+use super::shared::{Clock, Phase, Shared};
 use super::waiting::Notice;
 use super::worker::Worker;
 use crate::backend::tyrant::connect::Route;
@@ -87,7 +87,7 @@ impl Instance {
         let metrics = Arc::new(Metrics::new(&Fault::NAMES));
         let shared = Shared::new(settings, guard, metrics, HiddenCount::uncertain(), surroundings.clock);
         let within = process.enter();
-        let crews = (0..shared.settings.workers)
+        let crews = (0..shared.settings().workers)
             .map(|_| {
                 let store = crew::tyrant_store(&shared, surroundings.route.clone());
                 Crew::start(Worker::new(Arc::clone(&shared), store, random.fork()))
@@ -109,17 +109,17 @@ impl Instance {
 
     /// Lets every session finish what it has begun, then ends the lanes.
     pub async fn drain(&self) {
-        self.shared.stopping.send_replace(true);
+        self.shared.phase.send_replace(Phase::Draining);
         self.crews.iter().for_each(|crew| crew.worker.stop());
         for crew in &self.crews {
             crew.drain().await;
         }
     }
 
-    /// What is counted, as it is scraped.
+    /// What is counted, as it is scraped, but for what is 0.
     pub fn scrape(&self) -> String {
         self.shared.refresh_gauges();
-        self.shared.metrics.render()
+        self.shared.metrics.render_moved()
     }
 
     /// What the guard holds now.

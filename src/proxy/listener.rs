@@ -1,13 +1,14 @@
 //! Where clients connect.
 
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::{Address, ListenerSettings};
 use crate::transport::{self, Reader, Writer};
@@ -22,44 +23,72 @@ pub struct Listening {
     /// Where it listens, with the port that the system chose.
     pub address: Address,
     /// How clients are served here.
-    settings: Arc<ListenerSettings>,
+    pub settings: Arc<ListenerSettings>,
 }
 
 impl Listening {
-    /// Listens on an address.
-    pub fn bind(settings: &ListenerSettings) -> io::Result<Self> {
+    /// Listens on an address; `shared` lets another process listen there too.
+    pub fn bind(settings: &ListenerSettings, shared: bool) -> io::Result<Self> {
         let (socket, address) = match &settings.address {
-            Address::Tcp(host_port) => bind_tcp(host_port)?,
+            Address::Tcp(host_port) => bind_tcp(host_port, shared)?,
+            Address::Unix(path) if shared => (bind_unix_beside(path)?, settings.address.clone()),
             Address::Unix(path) => (bind_unix(path)?, settings.address.clone()),
         };
-        let settings = Arc::new(settings.clone());
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket,
             address,
-            settings,
+            settings: Arc::new(settings.clone()),
         })
     }
 
-    /// The same socket for one more worker.
-    pub fn share(&self) -> io::Result<Self> {
+    /// Uses one of the sockets that whoever started the process has opened for it, where one is at this address. It is
+    /// taken from among them.
+    pub fn inherit(settings: &ListenerSettings, sockets: &mut Vec<Socket>) -> io::Result<Option<Self>> {
+        let wanted: Vec<SocketAddr> = match &settings.address {
+            Address::Tcp(host_port) => host_port.to_socket_addrs()?.collect(),
+            Address::Unix(_) => Vec::new(),
+        };
+        let is_it = |socket: &Socket| {
+            let bound = socket.local_addr().ok();
+            match (&settings.address, bound) {
+                (Address::Tcp(_), Some(bound)) => bound.as_socket().is_some_and(|bound| wanted.contains(&bound)),
+                (Address::Unix(path), Some(bound)) => bound.as_pathname() == Some(path),
+                (_, None) => false,
+            }
+        };
+        let Some(index) = sockets.iter().position(is_it) else {
+            return Ok(None);
+        };
+        let socket = sockets.swap_remove(index);
+        socket.set_nonblocking(true)?;
+        Ok(Some(Self {
+            socket,
+            address: settings.address.clone(),
+            settings: Arc::new(settings.clone()),
+        }))
+    }
+
+    /// The same socket with other settings, which hold for those who connect from now on.
+    pub fn with_settings(&self, settings: &ListenerSettings) -> io::Result<Self> {
         Ok(Self {
             socket: self.socket.try_clone()?,
             address: self.address.clone(),
-            settings: Arc::clone(&self.settings),
+            settings: Arc::new(settings.clone()),
         })
     }
 
-    /// Makes it part of this thread's runtime.
-    pub fn into_listener(self) -> io::Result<Listener> {
+    /// The same socket as part of this thread's runtime.
+    pub fn listener(&self) -> io::Result<Listener> {
+        let socket = self.socket.try_clone()?;
         let socket = match self.address {
-            Address::Tcp(_) => Accepting::Tcp(TcpListener::from_std(self.socket.into())?),
-            Address::Unix(_) => Accepting::Unix(UnixListener::from_std(self.socket.into())?),
+            Address::Tcp(_) => Accepting::Tcp(TcpListener::from_std(socket.into())?),
+            Address::Unix(_) => Accepting::Unix(UnixListener::from_std(socket.into())?),
         };
         Ok(Listener {
             socket,
-            settings: self.settings,
+            settings: Arc::clone(&self.settings),
         })
     }
 }
@@ -85,17 +114,55 @@ impl Listener {
             Accepting::Unix(listener) => Ok(transport::unix(listener.accept().await?.0)),
         }
     }
+
+    /// Stops listening; whoever has connected already is still taken in, since closing the socket would reset them.
+    pub fn take_last(self) -> Vec<(Reader, Writer)> {
+        let mut taken = Vec::new();
+        match self.socket {
+            Accepting::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return taken;
+                };
+                while let Ok((stream, _)) = listener.accept() {
+                    let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                    taken.extend(stream.and_then(transport::tcp));
+                }
+            }
+            Accepting::Unix(listener) => {
+                let Ok(listener) = listener.into_std() else {
+                    return taken;
+                };
+                while let Ok((stream, _)) = listener.accept() {
+                    let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+                    taken.extend(stream.map(transport::unix));
+                }
+            }
+        }
+        taken
+    }
 }
 
-fn bind_tcp(host_port: &str) -> io::Result<(Socket, Address)> {
+/// Sockets that whoever started the process has opened for it, as systemd does.
+pub fn inherited(descriptors: Vec<OwnedFd>) -> Vec<Socket> {
+    descriptors.into_iter().map(Socket::from).collect()
+}
+
+fn bind_tcp(host_port: &str, shared: bool) -> io::Result<(Socket, Address)> {
+    let (socket, bound) = bind_first(host_port, shared)?;
+    Ok((socket, Address::Tcp(bound.to_string())))
+}
+
+/// Binds the first address of a name that can be bound.
+pub fn bind_first(host_port: &str, shared: bool) -> io::Result<(Socket, SocketAddr)> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in host_port.to_socket_addrs()? {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
+        socket.set_reuse_port(shared)?;
         match socket.bind(&address.into()) {
             Ok(()) => {
                 let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-                return Ok((socket, Address::Tcp(bound.to_string())));
+                return Ok((socket, bound));
             }
             Err(error) => last = error,
         }
@@ -118,5 +185,18 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
         }
         other => other?,
     }
+    Ok(socket)
+}
+
+/// Unix sockets cannot be shared: the new one takes the old one's name, from one moment to the next.
+fn bind_unix_beside(path: &Path) -> io::Result<Socket> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    let _ = std::fs::remove_file(&beside); // left over from a process of this number
+    socket.bind(&SockAddr::unix(Path::new(&beside))?)?;
+    // Before it can be found: whoever connects to a socket that does not listen yet is refused.
+    socket.listen(BACKLOG)?;
+    std::fs::rename(&beside, path)?;
     Ok(socket)
 }

@@ -9,15 +9,16 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
+use super::account;
 use super::records::{self, Probe};
 use super::session::{End, Item, Session};
 use super::worker::Worker;
 use crate::backend::embedded::line;
 use crate::backend::tyrant::lane;
-use crate::command::{Answer, Command, Kind, Reply};
+use crate::command::{Answer, Command, Kind, Reply, Verb};
 use crate::guard::ledger::KeyHash;
-use crate::guard::verdict::{Outcome, ReadBack, Ticket};
-use crate::metrics::{self, RetryKind};
+use crate::guard::verdict::{Outcome, Ticket};
+use crate::metrics::{self, Carried, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
 
@@ -29,6 +30,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 pub struct Passenger {
     /// Where it came from.
     pub worker: Rc<Worker>,
+    /// What is asked of the backend.
+    pub verb: Verb,
     /// When it was put into the lane's queue.
     pub queued: Instant,
     /// What its outcome calls for.
@@ -119,13 +122,10 @@ impl lane::Passenger for Passenger {
         }
     }
 
-    fn answered(self, reply: Reply, now: Instant) {
+    fn answered(self, reply: Reply, bytes: usize, now: Instant) {
         let shared = &self.worker.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-        shared
-            .metrics
-            .backend_seconds
-            .record(now.saturating_duration_since(self.queued));
+        account::backend_answered(&shared.metrics, self.verb, reply.code(), bytes, self.queued, now);
         match self.cargo {
             Cargo::Client(cargo) => cargo.answered(&self.worker, reply, now),
             Cargo::Exchange { reply_to, tickets } => {
@@ -145,6 +145,11 @@ impl lane::Passenger for Passenger {
     fn lost(self, lost: Lost) {
         let shared = &self.worker.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let carried = match lost {
+            Lost::Sent => Carried::Lost,
+            Lost::Unsent => Carried::Unsent,
+        };
+        shared.metrics.backend_requests.of(self.verb, carried).increment(1);
         match self.cargo {
             Cargo::Client(cargo) => cargo.lost(&self.worker, lost),
             Cargo::Exchange { reply_to, tickets } => {
@@ -178,6 +183,11 @@ impl line::Passenger for Passenger {
         match self.cargo {
             Cargo::Client(cargo) => {
                 shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+                shared
+                    .metrics
+                    .backend_requests
+                    .of(self.verb, Carried::Lost)
+                    .increment(1);
                 if let Some(ticket) = cargo.ticket {
                     shared.guard.settle(ticket, Outcome::Failed);
                 }
@@ -263,24 +273,5 @@ fn get_of(reply: Reply) -> Reply {
             None => Reply::Code(1),
         },
         other => other,
-    }
-}
-
-impl Worker {
-    /// What reading a key back has shown; nothing when the backend failed.
-    fn read_back_of(&self, key: &Bytes, reply: Reply) -> Option<ReadBack> {
-        let Reply::Records(found) = reply else {
-            return None;
-        };
-        let format = self.shared.guard.rules().stamp;
-        let stamp = found.iter().filter_map(|(_, value)| format.read(value)).max();
-        let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
-        Some(ReadBack {
-            stamp,
-            // A value of an older stamp than its record's is not what that stamp stood for: there is nothing to tie with.
-            value: value
-                .filter(|value| format.read(value).is_none_or(|own| Some(own) == stamp))
-                .cloned(),
-        })
     }
 }

@@ -1,31 +1,36 @@
 //! The whole proxy: listeners, workers, admin, and an orderly end.
 
 use std::io;
-use std::net::ToSocketAddrs;
-use std::rc::Rc;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::runtime::LocalOptions;
-use tokio::task::spawn_local;
+use socket2::Socket;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::crew::{self, Crew};
-use super::listener::{Listener, Listening};
+use super::control::Control;
+pub use super::crew::Departure;
+use super::listener::{self, Listening};
 use super::records::HiddenCount;
-use super::shared::{Clock, Shared};
-use super::worker::Worker;
+use super::serving;
+use super::shared::{Clock, Phase, Shared};
 use crate::admin;
 use crate::backend::embedded::{Embedded, OpenError};
-use crate::backend::tyrant::connect::Route;
-use crate::config::{Address, BackendUrl, ListenerSettings, Settings};
+use crate::config::{Address, BackendUrl, ListenerSettings, Settings, UsageError};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
 use crate::protocol::request::Fault;
 
-/// Why the proxy could not start.
+/// How often the figures for the dashboard are taken.
+pub(super) const SAMPLE: Duration = Duration::from_secs(1);
+
+/// How much longer than all that it waits for a worker may take to end.
+const END_GRACE: Duration = Duration::from_secs(5);
+
+/// Why the proxy could not start, or listen where a reload says.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address cannot be listened on.
@@ -43,18 +48,51 @@ pub enum StartError {
     /// The store's file cannot be used.
     #[error("backend: {0}")]
     Store(#[from] OpenError),
+    /// The process was started with a listening socket that no setting names.
+    #[error("LISTEN_FDS: a socket was handed over for {address}; allowed: the addresses of listen and [[listener]]")]
+    Unnamed {
+        /// Where the socket listens.
+        address: String,
+    },
+    /// The admin listener must not be there for all to see.
+    #[error(transparent)]
+    Admin(#[from] UsageError),
     /// The system refuses something else.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
 }
 
-/// A proxy that listens and serves.
+/// What the process was started with, beside its settings.
+#[derive(Debug, Default)]
+pub struct Inheritance {
+    /// Listening sockets that were opened by whoever started the process.
+    pub sockets: Vec<OwnedFd>,
+    /// The token that admin asks for, where the environment names it.
+    pub admin_token: Option<String>,
+    /// Whether an earlier process still writes to the same backend: guarded writes are held until
+    /// [`Control::predecessor_gone`] is called.
+    pub has_predecessor: bool,
+}
+
+/// How the proxy ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It was drained.
+    InOrder(Departure),
+    /// It was told to end at once.
+    AtOnce,
+}
+
+/// A proxy whose workers are up.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    workers: Vec<JoinHandle<io::Result<()>>>,
+    control: Arc<Control>,
+    workers: Vec<JoinHandle<io::Result<Departure>>>,
+    ended: watch::Receiver<usize>,
     admin: Option<std::net::TcpListener>,
-    /// Where clients connect, with the ports that the system chose.
+    sockets: Vec<Socket>,
+    /// Where clients connect, with the ports that the system chose; nowhere before [`Server::listen`].
     pub listen: Vec<Address>,
     /// The store behind the guard.
     pub backend: BackendUrl,
@@ -65,83 +103,145 @@ pub struct Server {
 impl Server {
     /// Binds every address and starts the workers.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let mut server = Self::begin(settings, Inheritance::default())?;
+        server.listen()?;
+        Ok(server)
+    }
+
+    /// Starts the workers, which connect to the backend. No client can come before [`Server::listen`].
+    pub fn begin(settings: Settings, inheritance: Inheritance) -> Result<Self, StartError> {
+        let access = admin::access::Access::new(&settings, inheritance.admin_token.as_deref())?;
         let embedded = Arc::new(match &settings.backend {
             BackendUrl::File(path) => Embedded::open(path, &settings.store)?,
             BackendUrl::Memory | BackendUrl::Tyrant(_) => Embedded::new(),
         });
-        let listening = settings.listeners.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-        let admin = settings.admin.as_deref().map(bind_admin).transpose()?;
+        let bind = |host_port: &String| serving::bind_admin(host_port, &access, settings.takeover);
+        let admin = settings.admin.as_ref().map(bind).transpose()?;
         let admin_address = admin.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
-        let listen = listening.iter().map(|listening| listening.address.clone()).collect();
         let backend = settings.backend.clone();
-        let shared = share(settings, embedded.is_empty().unwrap_or(false));
+        let count = settings.workers;
+        let shared = share(
+            settings,
+            embedded.is_empty().unwrap_or(false),
+            inheritance.has_predecessor,
+        );
+        let (counter, ended) = watch::channel(0);
         let mut workers = Vec::new();
-        for index in 0..shared.settings.workers {
-            let sockets = listening.iter().map(Listening::share).collect::<io::Result<Vec<_>>>()?;
-            let (shared, embedded) = (Arc::clone(&shared), Arc::clone(&embedded));
+        for index in 0..count {
+            let (shared, embedded, counter) = (Arc::clone(&shared), Arc::clone(&embedded), counter.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-            workers.push(thread.spawn(move || run_worker(shared, embedded, sockets))?);
+            workers.push(thread.spawn(move || {
+                let outcome = serving::run_worker(index, shared, embedded);
+                counter.send_modify(|ended| *ended += 1);
+                outcome
+            })?);
         }
+        let control = Arc::new(Control::new(Arc::clone(&shared), access, inheritance.admin_token));
         Ok(Self {
             shared,
+            control,
             workers,
+            ended,
             admin,
-            listen,
+            sockets: listener::inherited(inheritance.sockets),
+            listen: Vec::new(),
             backend,
             admin_address,
         })
     }
 
-    /// Serves admin requests until `stop` resolves, then lets every session finish what it has begun.
-    pub fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (admin, shared) = (self.admin, Arc::clone(&self.shared));
-        runtime.block_on(async move {
-            if let Some(listener) = admin {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                let mut stopping = shared.stopping.subscribe();
-                let until = async move {
-                    let _ = stopping.wait_for(|stopping| *stopping).await;
-                };
-                tokio::spawn(admin::serve(listener, Arc::new(admin_state(&shared)), until));
-            }
-            stop.await;
-            tracing::info!("stopping: sessions finish what they have begun");
-            shared.stopping.send_replace(true);
-            io::Result::Ok(())
-        })?;
-        for worker in self.workers {
-            worker.join().map_err(|_| io::Error::other("a worker has panicked"))??;
+    /// Lets clients connect.
+    pub fn listen(&mut self) -> Result<(), StartError> {
+        let settings = self.shared.settings();
+        let mut sockets = std::mem::take(&mut self.sockets);
+        let open = |one: &ListenerSettings| match Listening::inherit(one, &mut sockets)? {
+            Some(listening) => Ok(Arc::new(listening)),
+            None => serving::bind(one, settings.takeover),
+        };
+        let listening = settings
+            .listeners
+            .iter()
+            .map(open)
+            .collect::<Result<Vec<_>, StartError>>()?;
+        if let Some(socket) = sockets.first() {
+            let address = socket.local_addr()?;
+            let path = address.as_pathname().map(|path| format!("unix:{}", path.display()));
+            let address = path.or_else(|| Some(address.as_socket()?.to_string()));
+            let address = address.unwrap_or_else(|| "no address".to_owned());
+            return Err(StartError::Unnamed { address });
         }
+        self.listen = listening.iter().map(|one| one.address.clone()).collect();
+        self.control.serve(settings, listening);
         Ok(())
     }
-}
 
-fn bind(settings: &ListenerSettings) -> Result<Listening, StartError> {
-    Listening::bind(settings).map_err(|error| StartError::Bind {
-        setting: "listen",
-        address: settings.address.to_string(),
-        error,
-    })
-}
+    /// What can be asked of it while it runs.
+    pub fn control(&self) -> Arc<Control> {
+        Arc::clone(&self.control)
+    }
 
-fn bind_admin(host_port: &str) -> Result<std::net::TcpListener, StartError> {
-    let bound = host_port.to_socket_addrs().and_then(|addresses| {
-        let addresses: Vec<_> = addresses.collect();
-        let listener = std::net::TcpListener::bind(&addresses[..])?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    bound.map_err(|error| StartError::Bind {
-        setting: "admin",
-        address: host_port.to_owned(),
-        error,
-    })
+    /// Serves until `stop` resolves, then lets every session finish what it has begun.
+    pub fn run_until(self, stop: impl Future<Output = ()>) -> io::Result<()> {
+        let control = self.control();
+        self.run(async move {
+            stop.await;
+            control.drain();
+            std::future::pending().await
+        })
+        .map(drop)
+    }
+
+    /// Serves until `control` is told to drain, and until all has ended; or until `at_once` resolves.
+    pub fn run(self, at_once: impl Future<Output = ()>) -> io::Result<Ending> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (shared, control, mut ended) = (self.shared, self.control, self.ended);
+        let count = self.workers.len();
+        let all_ended = async move {
+            if let Some(listener) = self.admin {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                let mut ended = ended.clone();
+                let until = async move {
+                    let _ = ended.wait_for(|ended| *ended == count).await;
+                };
+                let state = Arc::new(control.admin_state());
+                tokio::spawn(admin::serve(listener, state, until));
+                tokio::spawn(sample(Arc::clone(&shared)));
+            }
+            let mut phase = shared.phase.subscribe();
+            let _ = phase.wait_for(|phase| *phase >= Phase::Leaving).await;
+            sleep(shared.settings().drain_delay).await;
+            tracing::info!("draining: listeners are closed, sessions finish what was asked");
+            shared.phase.send_replace(Phase::Draining);
+            // A port is closed when the last of its descriptors is, and this thread has one too.
+            let settings = shared.settings();
+            control.serve(Arc::clone(&settings), Vec::new());
+            let patience = settings.drain_timeout + settings.pairing.fence_timeout + END_GRACE;
+            let orderly = timeout(patience, ended.wait_for(|ended| *ended == count)).await.is_ok();
+            io::Result::Ok(orderly)
+        };
+        let orderly = runtime.block_on(async move {
+            tokio::select! {
+                orderly = all_ended => orderly.map(Some),
+                () = at_once => Ok(None),
+            }
+        })?;
+        let Some(orderly) = orderly else {
+            return Ok(Ending::AtOnce);
+        };
+        let mut departure = Departure {
+            drained: orderly,
+            fenced: orderly,
+        };
+        for worker in self.workers.into_iter().filter(|_| orderly) {
+            departure = departure.and(worker.join().map_err(|_| io::Error::other("a worker has panicked"))??);
+        }
+        Ok(Ending::InOrder(departure))
+    }
 }
 
 /// The guard and everything else that workers share, for a backend that nothing is known of yet, unless it is in this
 /// process and empty.
-fn share(settings: Settings, is_empty: bool) -> Arc<Shared> {
+fn share(settings: Settings, is_empty: bool, has_predecessor: bool) -> Arc<Shared> {
     let clock: Clock = Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
     let rules = settings.rules.clone();
     let (horizon, hidden) = match settings.backend {
@@ -156,75 +256,21 @@ fn share(settings: Settings, is_empty: bool) -> Arc<Shared> {
     let ledger = Ledger::with_memory(settings.ledger_memory, horizon);
     let guard = Guard::new(rules, seed, ledger);
     let metrics = Arc::new(Metrics::new(&Fault::NAMES));
-    Shared::new(settings, guard, metrics, hidden, clock)
-}
-
-fn admin_state(shared: &Arc<Shared>) -> admin::State {
-    let (mirror, ready, asked) = (Arc::clone(shared), Arc::clone(shared), Arc::clone(shared));
-    admin::State {
-        metrics: Arc::clone(&shared.metrics),
-        refresh: Box::new(move |_| mirror.refresh_gauges()),
-        readiness: Box::new(move || match ready.settings.backend {
-            _ if ready.is_stopping() => admin::Readiness::NotReady("stopping".to_owned()),
-            BackendUrl::Tyrant(_) if ready.lanes.load(Ordering::Relaxed) == 0 => {
-                admin::Readiness::NotReady("no lane is up".to_owned())
-            }
-            _ => admin::Readiness::Ready,
-        }),
-        inquire: Box::new(move |key| {
-            let shared = Arc::clone(&asked);
-            Box::pin(async move { shared.inquiries.ask(key).await })
-        }),
+    let shared = Shared::new(settings, guard, metrics, hidden, clock);
+    if has_predecessor {
+        shared.await_predecessor();
     }
+    shared
 }
 
-/// The thread of one worker.
-fn run_worker(shared: Arc<Shared>, embedded: Arc<Embedded>, sockets: Vec<Listening>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())?;
-    runtime.block_on(async move {
-        let listeners = sockets
-            .into_iter()
-            .map(Listening::into_listener)
-            .collect::<io::Result<Vec<_>>>()?;
-        let store = match &shared.settings.backend {
-            BackendUrl::Memory | BackendUrl::File(_) => crew::embedded_store(&shared, embedded),
-            BackendUrl::Tyrant(address) => crew::tyrant_store(&shared, Route::Address(address.clone())),
-        };
-        let crew = Crew::start(Worker::new(shared, store, fastrand::Rng::new()));
-        serve(crew, listeners).await;
-        Ok(())
-    })
-}
-
-/// Serves clients until the proxy stops, then lets them finish.
-async fn serve(crew: Crew, listeners: Vec<Listener>) {
-    let crew = Rc::new(crew);
-    let accepting: Vec<_> = listeners
-        .into_iter()
-        .map(|listener| spawn_local(accept(Rc::clone(&crew), listener)))
-        .collect();
-    let worker = Rc::clone(&crew.worker);
-    let polling = spawn_local(async move { worker.busy_poll.run().await });
-    let mut stopping = crew.worker.shared.stopping.subscribe();
-    let _ = stopping.wait_for(|stopping| *stopping).await;
-    for task in accepting {
-        task.abort();
-    }
-    crew.drain().await;
-    polling.abort();
-}
-
-async fn accept(crew: Rc<Crew>, listener: Listener) {
+/// Keeps the history, for as long as it is polled.
+async fn sample(shared: Arc<Shared>) {
+    let mut ticks = interval(SAMPLE);
+    // After a pause there is one longer sample, not several that hold nothing.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let start = ticks.tick().await;
     loop {
-        match listener.accept().await {
-            Ok((reader, writer)) => crew.open(reader, writer, Arc::clone(&listener.settings)),
-            Err(error) => {
-                // Most often there are no descriptors left: they come back as sessions end.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
+        shared.sample(start.elapsed());
+        ticks.tick().await;
     }
 }

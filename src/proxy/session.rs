@@ -3,6 +3,7 @@
 //! The session's task reads and dispatches. Answers are written by whoever has them, most often the lane that has just
 //! read them; the task only steps in when the client does not take them at once.
 
+mod denied;
 mod ending;
 mod item;
 mod links;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+pub use self::denied::note_copy_of_pytyrant;
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
 use self::links::Links;
 use self::task::Task;
@@ -26,13 +28,14 @@ use super::waiting::Standing;
 use super::worker::Worker;
 use crate::command::Answer;
 use crate::config::{ListenerSettings, Pipelining};
+use crate::journal::Asker;
 use crate::metrics::Outcome;
 use crate::pairing::order::Order;
-use crate::protocol::answer::{self, Form};
+use crate::protocol::answer;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request::Request;
 use crate::protocol::tyrant::dialect::Dialect;
-use crate::transport::{Reader, Writer};
+use crate::transport::{Peer, Reader, Writer};
 
 /// So many bytes are read ahead of the requests that are being carried out.
 const READ_AHEAD: usize = 64 * 1024;
@@ -42,7 +45,7 @@ const BACKLOG_PAUSE: usize = 1 << 20;
 
 #[derive(Debug)]
 struct Inner {
-    order: Order<(Form, Answer)>,
+    order: Order<(Concluding, Answer)>,
     out: Outgoing,
     /// Set once, by whoever finds that the session must end.
     ended: Option<End>,
@@ -88,6 +91,7 @@ pub struct Session {
     pub links: Links,
     /// How clients are served where this one has connected.
     pub listener: Arc<ListenerSettings>,
+    peer: Peer,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
     wake: Notify,
@@ -106,11 +110,16 @@ impl Session {
     pub fn new(worker: Rc<Worker>, writer: Writer, listener: Arc<ListenerSettings>) -> Rc<Self> {
         let link = worker.next_link();
         let bulk_link = worker.next_bulk_link().unwrap_or(link);
-        let links = Links::new(link, bulk_link, worker.shared.settings.bulk_size);
+        let links = Links::new(link, bulk_link, worker.settings().bulk_size);
+        // PyTyrant would wait for ever behind an ordinary end, such as that of a process that is killed.
+        if listener.dialect == Dialect::PyTyrant {
+            writer.end_by_reset(true);
+        }
         Rc::new(Self {
             worker,
             links,
             listener,
+            peer: writer.peer(),
             writer: RefCell::new(Some(Rc::new(writer))),
             inner: RefCell::new(Inner {
                 order: Order::new(),
@@ -142,6 +151,14 @@ impl Session {
         }
     }
 
+    /// Who asks what this item asks.
+    pub fn asker(&self, item: &Item) -> Asker {
+        Asker {
+            peer: self.peer,
+            protocol: item.protocol(),
+        }
+    }
+
     /// Requests on a lane.
     pub fn aloft(&self) -> usize {
         self.inner.borrow().aloft
@@ -163,9 +180,11 @@ impl Session {
     /// Answers a request and counts it. The answer leaves when all earlier ones have.
     pub fn conclude(self: &Rc<Self>, what: Concluding, outcome: Outcome, answer: Answer, now: Instant) {
         let metrics = &self.worker.shared.metrics;
-        metrics.requests.of(what.verb, outcome).increment(1);
+        let protocol = what.form.protocol();
+        metrics.requests.of(protocol, what.verb, outcome).increment(1);
         metrics
             .request_seconds
+            .of(protocol, what.verb)
             .record(now.saturating_duration_since(what.received));
         let Some(place) = what.place else {
             return;
@@ -182,9 +201,15 @@ impl Session {
         if let Answer::Reply(reply) = &answer {
             self.links.answered(reply);
         }
-        order.answer(place, (what.form, answer));
-        while let Some((form, answer)) = order.take_next() {
-            answer::encode(form, &answer, out);
+        order.answer(place, (what, answer));
+        while let Some((what, answer)) = order.take_next() {
+            let before = out.len();
+            answer::encode(what.form, &answer, out);
+            let bytes = out.len() - before;
+            metrics
+                .reply_bytes
+                .of(what.form.protocol(), what.verb)
+                .increment(bytes as u64);
         }
         let touched = std::mem::replace(&mut inner.touched, true);
         drop(inner);
@@ -203,7 +228,7 @@ impl Session {
     fn pipelining(&self) -> Pipelining {
         match self.listener.dialect {
             Dialect::PyTyrant => Pipelining::Forbid,
-            Dialect::Tyrant => self.worker.shared.settings.pairing.pipelining,
+            Dialect::Tyrant => self.worker.settings().pairing.pipelining,
         }
     }
 
@@ -229,8 +254,16 @@ impl Session {
             return;
         }
         let metrics = &self.worker.shared.metrics;
-        metrics.requests.of(what.verb, Outcome::Closed).increment(1);
+        metrics
+            .requests
+            .of(what.form.protocol(), what.verb, Outcome::Closed)
+            .increment(1);
         self.end(end);
+    }
+
+    /// The proxy waits for it no longer.
+    pub fn cut(&self) {
+        self.end(End::Drain);
     }
 
     fn end(&self, end: End) {
@@ -251,7 +284,7 @@ impl Session {
         let written = writer.write_ready(&mut inner.out);
         let was_blocked = inner.blocked;
         inner.blocked = !inner.out.is_empty();
-        let backlog_max = self.worker.shared.settings.limits.session_backlog;
+        let backlog_max = self.worker.settings().limits.session_backlog;
         if written.is_err() {
             inner.ended = Some(End::Client);
         } else if inner.out.len() > backlog_max {
@@ -287,12 +320,11 @@ impl Session {
         let mut task = Task::new(Rc::clone(&self), reader);
         let end = task.run().await;
         tracing::debug!(?end, "a session ends");
-        self.worker
-            .shared
-            .metrics
-            .sessions_closed
-            .of(account::close(&end))
-            .increment(1);
+        let metrics = &self.worker.shared.metrics;
+        metrics.sessions_closed.of(account::close(&end)).increment(1);
+        if let Some(rule) = account::reset_by_rule(&end) {
+            metrics.interventions.of(rule).increment(1);
+        }
         if let End::Fault(fault) = &end {
             self.note_fault(fault);
         }
@@ -310,7 +342,8 @@ impl Session {
         let number = inner.next_number;
         inner.next_number += 1;
         let place = (!form.is_silent(&command)).then(|| inner.order.open());
-        let timeouts = &self.worker.shared.settings.pairing;
+        let settings = self.worker.settings();
+        let timeouts = &settings.pairing;
         let patience = if slow::is_slow(&command) {
             timeouts.slow_timeout
         } else {

@@ -1,23 +1,79 @@
 //! What all workers share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::inquiry::Inquiries;
+use super::listener::Listening;
 use super::records::HiddenCount;
 use super::waiting::Notice;
 use crate::backend::tyrant::greeting::{Greeting, Instance};
-use crate::config::Settings;
+use crate::config::{BackendUrl, Settings};
 use crate::guard::Guard;
+use crate::journal::Journal;
+use crate::journal::history::{Levels, Reading};
 use crate::metrics::Metrics;
 use crate::pairing::LaneIds;
 
 /// Time since the epoch, as the stamps count it.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// How long a write is held before it is asked again whether the earlier process has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// How often a worker that is not stuck says so.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// Signs of life of each worker, for whoever watches the process.
+#[derive(Debug)]
+pub struct Pulse(Vec<AtomicBool>);
+
+impl Pulse {
+    fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| AtomicBool::new(false)).collect())
+    }
+
+    /// Waits until a worker should show the next one.
+    pub async fn next(&self) {
+        tokio::time::sleep(BEAT).await;
+    }
+
+    /// A worker shows one.
+    pub fn beat(&self, worker: usize) {
+        self.0[worker].store(true, Ordering::Relaxed);
+    }
+
+    /// Whether each worker has shown one since this was asked last.
+    pub fn all_beat(&self) -> bool {
+        let silent = self.0.iter().filter(|beat| !beat.swap(false, Ordering::Relaxed));
+        // All of them are asked, so that each has to show a new one.
+        silent.count() == 0
+    }
+}
+
+/// How far the proxy is with its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It serves.
+    Serving,
+    /// It serves, and says that it is about to stop: nobody should send clients here any more.
+    Leaving,
+    /// It listens no more, and its sessions finish what was asked.
+    Draining,
+}
+
+/// What every worker is to do now.
+#[derive(Debug)]
+pub struct Plan {
+    /// What the operator decided.
+    pub settings: Arc<Settings>,
+    /// Where clients connect. One that is not there any more accepts nobody; its sessions stay.
+    pub listening: Vec<Arc<Listening>>,
+}
 
 /// What is known of the backend from its greetings.
 #[derive(Debug)]
@@ -26,20 +82,24 @@ struct Backend {
     instance: Option<Option<Instance>>,
     /// Guarded writes wait until then, for what a former process of ours may have left in the server's buffers.
     hold_until: Option<Instant>,
+    /// A former process of ours still writes: guarded writes wait for as long.
+    has_predecessor: bool,
 }
 
 /// What all workers share: the guard, the settings, the metrics, and what is known of the backend.
 pub struct Shared {
     /// The judge.
     pub guard: Guard<Notice>,
-    /// What the operator decided.
-    pub settings: Settings,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What happened lately.
+    pub journal: Journal,
     /// How many records are hidden.
     pub hidden: HiddenCount,
     /// The clock that stamps are held against.
     pub clock: Clock,
+    /// When this proxy started, by that clock.
+    pub started: Duration,
     /// Where backend connections get their ids from.
     pub lane_ids: Arc<LaneIds>,
     /// Open client connections.
@@ -52,18 +112,24 @@ pub struct Shared {
     pub in_flight: AtomicI64,
     /// Bytes of half-received requests, of all sessions.
     pub buffered: AtomicUsize,
-    /// Becomes true when the proxy is to stop.
-    pub stopping: watch::Sender<bool>,
     /// What operators ask.
     pub inquiries: Inquiries,
+    /// How far the proxy is with its end.
+    pub phase: watch::Sender<Phase>,
+    /// What the operator decided, and where clients connect. Workers have a copy of it of their own.
+    pub plan: watch::Sender<Arc<Plan>>,
     backend: Mutex<Backend>,
+    /// Links that have not parted with the former backend.
+    moving: watch::Sender<usize>,
+    /// Signs of life of the workers.
+    pub pulse: Pulse,
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Shared")
-            .field("settings", &self.settings)
+            .field("plan", &self.plan)
             .finish_non_exhaustive()
     }
 }
@@ -77,12 +143,14 @@ impl Shared {
         hidden: HiddenCount,
         clock: Clock,
     ) -> Arc<Self> {
+        let workers = settings.workers;
         let primes = AtomicUsize::new(settings.primed_lanes);
         Arc::new(Self {
             guard,
-            settings,
             metrics,
+            journal: Journal::default(),
             hidden,
+            started: clock(),
             clock,
             lane_ids: Arc::default(),
             sessions: AtomicUsize::new(0),
@@ -90,12 +158,19 @@ impl Shared {
             primes,
             in_flight: AtomicI64::new(0),
             buffered: AtomicUsize::new(0),
-            stopping: watch::Sender::new(false),
             inquiries: Inquiries::default(),
+            phase: watch::Sender::new(Phase::Serving),
+            plan: watch::Sender::new(Arc::new(Plan {
+                settings: Arc::new(settings),
+                listening: Vec::new(),
+            })),
             backend: Mutex::new(Backend {
                 instance: None,
                 hold_until: None,
+                has_predecessor: false,
             }),
+            moving: watch::Sender::new(0),
+            pulse: Pulse::new(workers),
         })
     }
 
@@ -105,7 +180,7 @@ impl Shared {
         let mut backend = self.backend.lock();
         let is_same = match (&backend.instance, &greeting.instance) {
             (None, _) => {
-                backend.hold_until = Some(now + self.settings.pairing.start_hold);
+                backend.hold_until = Some(now + self.settings().pairing.start_hold);
                 true
             }
             (Some(Some(before)), Some(now)) => before.is_same_run(now),
@@ -128,28 +203,93 @@ impl Shared {
             .is_ok()
     }
 
+    /// An earlier process still writes to the backend.
+    pub fn await_predecessor(&self) {
+        self.backend.lock().has_predecessor = true;
+    }
+
+    /// The earlier process has ended; `in_order` when the backend was done with its writes by then.
+    ///
+    /// It may have let in stamps up to now plus the tolerance, which is more than when this process started: so the
+    /// horizon is set anew, and whatever was read meanwhile is forgotten, before any write is judged.
+    pub fn predecessor_gone(&self, in_order: bool) {
+        let now = Instant::now();
+        self.guard.distrust_everything((self.clock)());
+        let mut backend = self.backend.lock();
+        backend.has_predecessor = false;
+        backend.hold_until = Some(if in_order {
+            now
+        } else {
+            now + self.settings().pairing.start_hold
+        });
+    }
+
+    /// Whether lanes are on their way to another backend.
+    pub fn is_moving(&self) -> bool {
+        *self.moving.borrow() > 0
+    }
+
+    /// The backend is about to be another one: to be called before the links hear of it.
+    pub fn move_lanes(&self) {
+        let settings = self.settings();
+        self.moving.send_replace(settings.workers * settings.links());
+    }
+
+    /// A link has parted with the former backend. The last one forgets what was known of that: nothing is under way
+    /// to it any more, and nothing is on its way to the new one yet, so that no outcome of the one is taken for an
+    /// outcome of the other. Then all of them go on.
+    pub async fn parted(&self) {
+        let mut all_parted = self.moving.subscribe();
+        self.moving.send_modify(|left| {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.guard.distrust_everything((self.clock)());
+                self.hidden.doubt();
+                self.backend.lock().instance = None;
+                tracing::info!("the lanes move to another backend: everything that was known of records is forgotten");
+            }
+        });
+        let _ = all_parted.wait_for(|left| *left == 0).await;
+    }
+
     /// Until when guarded writes wait after a start; nothing when that is over.
     pub fn hold_until(&self, now: Instant) -> Option<Instant> {
         let mut backend = self.backend.lock();
+        if backend.has_predecessor {
+            return Some(now + LOOK_AGAIN);
+        }
         if backend.hold_until.is_some_and(|until| until <= now) {
             backend.hold_until = None;
         }
         backend.hold_until
     }
 
+    /// What the operator decided, as of now. Workers ask [their own copy](super::worker::Worker::settings).
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.plan.borrow().settings)
+    }
+
     /// Whether the proxy is to stop.
     pub fn is_stopping(&self) -> bool {
-        *self.stopping.borrow()
+        *self.phase.borrow() != Phase::Serving
     }
 
     /// Sets the gauges that mirror state.
     pub fn refresh_gauges(&self) {
-        let metrics = &self.metrics;
+        let (metrics, limits) = (&self.metrics, &self.settings().limits);
         let ledger = self.guard.ledger();
         metrics.sessions.set(self.sessions.load(Ordering::Relaxed) as f64);
-        metrics.lanes.set(self.lanes.load(Ordering::Relaxed) as f64);
+        metrics.sessions_max.set(limits.sessions as f64);
+        let lanes = self.lanes.load(Ordering::Relaxed);
+        let (lane_queue, lane_unsent) = self.journal.lanes.load();
+        metrics.lanes.set(lanes as f64);
+        metrics.lanes_down.set(self.lanes_wanted().saturating_sub(lanes) as f64);
+        metrics.lane_queue.set(lane_queue as f64);
+        metrics.lane_unsent.set(lane_unsent as f64);
         metrics.in_flight.set(self.in_flight.load(Ordering::Relaxed) as f64);
         metrics.buffered.set(self.buffered.load(Ordering::Relaxed) as f64);
+        metrics.buffered_max.set(limits.buffer_memory as f64);
+        metrics.ledger_max.set(ledger.bytes_max() as f64);
         metrics.ledger_entries.set(ledger.len() as f64);
         metrics.ledger_bytes.set(ledger.bytes() as f64);
         metrics.ledger_evicted.absolute(ledger.evicted());
@@ -157,9 +297,32 @@ impl Shared {
         metrics.horizon_age.set(self.horizon_age());
     }
 
+    /// Lanes that should be up; none for a store in this process.
+    pub fn lanes_wanted(&self) -> usize {
+        let settings = self.settings();
+        match settings.backend {
+            BackendUrl::Memory | BackendUrl::File(_) => 0,
+            BackendUrl::Tyrant(_) => settings.links() * settings.workers,
+        }
+    }
+
+    /// Takes a sample of the figures for the history. `uptime` is time by a clock that never goes back.
+    pub fn sample(&self, uptime: Duration) {
+        self.refresh_gauges();
+        let levels = Levels {
+            sessions: self.sessions.load(Ordering::Relaxed) as f64,
+            lanes: self.lanes.load(Ordering::Relaxed) as f64,
+            in_flight: self.in_flight.load(Ordering::Relaxed) as f64,
+            ledger_bytes: self.guard.ledger().bytes() as f64,
+            horizon_age: self.horizon_age(),
+        };
+        let reading = Reading::of(&self.metrics, levels);
+        self.journal.history.lock().tick(uptime, (self.clock)(), &reading);
+    }
+
     /// Now minus the horizon, in seconds; 0 where stamps are no time.
-    fn horizon_age(&self) -> f64 {
-        let (format, horizon) = (self.guard.rules().stamp, self.guard.ledger().horizon());
+    pub fn horizon_age(&self) -> f64 {
+        let (format, horizon) = (self.guard.stamp(), self.guard.ledger().horizon());
         let Some(now) = format.at((self.clock)()) else {
             return 0.0;
         };

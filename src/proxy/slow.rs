@@ -9,21 +9,23 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, timeout_at};
 
+use super::account;
 use super::passenger::outcome_of;
-use super::session::{End, Item, Session};
+use super::session::{End, Item, Session, now};
 use super::steps::Steps;
 use super::store::Store;
 use super::waiting::Standing;
 use super::worker::{Decision, Worker};
 use crate::backend::embedded::Embedded;
-use crate::backend::tyrant::aside::Aside;
-use crate::backend::tyrant::connect::{Backoff, Route};
+use crate::backend::tyrant::aside::{Aside, Exchange};
+use crate::backend::tyrant::connect::Backoff;
 use crate::backend::tyrant::fence::fence;
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::LinkEvents;
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
 use crate::guard::verdict::{Change, Outcome, Ticket};
+use crate::metrics::Carried;
 use crate::pairing::LaneId;
 use crate::transport::Reader;
 
@@ -78,15 +80,15 @@ pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Resu
             touches,
         };
         spawn_local(carry_out_here(store, command, aftermath, reply_to));
-    } else if let Store::Tyrant { route, .. } = &steps.worker.store {
+    } else {
         let slots = Arc::clone(&worker.slow);
         let slot = timeout_at(deadline.into(), slots.acquire_owned()).await;
         let Ok(Ok(slot)) = slot else {
             return Err(End::Deadline);
         };
         // Reaching the backend may take no longer than for any other request.
-        let patience = worker.shared.settings.pairing.request_timeout;
-        let aside = connect(&worker, route, steps.received + patience).await?;
+        let patience = worker.settings().pairing.request_timeout;
+        let aside = connect(&worker, steps.received + patience).await?;
         let lane = worker.shared.lane_ids.next();
         let ticket = admit(steps, lane, &touches).await?;
         let errand = Errand {
@@ -115,7 +117,10 @@ async fn admit(steps: &Steps, lane: LaneId, touches: &Touches) -> Result<Option<
     let mut standing = Standing::default();
     loop {
         let via = steps.via_for_write().await?;
-        match steps.worker.judge(&via, lane, key, Change::Unordered, &mut standing) {
+        match steps
+            .worker
+            .judge(steps.asker, &via, lane, key, Change::Unordered, &mut standing)
+        {
             Decision::Go(ticket) => return Ok(Some(ticket)),
             // The judge refuses nothing that a stamp cannot order; the policy has been asked before.
             Decision::Refused(_) => return Ok(None),
@@ -184,9 +189,11 @@ async fn carry_out_here(
     aftermath: Aftermath,
     reply_to: oneshot::Sender<Result<Reply, End>>,
 ) {
-    let now = (aftermath.worker.shared.clock)();
-    let result = match spawn_blocking(move || store.execute(&command, now)).await {
+    let shared = Arc::clone(&aftermath.worker.shared);
+    let (verb, since, time) = (command.verb(), now(), (shared.clock)());
+    let result = match spawn_blocking(move || store.execute(&command, time)).await {
         Ok(Ok(reply)) => {
+            account::backend_answered(&shared.metrics, verb, reply.code(), 0, since, now());
             aftermath.answered(reply.code());
             Ok(reply)
         }
@@ -217,9 +224,13 @@ impl Errand {
         let shared = Arc::clone(&self.aftermath.worker.shared);
         let gauge = &shared.metrics.slow_connections;
         gauge.increment(1);
-        let exchange = self.aside.exchange(&command, shared.settings.limits.reply);
+        let (metrics, verb, since) = (&shared.metrics, command.verb(), now());
+        let settings = self.aftermath.worker.settings();
+        let exchange = self.aside.exchange(&command, settings.limits.reply);
         let fault = match timeout_at(self.deadline.into(), exchange).await {
-            Ok(Ok(reply)) => {
+            Ok(Ok(Exchange { reply, sent, received })) => {
+                metrics.backend_request_bytes.of(verb).increment(sent as u64);
+                account::backend_answered(metrics, verb, reply.code(), received, since, now());
                 self.aftermath.answered(reply.code());
                 let _ = reply_to.send(Ok(reply));
                 gauge.decrement(1);
@@ -228,12 +239,13 @@ impl Errand {
             Ok(Err(fault)) => fault,
             Err(_) => LaneFault::Deadline,
         };
+        metrics.backend_requests.of(verb, Carried::Lost).increment(1);
         tracing::warn!(%fault, verb = ?command.verb(), "a slow command was lost");
         let is_late = matches!(fault, LaneFault::Deadline);
         let (worker, touches) = self.aftermath.lost();
         let _ = reply_to.send(Err(if is_late { End::Deadline } else { End::LaneLost }));
         if let Store::Tyrant { last_seen, .. } = &worker.store {
-            let patience = shared.settings.pairing.fence_timeout;
+            let patience = worker.settings().pairing.fence_timeout;
             let Aside { reader, writer } = self.aside;
             let ended = fence(reader, writer, &fault, None, last_seen, patience).await;
             note(&worker, &touches);
@@ -244,10 +256,13 @@ impl Errand {
 }
 
 /// Tries until the backend can be reached.
-async fn connect(worker: &Worker, route: &Route, deadline: Instant) -> Result<Aside, End> {
+async fn connect(worker: &Worker, deadline: Instant) -> Result<Aside, End> {
     let mut backoff = Backoff::new(worker.random());
     loop {
-        match timeout_at(deadline.into(), Aside::connect(route)).await {
+        let Some(route) = worker.store.route() else {
+            return Err(End::RefusedCommand);
+        };
+        match timeout_at(deadline.into(), Aside::connect(&route)).await {
             Ok(Ok(aside)) => return Ok(aside),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "no connection for a slow command");
@@ -266,13 +281,10 @@ async fn connect(worker: &Worker, route: &Route, deadline: Instant) -> Result<As
 /// Passes an endless answer on until either side ends it. From then on the session is nothing else.
 pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> End {
     let worker = &session.worker;
-    let Store::Tyrant { route, .. } = &worker.store else {
-        return End::RefusedCommand;
-    };
     let Ok(_slot) = Arc::clone(&worker.slow).try_acquire_owned() else {
         return End::Deadline;
     };
-    let mut aside = match connect(worker, route, item.deadline).await {
+    let mut aside = match connect(worker, item.deadline).await {
         Ok(aside) => aside,
         Err(end) => return end,
     };

@@ -21,21 +21,23 @@ use super::slow::{self, Touches};
 use super::store::Via;
 use super::waiting::{GuardWait, Standing, Unfenced};
 use super::worker::{Decision, Worker};
-use crate::command::function::Function;
+use crate::backend::tyrant::greeting::DatabaseKind;
+use crate::command::function::{self, Function};
 use crate::command::{Answer, Command, Reply, Verb};
 use crate::guard::verdict::{Change, Refusal, Ticket};
+use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 use crate::protocol::answer::Form;
 
-/// What a mapped script function answers when the value was stored.
-pub const EXT_STORED: &[u8] = b"ok";
+/// What a mapped script function answers when it was carried out.
+pub const EXT_DONE: &[u8] = b"ok";
 
 type Done = Result<(Outcome, Answer), End>;
 
 /// How a worker judges a change: counting it, or not.
-type Judge<'a> = fn(&Rc<Worker>, &Via, LaneId, &Bytes, Change<'a>, &mut Standing) -> Decision;
+type Judge<'a> = fn(&Rc<Worker>, Asker, &Via, LaneId, &Bytes, Change<'a>, &mut Standing) -> Decision;
 
 /// One command on its way through several exchanges.
 pub struct Steps {
@@ -44,6 +46,7 @@ pub struct Steps {
     pub received: Instant,
     pub deadline: Instant,
     verb: Verb,
+    pub asker: Asker,
     form: Form,
     /// Part of it was sent before, on a lane that was lost.
     retried: bool,
@@ -81,6 +84,7 @@ impl Steps {
             received: item.received,
             deadline: item.deadline,
             verb: item.command.verb(),
+            asker: session.asker(item),
             form: item.form,
             retried: item.retried,
         }
@@ -110,19 +114,34 @@ impl Steps {
             Command::Stat => self.stat().await,
             Command::Ext {
                 function, key, value, ..
-            } if self.is_guarded_put(&function) => self.ext_put(key, value).await,
+            } if let Some(meaning) = self.worker.settings().rules.ext_meaning(&function) => {
+                self.ext_mapped(meaning, key, value).await
+            }
             Command::Ext { ref key, .. } => {
                 let key = key.clone();
                 self.script(command, key).await
             }
-            Command::Vanish | Command::Restore { .. } => self.upheaval(command).await,
+            Command::Vanish | Command::Restore { .. } | Command::SetMst { .. } => self.upheaval(command).await,
             other => Ok(answered(slow::exchange(&self, other, Touches::Nothing).await?)),
         }
     }
 
     async fn call(&mut self, call: Call) -> Done {
-        let pair = call.arguments.len() == 2;
+        let worker = Rc::clone(&self.worker);
+        // Behind key and value a table takes more columns; nobody else looks at what follows.
+        let most = if worker.kind() == DatabaseKind::Table {
+            2
+        } else {
+            usize::MAX
+        };
+        let pair = (2..=most).contains(&call.arguments.len());
         match Function::named(&call.function) {
+            function @ (Function::Put | Function::PutKeep | Function::Unordered)
+                if let (Some(column), false) = (worker.stamp_column(), call.arguments.is_empty()) =>
+            {
+                let may_repeat = function == Function::Put;
+                self.misc_columns(call, column.as_bytes(), may_repeat).await
+            }
             Function::Put if pair => self.misc_put(call, true).await,
             Function::PutKeep if pair => self.misc_put(call, false).await,
             Function::PutList => self.put_list(call).await,
@@ -133,9 +152,7 @@ impl Steps {
             }
             Function::IterNext => self.misc_iter_next(call).await,
             Function::Scan => self.scan(call).await,
-            Function::Search if call.arguments.iter().any(|argument| argument == "out") => {
-                self.upheaval_allowed(call).await
-            }
+            Function::Search if function::deletes(&call.arguments) => self.upheaval_allowed(call).await,
             Function::Unknown => self.upheaval_allowed(call).await,
             Function::Vanish => self.upheaval(call.command()).await,
             Function::CountAll => self.count_all().await,
@@ -178,7 +195,7 @@ impl Steps {
     fn send(&self, via: &Via, command: &Command, tickets: Vec<Ticket>) -> oneshot::Receiver<Result<Reply, Lost>> {
         let (reply_to, reply) = oneshot::channel();
         let cargo = Cargo::Exchange { reply_to, tickets };
-        via.submit(command, self.deadline, self.worker.passenger(cargo));
+        via.submit(command, self.deadline, self.worker.passenger(command, cargo));
         reply
     }
 
@@ -218,7 +235,7 @@ impl Steps {
 
     /// Judges until there is a verdict, and counts it. The ticket must be used before anything is awaited.
     async fn admit(&self, key: &Bytes, change: Change<'_>) -> Result<Result<(Via, Ticket), Refusal>, End> {
-        if self.worker.denies_key(key) {
+        if self.worker.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
         self.admit_by(Worker::judge, key, change).await
@@ -238,7 +255,7 @@ impl Steps {
         let mut standing = Standing::default();
         loop {
             let via = self.via_for_write().await?;
-            match judge(&self.worker, &via, via.id(), key, change, &mut standing) {
+            match judge(&self.worker, self.asker, &via, via.id(), key, change, &mut standing) {
                 Decision::Go(ticket) => return Ok(Ok((via, ticket))),
                 Decision::Refused(refusal) => return Ok(Err(refusal)),
                 Decision::Wait(wait) => standing = self.woken(wait).await?,

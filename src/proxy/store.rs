@@ -26,7 +26,6 @@ pub enum Store {
     File(Rc<Line<Passenger>>),
     /// A Tyrant server.
     Tyrant {
-        route: Route,
         links: Vec<Rc<Link<Passenger>>>,
         last_seen: Rc<LastSeen>,
     },
@@ -83,6 +82,14 @@ impl Store {
         }
     }
 
+    /// How the backend is reached, where there is one.
+    pub fn route(&self) -> Option<Route> {
+        match self {
+            Self::Embedded { .. } | Self::File(_) => None,
+            Self::Tyrant { links, .. } => links.first().map(|link| link.route()),
+        }
+    }
+
     /// Whether the session's lane is up, with room or without.
     pub fn is_up(&self, link: usize) -> bool {
         match self {
@@ -116,7 +123,9 @@ impl Via {
         match self {
             Self::Lane { lane, shared } => {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
-                lane.submit(command, deadline, passenger);
+                let bytes = lane.submit(command, deadline, passenger);
+                let counter = shared.metrics.backend_request_bytes.of(command.verb());
+                counter.increment(bytes as u64);
             }
             Self::File { line, shared } => {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -126,7 +135,7 @@ impl Via {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
                 match store.execute(command, (shared.clock)()) {
                     Ok(reply) if passenger.accepts(&reply) => {
-                        passenger.answered(reply, tokio::time::Instant::now().into_std());
+                        passenger.answered(reply, 0, tokio::time::Instant::now().into_std());
                     }
                     Ok(_) => passenger.lost(Lost::Sent),
                     Err(_) => passenger.unanswerable(),

@@ -1,12 +1,15 @@
 //! Waiting for a key to be worth judging again.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use super::session::now;
 use super::shared::Shared;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Stored, Waiter, Wake};
+use crate::metrics::KeyWait;
 
 /// The guard's end of a wait.
 #[derive(Debug)]
@@ -60,6 +63,9 @@ pub struct Unfenced;
 pub struct GuardWait {
     shared: Arc<Shared>,
     key: KeyHash,
+    /// What is waited for.
+    pub cause: KeyWait,
+    since: Instant,
     wake: oneshot::Receiver<Wake>,
 }
 
@@ -68,12 +74,22 @@ impl GuardWait {
     pub fn new(shared: &Arc<Shared>, key: KeyHash) -> (Notice, Self) {
         let (sender, wake) = oneshot::channel();
         let shared = Arc::clone(shared);
-        (Notice(sender), Self { shared, key, wake })
+        let wait = Self {
+            shared,
+            key,
+            cause: KeyWait::Lookup,
+            since: now(),
+            wake,
+        };
+        (Notice(sender), wait)
     }
 
     /// Waits until the key is worth judging again. Nothing is lost when it is cancelled.
     pub async fn woken(&mut self) -> Result<Standing, Unfenced> {
-        match (&mut self.wake).await {
+        let wake = (&mut self.wake).await;
+        let seconds = self.shared.metrics.wait_seconds.of(self.cause);
+        seconds.record(now().saturating_duration_since(self.since));
+        match wake {
             Ok(wake) => self.standing(wake),
             // The guard forgets no waiter; judging again is always right.
             Err(_) => Ok(Standing::default()),

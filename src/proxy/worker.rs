@@ -13,7 +13,6 @@ use tokio::sync::{Notify, Semaphore};
 use super::account;
 use super::busy_poll::BusyPoll;
 use super::passenger::{Cargo, Passenger};
-use super::records;
 use super::session::Session;
 use super::shared::Shared;
 use super::store::{Store, Via};
@@ -26,15 +25,20 @@ use crate::config::Settings;
 use crate::guard::Origin;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
+use crate::journal::Asker;
 use crate::logging::RateLimit;
-use crate::metrics::{ConnectOutcome, FenceOutcome, Judged, WaitCause};
+use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
 use crate::pairing::LaneId;
 
 /// One worker.
 #[derive(Debug)]
 pub struct Worker {
     pub shared: Arc<Shared>,
+    /// A copy of its own: to hold those that all share, workers would have to meet at one counter.
+    settings: RefCell<Rc<Settings>>,
     pub store: Store,
+    /// The column that carries the stamp in front of a table: the same for as long as the process lives.
+    pub stamp_column: Option<String>,
     /// Sessions with answers that have not been written yet.
     touched: RefCell<Vec<Rc<Session>>>,
     /// Told when there may be a lane, or room on it, where there was none.
@@ -45,13 +49,16 @@ pub struct Worker {
     pub slow: Arc<Semaphore>,
     /// Keeps the worker awake while there is work.
     pub busy_poll: BusyPoll,
-    kind: Cell<DatabaseKind>,
+    /// Nothing before the backend was first reached.
+    kind: Cell<Option<DatabaseKind>>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
     next_bulk_link: Cell<usize>,
     random: RefCell<fastrand::Rng>,
     stopping: Cell<bool>,
     stopped: Notify,
+    /// The end of some lane was not seen.
+    unfenced: Cell<bool>,
 }
 
 /// The next number below `count`, in turn.
@@ -71,24 +78,39 @@ pub enum Decision {
 
 impl Worker {
     pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
-        let busy_poll = BusyPoll::new(shared.settings.busy_poll);
-        let slow = Arc::new(Semaphore::new(shared.settings.limits.slow_connections));
+        let settings = shared.settings();
+        let busy_poll = BusyPoll::new(settings.busy_poll);
+        let slow = Arc::new(Semaphore::new(settings.limits.slow_connections));
+        let kind = matches!(store, Store::Embedded { .. }).then_some(DatabaseKind::Plain);
         Rc::new(Self {
             shared,
+            stamp_column: settings.rules.column.clone(),
+            settings: RefCell::new(Rc::new(Settings::clone(&settings))),
             store,
             touched: RefCell::default(),
             changed: Notify::new(),
             wanting: Cell::new(false),
             slow,
             busy_poll,
-            kind: Cell::new(DatabaseKind::Plain),
+            kind: Cell::new(kind),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
             next_bulk_link: Cell::new(0),
             random: RefCell::new(random),
             stopping: Cell::new(false),
             stopped: Notify::new(),
+            unfenced: Cell::new(false),
         })
+    }
+
+    /// What the operator decided, as of now. A reload replaces it between two steps of this thread.
+    pub fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    /// Works by other settings from now on.
+    pub fn change_settings(&self, settings: &Settings) {
+        self.settings.replace(Rc::new(settings.clone()));
     }
 
     /// Lets every session finish what it has begun and end.
@@ -110,6 +132,17 @@ impl Worker {
         }
     }
 
+    /// Waits until no slow command is under way.
+    pub async fn no_slow_command(&self) {
+        let all = u32::try_from(self.settings().limits.slow_connections).unwrap_or(u32::MAX);
+        let _ = self.slow.acquire_many(all).await;
+    }
+
+    /// Whether the end of every lane that is no more was seen.
+    pub fn is_fenced(&self) -> bool {
+        !self.unfenced.get()
+    }
+
     /// A source of random numbers for one task.
     pub fn random(&self) -> fastrand::Rng {
         self.random.borrow_mut().fork()
@@ -117,13 +150,13 @@ impl Worker {
 
     /// The link for a new session, in turn.
     pub fn next_link(&self) -> usize {
-        take_turn(&self.next_link, self.shared.settings.lanes)
+        take_turn(&self.next_link, self.settings().lanes)
     }
 
     /// The link for a new session's large values, in turn, where these have some of their own: they come after all
     /// others.
     pub fn next_bulk_link(&self) -> Option<usize> {
-        let Settings { lanes, bulk_lanes, .. } = self.shared.settings;
+        let Settings { lanes, bulk_lanes, .. } = *self.settings();
         (bulk_lanes > 0).then(|| lanes + take_turn(&self.next_bulk_link, bulk_lanes))
     }
 
@@ -144,18 +177,25 @@ impl Worker {
 
     /// Until when guarded writes are held back; nothing when they are not.
     pub fn hold_until(&self) -> Option<Instant> {
-        let until = self.hold_until.get()?;
-        if until <= tokio::time::Instant::now().into_std() {
-            self.hold_until.set(None);
-            return None;
+        let mut until = self.hold_until.get()?;
+        let now = tokio::time::Instant::now().into_std();
+        if until <= now {
+            let held = self.shared.hold_until(now);
+            self.hold_until.set(held);
+            until = held?;
         }
         self.shared.metrics.waits.of(WaitCause::StartHold).increment(1);
         Some(until)
     }
 
-    /// What kind of database the backend keeps.
+    /// What kind of database the backend keeps. To be asked where [`Self::knows_backend`].
     pub fn kind(&self) -> DatabaseKind {
-        self.kind.get()
+        self.kind.get().unwrap_or(DatabaseKind::Foreign)
+    }
+
+    /// Whether the backend has been reached, so that it is known what its commands mean.
+    pub fn knows_backend(&self) -> bool {
+        self.kind.get().is_some()
     }
 
     /// Takes note that a session has answers to write.
@@ -180,19 +220,21 @@ impl Worker {
     /// As [`Self::decide`], and counts what was decided.
     pub fn judge(
         self: &Rc<Self>,
+        asker: Asker,
         via: &Via,
         lane: LaneId,
         key: &Bytes,
         change: Change<'_>,
         standing: &mut Standing,
     ) -> Decision {
-        let decision = self.decide(via, lane, key, change, standing);
-        self.count(key, change, decision)
+        let decision = self.decide(asker, via, lane, key, change, standing);
+        self.count(asker, key, change, decision)
     }
 
     /// As [`Self::judge`], for a change that must have its key to itself.
     pub fn judge_alone(
         self: &Rc<Self>,
+        asker: Asker,
         via: &Via,
         lane: LaneId,
         key: &Bytes,
@@ -200,19 +242,21 @@ impl Worker {
         standing: &mut Standing,
     ) -> Decision {
         let decision = self.decide_as(via, lane, true, key, change, standing);
-        self.count(key, change, decision)
+        self.count(asker, key, change, decision)
     }
 
-    fn count(&self, key: &Bytes, change: Change<'_>, decision: Decision) -> Decision {
-        match &decision {
-            Decision::Go(ticket) => {
-                self.count_passage(change, ticket);
-                if let Some(refusal) = ticket.would_refuse() {
-                    self.note_refusal(key, refusal);
-                }
-            }
-            Decision::Refused(refusal) => self.count_refusal(key, change, *refusal),
-            Decision::Wait(_) => {}
+    fn count(&self, asker: Asker, key: &Bytes, change: Change<'_>, decision: Decision) -> Decision {
+        let refusal = match &decision {
+            Decision::Go(ticket) => ticket.would_refuse(),
+            Decision::Refused(refusal) => Some(*refusal),
+            Decision::Wait(_) => return decision,
+        };
+        match refusal {
+            None => self.count_passage(asker, change),
+            Some(refusal) => self.note_refusal(asker, key, change, refusal),
+        }
+        if let Change::Stamped { stamp, .. } = change {
+            self.measure_offset(stamp);
         }
         decision
     }
@@ -220,6 +264,7 @@ impl Worker {
     /// Judges a change of `key` that would go by `lane`; a read-back that the judge asks for goes by `via`, at once.
     pub fn decide(
         self: &Rc<Self>,
+        _: Asker,
         via: &Via,
         lane: LaneId,
         key: &Bytes,
@@ -232,6 +277,7 @@ impl Worker {
     /// As [`Self::decide`], for a change that must have its key to itself.
     pub fn decide_alone(
         self: &Rc<Self>,
+        _: Asker,
         via: &Via,
         lane: LaneId,
         key: &Bytes,
@@ -251,7 +297,7 @@ impl Worker {
         standing: &mut Standing,
     ) -> Decision {
         let shared = &self.shared;
-        let hash = shared.guard.key(key);
+        let hash = self.hash_of(key);
         let Standing { turn, stored } = std::mem::take(standing);
         let origin = Origin {
             lane,
@@ -269,7 +315,8 @@ impl Worker {
         match (verdict, wait) {
             (Verdict::Go(ticket), _) => Decision::Go(ticket),
             (Verdict::Refuse(refusal), _) => Decision::Refused(refusal),
-            (Verdict::Wait(cause), Some(wait)) => {
+            (Verdict::Wait(cause), Some(mut wait)) => {
+                wait.cause = account::key_wait(cause);
                 shared.metrics.waits.of(account::wait(cause)).increment(1);
                 Decision::Wait(wait)
             }
@@ -284,71 +331,30 @@ impl Worker {
 
     /// Reads a key back: the value, and the record that keeps its stamp where the value cannot.
     fn read_back(self: &Rc<Self>, via: &Via, key: &Bytes, hash: KeyHash) {
-        let mut keys = vec![key.clone()];
-        if self.kind() != DatabaseKind::WithoutRecords {
-            keys.push(records::name_of(key));
-        }
-        let deadline = tokio::time::Instant::now().into_std() + self.shared.settings.pairing.request_timeout;
+        let command = self.question_of(key);
+        let deadline = tokio::time::Instant::now().into_std() + self.settings().pairing.request_timeout;
         let cargo = Cargo::ReadBack { key: key.clone(), hash };
-        via.submit(&Command::Mget { keys }, deadline, self.passenger(cargo));
+        via.submit(&command, deadline, self.passenger(&command, cargo));
     }
 
-    /// A passenger of this worker.
-    pub fn passenger(self: &Rc<Self>, cargo: Cargo) -> Passenger {
+    /// A passenger of this worker, to travel with this command.
+    pub fn passenger(self: &Rc<Self>, command: &Command, cargo: Cargo) -> Passenger {
         Passenger {
             worker: Rc::clone(self),
+            verb: command.verb(),
             queued: tokio::time::Instant::now().into_std(),
             cargo,
-        }
-    }
-
-    fn count_passage(&self, change: Change<'_>, ticket: &Ticket) {
-        if ticket.would_refuse().is_some() {
-            return;
-        }
-        let judged = match change {
-            Change::Stamped { .. } => Judged::Accepted,
-            Change::Unstamped => Judged::Unstamped,
-            Change::Delete => Judged::Deleted,
-            Change::Unordered => Judged::Unordered,
-            Change::Tidy => return,
-        };
-        self.shared.metrics.verdicts.of(judged).increment(1);
-    }
-
-    fn count_refusal(&self, key: &Bytes, change: Change<'_>, refusal: Refusal) {
-        let shared = &self.shared;
-        if let (Change::Stamped { stamp, .. }, Refusal::Stale { newer }) = (change, refusal)
-            && let Some(age) = shared.guard.rules().stamp.between(stamp, newer)
-        {
-            shared.metrics.stale_age.record(age);
-        }
-        self.note_refusal(key, refusal);
-    }
-
-    /// Counts and logs a refusal, carried out or, in observe mode, not.
-    pub fn note_refusal(&self, key: &Bytes, refusal: Refusal) {
-        static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
-        let metrics = &self.shared.metrics;
-        let enforced = self.shared.guard.enforces();
-        if enforced {
-            metrics.verdicts.of(account::judged(refusal)).increment(1);
-        } else {
-            metrics.observed.of(account::observed(refusal)).increment(1);
-        }
-        if let Some(suppressed) = LOG.admit(Instant::now()) {
-            let key = String::from_utf8_lossy(&key[..key.len().min(64)]).into_owned();
-            tracing::info!(?key, ?refusal, enforced, suppressed, "refused a write");
         }
     }
 }
 
 impl LinkEvents for Worker {
-    fn up(&self, greeting: &Greeting) {
+    fn up(&self, greeting: &Greeting, again: bool) {
         let shared = &self.shared;
+        shared.metrics.lane_reconnects.increment(again.into());
         let now = tokio::time::Instant::now().into_std();
         shared.greeted(greeting, now);
-        self.kind.set(greeting.kind);
+        self.kind.set(Some(greeting.kind));
         self.hold_until.set(shared.hold_until(now));
         shared.lanes.fetch_add(1, Ordering::Relaxed);
         shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);
@@ -369,6 +375,9 @@ impl LinkEvents for Worker {
 
     fn down(&self, lane: LaneId, fault: &LaneFault) {
         self.shared.lanes.fetch_sub(1, Ordering::Relaxed);
+        if let Some(rule) = account::lane_given_up_by_rule(fault) {
+            self.shared.metrics.interventions.of(rule).increment(1);
+        }
         if let Some(reason) = account::fence(fault) {
             self.shared.metrics.lanes_fenced.of(reason).increment(1);
             tracing::warn!(lane = lane.0, %fault, "a lane is out of service");
@@ -383,12 +392,17 @@ impl LinkEvents for Worker {
         };
         self.shared.metrics.fences.of(outcome).increment(1);
         if !ended {
+            self.unfenced.set(true);
             tracing::warn!(
                 lane = lane.0,
                 "the backend did not end a lane in time: what it carried may still be carried out"
             );
         }
         self.shared.guard.fenced(lane, ended);
+    }
+
+    async fn parted(&self) {
+        self.shared.parted().await;
     }
 
     fn batch_done(&self) {

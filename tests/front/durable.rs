@@ -59,7 +59,7 @@ fn records_and_their_guard_outlive_the_process() {
 fn a_second_process_and_what_is_not_ours_are_refused_in_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("store");
-    let guarded = Guarded::file(&path, "");
+    let mut guarded = Guarded::file(&path, "");
     assert!(refusal(&path).contains(&format!("is in use by another process, pid {}", guarded.pid())));
     assert_eq!(guarded.client().put("k", b"v"), 0);
     guarded.kill();
@@ -78,7 +78,7 @@ fn a_copy_opens_as_a_store_and_its_records_come_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, copy) = (folder.path().join("store"), folder.path().join("copy"));
     let clock = Clock::start();
-    let guarded = Guarded::file(&path, "");
+    let guarded = Guarded::file(&path, "allow = [\"restore\"]");
     let mut client = guarded.client();
     assert_eq!(client.put("k", &clock.value(0)), 0);
     assert_eq!(copy_to(&mut client, &copy), 0);
@@ -86,7 +86,7 @@ fn a_copy_opens_as_a_store_and_its_records_come_back() {
     assert_eq!(client.put("late", &clock.value(0)), 0);
     assert_eq!(copy_to(&mut client, &folder.path().join("no/such/folder")), 1);
 
-    assert_eq!(client.ask_code(&frame::restore(copy.to_str().expect("text"))), 0);
+    assert_eq!(client.ask_code(&frame::restore(copy.to_str().expect("text"), 0)), 0);
     assert_eq!(client.text("k"), Some(clock.text(0)));
     assert_eq!(client.text("late"), Some(clock.text(0)));
     // What the guard knew of the record that was replaced does not count any more.

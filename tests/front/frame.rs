@@ -9,6 +9,8 @@ pub const PUTKEEP: u8 = 0x11;
 pub const PUTCAT: u8 = 0x12;
 pub const PUTSHL: u8 = 0x13;
 pub const PUTNR: u8 = 0x18;
+pub const ADDDOUBLE: u8 = 0x61;
+pub const COPY: u8 = 0x73;
 pub const OUT: u8 = 0x20;
 pub const GET: u8 = 0x30;
 pub const MGET: u8 = 0x31;
@@ -21,12 +23,13 @@ pub const EXT: u8 = 0x68;
 pub const SYNC: u8 = 0x70;
 pub const OPTIMIZE: u8 = 0x71;
 pub const VANISH: u8 = 0x72;
-pub const COPY: u8 = 0x73;
 pub const RESTORE: u8 = 0x74;
+pub const SETMST: u8 = 0x78;
 pub const RNUM: u8 = 0x80;
 pub const SIZE: u8 = 0x81;
 pub const STAT: u8 = 0x88;
 pub const MISC: u8 = 0x90;
+pub const REPL: u8 = 0xA0;
 
 /// A size or count as it goes over the wire.
 pub fn size(bytes: usize) -> [u8; 4] {
@@ -56,9 +59,21 @@ pub fn path(opcode: u8, path: &str) -> Vec<u8> {
     keyed(opcode, path)
 }
 
-/// `restore`, of everything there is at the path.
-pub fn restore(path: &str) -> Vec<u8> {
-    assemble(RESTORE, &[&size(path.len()), &[0; 8], &[0; 4], path.as_bytes()])
+pub fn restore(path: &str, timestamp: u64) -> Vec<u8> {
+    let options = [0; 4];
+    let fields = [&size(path.len())[..], &timestamp.to_be_bytes(), &options].concat();
+    assemble(RESTORE, &[&fields, path.as_bytes()])
+}
+
+pub fn setmst(host: &str, port: u32) -> Vec<u8> {
+    let timestamp_and_options = [0; 12];
+    let fields = [&size(host.len())[..], &port.to_be_bytes(), &timestamp_and_options].concat();
+    assemble(SETMST, &[&fields, host.as_bytes()])
+}
+
+/// The update log from its first entry on, as server 7.
+pub fn repl() -> Vec<u8> {
+    assemble(REPL, &[&1u64.to_be_bytes(), &7u32.to_be_bytes()])
 }
 
 /// A command that stores: put, putkeep, putcat, putnr.
@@ -77,6 +92,20 @@ pub fn mget(keys: &[&str]) -> Vec<u8> {
 
 pub fn fwmkeys(prefix: &str, max: i32) -> Vec<u8> {
     assemble(FWMKEYS, &[&size(prefix.len()), &max.to_be_bytes(), prefix.as_bytes()])
+}
+
+pub fn copy(path: &str) -> Vec<u8> {
+    keyed(COPY, path)
+}
+
+pub fn putshl(key: &str, value: &[u8], width: u32) -> Vec<u8> {
+    let sizes = [size(key.len()), size(value.len()), width.to_be_bytes()].concat();
+    assemble(PUTSHL, &[&sizes, key.as_bytes(), value])
+}
+
+pub fn adddouble(key: &str, integral: i64) -> Vec<u8> {
+    let fields = [&size(key.len())[..], &integral.to_be_bytes(), &[0; 8]].concat();
+    assemble(ADDDOUBLE, &[&fields, key.as_bytes()])
 }
 
 pub fn addint(key: &str, number: i32) -> Vec<u8> {

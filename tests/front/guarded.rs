@@ -24,7 +24,7 @@ pub struct Guarded {
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
     log: Arc<Mutex<Vec<u8>>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Guarded {
@@ -48,19 +48,40 @@ impl Guarded {
         Self::start_by(Command::new(BINARY), settings)
     }
 
-    /// The same, by a command that ends in running ttguard with the arguments that it is given.
-    pub fn start_by(mut command: Command, settings: &str) -> Self {
+    /// With these settings, which say where clients connect.
+    pub fn listening(settings: &str) -> Self {
+        Self::launch(settings, &["--admin", "127.0.0.1:0"], |_| {})
+    }
+
+    /// As [`Self::start`], by a command that ends in running ttguard with the arguments that it is given.
+    pub fn start_by(command: Command, settings: &str) -> Self {
+        Self::run(
+            command,
+            settings,
+            &["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+            |_| {},
+        )
+    }
+
+    /// With these settings, these flags and whatever else is prepared.
+    pub fn launch(settings: &str, flags: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::run(Command::new(BINARY), settings, flags, prepare)
+    }
+
+    fn run(mut command: Command, settings: &str, flags: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the settings");
         let file = folder.path().join("ttguard.toml");
         std::fs::write(&file, settings).expect("write the settings");
-        let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config"])
+        command
+            .arg("serve")
+            .args(flags)
+            .arg("--config")
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start ttguard");
+            .stderr(Stdio::piped());
+        prepare(&mut command);
+        let mut child = command.spawn().expect("start ttguard");
         let log = keep_log(&mut child);
         let Some(ready) = ready_line(&mut child) else {
             let _ = child.kill();
@@ -76,8 +97,13 @@ impl Guarded {
             addresses,
             admin,
             log,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Changes the settings file, of which nothing is known until a reload.
+    pub fn rewrite(&self, settings: &str) {
+        std::fs::write(self.folder.path().join("ttguard.toml"), settings).expect("write the settings");
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -88,16 +114,37 @@ impl Guarded {
         self.admin
     }
 
+    /// Where the listener of this number listens.
+    pub fn address_of(&self, listener: usize) -> SocketAddr {
+        self.addresses[listener]
+    }
+
     pub fn client(&self) -> Client {
         Client::connect(self.address())
     }
 
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill ttguard");
+        self.child.wait().expect("its end");
+    }
+
+    /// Every address where clients connect, as the ready line said.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
     /// The status of an admin page, and its body.
     pub fn page(&self, path: &str) -> (u16, String) {
+        self.ask_admin("GET", path, "")
+    }
+
+    /// The status and the body of what admin says to this method, with these header lines.
+    pub fn ask_admin(&self, method: &str, path: &str, headers: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.admin).expect("connect to admin");
         stream.set_read_timeout(Some(PATIENCE)).expect("read timeout");
         // 1.0, so that the answer is not chunked and ends with the connection.
-        let question = format!("GET {path} HTTP/1.0\r\nHost: ttguard\r\n\r\n");
+        let question = format!("{method} {path} HTTP/1.0\r\nHost: ttguard\r\n{headers}\r\n");
         stream.write_all(question.as_bytes()).expect("ask admin");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer of admin");
@@ -160,17 +207,35 @@ impl Guarded {
         self.child.id()
     }
 
-    /// `kill -9`.
-    pub fn kill(mut self) {
-        self.child.kill().expect("kill ttguard");
-        self.child.wait().expect("its end");
+    /// Waits until the log says this; how often it does.
+    #[track_caller]
+    pub fn expect_log(&self, text: &str) -> usize {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return log.matches(text).count();
+            }
+            assert!(Instant::now() < deadline, "no {text:?} in:\n{log}");
+            thread::yield_now();
+        }
+    }
+
+    /// Sends the process a signal.
+    pub fn signal(&self, signal: libc::c_int) {
+        let pid = libc::pid_t::try_from(self.child.id()).expect("a pid");
+        // SAFETY: a signal to a child of ours that has not been waited for.
+        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     }
 
     /// Asks the process to end, as an operator does, and waits for it.
-    pub fn terminate(mut self) -> ExitStatus {
-        let pid = libc::pid_t::try_from(self.child.id()).expect("a pid");
-        // SAFETY: a signal to a child of ours that has not been waited for.
-        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+    pub fn terminate(self) -> ExitStatus {
+        self.signal(libc::SIGTERM);
+        self.ended()
+    }
+
+    /// Waits until the process has ended.
+    pub fn ended(mut self) -> ExitStatus {
         let (sender, receiver) = mpsc::channel();
         let mut stdout = self.child.stdout.take().expect("stdout");
         thread::spawn(move || {

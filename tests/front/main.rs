@@ -1,13 +1,16 @@
 //! What a user of ttguard sees, through the front door: the built binary, started on free ports,
 //! between raw clients and backends that lie, stall and die. Beside it, the codecs held against recorded bytes.
 
+mod access;
 mod bench;
 mod busy_poll;
 mod client;
 mod concurrency;
 mod conformance;
 mod corpora;
+mod dialect;
 mod durable;
+mod every_write;
 mod frame;
 mod guarded;
 mod guarding;
@@ -15,8 +18,11 @@ mod harness;
 mod hostile;
 mod http;
 mod inspected;
+mod life;
 mod memcached;
+mod misc;
 mod moving;
+mod observing;
 mod official;
 mod pairing;
 mod pipelining;
@@ -32,5 +38,6 @@ mod scripted;
 mod stamped;
 mod stopped;
 mod story;
+mod table;
 mod transcripts;
 mod upkeep;

@@ -119,10 +119,13 @@ fn what_a_restarted_backend_has_lost_is_not_held_against_later_writes() {
     let scripted = Scripted::start();
     let guarded = Guarded::before(scripted.address(), SETTINGS);
     assert_eq!(guarded.client().put("lost", &clock.value(0)), 0);
+    let lanes = guarded.scrape("ttguard_lanes", &[]);
     scripted.stop(End::Rst);
     scripted.forget();
     scripted.insert("kept", &clock.value(0));
     scripted.return_again();
+    // Until it has seen its lanes break, it may refuse by what it knows.
+    guarded.expect_metric("ttguard_lane_connects_total", &[("outcome", "up")], 2.0 * lanes);
     let put = |key: &'static str| {
         move |client: &mut Client| {
             client.try_send(&frame::store(frame::PUT, key, &clock.value(-1000)))?;

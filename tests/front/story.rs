@@ -17,7 +17,7 @@ fn the_demo_tells_both_stories_as_they_come_out() {
         "What stayed is \"1705312800000 PA\". It should be \"1705312860000 PC\".",
         "PA arrives: refused, code 2 (stale)",
         "What stayed is \"1705312860000 PC\", as it should.",
-        "ttguard_verdicts_total{verdict=\"stale\"} 1",
+        "ttguard_verdicts_total{verdict=\"stale\",protocol=\"binary\"} 1",
         "asks for B: \"the value of A\"",
         "asks for B: the connection is reset",
         "connects again, asks for B: \"the value of B\"",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use siphasher::sip::SipHasher13;
+use ttguard::access::Access;
 use ttguard::config::{Pipelining, Settings, StaleReply};
 use ttguard::guard::rules::{ExtMeaning, LedgerMode, Mode, Tie};
 use ttguard::guard::stamp::{StampFormat, Unit};
@@ -112,6 +113,8 @@ fn settings(random: &mut Rng) -> Settings {
         verify_reads: random.bool(),
         ..Settings::default()
     };
+    // Some clients follow the update log.
+    settings.listeners[0].access = Access::OPEN;
     let rules = &mut settings.rules;
     rules.tie = pick(random, &[Tie::Last, Tie::First, Tie::Greater]);
     rules.ledger = pick(random, &[LedgerMode::Inline, LedgerMode::Inline, LedgerMode::Record]);

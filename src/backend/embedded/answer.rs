@@ -11,6 +11,7 @@ use super::number;
 use super::records::{Cursor, Fault, Records};
 use super::stat::{self, Master, Origin, Status};
 use crate::command::function::Function;
+use crate::command::function::until_nul;
 use crate::command::{Command, Kind, Reply};
 use crate::protocol::tyrant::opcode::Opcode;
 
@@ -152,7 +153,7 @@ impl<R: Records> Answering<'_, R> {
 
     fn set_master(&self, host: &[u8], port: i32, timestamp: u64) -> Reply {
         let mut master = self.state.master.lock();
-        master.host = String::from_utf8_lossy(misc::until_nul(host)).into_owned();
+        master.host = String::from_utf8_lossy(until_nul(host)).into_owned();
         master.port = port;
         if timestamp > 0 {
             master.timestamp = timestamp;
@@ -189,7 +190,7 @@ pub fn failure_of(command: &Command, code: u8) -> Reply {
 pub fn is_read(command: &Command) -> bool {
     match command {
         Command::Misc { function, .. } => matches!(
-            Function::named(misc::until_nul(function)),
+            Function::named(until_nul(function)),
             Function::Read | Function::Scan | Function::IterInit | Function::IterNext
         ),
         other => matches!(Opcode::of(other.verb()).kind, Kind::Read | Kind::Iterate),
@@ -210,12 +211,10 @@ pub fn settled(command: &Command, outcome: Result<Reply, Fault>) -> Result<Reply
 /// Whether the parameters of `optimize` (`name=value`, joined by `#`) bound the store by dropping records.
 /// A bound of zero or below is none.
 pub fn asks_for_bounds(parameters: &[u8]) -> bool {
-    misc::until_nul(parameters)
-        .split(|byte| *byte == b'#')
-        .any(|parameter| {
-            let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
-            let value = parameter.get(name.len() + 1..).unwrap_or_default();
-            let bounds = name.eq_ignore_ascii_case(b"capnum") || name.eq_ignore_ascii_case(b"capsiz");
-            bounds && value.iter().any(|byte| (b'1'..=b'9').contains(byte)) && !value.contains(&b'-')
-        })
+    until_nul(parameters).split(|byte| *byte == b'#').any(|parameter| {
+        let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
+        let value = parameter.get(name.len() + 1..).unwrap_or_default();
+        let bounds = name.eq_ignore_ascii_case(b"capnum") || name.eq_ignore_ascii_case(b"capsiz");
+        bounds && value.iter().any(|byte| (b'1'..=b'9').contains(byte)) && !value.contains(&b'-')
+    })
 }

@@ -23,6 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::answer::{Answering, State, settled};
 use super::records::{Fault, Records};
 use super::stat::Origin;
+use crate::command::function::until_nul;
 use crate::command::{Command, Reply};
 use crate::config::{StoreSettings, Sync};
 use crate::logging::RateLimit;
@@ -32,6 +33,9 @@ use format::{Found, Lock};
 use queue::{Job, Queue, ReplyTo, Work};
 pub use queue::{Outcome, weight};
 use table::Table;
+
+/// Connections that are kept for the next reader. Those who walk all records can be many at once; their memory is not kept.
+const READERS_KEPT: usize = 16;
 
 /// Free pages that are given back between two transactions of others.
 const SHRINK_PAGES: u32 = 256;
@@ -167,7 +171,10 @@ impl FileStore {
             None => format::reader(&self.path)?,
         };
         let found = read(&connection);
-        self.readers.lock().push(connection);
+        let mut idle = self.readers.lock();
+        if idle.len() < READERS_KEPT {
+            idle.push(connection);
+        }
         found
     }
 
@@ -202,7 +209,7 @@ impl Drop for FileStore {
 fn is_optimize(command: &Command) -> bool {
     match command {
         Command::Optimize { .. } => true,
-        Command::Misc { function, .. } => super::misc::until_nul(function) == b"optimize",
+        Command::Misc { function, .. } => until_nul(function) == b"optimize",
         _ => false,
     }
 }

@@ -54,7 +54,7 @@ struct Entry<P> {
 /// One worker's requests to a store in a file.
 pub struct Line<P> {
     store: Arc<Embedded>,
-    limits: LineLimits,
+    limits: Cell<LineLimits>,
     ids: Arc<LaneIds>,
     id: Cell<LaneId>,
     owed: RefCell<VecDeque<Entry<P>>>,
@@ -86,7 +86,7 @@ impl<P: Passenger> Line<P> {
         let (outlet, inlet) = unbounded_channel();
         Some(Self {
             store,
-            limits,
+            limits: Cell::new(limits),
             id: Cell::new(ids.next()),
             ids,
             owed: RefCell::default(),
@@ -98,6 +98,11 @@ impl<P: Passenger> Line<P> {
             inlet: RefCell::new(Some(inlet)),
             begun: Notify::new(),
         })
+    }
+
+    /// Bounds what is put on it from now on by these.
+    pub fn change_limits(&self, limits: LineLimits) {
+        self.limits.set(limits);
     }
 
     /// The store that it leads to.
@@ -112,7 +117,8 @@ impl<P: Passenger> Line<P> {
 
     /// Whether `requests` more may be put on it.
     pub fn has_room(&self, requests: usize) -> bool {
-        self.owed.borrow().len() + requests <= self.limits.requests_max && self.bytes.get() < self.limits.bytes_max
+        let limits = self.limits.get();
+        self.owed.borrow().len() + requests <= limits.requests_max && self.bytes.get() < limits.bytes_max
     }
 
     /// Puts a request on its way, or answers it before this returns where it only reads. `now` is the time since the epoch.
@@ -223,7 +229,7 @@ fn file_of(store: &Embedded) -> Option<&FileStore> {
 
 fn hand_over<P: Passenger>(passenger: P, outcome: Outcome) {
     match outcome {
-        Ok(reply) => passenger.answered(reply, tokio::time::Instant::now().into_std()),
+        Ok(reply) => passenger.answered(reply, 0, tokio::time::Instant::now().into_std()),
         Err(_) => passenger.unanswerable(),
     }
 }

@@ -16,6 +16,7 @@ type Answer = Result<Option<Vec<Bytes>>, Fault>;
 
 /// Success without strings.
 const DONE: Option<Vec<Bytes>> = Some(Vec::new());
+use crate::command::function::until_nul;
 
 /// Calls the function called `name`: what it answers, if it succeeds.
 pub fn call<R: Records>(at: &Answering<'_, R>, name: &[u8], arguments: &[Bytes]) -> Answer {
@@ -49,11 +50,6 @@ pub fn call<R: Records>(at: &Answering<'_, R>, name: &[u8], arguments: &[Bytes])
         (b"regex", Some(pattern), most) => regex(at, pattern, most)?,
         _ => None,
     })
-}
-
-/// A string as the server sees it: it ends before the first zero byte.
-pub fn until_nul(text: &[u8]) -> &[u8] {
-    text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// A key without a value at the end is ignored.

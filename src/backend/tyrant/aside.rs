@@ -24,6 +24,17 @@ pub struct Aside {
     pub writer: Writer,
 }
 
+/// An answer, and what it took.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The answer.
+    pub reply: Reply,
+    /// Bytes of the question.
+    pub sent: usize,
+    /// Bytes of the answer.
+    pub received: usize,
+}
+
 impl Aside {
     /// Opens it.
     pub async fn connect(route: &Route) -> io::Result<Self> {
@@ -33,8 +44,8 @@ impl Aside {
 
     /// Asks one question and waits for its answer. After an error the connection must be fenced: the question may
     /// have been carried out, or may yet be.
-    pub async fn exchange(&mut self, command: &Command, limits: Limits) -> Result<Reply, LaneFault> {
-        self.send(command).await?;
+    pub async fn exchange(&mut self, command: &Command, limits: Limits) -> Result<Exchange, LaneFault> {
+        let sent = self.send(command).await?;
         let shape = Opcode::of(command.verb()).shape;
         let mut decoder = ReplyDecoder::new(limits);
         let mut input = BytesMut::new();
@@ -42,9 +53,10 @@ impl Aside {
             if self.reader.read(&mut input).await? == 0 {
                 return Err(LaneFault::Eof);
             }
+            let received = input.len();
             if let Some(reply) = decoder.decode(shape, &mut input)? {
                 return if input.is_empty() {
-                    Ok(reply)
+                    Ok(Exchange { reply, sent, received })
                 } else {
                     Err(LaneFault::Unasked(input.len()))
                 };
@@ -52,15 +64,16 @@ impl Aside {
         }
     }
 
-    /// Sends a question whose answer never ends.
-    pub async fn send(&mut self, command: &Command) -> io::Result<()> {
+    /// Sends a question whose answer never ends; returns how many bytes it has.
+    pub async fn send(&mut self, command: &Command) -> io::Result<usize> {
         let mut out = Outgoing::new();
         request::encode(command, &mut out);
+        let bytes = out.len();
         while !out.is_empty() {
             self.writer.writable().await?;
             self.writer.write_ready(&mut out)?;
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// The next bytes of an answer that never ends; nothing at its end.

@@ -24,6 +24,16 @@ pub enum Route {
     Within(Arc<dyn Dial>),
 }
 
+impl PartialEq for Route {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Address(one), Self::Address(other)) => one == other,
+            (Self::Within(one), Self::Within(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
 /// A connection that is being opened.
 pub type Dialling = Pin<Box<dyn Future<Output = io::Result<(Reader, Writer)>>>>;
 

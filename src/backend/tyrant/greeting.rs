@@ -1,5 +1,6 @@
 //! The first question on every new connection: is there a Tyrant, which one, and what does it keep?
 
+use std::borrow::Cow;
 use std::io;
 
 use bytes::BytesMut;
@@ -36,10 +37,35 @@ pub enum DatabaseKind {
     Plain,
     /// A B+ tree: `misc putlist` adds duplicates instead of replacing.
     BPlusTree,
-    /// Columns, or keys that are numbers: it cannot hold a `timestamp.` record.
-    WithoutRecords,
+    /// Records of columns.
+    Table,
+    /// Keys that are numbers.
+    FixedLength,
     /// A skeleton, or nothing that this release knows: only the plain commands mean what they always mean.
     Foreign,
+}
+
+impl DatabaseKind {
+    /// Whether it can hold a `timestamp.` record.
+    pub fn holds_records(self) -> bool {
+        !matches!(self, Self::Table | Self::FixedLength)
+    }
+
+    /// What all keys that name the same record have in common. A fixed-length database takes every digit of a key, and
+    /// nothing else, for its number; nothing for a key that names another record each time.
+    pub fn identity(self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        if self != Self::FixedLength {
+            return Some(Cow::Borrowed(key));
+        }
+        if matches!(key, b"min" | b"max" | b"prev" | b"next") {
+            return None;
+        }
+        let digits = key.iter().filter(|byte| byte.is_ascii_digit());
+        let number = digits.fold(0i64, |number, digit| {
+            number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'))
+        });
+        Some(Cow::Owned(number.to_string().into_bytes()))
+    }
 }
 
 /// What a new connection has learned.
@@ -68,7 +94,8 @@ impl Greeting {
         };
         let kind = match field("type").as_deref() {
             Some("B+ tree") => DatabaseKind::BPlusTree,
-            Some("table" | "fixed-length") => DatabaseKind::WithoutRecords,
+            Some("table") => DatabaseKind::Table,
+            Some("fixed-length") => DatabaseKind::FixedLength,
             Some("hash" | "on-memory hash" | "on-memory tree") => DatabaseKind::Plain,
             _ => DatabaseKind::Foreign,
         };
@@ -135,10 +162,24 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_a_fixed_length_database_are_their_digits() {
+        let identity = |key: &'static str| {
+            let identity = DatabaseKind::FixedLength.identity(key.as_bytes())?;
+            Some(String::from_utf8_lossy(&identity).into_owned())
+        };
+        for key in ["7", "007", " 7", "+7x"] {
+            assert_eq!(identity(key).as_deref(), Some("7"), "{key}");
+        }
+        assert_eq!(identity("x").as_deref(), Some("0"));
+        assert_eq!(identity("next"), None);
+        assert_eq!(DatabaseKind::Plain.identity(b"007").as_deref(), Some(&b"007"[..]));
+    }
+
+    #[test]
     fn what_stat_does_not_say_stays_unknown() {
         assert_eq!(Greeting::parse(b"cnt_put\t0\n\xff\n").instance, None);
         assert_eq!(Greeting::parse(b"type\tB+ tree\n").kind, DatabaseKind::BPlusTree);
-        assert_eq!(Greeting::parse(b"type\ttable\n").kind, DatabaseKind::WithoutRecords);
+        assert_eq!(Greeting::parse(b"type\ttable\n").kind, DatabaseKind::Table);
         assert_eq!(Greeting::parse(b"type\tskeleton\n").kind, DatabaseKind::Foreign);
     }
 }

@@ -28,8 +28,8 @@ const GATHER_ROUNDS: usize = 4;
 pub trait Passenger: 'static {
     /// Whether the answer can belong to the question.
     fn accepts(&self, reply: &Reply) -> bool;
-    /// The answer has come. `now` is when it was read.
-    fn answered(self, reply: Reply, now: Instant);
+    /// The answer has come, in so many bytes. `now` is when it was read.
+    fn answered(self, reply: Reply, bytes: usize, now: Instant);
     /// The lane is out of service: no answer will come from it.
     fn lost(self, lost: Lost);
 }
@@ -145,12 +145,13 @@ impl<P: Passenger> Lane<P> {
         }
     }
 
-    /// Puts a request into the queue. The caller has seen to it that there is [room](Self::has_room).
-    pub fn submit(&self, command: &Command, deadline: Instant, passenger: P) {
-        self.queue(command, deadline, Some(passenger));
+    /// Puts a request into the queue; returns how many bytes it takes there. The caller has seen to it that there is
+    /// [room](Self::has_room).
+    pub fn submit(&self, command: &Command, deadline: Instant, passenger: P) -> usize {
+        self.queue(command, deadline, Some(passenger))
     }
 
-    fn queue(&self, command: &Command, deadline: Instant, passenger: Option<P>) {
+    fn queue(&self, command: &Command, deadline: Instant, passenger: Option<P>) -> usize {
         let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
         let before = out.len();
         if owed.is_primed() {
@@ -164,6 +165,7 @@ impl<P: Passenger> Lane<P> {
             self.next_deadline.set(Some(deadline));
         }
         self.wake.notify_one();
+        size
     }
 
     /// Asks the lane to end: nothing more will be sent on it.
@@ -298,12 +300,14 @@ impl<P: Passenger> Lane<P> {
             let Some(shape) = self.owed.borrow().expected() else {
                 return Err(LaneFault::Unasked(input.len()));
             };
+            let before = input.len();
             let Some(reply) = decoder.decode(shape, input)? else {
                 break;
             };
+            let bytes = before - input.len();
             let passenger = self.owed.borrow_mut().answered();
             match passenger {
-                Some(Some(passenger)) if passenger.accepts(&reply) => passenger.answered(reply, now),
+                Some(Some(passenger)) if passenger.accepts(&reply) => passenger.answered(reply, bytes, now),
                 Some(Some(passenger)) => {
                     passenger.lost(Lost::Sent);
                     return Err(LaneFault::Mismatch);

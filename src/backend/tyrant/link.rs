@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
@@ -29,8 +30,8 @@ pub enum ConnectFault {
 
 /// What happens to a link, told to whoever dispatches.
 pub trait LinkEvents: 'static {
-    /// A lane is up. Called before anything can be sent on it.
-    fn up(&self, greeting: &Greeting);
+    /// A lane is up, for the first time or `again`. Called before anything can be sent on it.
+    fn up(&self, greeting: &Greeting, again: bool);
     /// A try to connect has failed.
     fn connect_failed(&self, fault: ConnectFault, error: &io::Error);
     /// A lane was taken out of service.
@@ -39,6 +40,8 @@ pub trait LinkEvents: 'static {
     fn fenced(&self, lane: LaneId, ended: bool);
     /// Answers or losses have been handed over: what they made ready can be written.
     fn batch_done(&self);
+    /// The link has parted with a server that is no longer the backend. Returns when all of them have.
+    fn parted(&self) -> impl Future<Output = ()>;
     /// There may be a lane, or room on it, where there was none.
     fn changed(&self);
 }
@@ -61,24 +64,76 @@ pub struct LinkSettings {
 /// A place for one lane at a time.
 #[derive(Debug)]
 pub struct Link<P> {
-    settings: LinkSettings,
+    settings: RefCell<LinkSettings>,
+    /// Told when the route is another one.
+    moved: Notify,
+    /// The route has changed, and the lanes of all links have yet to part with the former one.
+    parting: Cell<bool>,
     lane: RefCell<Option<Rc<Lane<P>>>>,
     retired: Cell<bool>,
+    record: RefCell<Record>,
+}
+
+/// What has become of a link so far.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Since when it has been up, or down.
+    pub since: Instant,
+    /// Lanes that came up.
+    pub connected: u64,
+    /// Lanes that are given up, and whose end is awaited.
+    pub fencing: usize,
+    /// Why the last lane was given up, or why none can be connected, in words.
+    pub last_fault: Option<String>,
 }
 
 impl<P: Passenger> Link<P> {
     /// A link without a lane.
     pub fn new(settings: LinkSettings) -> Self {
         Self {
-            settings,
+            settings: RefCell::new(settings),
+            moved: Notify::new(),
+            parting: Cell::new(false),
             lane: RefCell::new(None),
             retired: Cell::new(false),
+            record: RefCell::new(Record {
+                since: tokio::time::Instant::now().into_std(),
+                connected: 0,
+                fencing: 0,
+                last_fault: None,
+            }),
         }
+    }
+
+    /// What has become of it so far.
+    pub fn record(&self) -> Record {
+        self.record.borrow().clone()
     }
 
     /// The lane, while one is up.
     pub fn lane(&self) -> Option<Rc<Lane<P>>> {
         self.lane.borrow().clone()
+    }
+
+    /// How the server is reached.
+    pub fn route(&self) -> Route {
+        self.settings.borrow().route.clone()
+    }
+
+    /// Behaves in another way from the next lane on. When the route is another one, the lane ends as soon as nothing is
+    /// owed on it, and the next one is opened when [`LinkEvents::parted`] allows.
+    pub fn change(&self, change: impl FnOnce(&mut LinkSettings)) {
+        let mut settings = self.settings.borrow_mut();
+        let before = settings.route.clone();
+        change(&mut settings);
+        if settings.route == before {
+            return;
+        }
+        self.parting.set(true);
+        if let Some(lane) = self.lane.borrow().as_ref() {
+            lane.retire();
+        }
+        self.moved.notify_one();
     }
 
     /// Ends the lane once nothing is owed on it, and opens no other.
@@ -93,33 +148,68 @@ impl<P: Passenger> Link<P> {
     pub async fn keep_up(self: Rc<Self>, events: Rc<impl LinkEvents>, last_seen: Rc<LastSeen>, random: fastrand::Rng) {
         let mut backoff = Backoff::new(random);
         while !self.retired.get() {
-            match self.open().await {
+            if self.parting.take() {
+                backoff.reset();
+                events.parted().await;
+            }
+            let opened = tokio::select! {
+                opened = self.open() => opened,
+                () = self.moved.notified() => continue,
+            };
+            match opened {
                 Ok((reader, writer, greeting)) => {
                     backoff.reset();
                     last_seen.saw(greeting.instance.as_ref());
-                    events.up(&greeting);
-                    let fencing = self.carry(reader, writer, greeting, &events, &last_seen).await;
+                    let again = self.note_up();
+                    events.up(&greeting, again);
+                    let fencing = Rc::clone(&self)
+                        .carry(reader, writer, greeting, &events, &last_seen)
+                        .await;
                     if self.retired.get() {
                         fencing.await;
                         return;
                     }
-                    spawn_local(fencing);
+                    if self.parting.get() {
+                        fencing.await;
+                    } else {
+                        spawn_local(fencing);
+                    }
                 }
                 Err((fault, error)) => {
+                    self.record.borrow_mut().last_fault = Some(error.to_string());
                     events.connect_failed(fault, &error);
-                    sleep(backoff.next_pause()).await;
+                    tokio::select! {
+                        () = sleep(backoff.next_pause()) => {}
+                        () = self.moved.notified() => {}
+                    }
                 }
             }
         }
     }
 
+    /// Takes note of a lane that is up; whether there was one before.
+    fn note_up(&self) -> bool {
+        let mut record = self.record.borrow_mut();
+        record.since = tokio::time::Instant::now().into_std();
+        record.connected += 1;
+        record.connected > 1
+    }
+
+    fn note_down(&self, fault: &LaneFault) {
+        let mut record = self.record.borrow_mut();
+        record.since = tokio::time::Instant::now().into_std();
+        record.fencing += 1;
+        record.last_fault = Some(fault.to_string());
+    }
+
     async fn open(&self) -> Result<(Reader, Writer, Greeting), (ConnectFault, io::Error)> {
+        let (route, patience) = (self.route(), self.settings.borrow().connect_timeout);
         let opening = async {
-            let (mut reader, writer) = connect::connect(&self.settings.route).await?;
+            let (mut reader, writer) = connect::connect(&route).await?;
             let greeting = greet(&mut reader, &writer).await?;
             io::Result::Ok((reader, writer, greeting))
         };
-        match timeout(self.settings.connect_timeout, opening).await {
+        match timeout(patience, opening).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err((ConnectFault::NotTyrant, error)),
             Ok(Err(error)) => Err((ConnectFault::Refused, error)),
@@ -129,31 +219,34 @@ impl<P: Passenger> Link<P> {
 
     /// Carries requests until the lane is out of service; returns what is left to do: its fence.
     async fn carry<E: LinkEvents>(
-        &self,
+        self: Rc<Self>,
         mut reader: Reader,
         writer: Writer,
         greeting: Greeting,
         events: &Rc<E>,
         last_seen: &Rc<LastSeen>,
     ) -> impl Future<Output = ()> + use<P, E> + 'static {
-        let lane = Rc::new(Lane::new(self.settings.ids.next(), self.settings.lane));
+        let settings = self.settings.borrow().clone();
+        let lane = Rc::new(Lane::new(settings.ids.next(), settings.lane));
         *self.lane.borrow_mut() = Some(Rc::clone(&lane));
-        if self.retired.get() {
+        if self.retired.get() || self.parting.get() {
             lane.retire();
         }
         events.changed();
         let fault = lane.run(&mut reader, &writer, || events.batch_done()).await;
         *self.lane.borrow_mut() = None;
+        self.note_down(&fault);
         events.down(lane.id(), &fault);
         for (lost, passenger) in lane.abandon() {
             passenger.lost(lost);
         }
         events.batch_done();
-        let patience = self.settings.fence_timeout;
+        let patience = self.settings.borrow().fence_timeout;
         let (events, last_seen, id) = (Rc::clone(events), Rc::clone(last_seen), lane.id());
         async move {
             let instance = greeting.instance.as_ref();
             let ended = fence(reader, writer, &fault, instance, &last_seen, patience).await;
+            self.record.borrow_mut().fencing -= 1;
             events.fenced(id, ended);
         }
     }

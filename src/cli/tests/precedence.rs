@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 24] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -26,6 +26,16 @@ const CASES: [Case; 17] = [
         values: ["binary, http", "memcached,http"],
     },
     Case {
+        flag: "allow",
+        file: "allow = [\"repl\"]",
+        values: ["setmst, restore", "all"],
+    },
+    Case {
+        flag: "deny",
+        file: "deny = [\"put\"]",
+        values: ["allwrite, ext", "all"],
+    },
+    Case {
         flag: "backend",
         file: "backend = \"tyrant://a:1\"",
         values: ["tyrant://b:2", "tyrant:/c.sock"],
@@ -34,6 +44,31 @@ const CASES: [Case; 17] = [
         flag: "admin",
         file: "admin = \"a:1\"",
         values: ["b:2", ""],
+    },
+    Case {
+        flag: "admin-token-file",
+        file: "admin_token_file = \"/a\"",
+        values: ["/b", "/c"],
+    },
+    Case {
+        flag: "pid-file",
+        file: "pid_file = \"/a\"",
+        values: ["/b", "/c"],
+    },
+    Case {
+        flag: "drain-delay",
+        file: "drain_delay = \"1s\"",
+        values: ["2s", "3s"],
+    },
+    Case {
+        flag: "drain-timeout",
+        file: "drain_timeout = \"1s\"",
+        values: ["2s", "3s"],
+    },
+    Case {
+        flag: "log-file",
+        file: "log.file = \"/a\"",
+        values: ["/b", "/c"],
     },
     Case {
         flag: "stamp-digits",

@@ -7,7 +7,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("lisen = []", &["t.toml:1: unknown key `lisen`", "`listen`", "`log`"]),
     (
         "\n[stamp]\nwidth = 1",
-        &["t.toml:3: unknown key `width`", "allowed: `digits` or `unit`"],
+        &["t.toml:3: unknown key `width`", "allowed: `digits`, `unit`, `column`"],
     ),
     ("[guards]", &["t.toml:1: unknown key `guards`", "`guard`"]),
     (
@@ -33,6 +33,22 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     ("stamp = [13]", &["t.toml:1: ", "sequence", "allowed: a table of keys"]),
     ("\n[[log]]", &["t.toml:2: ", "sequence", "allowed: a table of keys"]),
+    (
+        "takeover = true",
+        &["t.toml:1: takeover needs to know whom", "allowed: with pid_file"],
+    ),
+    (
+        "takeover = true\npid_file = \"/p\"\ndrain_delay = \"1s\"",
+        &["t.toml:3: ", "for all of drain_delay", "0s with takeover"],
+    ),
+    (
+        "pid_file = \"p\"",
+        &["t.toml:1: pid_file is \"p\"", "the absolute path of a file"],
+    ),
+    (
+        "drain_timeout = \"0s\"",
+        &["t.toml:1: drain_timeout is \"0s\"", "from 1ms to 1d"],
+    ),
     ("listen = []", &["t.toml:1: listen is empty", "at least one"]),
     (
         "listen = [\n\"h:1\",\n\"h\"]",
@@ -64,6 +80,18 @@ const MISTAKES: &[(&str, &[&str])] = &[
     (
         "protocols = [\"http\", \"http\"]",
         &["t.toml:1: protocols names \"http\" twice", "each once"],
+    ),
+    (
+        "allow = \"repl\"",
+        &["t.toml:1: allow is \"repl\"", "a list of all, allorg, allmc", "repl"],
+    ),
+    (
+        "deny = [\n\"slave\"]",
+        &["t.toml:2: deny is \"slave\"", "allmanage, put, putkeep"],
+    ),
+    (
+        "allow = [\"put\", \"get\"]\ndeny = [\"get\"]",
+        &["t.toml:2: allow and deny both name get", "each name in one of them"],
     ),
     (
         "listener = 1",
@@ -141,6 +169,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "stamp.column = \"a\\u0000b\"",
+        &["t.toml:1: stamp.column is \"a\\u{0}b\"", "a column's name"],
+    ),
+    (
         "stamp.unit = \"min\"",
         &["t.toml:1: stamp.unit is \"min\"", "s, ms, us, ns, opaque"],
     ),
@@ -197,7 +229,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "guard.ext.f = \"get\"",
-        &["t.toml:1: guard.ext.\"f\" is \"get\"", "allowed: put"],
+        &["t.toml:1: guard.ext.\"f\" is \"get\"", "allowed: put, putkeep, out"],
     ),
     (
         "guard.ext.\"\" = \"put\"",

@@ -7,6 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use nom::number::streaming::{be_i32, be_i64, be_u64};
 use thiserror::Error;
 
+use super::dialect::Dialect;
 use super::limits::Limits;
 use super::sizes::{self, Scan, SizeFault, header};
 use crate::command::{Reply, Shape};
@@ -156,7 +157,15 @@ fn fixed(reply: Option<Reply>, size: usize, input: &mut BytesMut) -> Option<Repl
 ///
 /// Large strings are not copied.
 pub fn encode(reply: &Reply, out: &mut Outgoing) {
+    encode_in(Dialect::Tyrant, reply, out);
+}
+
+/// The same for a client that speaks `dialect`.
+pub fn encode_in(dialect: Dialect, reply: &Reply, out: &mut Outgoing) {
     out.put_u8(reply.code());
+    if reply.code() != 0 && !dialect.counts_when_failed() {
+        return;
+    }
     match reply {
         Reply::Code(_) => {}
         Reply::Value(value) => string(out, value),

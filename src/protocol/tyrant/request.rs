@@ -6,12 +6,14 @@
 
 mod encode;
 mod fault;
+mod short;
 
 use bytes::{Buf, Bytes, BytesMut};
 use nom::number::streaming::{be_i32, be_i64, be_u32, be_u64};
 
+use super::dialect::{Dialect, Layout};
 use super::limits::Limits;
-use super::opcode::{MAGIC, Opcode};
+use super::opcode::MAGIC;
 use super::sizes::{self, Scan, SizeFault, header};
 use crate::command::{Command, Verb};
 
@@ -30,14 +32,24 @@ type Decoded = Result<Option<Command>, RequestFault>;
 #[derive(Debug)]
 pub struct RequestDecoder {
     limits: Limits,
+    dialect: Dialect,
     /// Where the look through the list at the head of the input stopped for want of bytes.
     scan: Option<Scan>,
 }
 
 impl RequestDecoder {
-    /// A decoder for one connection, which accepts frames up to `limits`.
+    /// A decoder for one connection, which accepts frames up to `limits`, in the dialect of 1.1.41.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scan: None }
+        Self {
+            limits,
+            dialect: Dialect::Tyrant,
+            scan: None,
+        }
+    }
+
+    /// The same for a client that speaks `dialect`.
+    pub fn in_dialect(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
     }
 
     /// Takes the next command off the front of `input`, or `None` when it is not all there.
@@ -58,8 +70,14 @@ impl RequestDecoder {
         let Some(&number) = input.get(1) else {
             return Ok(None);
         };
-        let opcode = Opcode::numbered(number).ok_or(RequestFault::UnknownCommand(number))?;
-        self.body(opcode.verb, input)
+        let request = self.dialect.request(number);
+        let (verb, layout) = request.ok_or(RequestFault::UnknownCommand(number))?;
+        match (verb, layout) {
+            (Verb::SetMst, Layout::Short) => self.short_setmst(input),
+            (Verb::Restore, Layout::Short) => self.short_restore(input),
+            (Verb::Copy, Layout::CopyOrRestore) if short::begins_with_nul(input) => self.short_restore(input),
+            (verb, _) => self.body(verb, input),
+        }
     }
 
     fn body(&mut self, verb: Verb, input: &mut BytesMut) -> Decoded {

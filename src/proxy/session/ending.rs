@@ -13,7 +13,7 @@ use crate::protocol::request::Fault;
 use crate::transport::Reader;
 
 /// How long a client may take to acknowledge what it is still owed before the connection is reset.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// So many bytes are read of a client that has been told its last, so that it may see the end.
 const DISCARD_MAX: usize = 1 << 20;
@@ -41,6 +41,7 @@ impl Session {
             return;
         };
         if matches!(end, End::Client) {
+            writer.end_by_reset(false);
             return;
         }
         let mut out = std::mem::take(&mut self.inner.borrow_mut().out);
@@ -55,6 +56,7 @@ impl Session {
             };
             let _ = timeout(LINGER, rest).await;
             if words.is_some() || matches!(end, End::Done) {
+                writer.end_by_reset(false);
                 let _ = writer.shutdown_write();
                 let _ = timeout(LINGER, discard(reader)).await;
                 return;

@@ -7,6 +7,7 @@ use crate::command::edit::Edit;
 use crate::command::{Answer, Command, Verb};
 use crate::metrics::Outcome;
 use crate::pairing::order::Place;
+use crate::protocol::Protocol;
 use crate::protocol::answer::Form;
 use crate::protocol::request::Fault;
 use crate::proxy::waiting::{GuardWait, Standing};
@@ -68,6 +69,11 @@ pub struct Concluding {
 }
 
 impl Item {
+    /// The protocol that it came in.
+    pub fn protocol(&self) -> Protocol {
+        self.form.protocol()
+    }
+
     pub fn concluding(&self) -> Concluding {
         Concluding {
             verb: self.command.verb(),

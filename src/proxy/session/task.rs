@@ -1,5 +1,7 @@
 //! The task of a session: reads, dispatches, and steps in when the client does not take its answers at once.
 
+mod cut;
+
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -8,6 +10,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio::time::{Sleep, sleep_until};
 
+use self::cut::Cut;
 use super::item::{Concluding, End, Item, Next, Step, Waiting};
 use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
 use crate::command::Answer;
@@ -48,17 +51,20 @@ pub(super) struct Task {
     clear_from: Option<Instant>,
     /// Bytes of `input` that are counted in the sum of all sessions.
     charged: usize,
+    /// While the proxy drains: when the client can begin its last request, and when it must have sent that.
+    cut: Option<Cut>,
 }
 
 impl Task {
     pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
-        let limits = session.worker.shared.settings.limits.request;
-        let protocols = session.listener.protocols;
+        let limits = session.worker.settings().limits.request;
+        let listener = &session.listener;
+        let decoder = Decoder::new(limits, listener.protocols, listener.dialect);
         Self {
             session,
             reader,
             input: BytesMut::new(),
-            decoder: Decoder::new(limits, protocols),
+            decoder,
             waiting: None,
             step: None,
             last: None,
@@ -68,6 +74,7 @@ impl Task {
             is_slow: false,
             clear_from: None,
             charged: 0,
+            cut: None,
         }
     }
 
@@ -78,6 +85,7 @@ impl Task {
         loop {
             if worker.is_stopping() && self.last.is_none() {
                 self.last = Some(End::Drain);
+                self.cut = Some(Cut::from(now()));
             }
             let hungry = match self.pump() {
                 Ok(Ok(pump)) => matches!(pump, Pump::Hungry),
@@ -88,13 +96,19 @@ impl Task {
                 Err(end) => return end,
             };
             worker.flush_touched();
+            let mut has_asked = false;
             if let Some(end) = self.finished(hungry) {
-                return end;
+                has_asked = self.asks_on(&end).await;
+                if !has_asked {
+                    return end;
+                }
+                self.last = Some(end);
             }
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
             let may_read = !self.at_end
                 && !matches!(self.last, Some(End::Fault(_) | End::Done))
+                && (has_asked || !self.is_cut(hungry))
                 && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
@@ -172,9 +186,10 @@ impl Task {
             self.waiting = Some((item, waiting));
             return Ok(Err(Pump::Stalled));
         }
-        if matches!(self.last, Some(End::Fault(_) | End::Drain | End::Done)) || self.is_full() {
+        if matches!(self.last, Some(End::Fault(_) | End::Done)) || self.is_full() {
             return Ok(Err(Pump::Stalled));
         }
+        let before = self.input.len();
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
             Ok(Some(Incoming::Request(request))) => {
@@ -182,7 +197,12 @@ impl Task {
                     self.last = Some(End::Done);
                 }
                 let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
-                Ok(Ok(self.session.admit(request, arrived.unwrap_or_else(now))))
+                let item = self.session.admit(request, arrived.unwrap_or_else(now));
+                let bytes = &self.session.worker.shared.metrics.request_bytes;
+                bytes
+                    .of(item.protocol(), item.command.verb())
+                    .increment((before - self.input.len()) as u64);
+                Ok(Ok(item))
             }
             Ok(Some(Incoming::Quit)) => {
                 self.last = Some(End::Done);
@@ -218,14 +238,17 @@ impl Task {
             // Trying again is how one finds out.
             Waiting::Lane => true,
             Waiting::Hold(until) => *until <= now(),
-            Waiting::Grace(until) => *until <= now() || !self.input.is_empty() || self.last.is_some(),
+            Waiting::Grace(until) => {
+                let no_more = matches!(self.last, Some(End::Client | End::Fault(_) | End::Done));
+                *until <= now() || !self.input.is_empty() || no_more
+            }
             Waiting::Settled => self.session.aloft() == 0,
         }
     }
 
     fn is_full(&self) -> bool {
         let inner = self.session.inner.borrow();
-        let pipeline_max = self.session.worker.shared.settings.limits.pipeline;
+        let pipeline_max = self.session.worker.settings().limits.pipeline;
         inner.aloft >= pipeline_max || inner.order.owed() >= pipeline_max || inner.out.len() > BACKLOG_PAUSE
     }
 
@@ -238,7 +261,12 @@ impl Task {
     fn finished(&mut self, hungry: bool) -> Option<End> {
         let last = self.last.as_ref()?;
         let inner = self.session.inner.borrow();
-        let all_taken_up = hungry || !matches!(last, End::Client);
+        let all_taken_up = match last {
+            End::Client => hungry,
+            // A request that has begun to come is waited for, as long as it comes on.
+            End::Drain => hungry && (self.input.is_empty() || self.at_end || self.is_cut(hungry)),
+            _ => true,
+        };
         let is_done = self.waiting.is_none()
             && self.step.is_none()
             && inner.redo.is_empty()
@@ -263,9 +291,10 @@ impl Task {
             Waiting::Hold(until) | Waiting::Grace(until) => (*until).min(item.deadline),
             _ => item.deadline,
         });
-        let half_sent = (hungry && !self.input.is_empty())
-            .then(|| self.progress + self.session.worker.shared.settings.pairing.frame_timeout);
-        let Some(next) = waited_for.into_iter().chain(half_sent).min() else {
+        let half_sent =
+            (hungry && !self.input.is_empty() && !self.is_cut(hungry)).then(|| self.progress + self.patience());
+        let cut = self.cut.and_then(|cut| cut.next(now()));
+        let Some(next) = waited_for.into_iter().chain(half_sent).chain(cut).min() else {
             return false;
         };
         if timer.deadline() != next.into() {
@@ -280,8 +309,13 @@ impl Task {
             self.session.fail(item.concluding(), End::Deadline);
             return None;
         }
-        let patience = self.session.worker.shared.settings.pairing.frame_timeout;
-        (hungry && !self.input.is_empty() && self.progress + patience <= now).then_some(End::HalfSent)
+        let is_stuck = hungry && !self.input.is_empty() && self.progress + self.patience() <= now;
+        if let (true, Some(cut)) = (is_stuck, &mut self.cut) {
+            // What was asked before is still answered.
+            cut.end_at(now);
+            return None;
+        }
+        is_stuck.then_some(End::HalfSent)
     }
 
     fn received(&mut self, read: std::io::Result<usize>) -> Result<(), End> {
@@ -315,7 +349,7 @@ impl Task {
         buffered.fetch_sub(self.charged, Ordering::Relaxed);
         self.charged = held;
         let sum = buffered.fetch_add(held, Ordering::Relaxed) + held;
-        if held > 0 && sum > self.session.worker.shared.settings.limits.buffer_memory {
+        if held > 0 && sum > self.session.worker.settings().limits.buffer_memory {
             return Err(End::Memory);
         }
         Ok(())

@@ -42,7 +42,7 @@ impl Steps {
             }
         };
         let is_put = self.verb == Verb::Put;
-        if !is_put && let Err(refusal) = self.worker.admit_unordered(self.verb, &key) {
+        if !is_put && let Err(refusal) = self.worker.admit_unordered(self.asker, self.verb, &key) {
             return Ok(self.refused(refusal));
         }
         loop {
@@ -70,7 +70,7 @@ impl Steps {
                 continue;
             };
             // A server takes what lies behind an argument that is too large for it for new requests.
-            let size_max = self.worker.shared.settings.limits.request.argument_max as usize;
+            let size_max = self.worker.settings().limits.request.argument_max as usize;
             if value.len() + stored.len() > size_max {
                 return Ok(answered(Reply::Code(1)));
             }
@@ -97,7 +97,7 @@ impl Steps {
 
     /// Waits until the key is this change's own.
     async fn hold(&self, key: &Bytes, change: Change<'_>) -> Result<Result<Held, Refusal>, End> {
-        if self.worker.denies_key(key) {
+        if self.worker.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
         self.hold_by(Worker::judge_alone, key, change).await
@@ -120,7 +120,7 @@ impl Steps {
 
     /// Looks at what is stored; only whether there is anything, where that is enough.
     async fn look(&self, held: &Held, key: &Bytes, edit: Edit) -> Result<Looked, Lost> {
-        let is_enough = edit == Edit::IfPresent && !self.worker.shared.settings.verify_reads;
+        let is_enough = edit == Edit::IfPresent && !self.worker.settings().verify_reads;
         let ask = if is_enough {
             Command::Vsiz { key: key.clone() }
         } else {

@@ -169,12 +169,12 @@ impl Steps {
         let mut standing = Standing::default();
         let mut via = self.via_for_write().await?;
         while let Some((key, value)) = work.pop_front() {
-            if self.worker.denies_key(&key) {
+            if self.worker.denies_key(self.asker, &key) {
                 tally.refused(Refusal::Denied, self.worker.refusal_code(Refusal::Denied));
                 continue;
             }
             let change = match &value {
-                Some(value) => self.worker.shared.guard.change_of(value),
+                Some(value) => self.worker.change_of(value),
                 None => Change::Delete,
             };
             // Each record of the batch may send a probe ahead of it.
@@ -182,7 +182,10 @@ impl Steps {
                 frames.extend(self.send_batch(&via, function, options, &mut batch));
                 via = self.via_for_write().await?;
             }
-            match self.worker.judge(&via, via.id(), &key, change, &mut standing) {
+            match self
+                .worker
+                .judge(self.asker, &via, via.id(), &key, change, &mut standing)
+            {
                 Decision::Refused(refusal) => tally.refused(refusal, self.worker.refusal_code(refusal)),
                 Decision::Go(ticket) => {
                     self.worker.bury(&via, &key, &ticket, self.deadline);

@@ -3,9 +3,7 @@
 use bytes::Bytes;
 
 use super::{Call, Done, Steps, answered};
-use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Command, Reply};
-use crate::protocol::answer::Form;
 use crate::proxy::records;
 use crate::proxy::session::End;
 use crate::proxy::slow::{self, Touches};
@@ -116,9 +114,9 @@ impl Steps {
                 }
             }
         }
-        if self.form != Form::Binary {
+        if !self.form.is_binary() {
             // memcached's `stats` tells how many threads serve clients, and Tyrant's `stat` does not.
-            visible.push_str(&format!("threads\t{}\n", self.worker.shared.settings.workers));
+            visible.push_str(&format!("threads\t{}\n", self.worker.settings().workers));
         }
         Ok(answered(Reply::Value(Bytes::from(visible))))
     }
@@ -127,7 +125,7 @@ impl Steps {
     /// the count kept changing.
     async fn hidden_records(&self) -> Result<Option<u64>, End> {
         const TRIES: usize = 3;
-        if self.worker.kind() == DatabaseKind::WithoutRecords {
+        if !self.worker.kind().holds_records() {
             return Ok(Some(0));
         }
         let hidden = &self.worker.shared.hidden;

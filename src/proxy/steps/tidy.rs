@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Call, Done, Steps, answered, outcome};
-use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Command, Reply};
 use crate::guard::verdict::Change;
 use crate::metrics::RetryKind;
@@ -81,17 +80,18 @@ impl Steps {
     /// code 0. Code 1 where there is no such tombstone, and 5 for an age within which writes are expected to be late.
     pub(super) async fn forget(&mut self, call: Call) -> Done {
         let shared = &self.worker.shared;
-        let rules = shared.guard.rules();
+        let (settings, format) = (self.worker.settings(), shared.guard.stamp());
         let [age, key] = &call.arguments[..] else {
             return says(LEFT);
         };
         let age = std::str::from_utf8(age).ok().and_then(|age| age.parse().ok());
-        let age = age.map(Duration::from_millis).filter(|age| *age >= rules.age_min());
+        let age = age
+            .map(Duration::from_millis)
+            .filter(|age| *age >= settings.rules.age_min());
         let now = (shared.clock)();
-        let Some(newest) = age.and_then(|age| rules.stamp.at(now.saturating_sub(age))) else {
+        let Some(newest) = age.and_then(|age| format.at(now.saturating_sub(age))) else {
             return says(DENIED);
         };
-        let format = rules.stamp;
         self.tidy(key.clone(), |found| {
             let stamp = found.record.as_ref().and_then(|record| format.read(record));
             match (&found.value, stamp) {
@@ -108,7 +108,7 @@ impl Steps {
         let [key] = &call.arguments[..] else {
             return says(LEFT);
         };
-        let (format, keeps) = (self.worker.shared.guard.rules().stamp, self.worker.keeps_records());
+        let (format, keeps) = (self.worker.shared.guard.stamp(), self.worker.keeps_records());
         self.tidy(key.clone(), |found| {
             let stamp = |bytes: &Option<Bytes>| bytes.as_ref().and_then(|bytes| format.read(bytes));
             match (stamp(&found.value), stamp(&found.record)) {
@@ -122,7 +122,7 @@ impl Steps {
 
     /// Has the key to itself from looking at it until its record is what it is to become.
     async fn tidy(&mut self, key: Bytes, decide: impl Fn(&Found) -> Becomes) -> Done {
-        if self.worker.kind() == DatabaseKind::WithoutRecords {
+        if !self.worker.kind().holds_records() {
             return says(LEFT);
         }
         let name = records::name_of(&key);

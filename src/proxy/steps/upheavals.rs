@@ -4,12 +4,13 @@ use super::{Call, Done, Steps, answered};
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
 use crate::command::{Command, Verb};
+use crate::metrics::Judged;
 use crate::proxy::slow::{self, Touches};
 
 impl Steps {
     /// A script function: it names one key, and may write any.
     pub(super) async fn script(&mut self, command: Command, key: bytes::Bytes) -> Done {
-        if let Err(refusal) = self.worker.admit_unordered(self.verb, &key) {
+        if let Err(refusal) = self.worker.admit_unordered(self.asker, self.verb, &key) {
             return Ok(self.refused(refusal));
         }
         Ok(answered(slow::exchange(self, command, Touches::Key(key)).await?))
@@ -17,7 +18,7 @@ impl Steps {
 
     /// A `misc` function that can change every record, where the settings let it pass.
     pub(super) async fn upheaval_allowed(&mut self, call: Call) -> Done {
-        if let Err(refusal) = self.worker.admit_unordered(Verb::Misc, &call.function) {
+        if let Err(refusal) = self.worker.admit_unordered(self.asker, Verb::Misc, &call.function) {
             return Ok(self.refused(refusal));
         }
         self.upheaval(call.command()).await
@@ -29,6 +30,8 @@ impl Steps {
             Command::Misc { function, .. } => Some(Function::named(function)),
             _ => None,
         };
+        let verdicts = &self.worker.shared.metrics.verdicts;
+        verdicts.of(Judged::Unguarded, self.asker.protocol).increment(1);
         let touches = Touches::Everything {
             empties: matches!(command, Command::Vanish) || function == Some(Function::Vanish),
             // A database of a known kind answers an unknown name with a failure and does nothing.

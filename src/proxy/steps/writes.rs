@@ -1,12 +1,12 @@
 //! Guarded writes that take more than one exchange.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::{Call, Done, EXT_STORED, Guarded, Steps, answered, outcome};
+use super::{Call, Done, EXT_DONE, Guarded, Steps, answered, outcome};
 use crate::command::function::Function;
-use crate::command::{Answer, Command, Reply, Verb};
+use crate::command::{Answer, Command, Reply, Verb, columns};
 use crate::guard::rules::ExtMeaning;
 use crate::guard::verdict::{Change, Refusal};
 use crate::metrics::Outcome;
@@ -14,7 +14,7 @@ use crate::proxy::session::End;
 
 impl Steps {
     pub(super) fn stamp_of(&self, value: &[u8]) -> Option<u64> {
-        self.worker.shared.guard.rules().stamp.read(value)
+        self.worker.shared.guard.stamp().read(value)
     }
 
     /// Writes the record of a stamp after its value was stored, and waits until it is. For nothing where stamps have no
@@ -52,7 +52,7 @@ impl Steps {
 
     /// `put` and `putkeep` where the stamp's record must follow the value's outcome.
     pub(super) async fn put_then_record(&mut self, key: Bytes, value: Bytes, keep: bool) -> Done {
-        let shared = Arc::clone(&self.worker.shared);
+        let worker = Rc::clone(&self.worker);
         let (key_sent, value_sent) = (key.clone(), value.clone());
         let wire = if keep {
             Command::PutKeep {
@@ -65,7 +65,7 @@ impl Steps {
                 value: value_sent,
             }
         };
-        match self.guarded(&key, shared.guard.change_of(&value), &wire, !keep).await? {
+        match self.guarded(&key, worker.change_of(&value), &wire, !keep).await? {
             Guarded::Answered(reply) => {
                 if reply.code() == 0 {
                     self.record_stamp(&key, &value).await?;
@@ -76,38 +76,55 @@ impl Steps {
         }
     }
 
-    pub(super) fn is_guarded_put(&self, function: &[u8]) -> bool {
-        let mapped = &self.worker.shared.guard.rules().ext;
-        let name = std::str::from_utf8(function).ok();
-        name.and_then(|name| mapped.get(name)) == Some(&ExtMeaning::Put)
-    }
-
-    /// A script function that stands for a guarded put.
-    pub(super) async fn ext_put(&mut self, key: Bytes, value: Bytes) -> Done {
-        let (outcome, answer) = self.put_then_record(key, value, false).await?;
+    /// A script function that stands for a guarded command.
+    pub(super) async fn ext_mapped(&mut self, meaning: ExtMeaning, key: Bytes, value: Bytes) -> Done {
+        let (outcome, answer) = match meaning {
+            ExtMeaning::Put => self.put_then_record(key, value, false).await?,
+            ExtMeaning::PutKeep => self.put_then_record(key, value, true).await?,
+            ExtMeaning::Out => {
+                let wire = Command::Out { key: key.clone() };
+                match self.guarded(&key, Change::Delete, &wire, false).await? {
+                    Guarded::Answered(reply) => answered(reply),
+                    Guarded::Refused(refusal) => self.refused(refusal),
+                }
+            }
+        };
         Ok(match answer {
             Answer::Reply(Reply::Code(0)) => {
-                let stored = Reply::Value(Bytes::from_static(EXT_STORED));
-                (outcome, Answer::Reply(stored))
+                let done = Reply::Value(Bytes::from_static(EXT_DONE));
+                (outcome, Answer::Reply(done))
             }
             other => (outcome, other),
         })
     }
 
+    /// `put` and the like by name: key and value; what follows them the server does not look at.
     pub(super) async fn misc_put(&mut self, call: Call, may_repeat: bool) -> Done {
         let (key, value) = (call.arguments[0].clone(), call.arguments[1].clone());
-        let shared = Arc::clone(&self.worker.shared);
+        let worker = Rc::clone(&self.worker);
         let wire = call.command();
-        match self
-            .guarded(&key, shared.guard.change_of(&value), &wire, may_repeat)
-            .await?
-        {
+        match self.guarded(&key, worker.change_of(&value), &wire, may_repeat).await? {
             Guarded::Answered(reply) => {
                 if reply.code() == 0 {
                     self.record_stamp(&key, &value).await?;
                 }
                 Ok(answered(reply))
             }
+            Guarded::Refused(refusal) => Ok(self.refused(refusal)),
+        }
+    }
+
+    /// `put`, `putkeep` and `putcat` of columns, where one of them carries the stamp.
+    pub(super) async fn misc_columns(&mut self, call: Call, column: &[u8], may_repeat: bool) -> Done {
+        let (key, given) = (call.arguments[0].clone(), call.arguments[1..].to_vec());
+        let value = columns::joined(&given);
+        let worker = Rc::clone(&self.worker);
+        let change = worker.change_by(columns::among(&given, column), &value);
+        if Function::named(&call.function) == Function::Unordered && !matches!(change, Change::Stamped { .. }) {
+            return self.misc_unordered(call).await;
+        }
+        match self.guarded(&key, change, &call.command(), may_repeat).await? {
+            Guarded::Answered(reply) => Ok(answered(reply)),
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
         }
     }
@@ -127,7 +144,7 @@ impl Steps {
         } else {
             Verb::Misc
         };
-        if let Err(refusal) = self.worker.admit_unordered(policy, &key) {
+        if let Err(refusal) = self.worker.admit_unordered(self.asker, policy, &key) {
             return Ok(self.refused(refusal));
         }
         match self.guarded(&key, Change::Unordered, &call.command(), false).await? {

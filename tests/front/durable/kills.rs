@@ -123,7 +123,7 @@ fn nothing_that_was_acknowledged_is_lost_by_kill_9() {
     let mut writers: Vec<Writer> = (0..WRITERS).map(|_| Writer::default()).collect();
     let mut acknowledged = 0;
     for _ in 0..kills {
-        let guarded = Guarded::file(&path, "workers = 2");
+        let mut guarded = Guarded::file(&path, "workers = 2");
         let mut client = guarded.client();
         for (name, writer) in writers.iter_mut().enumerate() {
             writer.check(name, &mut client);

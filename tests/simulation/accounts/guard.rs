@@ -30,7 +30,10 @@ impl Accounts {
         demand(world, ended == timed, || {
             format!("{ended} requests were answered, the time of {timed} was taken")
         });
-        let stale = (sum("verdicts_total", &["stale"]), sum("stale_age_seconds_count", &[]));
+        let stale = (
+            sum("verdicts_total", &["stale"]) + sum("observed_total", &["stale"]),
+            sum("stale_age_seconds_count", &[]),
+        );
         let has_age = world.plan.settings.rules.stamp.unit() != Unit::Opaque;
         demand(world, stale.1 == if has_age { stale.0 } else { 0 }, || {
             format!("{} stale writes, the age of {} was taken", stale.0, stale.1)
@@ -65,7 +68,7 @@ impl Accounts {
         let sum = |name: &str, labels: &[&str]| scrape.sum(name, labels);
         for (what, counted, most) in [
             ("lanes up", sum("lane_connects_total", &["up"]), greeted),
-            ("answers of lanes", sum("backend_seconds_count", &[]), answers),
+            ("answers of the backend", sum("backend_seconds_count", &[]), answers),
             ("fences", sum("fences_total", &[]), given_up),
             ("fences that ended", sum("fences_total", &["ended"]), ended),
             ("fences that timed out", sum("fences_total", &["timeout"]), timed_out),

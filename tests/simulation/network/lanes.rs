@@ -21,7 +21,7 @@ fn milliseconds(duration: Duration) -> u64 {
 pub struct LaneCount {
     /// Lanes whose greeting was answered.
     pub greeted: u64,
-    /// Answers that were read on lanes in service, greetings not counted.
+    /// Answers that were read of lanes in service, greetings not counted, and of connections for one slow command.
     pub answers: u64,
     /// Lanes whose greeting was answered and that are not given up.
     pub live: u64,
@@ -189,6 +189,9 @@ impl Network {
                 count.greeted += 1;
                 count.live += u64::from(tap.given_up.is_none());
                 count.answers += tap.answers - 1;
+            }
+            if tap.is_lane() == Some(false) {
+                count.answers += tap.answers;
             }
             if let Some(since) = tap.given_up {
                 count.given_up += 1;

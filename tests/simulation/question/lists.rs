@@ -29,7 +29,7 @@ impl Asker {
                 let mut keys = vec![self.key(), self.key(), self.key()];
                 if self.world.plan.database == Database::Tree {
                     // There a list adds values, and nothing is promised for their order.
-                    keys = vec![Bytes::from_static(b"d0"), Bytes::from_static(b"d1")];
+                    keys = vec![Bytes::from_static(b"d6"), Bytes::from_static(b"d7")];
                 }
                 keys.sort();
                 keys.dedup();

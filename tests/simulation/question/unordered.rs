@@ -9,7 +9,7 @@ use crate::history::Asked;
 
 impl Asker {
     pub(super) fn unordered(&mut self) -> Question {
-        let key = Bytes::from_static(b"m0");
+        let key = Bytes::from_static(b"m8");
         let number = self.world.history.borrow().next_number();
         let kinds = if self.world.plan.clients.scripts { 5 } else { 3 };
         match self.random.u8(..kinds) {
@@ -47,7 +47,7 @@ impl Asker {
                 )
             }
             _ => {
-                let key = Bytes::from_static(b"n0");
+                let key = Bytes::from_static(b"n9");
                 self.note(&key, &Bytes::new(), Asked::Once);
                 let command = Command::AddInt {
                     key: key.clone(),

@@ -14,8 +14,8 @@ use super::format::{self, Found, beside};
 use super::queue::Work;
 use super::table::Table;
 use crate::backend::embedded::answer::FAILED;
-use crate::backend::embedded::misc::until_nul;
 use crate::backend::embedded::records::{Cursor, Fault, Records};
+use crate::command::function::until_nul;
 use crate::command::{Command, Reply};
 
 /// Records that a restore brings back in one step, at most, and about how many bytes of them.

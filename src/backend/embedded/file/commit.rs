@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::format::beside;
+use super::format::{self, beside};
 use super::queue::{Job, Outcome, Queue, Taken, Work};
 use super::table::Table;
 use crate::backend::embedded::answer::{Answering, State, settled};
@@ -172,7 +172,12 @@ impl Committer {
         }
         self.due = None;
         let log = beside(&self.path, "-wal");
-        match File::open(&log).and_then(|log| log.sync_data()) {
+        let synced = File::open(&log).and_then(|file| {
+            file.sync_data()?;
+            // The log may be a new one.
+            format::sync_folder(&log)
+        });
+        match synced {
             Ok(()) => true,
             Err(error) => {
                 tracing::error!(path = %log.display(), %error, "what was written could not be had on the device");

@@ -2,6 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::text;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
@@ -14,22 +15,7 @@ type Fed = (Vec<(Command, Form)>, Result<usize, Fault>);
 /// What comes of `bytes` when they arrive `step` at a time: the requests, and the fault or the bytes left over.
 fn fed(bytes: &[u8], step: usize) -> Fed {
     let mut decoder = Decoder::new(LIMITS);
-    let mut input = BytesMut::new();
-    let mut requests = Vec::new();
-    for piece in bytes.chunks(step) {
-        input.extend_from_slice(piece);
-        loop {
-            match decoder.decode(&mut input) {
-                Ok(Some(request)) => requests.push(request),
-                Ok(None) => break,
-                Err(fault) => {
-                    assert_eq!(decoder.decode(&mut input), Err(fault), "it stays the same");
-                    return (requests, Err(fault));
-                }
-            }
-        }
-    }
-    (requests, Ok(input.len()))
+    text::fed(bytes, step, |input| decoder.decode(input))
 }
 
 fn accepted(text: &str) -> (Command, Form) {

@@ -45,6 +45,21 @@ fn encoded(reply: &Reply) -> Vec<u8> {
 }
 
 #[test]
+fn pytyrant_is_told_the_code_of_a_failed_misc_and_nothing_else() {
+    let encoded = |code, strings| {
+        let mut out = Outgoing::new();
+        encode_in(Dialect::PyTyrant, &Reply::Strings { code, strings }, &mut out);
+        out.take().to_vec()
+    };
+    assert_eq!(encoded(1, vec![]), [1]);
+    assert_eq!(encoded(0, vec![]), head(0, &[0]));
+    assert_eq!(
+        encoded(0, vec![Bytes::from_static(b"k")]),
+        [head(0, &[1, 1]), b"k".to_vec()].concat()
+    );
+}
+
+#[test]
 fn a_failure_stands_alone_but_for_misc() {
     for shape in [
         Shape::Code,

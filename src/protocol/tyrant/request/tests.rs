@@ -45,6 +45,80 @@ fn refused(bytes: &[u8]) -> RequestFault {
     whole.1.expect("a fault")
 }
 
+/// What comes of one request of PyTyrant, which must be the same whole and byte by byte.
+fn accepted_of_pytyrant(bytes: &[u8]) -> Result<Option<Command>, RequestFault> {
+    let decode = |step| {
+        let mut decoder = RequestDecoder::new(LIMITS).in_dialect(Dialect::PyTyrant);
+        let mut input = BytesMut::new();
+        let mut decoded = Ok(None);
+        for piece in bytes.chunks(step) {
+            assert_eq!(decoded, Ok(None));
+            input.extend_from_slice(piece);
+            decoded = decoder.decode(&mut input);
+        }
+        (decoded, input.len())
+    };
+    let whole = decode(bytes.len());
+    assert_eq!(decode(1), whole);
+    let (decoded, left) = whole;
+    assert!(left == 0 || !matches!(decoded, Ok(Some(_))), "{left} bytes left");
+    decoded
+}
+
+#[test]
+fn pytyrant_has_its_own_numbers_and_layouts() {
+    let bytes = Bytes::from_static;
+    assert_eq!(accepted_of_pytyrant(&[MAGIC, 0x71]), Ok(Some(Command::Vanish)));
+    let copy = [&sizes(&[4])[..], b"/a.b"].concat();
+    let path = bytes(b"/a.b");
+    assert_eq!(
+        accepted_of_pytyrant(&request(0x72, &copy)),
+        Ok(Some(Command::Copy { path: path.clone() }))
+    );
+    assert_eq!(
+        accepted_of_pytyrant(&request(0x72, &sizes(&[0]))),
+        Ok(Some(Command::Copy { path: Bytes::new() }))
+    );
+    let stamp = 1_795_000_000_000_u64;
+    let restore = [&sizes(&[4])[..], &stamp.to_be_bytes(), b"/a.b"].concat();
+    for number in [0x72, 0x73] {
+        let command = Command::Restore {
+            path: path.clone(),
+            timestamp: stamp,
+            options: 0,
+        };
+        assert_eq!(accepted_of_pytyrant(&request(number, &restore)), Ok(Some(command)));
+    }
+    let setmst = [&sizes(&[1, 1978])[..], b"h"].concat();
+    let command = Command::SetMst {
+        host: bytes(b"h"),
+        port: 1978,
+        timestamp: 0,
+        options: 0,
+    };
+    assert_eq!(accepted_of_pytyrant(&request(0x78, &setmst)), Ok(Some(command)));
+    for (number, rest, fault) in [
+        (0x78, sizes(&[1, -1]), RequestFault::NegativePort(-1)),
+        (0x78, sizes(&[-1, 1]), SizeFault::NegativeSize(-1).into()),
+        (0x72, sizes(&[-1]), SizeFault::NegativeSize(-1).into()),
+    ] {
+        assert_eq!(accepted_of_pytyrant(&request(number, &rest)), Err(fault));
+    }
+    assert_eq!(
+        accepted_of_pytyrant(&[MAGIC, 0x74]),
+        Err(RequestFault::UnknownCommand(0x74))
+    );
+}
+
+#[test]
+fn what_is_no_exception_is_the_same_to_pytyrant() {
+    let pair = [&sizes(&[1, 2])[..], b"kvv"].concat();
+    assert_eq!(
+        accepted_of_pytyrant(&request(0x10, &pair)),
+        Ok(Some(accepted(&request(0x10, &pair))))
+    );
+}
+
 fn accepted(bytes: &[u8]) -> Command {
     let (mut commands, fault) = fed(bytes, 1, LIMITS);
     assert_eq!(fault, None);

@@ -1,0 +1,163 @@
+//! What a reload may change.
+
+use super::print::Values;
+use super::settings::Settings;
+
+/// Keys that a running ttguard takes up. All others need another process: threads and tables are sized by them, what the
+/// ledger remembers is read by them, or whoever started the process relies on them. What a session was opened with (`limits.argument`, `limits.arguments`,
+/// `limits.request`, and all of its listener) it keeps until it ends.
+const CHANGEABLE: [&str; 44] = [
+    "log.level",
+    "listen",
+    "listener",
+    "dialect",
+    "protocols",
+    "allow",
+    "deny",
+    "backend",
+    "drain_timeout",
+    "drain_delay",
+    "admin_token_file",
+    "admin_keys",
+    "bulk_size",
+    "guard.mode",
+    "guard.ledger",
+    "guard.tie",
+    "guard.future_tolerance",
+    "guard.delete_tolerance",
+    "guard.unstamped",
+    "guard.stale_reply",
+    "guard.verify_reads",
+    "guard.commands.putcat",
+    "guard.commands.putshl",
+    "guard.commands.addint",
+    "guard.commands.adddouble",
+    "guard.commands.ext",
+    "guard.commands.misc",
+    "guard.ext",
+    "pairing.pipelining",
+    "pairing.request_timeout",
+    "pairing.slow_timeout",
+    "pairing.fence_timeout",
+    "pairing.start_hold",
+    "pairing.frame_timeout",
+    "pairing.connect_timeout",
+    "limits.argument",
+    "limits.arguments",
+    "limits.request",
+    "limits.reply",
+    "limits.sessions",
+    "limits.pipeline",
+    "limits.lane_queue",
+    "limits.session_backlog",
+    "limits.buffer_memory",
+];
+
+/// Changes that need a restart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}; allowed: {}", self.problem(), Self::ALLOWED)]
+pub struct NeedsRestart {
+    /// The keys, in their order in the alphabet.
+    pub keys: Vec<&'static str>,
+}
+
+impl NeedsRestart {
+    /// What would have been right.
+    pub const ALLOWED: &str = "a reload that leaves these as they are, or a restart";
+
+    /// What is wrong.
+    pub fn problem(&self) -> String {
+        format!("cannot change while ttguard runs: {}", self.keys.join(", "))
+    }
+}
+
+impl Settings {
+    /// The keys whose values differ, in their order in the alphabet.
+    pub fn changes(&self, other: &Self) -> Vec<&'static str> {
+        let (ours, theirs): (Values, Values) = (self.values(), other.values());
+        let differ = |key: &&&'static str| ours.get(**key) != theirs.get(**key);
+        let mut keys: Vec<_> = ours.keys().chain(theirs.keys()).filter(differ).copied().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// The keys that a reload from these settings to `new` changes. It is all or nothing: a process that runs half by
+    /// one file and half by another is in no file.
+    ///
+    /// # Errors
+    /// When any of the changes needs a restart.
+    pub fn reloadable(&self, new: &Self) -> Result<Vec<&'static str>, NeedsRestart> {
+        let keys = self.changes(new);
+        let mut fixed: Vec<_> = keys.iter().copied().filter(|key| !CHANGEABLE.contains(key)).collect();
+        // A store inside this process is no server somewhere else.
+        if keys.contains(&"backend") && !(self.backend.is_server() && new.backend.is_server()) {
+            fixed.insert(0, "backend");
+        }
+        if fixed.is_empty() {
+            Ok(keys)
+        } else {
+            Err(NeedsRestart { keys: fixed })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With [`CHANGEABLE`] these are all keys: whoever adds one decides where it belongs.
+    const FIXED: [&str; 17] = [
+        "admin",
+        "workers",
+        "lanes",
+        "bulk_lanes",
+        "primed_lanes",
+        "busy_poll",
+        "stamp.digits",
+        "stamp.unit",
+        "stamp.column",
+        "store.sync",
+        "store.sync_interval",
+        "guard.ledger_memory",
+        "limits.slow_connections",
+        "log.format",
+        "log.file",
+        "pid_file",
+        "takeover",
+    ];
+
+    fn load(text: &str) -> Settings {
+        Settings::from_toml("t.toml", text).expect(text)
+    }
+
+    #[test]
+    fn every_key_either_can_be_reloaded_or_needs_a_restart() {
+        let values = Settings::default().values();
+        let mut known: Vec<_> = CHANGEABLE.into_iter().chain(FIXED).collect();
+        known.sort_unstable();
+        assert_eq!(known, values.keys().copied().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_reload_is_all_or_nothing() {
+        let tyrant = load("backend = \"tyrant://a:1\"");
+        let mut other = load("backend = \"tyrant://b:1\"\nlog.level = \"debug\"\n[guard]\nmode = \"observe\"");
+        assert_eq!(tyrant.reloadable(&tyrant), Ok(vec![]));
+        assert_eq!(
+            tyrant.reloadable(&other),
+            Ok(vec!["backend", "guard.mode", "log.level"])
+        );
+        other.workers += 1;
+        let refused = tyrant.reloadable(&other).expect_err("workers are fixed").to_string();
+        assert!(
+            refused.starts_with("cannot change while ttguard runs: workers; allowed: "),
+            "{refused}"
+        );
+        let refused = load("").reloadable(&tyrant).expect_err("another kind of store");
+        assert_eq!(refused.keys, ["backend"]);
+        let listeners =
+            load("[[listener]]\naddress = \"h:1\"\n[[listener]]\naddress = \"h:2\"\ndialect = \"pytyrant\"");
+        assert_eq!(load("").reloadable(&listeners), Ok(vec!["listen", "listener"]));
+    }
+}

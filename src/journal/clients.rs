@@ -1,0 +1,175 @@
+//! The clients that are refused most often, by the space-saving algorithm: as many counters as there is room for, and a
+//! client without one takes over that of the client with the fewest.
+//!
+//! Whoever has more refusals than all together divided by the number of counters is among them, and no count is below
+//! the truth.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Refused;
+use crate::metrics::Observed;
+use crate::transport::Host;
+
+/// Clients that are kept.
+pub const KEPT: usize = 64;
+
+/// One client's counter.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    host: Host,
+    refusals: u64,
+    inherited: u64,
+    stale: u64,
+    future: u64,
+    last: Duration,
+    latest_by: Duration,
+    ahead_by: Duration,
+}
+
+/// The clients that are refused most often.
+#[derive(Debug, Default)]
+pub struct Clients {
+    entries: Vec<Entry>,
+}
+
+/// A client as `/api/clients` tells it.
+#[derive(Debug, Serialize)]
+pub struct Shown {
+    /// Its address without the port; `unix` with user and process for one on this machine.
+    pub client: String,
+    /// Writes of it that were refused, or in observe mode would have been, since the start.
+    pub refusals: u64,
+    /// By how many `refusals` may be too high: those of a client that it has displaced.
+    pub at_most_too_high: u64,
+    /// Those that were stale, since it is kept here.
+    pub stale: u64,
+    /// Those with a stamp in the future, since it is kept here: its clock is ahead.
+    pub future: u64,
+    /// The oldest of its stale writes was so many seconds older than what was stored.
+    pub latest_by_seconds: f64,
+    /// The furthest of its stamps in the future was so many seconds ahead of our clock.
+    pub ahead_by_seconds: f64,
+    /// When it was refused last, in seconds since the epoch.
+    pub last: f64,
+}
+
+impl Clients {
+    /// Counts a refusal.
+    pub fn add(&mut self, refused: Refused<'_>) {
+        let host = refused.asker.peer.host();
+        let entry = self.entry(host);
+        let off_by = refused.off_by.unwrap_or_default();
+        entry.refusals += 1;
+        entry.last = refused.at;
+        match refused.reason {
+            Observed::Stale => {
+                entry.stale += 1;
+                entry.latest_by = entry.latest_by.max(off_by);
+            }
+            Observed::Future => {
+                entry.future += 1;
+                entry.ahead_by = entry.ahead_by.max(off_by);
+            }
+            Observed::Tie | Observed::Unstamped | Observed::Denied => {}
+        }
+    }
+
+    fn entry(&mut self, host: Host) -> &mut Entry {
+        let known = self.entries.iter().position(|entry| entry.host == host);
+        let at = known.unwrap_or_else(|| {
+            let displaced = if self.entries.len() < KEPT {
+                None
+            } else {
+                let all = self.entries.iter().enumerate();
+                all.min_by_key(|(_, entry)| entry.refusals).map(|(at, _)| at)
+            };
+            let inherited = displaced.map_or(0, |at| self.entries[at].refusals);
+            let new = Entry {
+                host,
+                refusals: inherited,
+                inherited,
+                stale: 0,
+                future: 0,
+                last: Duration::ZERO,
+                latest_by: Duration::ZERO,
+                ahead_by: Duration::ZERO,
+            };
+            match displaced {
+                Some(at) => {
+                    self.entries[at] = new;
+                    at
+                }
+                None => {
+                    self.entries.push(new);
+                    self.entries.len() - 1
+                }
+            }
+        });
+        &mut self.entries[at]
+    }
+
+    /// All of them, the most often refused first.
+    pub fn most_first(&self) -> Vec<Shown> {
+        let mut entries = self.entries.clone();
+        entries.sort_by_key(|entry| std::cmp::Reverse((entry.refusals, entry.last)));
+        let shown = |entry: Entry| Shown {
+            client: entry.host.to_string(),
+            refusals: entry.refusals,
+            at_most_too_high: entry.inherited,
+            stale: entry.stale,
+            future: entry.future,
+            latest_by_seconds: entry.latest_by.as_secs_f64(),
+            ahead_by_seconds: entry.ahead_by.as_secs_f64(),
+            last: entry.last.as_secs_f64(),
+        };
+        entries.into_iter().map(shown).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::super::refusals::example;
+    use super::*;
+    use crate::transport::Peer;
+
+    fn peer(number: u32, port: u16) -> Peer {
+        Peer::Tcp(SocketAddr::from((Ipv4Addr::from_bits(0x0A00_0000 + number), port)))
+    }
+
+    #[test]
+    fn connections_of_one_host_count_together() {
+        let mut clients = Clients::default();
+        clients.add(example(b"k", peer(1, 1)));
+        clients.add(example(b"k", peer(1, 2)));
+        clients.add(example(b"k", peer(2, 1)));
+        let shown = clients.most_first();
+        assert_eq!((shown[0].client.as_str(), shown[0].stale), ("10.0.0.1", 2));
+        assert_eq!((shown[1].client.as_str(), shown[1].at_most_too_high), ("10.0.0.2", 0));
+        assert_eq!(shown[0].latest_by_seconds, 2.0);
+    }
+
+    #[test]
+    fn whoever_is_refused_often_is_found_among_any_number_of_others() {
+        let mut clients = Clients::default();
+        for number in 0..10_000 {
+            clients.add(example(b"k", peer(1000 + number, 1)));
+            if number % 10 == 0 {
+                clients.add(example(b"k", peer(1, 1)));
+            }
+        }
+        let shown = clients.most_first();
+        assert_eq!(shown.len(), KEPT);
+        let often = shown
+            .iter()
+            .find(|shown| shown.client == "10.0.0.1")
+            .expect("the client");
+        assert!(
+            often.refusals >= 1000 && often.refusals - often.at_most_too_high <= 1000,
+            "{often:?}"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! What one worker's thread does: accepts clients where the plan says, until the proxy drains.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::LocalOptions;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::crew::{self, Crew, Departure};
+use super::listener::{self, Listener, Listening};
+use super::server::{SAMPLE, StartError};
+use super::shared::{Phase, Plan, Shared};
+use super::worker::Worker;
+use crate::admin::access::Access;
+use crate::backend::embedded::Embedded;
+use crate::backend::tyrant::connect::Route;
+use crate::config::{BackendUrl, ListenerSettings};
+
+/// Listens on an address.
+pub fn bind(settings: &ListenerSettings, shared: bool) -> Result<Arc<Listening>, StartError> {
+    let listening = Listening::bind(settings, shared).map_err(|error| StartError::Bind {
+        setting: "listen",
+        address: settings.address.to_string(),
+        error,
+    })?;
+    Ok(Arc::new(listening))
+}
+
+/// Listens on admin's address, where its access allows that.
+pub fn bind_admin(host_port: &str, access: &Access, shared: bool) -> Result<std::net::TcpListener, StartError> {
+    let fault = |error| StartError::Bind {
+        setting: "admin",
+        address: host_port.to_owned(),
+        error,
+    };
+    let (socket, bound) = listener::bind_first(host_port, shared).map_err(fault)?;
+    access.may_listen(bound)?;
+    socket.listen(128).map_err(fault)?;
+    socket.set_nonblocking(true).map_err(fault)?;
+    Ok(socket.into())
+}
+
+/// The thread of one worker. Returns how it ended.
+pub fn run_worker(index: usize, shared: Arc<Shared>, embedded: Arc<Embedded>) -> io::Result<Departure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async move {
+        let settings = shared.settings();
+        let store = match &settings.backend {
+            BackendUrl::Memory | BackendUrl::File(_) => crew::embedded_store(&shared, embedded),
+            BackendUrl::Tyrant(address) => crew::tyrant_store(&shared, Route::Address(address.clone())),
+        };
+        let crew = Crew::start(Worker::new(shared, store, fastrand::Rng::new()));
+        Ok(serve(index, crew).await)
+    })
+}
+
+/// One place where a worker accepts clients. Without its `stop` the task takes in who has connected, and ends.
+struct Accepting {
+    listening: Arc<Listening>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// Serves clients until the proxy drains, then lets them finish.
+async fn serve(index: usize, crew: Crew) -> Departure {
+    let crew = Rc::new(crew);
+    let worker = Rc::clone(&crew.worker);
+    let polling = spawn_local({
+        let worker = Rc::clone(&worker);
+        async move { worker.busy_poll.run().await }
+    });
+    let telling = spawn_local(tell_lanes(Rc::clone(&crew), index));
+    let mut plans = worker.shared.plan.subscribe();
+    let mut phase = worker.shared.phase.subscribe();
+    let mut accepting: Vec<Accepting> = Vec::new();
+    loop {
+        let plan = Arc::clone(&plans.borrow_and_update());
+        follow(&crew, &plan, &mut accepting);
+        tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase == Phase::Draining) => break,
+            changed = plans.changed() => if changed.is_err() {
+                break;
+            },
+            () = worker.shared.pulse.next() => worker.shared.pulse.beat(index),
+        }
+    }
+    for Accepting { stop, task, .. } in accepting {
+        drop(stop);
+        let _ = task.await;
+    }
+    telling.abort();
+    let departure = crew.drain().await;
+    polling.abort();
+    departure
+}
+
+/// Tells what a worker's lanes are like, for as long as it is polled.
+async fn tell_lanes(crew: Rc<Crew>, worker: usize) {
+    let mut ticks = interval(SAMPLE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        crew.tell_lanes(worker);
+    }
+}
+
+/// Does what the plan says: accepts where it says so and nowhere else.
+fn follow(crew: &Rc<Crew>, plan: &Plan, accepting: &mut Vec<Accepting>) {
+    crew.change_settings(&plan.settings);
+    accepting.retain(|one| {
+        plan.listening
+            .iter()
+            .any(|listening| Arc::ptr_eq(listening, &one.listening))
+    });
+    for listening in &plan.listening {
+        if accepting.iter().any(|one| Arc::ptr_eq(listening, &one.listening)) {
+            continue;
+        }
+        match listening.listener() {
+            Ok(listener) => {
+                let (stop, stopped) = oneshot::channel();
+                let task = spawn_local(accept(Rc::clone(crew), listener, stopped));
+                let listening = Arc::clone(listening);
+                accepting.push(Accepting { listening, stop, task });
+            }
+            // No descriptors left, as a rule. The others accept here.
+            Err(error) => tracing::error!(%error, address = %listening.address, "a worker cannot accept"),
+        }
+    }
+}
+
+async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiver<()>) {
+    loop {
+        tokio::select! {
+            _ = &mut stopped => break,
+            accepted = listener.accept() => match accepted {
+                Ok((reader, writer)) => crew.open(reader, writer, Arc::clone(&listener.settings)),
+                Err(error) => {
+                    // Most often there are no descriptors left: they come back as sessions end.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+    let settings = Arc::clone(&listener.settings);
+    for (reader, writer) in listener.take_last() {
+        crew.open(reader, writer, Arc::clone(&settings));
+    }
+}

@@ -1,0 +1,103 @@
+//! Commands that the listener's settings deny.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::{End, Item, Next, Session, Waiting, now};
+use crate::command::function::Function;
+use crate::command::{Command, Kind, Verb};
+use crate::guard::verdict::Refusal;
+use crate::logging::RateLimit;
+use crate::metrics::Outcome;
+use crate::protocol::Protocol;
+use crate::protocol::tyrant::dialect::Dialect;
+use crate::protocol::tyrant::opcode::Opcode;
+
+/// How long a hint is not repeated.
+const HINT_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Session {
+    /// The command for which a request is denied here; nothing where it may be asked.
+    pub fn denies(&self, item: &Item) -> Option<Verb> {
+        let access = self.listener.access;
+        let protocol = item.form.protocol();
+        match &item.command {
+            // It is sent under another command's number, and in what unit its timestamp is nobody knows.
+            Command::Restore { .. } if self.listener.dialect == Dialect::PyTyrant => Some(Verb::Restore),
+            Command::Ext { function, .. }
+                if let (true, Some(meaning)) = (
+                    access.allows(protocol, Verb::Ext),
+                    self.worker.settings().rules.ext_meaning(function),
+                ) =>
+            {
+                let verb = meaning.verb();
+                (!access.allows(protocol, verb)).then_some(verb)
+            }
+            // memcached's `get` names several keys, and is `get` to the server's mask.
+            Command::Mget { .. } if protocol == Protocol::Memcached => {
+                (!access.allows(protocol, Verb::Get)).then_some(Verb::Get)
+            }
+            command => access.denies(protocol, command),
+        }
+    }
+
+    /// Answers a denied command, and counts it. In the binary protocol a read is not answered, for a client takes any
+    /// code for "no record": the session ends instead.
+    pub fn deny(self: &Rc<Self>, item: Item, by: Verb) -> Next {
+        let is_unanswered = item.form.is_binary() && tells_of_records(&item.command);
+        if is_unanswered && self.aloft() > 0 {
+            // What was asked before is answered first.
+            return Next::Wait(item, Waiting::Settled);
+        }
+        let verb = item.command.verb();
+        self.worker.shared.metrics.denied.of(verb).increment(1);
+        note(by, self.listener.dialect);
+        if is_unanswered {
+            self.fail(item.concluding(), End::RefusedCommand);
+        } else {
+            let answer = self.worker.refusal_answer(verb, Refusal::Denied);
+            self.conclude(item.concluding(), Outcome::Refused, answer, now());
+        }
+        Next::Done
+    }
+}
+
+/// Whether a code alone could be taken for what is stored.
+fn tells_of_records(command: &Command) -> bool {
+    match command {
+        Command::Misc { function, .. } => Function::named(function).tells_of_records(),
+        other => matches!(Opcode::of(other.verb()).kind, Kind::Read | Kind::Iterate | Kind::Stream),
+    }
+}
+
+fn note(by: Verb, dialect: Dialect) {
+    static LOG: RateLimit = RateLimit::new(HINT_INTERVAL);
+    static RESTORE: RateLimit = RateLimit::new(HINT_INTERVAL);
+    if by == Verb::Restore && dialect == Dialect::PyTyrant {
+        if let Some(suppressed) = RESTORE.admit(Instant::now()) {
+            tracing::warn!(
+                suppressed,
+                "a restore of PyTyrant was refused: the client sends it under the number of copy; restore with tcrmgr"
+            );
+        }
+    } else if let Some(suppressed) = LOG.admit(Instant::now()) {
+        let command = Opcode::of(by).name;
+        tracing::warn!(
+            command,
+            suppressed,
+            "a command was denied: allow and deny say which are"
+        );
+    }
+}
+
+/// Says what a `vanish` with bytes behind it was meant to be.
+pub fn note_copy_of_pytyrant() {
+    static LOG: RateLimit = RateLimit::new(HINT_INTERVAL);
+    if let Some(suppressed) = LOG.admit(Instant::now()) {
+        tracing::warn!(
+            suppressed,
+            "a vanish with bytes behind it was refused, nothing was deleted: this is how PyTyrant 1.1.17 sends a copy; \
+             set dialect = \"pytyrant\" for the listener of such clients"
+        );
+    }
+}

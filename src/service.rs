@@ -1,0 +1,201 @@
+//! The life of the process: it starts, says so, listens to signals, and ends in order.
+//!
+//! | signal | what |
+//! | --- | --- |
+//! | SIGTERM, SIGINT | drain; the second one ends the process at once |
+//! | SIGHUP | read the settings again |
+//! | SIGUSR1 | open the log's file again |
+//!
+//! Where systemd started the process it is told of all that, and its watchdog is fed for as long as every worker shows
+//! signs of life.
+//!
+//! # Handing over to another process
+//!
+//! Two guards that write to one backend know nothing of each other: the one would let in what is stale by what the
+//! other has just stored. So only one of them writes at any time: the one that holds the lock of the
+//! [pid file](pid_file). With `takeover` the new process connects to the backend, listens beside the old one, tells it
+//! to drain, and serves reads meanwhile; its guarded writes are held until the old one has answered what it was asked,
+//! has fenced its lanes and has let go of the lock. Then the horizon is set anew, since the old one may have let in
+//! stamps until that moment, and every key is read back before its first write is judged by it. What changes all records
+//! at once is not held. Where the old one was
+//! killed, or did not see its lanes end, writes are held for `start_hold` more.
+
+mod exit;
+mod notify;
+pub mod pid_file;
+mod signals;
+
+use std::io::Write;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+pub use self::exit::Exit;
+use self::pid_file::{Claim, Heir, PidFile, PidFileError};
+use crate::admin;
+use crate::config::{Settings, UsageError};
+use crate::logging;
+use crate::proxy::control::{Control, ReadSettings};
+use crate::proxy::server::{Departure, Ending, Inheritance, Server, StartError};
+
+/// So many times `connect_timeout` a process that takes over waits for the backend before it leaves everything as it was.
+const CONNECT_TRIES: u32 = 10;
+
+/// Serves until a signal says otherwise. `read` reads the settings again, as they were read at the start.
+pub fn serve(settings: Settings, read: ReadSettings) -> ExitCode {
+    match try_serve(settings, read) {
+        Ok(Ending::AtOnce) => Exit::AtOnce.into(),
+        Ok(Ending::InOrder(Departure { drained: true, .. })) => Exit::Drained.into(),
+        Ok(Ending::InOrder(_)) => Exit::Cut.into(),
+        Err(error) => {
+            eprintln!("ttguard: {error}");
+            error.exit().into()
+        }
+    }
+}
+
+/// Why the process does not serve.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error(transparent)]
+    Log(#[from] logging::Error),
+    #[error(transparent)]
+    PidFile(#[from] PidFileError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the backend cannot be reached: the process that runs goes on")]
+    Unreachable,
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl ServeError {
+    /// What an operator has to mend is told from what went wrong by itself.
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Start(StartError::Io(_)) | Self::Io(_) | Self::Unreachable => Exit::Failed,
+            Self::PidFile(error) if !error.is_mistake() => Exit::Failed,
+            _ => Exit::Usage,
+        }
+    }
+}
+
+fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeError> {
+    let format = match settings.log.format {
+        crate::config::LogFormat::Text => logging::Format::Text,
+        crate::config::LogFormat::Json => logging::Format::Json,
+    };
+    logging::init(format, settings.log.level.name(), settings.log.file.clone())?;
+    let guard = settings.guard_in_words();
+    let connect_patience = settings.pairing.connect_timeout * CONNECT_TRIES;
+    let claim = settings
+        .pid_file
+        .as_deref()
+        .map(|path| PidFile::claim(path, settings.takeover));
+    let (pid_file, heir) = match claim.transpose()? {
+        None => (None, None),
+        Some(Claim::Ours(file)) => (Some(file), None),
+        Some(Claim::Theirs(heir)) => (None, Some(heir)),
+    };
+    let mut server = Server::begin(
+        settings,
+        Inheritance {
+            sockets: handed_over()?,
+            admin_token: std::env::var(admin::access::VARIABLE).ok(),
+            has_predecessor: heir.is_some(),
+        },
+    )?;
+    let control = server.control();
+    control.read_settings_by(read);
+    control.tell_reloads(notify::reload);
+    if heir.is_some() {
+        wait_for_backend(&control, connect_patience)?;
+    }
+    server.listen()?;
+    let ready_line = ready_line(&server, &guard);
+    let pid_file = Arc::new(Mutex::new(pid_file));
+    let succeed = {
+        let (control, pid_file) = (Arc::clone(&control), Arc::clone(&pid_file));
+        move || heir.map_or(Ok(()), |heir| succeed(heir, control, pid_file))
+    };
+    let signals = signals::attend(control, move || {
+        print(&ready_line);
+        notify::ready();
+        if let Err(error) = succeed() {
+            tracing::error!(%error, "the process that runs cannot be told to stop: guarded writes are held until it ends");
+        }
+    });
+    let ending = server.run(signals)?;
+    if let (Some(file), Ending::InOrder(Departure { fenced: true, .. })) = (pid_file.lock().take(), ending) {
+        file.leave_in_order();
+    }
+    Ok(ending)
+}
+
+/// Lines for people and scripts go to standard output. A reader that has seen enough is no failure.
+fn print(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// The line that says that clients can come.
+fn ready_line(server: &Server, guard: &str) -> String {
+    let listen: Vec<_> = server.listen.iter().map(ToString::to_string).collect();
+    let admin = server
+        .admin_address
+        .map_or_else(|| "off".to_owned(), |address| format!("http://{address}"));
+    let backend = &server.backend;
+    format!(
+        "ttguard: listening on {}, backend {backend}, admin {admin}, {guard}\n",
+        listen.join(", ")
+    )
+}
+
+/// The sockets that whoever started the process has opened for it.
+fn handed_over() -> std::io::Result<Vec<OwnedFd>> {
+    let descriptors = sd_notify::listen_fds()?;
+    // SAFETY: by the protocol of LISTEN_FDS, checked against LISTEN_PID, they are open and belong to this process, and
+    // nothing else here has asked for them.
+    Ok(descriptors
+        .map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) })
+        .collect())
+}
+
+/// Nobody is told to stop before this process could do its work.
+fn wait_for_backend(control: &Control, patience: Duration) -> Result<(), ServeError> {
+    let deadline = Instant::now() + patience;
+    while !control.is_connected() {
+        if Instant::now() >= deadline {
+            return Err(ServeError::Unreachable);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+/// Tells the process that runs to drain, and takes its place once it has ended.
+fn succeed(heir: Heir, control: Arc<Control>, pid_file: Arc<Mutex<Option<PidFile>>>) -> std::io::Result<()> {
+    let predecessor = heir.predecessor();
+    heir.dismiss()?;
+    tracing::info!(
+        predecessor,
+        "taking over: guarded writes are held until the process before has ended"
+    );
+    thread::Builder::new()
+        .name("heir".to_owned())
+        .spawn(move || match heir.inherit() {
+            Ok((file, in_order)) => {
+                *pid_file.lock() = Some(file);
+                tracing::info!(predecessor, in_order, "the process before has ended");
+                control.predecessor_gone(in_order);
+            }
+            Err(error) => tracing::error!(%error, "the pid file cannot be taken over: guarded writes are held"),
+        })?;
+    Ok(())
+}

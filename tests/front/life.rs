@@ -1,0 +1,17 @@
+//! The life of the process: drain, reload, hand-over, what systemd and scripts are told, and who may see it.
+
+mod admin;
+mod drain;
+mod handover;
+mod load;
+mod logs;
+mod reload;
+mod systemd;
+
+use std::net::{SocketAddr, TcpListener};
+
+/// An address that is free now. Nothing keeps it free, so it is used at once.
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address")
+}
