@@ -19,6 +19,7 @@ mod settings;
 mod stamp;
 mod tls;
 mod transfer;
+mod upkeep;
 mod validate;
 mod written;
 
@@ -36,6 +37,7 @@ pub use settings::{
 };
 pub use tls::TlsSettings;
 pub use transfer::{TransferFile, TransferSettings};
+pub use upkeep::{GcSettings, InspectSettings, VerifySettings};
 pub(crate) use written::{Overrides, SourceFile};
 
 use validate::Validator;
