@@ -4,6 +4,7 @@
 //! everything is validated once, so that a message can name the place that the operator has to mend.
 
 mod address;
+mod admission;
 mod bench;
 mod error;
 mod given;

@@ -6,6 +6,7 @@
 
 mod account;
 mod alarm;
+mod arrival;
 mod busy_poll;
 pub mod control;
 mod crew;

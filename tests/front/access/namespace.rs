@@ -115,7 +115,16 @@ fn what_concerns_other_records_or_the_whole_store_is_denied_whatever_is_allowed(
             assert_eq!(a.ask_code(&request), DENIED, "{request:?}");
         }
         assert_eq!(a.ext("a script", "k", b"v").0, DENIED);
-        for function in ["vanish", "genuid", "optimize", "defrag", "setindex", "a function"] {
+        for function in [
+            "vanish",
+            "genuid",
+            "optimize",
+            "defrag",
+            "setindex",
+            "a function",
+            "ttguard_forget",
+            "ttguard_mend",
+        ] {
             assert_eq!(a.misc(function, &[b"k"]), (DENIED, vec![]), "{function}");
         }
         for (command, request) in [
@@ -133,6 +142,8 @@ fn what_concerns_other_records_or_the_whole_store_is_denied_whatever_is_allowed(
             "range",
             "search",
             "metasearch",
+            "ttguard_rnum",
+            "ttguard_iternext",
             "iterinit",
             "iternext",
             "error",
