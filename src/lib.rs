@@ -64,6 +64,9 @@
 //! - **Stamp**: the digits at the head of a value that say when it was sent: [`StampFormat`](guard::stamp::StampFormat).
 //! - **Ledger**: what the guard remembers of each key's newest stamp: a bounded cache of what the backend holds, in
 //!   [`guard::ledger`]. **Horizon**: no key absent from the ledger has a stamp above it.
+//! - **Prefix**: what begins the backend's keys of a listener's clients, who do not say it: a namespace of their own. All
+//!   that lies behind the session knows the backend's keys alone.
+//! - **Alarm**: a sign of what must never happen.
 //! - **Dialect**: the form of the binary protocol that a listener's clients speak.
 //! - **Tombstone**: the stamp that a delete leaves, in a record of the backend named `timestamp.KEY`.
 //! - **Judge** a change, and its **verdict** is go, refuse, wait or read. **Settle** it when its

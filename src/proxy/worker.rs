@@ -81,7 +81,7 @@ impl Worker {
         let settings = shared.settings();
         let busy_poll = BusyPoll::new(settings.busy_poll);
         let slow = Arc::new(Semaphore::new(settings.limits.slow_connections));
-        let kind = matches!(store, Store::Embedded { .. }).then_some(DatabaseKind::Plain);
+        let kind = store.here().map(|_| DatabaseKind::Plain);
         Rc::new(Self {
             shared,
             stamp_column: settings.rules.column.clone(),

@@ -10,7 +10,7 @@ use crate::stamped::Clock;
 /// A listener for everything, and one for each of two tenants.
 fn tenants(backend: &str) -> Guarded {
     Guarded::listening(&format!(
-        "backend = \"{backend}\"\nlisten = [\"127.0.0.1:0\"]\n[guard.ext]\nput_ts = \"put\"\n\
+        "backend = \"{backend}\"\nstore.sync = \"os\"\nlisten = [\"127.0.0.1:0\"]\n[guard.ext]\nput_ts = \"put\"\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\nprefix = \"A:\"\nallow = [\"all\"]\n\
          [[listener]]\naddress = \"127.0.0.1:0\"\nprefix = \"B:\"\n"
     ))
@@ -29,10 +29,11 @@ fn expect_no_answer(guarded: &Guarded, command: &str, request: &[u8]) {
     assert_eq!(denied(guarded, command), before + 1.0, "{command}");
 }
 
-/// Plays it on a store of its own, and in front of a real server of each kind that has keys to begin with something.
+/// Plays it on both stores of its own, and in front of a real server of each kind that has keys to begin with something.
 fn everywhere(test: &str, play: impl Fn(&str)) {
     play("memory:");
     let folder = tempfile::tempdir().expect("a folder");
+    play(&format!("file:{}", folder.path().join("store").display()));
     for name in ["*", "n.tch", "n.tcb"] {
         let path = folder.path().join(name);
         let database = if name == "*" {

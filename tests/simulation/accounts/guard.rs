@@ -49,6 +49,10 @@ impl Accounts {
         demand(world, (0..=retired as i64).contains(&gone), || {
             format!("{up} lanes came up, {fenced} were fenced, {lanes} are up")
         });
+        let back = sum("alarms_total", &["stamp_back"]);
+        demand(world, back == 0, || {
+            format!("{back} alarms of a stamp that went back, and nothing wrote past the guard")
+        });
         self.check_lanes(world, scrape);
         self.counted.add(scrape, 1);
         self.opened = 0;
