@@ -6,7 +6,7 @@ use super::settings::Settings;
 /// Keys that a running ttguard takes up. All others need another process: threads and tables are sized by them, what the
 /// ledger remembers is read by them, or whoever started the process relies on them. What a session was opened with (`limits.argument`, `limits.arguments`,
 /// `limits.request`, and all of its listener) it keeps until it ends.
-const CHANGEABLE: [&str; 44] = [
+const CHANGEABLE: [&str; 49] = [
     "log.level",
     "listen",
     "listener",
@@ -41,12 +41,17 @@ const CHANGEABLE: [&str; 44] = [
     "pairing.fence_timeout",
     "pairing.start_hold",
     "pairing.frame_timeout",
+    "pairing.frame_deadline",
+    "pairing.fail_fast_after",
     "pairing.connect_timeout",
     "limits.argument",
     "limits.arguments",
     "limits.request",
     "limits.reply",
     "limits.sessions",
+    "limits.sessions_per_client",
+    "limits.session_rate",
+    "limits.idle_timeout",
     "limits.pipeline",
     "limits.lane_queue",
     "limits.session_backlog",

@@ -113,6 +113,8 @@ fn every_key_is_read_and_printed() {
         fence_timeout = "6s"
         start_hold = "0s"
         frame_timeout = "7s"
+        frame_deadline = "11s"
+        fail_fast_after = "12s"
         connect_timeout = "8s"
         [limits]
         argument = "1KiB"
@@ -120,6 +122,9 @@ fn every_key_is_read_and_printed() {
         request = "4KiB"
         reply = "5KiB"
         sessions = 3
+        sessions_per_client = 2
+        session_rate = 8
+        idle_timeout = "13s"
         pipeline = 4
         lane_queue = 5
         session_backlog = "6KiB"

@@ -104,6 +104,10 @@ impl<'a> Validator<'a> {
             start_hold: item("pairing.start_hold", &written.start_hold).duration(ranges::START_HOLD, start_hold)?,
             frame_timeout: item("pairing.frame_timeout", &written.frame_timeout)
                 .duration(ranges::FRAME_TIMEOUT, default.frame_timeout)?,
+            frame_deadline: item("pairing.frame_deadline", &written.frame_deadline)
+                .duration(ranges::FRAME_DEADLINE, default.frame_deadline)?,
+            fail_fast_after: item("pairing.fail_fast_after", &written.fail_fast_after)
+                .duration(ranges::FAIL_FAST_AFTER, default.fail_fast_after)?,
             connect_timeout: item("pairing.connect_timeout", &written.connect_timeout)
                 .duration(ranges::CONNECT_TIMEOUT, default.connect_timeout)?,
         };
@@ -121,6 +125,12 @@ impl<'a> Validator<'a> {
             request: self.request_limits(written)?,
             reply: reply_limits(item("limits.reply", &written.reply).bytes(ranges::REPLY, default.reply.frame_max)?),
             sessions: item("limits.sessions", &written.sessions).count(ranges::SESSIONS, default.sessions)?,
+            sessions_per_client: item("limits.sessions_per_client", &written.sessions_per_client)
+                .count(ranges::SESSIONS, default.sessions_per_client)?,
+            session_rate: item("limits.session_rate", &written.session_rate)
+                .count(ranges::SESSION_RATE, default.session_rate)?,
+            idle_timeout: item("limits.idle_timeout", &written.idle_timeout)
+                .duration(ranges::IDLE_TIMEOUT, default.idle_timeout)?,
             pipeline: item("limits.pipeline", &written.pipeline).count(ranges::PIPELINE, default.pipeline)?,
             lane_queue: item("limits.lane_queue", &written.lane_queue).count(ranges::LANE_QUEUE, default.lane_queue)?,
             session_backlog: item("limits.session_backlog", &written.session_backlog)

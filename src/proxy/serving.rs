@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use super::crew::{self, Crew, Departure};
 use super::listener::{self, Listener, Listening};
 use super::server::{SAMPLE, StartError};
+use super::session::now;
 use super::shared::{Phase, Plan, Shared};
 use super::worker::Worker;
 use crate::admin::access::Access;
@@ -141,7 +142,16 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
         tokio::select! {
             _ = &mut stopped => break,
             accepted = listener.accept() => match accepted {
-                Ok((reader, writer)) => crew.open(reader, writer, Arc::clone(&listener.settings)),
+                Ok((reader, writer)) => {
+                    let rate = crew.worker.settings().limits.session_rate;
+                    let turn = crew.worker.shared.admission.turn(now(), rate);
+                    // Those behind it wait in the kernel.
+                    let is_last = turn > now() && timeout_at(turn.into(), &mut stopped).await.is_ok();
+                    crew.open(reader, writer, Arc::clone(&listener.settings));
+                    if is_last {
+                        break;
+                    }
+                }
                 Err(error) => {
                     // Most often there are no descriptors left: they come back as sessions end.
                     tracing::warn!(%error, "a connection could not be accepted");

@@ -9,10 +9,11 @@ mod item;
 mod links;
 mod task;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -94,6 +95,8 @@ pub struct Session {
     peer: Peer,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
+    /// Bytes of answers that the client does not take, as they are counted in the sum of all sessions.
+    unread: Cell<usize>,
     wake: Notify,
 }
 
@@ -133,6 +136,7 @@ impl Session {
                 blocked: false,
                 followed: false,
             }),
+            unread: Cell::new(0),
             wake: Notify::new(),
         })
     }
@@ -284,15 +288,29 @@ impl Session {
         let written = writer.write_ready(&mut inner.out);
         let was_blocked = inner.blocked;
         inner.blocked = !inner.out.is_empty();
-        let backlog_max = self.worker.settings().limits.session_backlog;
+        let unread = inner.out.len();
         if written.is_err() {
             inner.ended = Some(End::Client);
-        } else if inner.out.len() > backlog_max {
+        } else if self.has_too_much(unread) {
             inner.ended = Some(End::Backlog);
         }
         if inner.ended.is_some() || inner.blocked != was_blocked {
             self.wake.notify_one();
         }
+    }
+
+    /// Counts what the client does not take; whether that, or what all of them do not take, is more than there may be.
+    fn has_too_much(&self, unread: usize) -> bool {
+        let counted = self.unread.replace(unread);
+        if unread == 0 && counted == 0 {
+            return false;
+        }
+        let buffered = &self.worker.shared.buffered;
+        buffered.fetch_sub(counted, Ordering::Relaxed);
+        let sum = buffered.fetch_add(unread, Ordering::Relaxed) + unread;
+        let settings = self.worker.settings();
+        let limits = &settings.limits;
+        unread > limits.session_backlog || (unread > 0 && sum > limits.buffer_memory)
     }
 
     /// Puts bytes that are no answer behind the answers that the client has not taken yet.
@@ -360,6 +378,15 @@ impl Session {
             retried: false,
             standing: Standing::default(),
         }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.worker
+            .shared
+            .buffered
+            .fetch_sub(self.unread.get(), Ordering::Relaxed);
     }
 }
 

@@ -18,6 +18,7 @@ mod harness;
 mod hostile;
 mod http;
 mod life;
+mod limits;
 mod memcached;
 mod misc;
 mod moving;
