@@ -174,6 +174,14 @@ impl Crew {
         });
     }
 
+    /// Has sessions whose clients ask nothing give back their buffers; to be called each second.
+    pub fn look_at_sessions(&self) {
+        let open = self.sessions.open.borrow();
+        open.values()
+            .filter_map(Weak::upgrade)
+            .for_each(|session| session.look());
+    }
+
     /// The most that any of its sessions holds.
     pub fn fullest_session(&self) -> SessionLoad {
         let open = self.sessions.open.borrow();

@@ -76,7 +76,7 @@ async fn serve(index: usize, crew: Crew) -> Departure {
         let worker = Rc::clone(&worker);
         async move { worker.busy_poll.run().await }
     });
-    let telling = spawn_local(tell_lanes(Rc::clone(&crew), index));
+    let looking = spawn_local(look(Rc::clone(&crew), index));
     let mut plans = worker.shared.plan.subscribe();
     let mut phase = worker.shared.phase.subscribe();
     let mut accepting: Vec<Accepting> = Vec::new();
@@ -96,19 +96,20 @@ async fn serve(index: usize, crew: Crew) -> Departure {
         drop(stop);
         let _ = task.await;
     }
-    telling.abort();
+    looking.abort();
     let departure = crew.drain().await;
     polling.abort();
     departure
 }
 
-/// Tells what a worker's lanes are like, for as long as it is polled.
-async fn tell_lanes(crew: Rc<Crew>, worker: usize) {
+/// Looks after a worker's lanes and sessions, for as long as it is polled.
+async fn look(crew: Rc<Crew>, worker: usize) {
     let mut ticks = interval(SAMPLE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         crew.tell_lanes(worker);
+        crew.look_at_sessions();
     }
 }
 

@@ -44,6 +44,9 @@ const READ_AHEAD: usize = 64 * 1024;
 /// With more answer bytes than this unread, no further request of the session is taken up.
 const BACKLOG_PAUSE: usize = 1 << 20;
 
+/// After so many looks of the worker, a second apart, at which no bytes had come, a session gives back its buffers.
+const RESTING: u8 = 2;
+
 #[derive(Debug)]
 struct Inner {
     order: Order<(Concluding, Answer)>,
@@ -97,6 +100,8 @@ pub struct Session {
     inner: RefCell<Inner>,
     /// Bytes of answers that the client does not take, as they are counted in the sum of all sessions.
     unread: Cell<usize>,
+    /// Looks of the worker since bytes came last, up to [`RESTING`].
+    looks: Cell<u8>,
     wake: Notify,
 }
 
@@ -137,6 +142,7 @@ impl Session {
                 followed: false,
             }),
             unread: Cell::new(0),
+            looks: Cell::new(0),
             wake: Notify::new(),
         })
     }
@@ -263,6 +269,28 @@ impl Session {
             .of(what.form.protocol(), what.verb, Outcome::Closed)
             .increment(1);
         self.end(end);
+    }
+
+    /// The worker looks whether the client asks anything. Most clients rest most of the time, and there can be many.
+    pub fn look(&self) {
+        let looks = self.looks.get();
+        if looks < RESTING {
+            self.looks.set(looks + 1);
+            if looks + 1 == RESTING {
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    fn is_resting(&self) -> bool {
+        self.looks.get() == RESTING
+    }
+
+    /// Gives back room that a client who asks nothing does not need.
+    fn shrink(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.out.shrink();
+        inner.order.shrink();
     }
 
     /// The proxy waits for it no longer.

@@ -110,6 +110,9 @@ impl Task {
                 }
                 self.last = Some(end);
             }
+            if hungry && self.session.is_resting() {
+                self.rest();
+            }
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
             let may_read = !self.at_end
@@ -261,6 +264,15 @@ impl Task {
         }
     }
 
+    /// Gives back buffers until the client asks again.
+    fn rest(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        self.arrivals.shrink();
+        self.session.shrink();
+    }
+
     fn is_full(&self) -> bool {
         let inner = self.session.inner.borrow();
         let pipeline_max = self.session.worker.settings().limits.pipeline;
@@ -309,6 +321,7 @@ impl Task {
             }
             Ok(bytes) => {
                 self.progress = now();
+                self.session.looks.set(0);
                 self.arrivals.came(bytes, self.progress);
                 self.session.worker.busy_poll.worked();
                 if self.watches_for_more() {
