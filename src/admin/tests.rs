@@ -15,7 +15,7 @@ struct Examples;
 impl api::Facts for Examples {
     fn status(&self) -> api::Status {
         api::Status {
-            version: "1",
+            version: "1".into(),
             now: 2.0,
             started: 1.0,
             readiness: Readiness::NotReady("no lane is up".into()).into(),
@@ -33,7 +33,7 @@ impl api::Facts for Examples {
             buffered_bytes: 0,
             buffered_max_bytes: 1,
             counts: api::Counts::of(&Metrics::new(&[])),
-            keys: "shown",
+            keys: "shown".into(),
             settings: vec![("lanes".into(), "1".into())],
         }
     }

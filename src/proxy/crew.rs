@@ -184,7 +184,7 @@ impl Crew {
                 worker,
                 link: index,
                 bulk: index >= self.worker.settings().lanes,
-                state: if lane.is_some() { "up" } else { "down" },
+                state: if lane.is_some() { "up" } else { "down" }.into(),
                 for_seconds: now.saturating_duration_since(record.since).as_secs_f64(),
                 lane: lane.map(|lane| lane.id().0),
                 requests: load.requests,
