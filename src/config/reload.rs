@@ -6,7 +6,7 @@ use super::settings::Settings;
 /// Keys that a running ttguard takes up. All others need another process: threads and tables are sized by them, what the
 /// ledger remembers is read by them, or whoever started the process relies on them. What a session was opened with (`limits.argument`, `limits.arguments`,
 /// `limits.request`, and all of its listener) it keeps until it ends.
-const CHANGEABLE: [&str; 44] = [
+const CHANGEABLE: [&str; 45] = [
     "log.level",
     "listen",
     "listener",
@@ -19,6 +19,7 @@ const CHANGEABLE: [&str; 44] = [
     "drain_delay",
     "admin_token_file",
     "admin_keys",
+    "admin_hosts",
     "bulk_size",
     "guard.mode",
     "guard.ledger",
