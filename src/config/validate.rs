@@ -31,6 +31,10 @@ impl<'a> Validator<'a> {
             return Err(takeover_item.refuse("takeover needs to know whom to take over from", "with pid_file"));
         }
         let backend = item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?;
+        if takeover && matches!(backend, BackendUrl::File(_)) {
+            let problem = "takeover cannot work with a store in a file: one process has it alone until it has ended";
+            return Err(takeover_item.refuse(problem, "takeover = false, or a tyrant: backend"));
+        }
         let drain_delay = item("drain_delay", &written.drain_delay);
         if takeover && drain_delay.duration(ranges::DRAIN_DELAY, default.drain_delay)? > Duration::ZERO {
             let problem = "the process that takes over would hold its writes for all of drain_delay";

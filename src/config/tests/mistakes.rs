@@ -38,6 +38,13 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["t.toml:1: takeover needs to know whom", "allowed: with pid_file"],
     ),
     (
+        "takeover = true\npid_file = \"/p\"\nbackend = \"file:/s\"",
+        &[
+            "t.toml:1: takeover cannot work with a store in a file",
+            "or a tyrant: backend",
+        ],
+    ),
+    (
         "admin_hosts = \"guard\"",
         &["t.toml:1: admin_hosts is \"guard\"", "a list of host names"],
     ),
