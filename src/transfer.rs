@@ -32,7 +32,17 @@ pub enum Fault {
         /// What has been moved before.
         so_far: String,
     },
-    /// The file cannot be read or written.
+    /// The file that was named cannot be opened or made.
+    #[error("{file}: {error}; allowed: {allowed}")]
+    Unusable {
+        /// Its name.
+        file: String,
+        /// What the system says.
+        error: std::io::Error,
+        /// What would be right.
+        allowed: &'static str,
+    },
+    /// The file cannot be read or written to its end.
     #[error("{file}: {error}")]
     File {
         /// Its name.
@@ -59,7 +69,7 @@ pub enum Fault {
 impl Fault {
     /// Whether it is a mistake in what was given, rather than a failure.
     pub fn is_mistake(&self) -> bool {
-        matches!(self, Self::Form { .. })
+        matches!(self, Self::Form { .. } | Self::Unusable { .. })
     }
 }
 

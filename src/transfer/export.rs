@@ -67,7 +67,11 @@ impl Out {
                         name,
                         writer: Box::new(BufWriter::with_capacity(1 << 16, file)),
                     }),
-                    Err(error) => Err(Fault::File { file: name, error }),
+                    Err(error) => Err(Fault::Unusable {
+                        file: name,
+                        error,
+                        allowed: "a path where a file may be made, or - for standard output",
+                    }),
                 }
             }
         }
