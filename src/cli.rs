@@ -3,8 +3,10 @@
 mod bench;
 mod flags;
 mod mistake;
+mod operator;
 mod shell;
 mod transfer;
+mod upkeep;
 
 use std::ffi::OsString;
 
@@ -13,9 +15,11 @@ use clap::error::ErrorKind;
 
 use crate::admin::access::{self, Access};
 use crate::config::{
-    BenchSettings, NeedsRestart, Place, Settings, SourceFile, TransferSettings, UsageError, quoted, variable,
+    AdminSettings, BenchSettings, GcSettings, InspectSettings, NeedsRestart, Overrides, Place, Settings, SourceFile,
+    TopSettings, TransferSettings, UsageError, VerifySettings, quoted, variable,
 };
 use flags::{Action, CheckFlags, CommandLine, ServeFlags};
+use operator::AdminFlags;
 
 /// What the process was asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +34,14 @@ pub enum Invocation {
     Import(TransferSettings),
     /// Write the records of a server into a file.
     Export(TransferSettings),
+    /// Look through the stamps in a server.
+    Verify(VerifySettings),
+    /// Remove the tombstones of old deletes.
+    Gc(GcSettings),
+    /// Ask a running ttguard for one key.
+    Inspect(InspectSettings),
+    /// Show the figures of a running ttguard in a terminal.
+    Top(TopSettings),
     /// Show what the guard does.
     Demo,
     /// Print this help or version.
@@ -61,6 +73,22 @@ pub fn parse(
         Action::Bench(flags) => Ok(Invocation::Bench(Box::new(flags.written().settings()?))),
         Action::Import(flags) => flags.settings().map(Invocation::Import),
         Action::Export(flags) => flags.settings().map(Invocation::Export),
+        Action::Verify(flags) => {
+            let settings = layered(flags.stamps.file(), &env, flags.stamps.overrides())?;
+            flags.settings(settings.rules).map(Invocation::Verify)
+        }
+        Action::Gc(flags) => {
+            let settings = layered(flags.stamps.file(), &env, flags.stamps.overrides())?;
+            flags.settings(settings.rules).map(Invocation::Gc)
+        }
+        Action::Inspect(flags) => {
+            let admin = running(&flags.admin, &env)?;
+            Ok(Invocation::Inspect(flags.settings(admin)))
+        }
+        Action::Top(flags) => {
+            let admin = running(&flags.admin, &env)?;
+            Ok(Invocation::Top(flags.settings(admin)))
+        }
         Action::Demo => Ok(Invocation::Demo),
         Action::Completions { shell } => shell::completions(shell.as_deref()).map(|text| Invocation::Print { text }),
         Action::Man { command } => shell::man(command.as_deref()).map(|text| Invocation::Print { text }),
@@ -74,10 +102,24 @@ pub fn process_env(name: &str) -> Option<String> {
 }
 
 fn serve(flags: ServeFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
-    let file = file(flags.config.clone(), &env)?;
-    let layers = [flags::from_env(env), flags.overrides()];
-    let settings = Settings::from_layers(file.as_ref(), layers)?;
+    let settings = layered(flags.config.clone(), &env, flags.overrides())?;
     Ok(Invocation::Serve(Box::new(settings)))
+}
+
+/// The settings by file, environment and flags.
+fn layered(
+    config: Option<String>,
+    env: &impl Fn(&str) -> Option<String>,
+    flags: Overrides,
+) -> Result<Settings, UsageError> {
+    let file = file(config, env)?;
+    Settings::from_layers(file.as_ref(), [flags::from_env(env), flags])
+}
+
+/// The admin listener of a ttguard with these settings.
+fn running(flags: &AdminFlags, env: &impl Fn(&str) -> Option<String>) -> Result<AdminSettings, UsageError> {
+    let settings = layered(flags.config.clone(), env, flags.overrides())?;
+    AdminFlags::listener(settings, env(access::VARIABLE))
 }
 
 /// The settings that `serve` would have with this file in this environment, and whether a process that runs by another

@@ -78,6 +78,8 @@ impl Settings {
         values.insert("backend", string(&self.backend.to_string()));
         values.insert("admin", string(self.admin.as_deref().unwrap_or_default()));
         values.insert("admin_keys", string(word(KEY_FORMS, &self.admin_keys)));
+        let hosts: Vec<_> = self.admin_hosts.iter().map(|name| string(name)).collect();
+        values.insert("admin_hosts", format!("[{}]", hosts.join(", ")));
         values.insert("workers", self.workers.to_string());
         values.insert("lanes", self.lanes.to_string());
         values.insert("bulk_lanes", self.bulk_lanes.to_string());

@@ -6,7 +6,7 @@ use super::settings::Settings;
 /// Keys that a running ttguard takes up. All others need another process: threads and tables are sized by them, what the
 /// ledger remembers is read by them, or whoever started the process relies on them. What a session was opened with (`limits.argument`, `limits.arguments`,
 /// `limits.request`, and all of its listener) it keeps until it ends.
-const CHANGEABLE: [&str; 49] = [
+const CHANGEABLE: &[&str] = &[
     "log.level",
     "listen",
     "listener",
@@ -19,6 +19,7 @@ const CHANGEABLE: [&str; 49] = [
     "drain_delay",
     "admin_token_file",
     "admin_keys",
+    "admin_hosts",
     "bulk_size",
     "guard.mode",
     "guard.ledger",
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn every_key_either_can_be_reloaded_or_needs_a_restart() {
         let values = Settings::default().values();
-        let mut known: Vec<_> = CHANGEABLE.into_iter().chain(FIXED).collect();
+        let mut known: Vec<_> = CHANGEABLE.iter().copied().chain(FIXED).collect();
         known.sort_unstable();
         assert_eq!(known, values.keys().copied().collect::<Vec<_>>());
     }

@@ -20,6 +20,8 @@ pub struct Settings {
     pub admin: Option<String>,
     /// How keys are written on the dashboard and in logs.
     pub admin_keys: KeyForm,
+    /// Names under which the admin listener may be asked without a token, beside `localhost` and addresses.
+    pub admin_hosts: Vec<String>,
     /// File with the token that the admin listener asks for.
     pub admin_token_file: Option<PathBuf>,
     /// File that names the process and is locked by it.
@@ -74,6 +76,7 @@ impl Default for Settings {
             backend: BackendUrl::Memory,
             admin: Some("127.0.0.1:9178".to_owned()),
             admin_keys: KeyForm::default(),
+            admin_hosts: Vec::new(),
             admin_token_file: None,
             pid_file: None,
             takeover: false,

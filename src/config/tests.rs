@@ -78,6 +78,7 @@ fn every_key_is_read_and_printed() {
         backend = "tyrant:/run/t.sock"
         admin = ""
         admin_keys = "hashed"
+        admin_hosts = ["guard.example", "Guard-2"]
         admin_token_file = "/t.token"
         pid_file = "/t.pid"
         drain_delay = "1s"

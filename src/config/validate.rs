@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::address::{BackendUrl, host_port};
 use super::error::{UsageError, quoted};
-use super::given::Given;
+use super::given::{Given, Raw};
 use super::item::{Item, text};
 use super::measure::{write_duration, write_size};
 use super::names::{FORMATS, KEY_FORMS, LEVELS, PIPELININGS, STALE_REPLIES, SYNCS};
@@ -30,6 +30,11 @@ impl<'a> Validator<'a> {
         if takeover && pid_file.is_none() {
             return Err(takeover_item.refuse("takeover needs to know whom to take over from", "with pid_file"));
         }
+        let backend = item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?;
+        if takeover && matches!(backend, BackendUrl::File(_)) {
+            let problem = "takeover cannot work with a store in a file: one process has it alone until it has ended";
+            return Err(takeover_item.refuse(problem, "takeover = false, or a tyrant: backend"));
+        }
         let drain_delay = item("drain_delay", &written.drain_delay);
         if takeover && drain_delay.duration(ranges::DRAIN_DELAY, default.drain_delay)? > Duration::ZERO {
             let problem = "the process that takes over would hold its writes for all of drain_delay";
@@ -37,9 +42,10 @@ impl<'a> Validator<'a> {
         }
         Ok(Settings {
             listeners: self.listeners(written, default.listeners)?,
-            backend: item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?,
+            backend,
             admin: self.admin(&written.admin, default.admin)?,
             admin_keys: item("admin_keys", &written.admin_keys).word(KEY_FORMS, default.admin_keys)?,
+            admin_hosts: self.admin_hosts(&written.admin_hosts)?,
             admin_token_file: item("admin_token_file", &written.admin_token_file).file()?,
             pid_file,
             takeover,
@@ -85,6 +91,21 @@ impl<'a> Validator<'a> {
                 Err(reason) => Err(item.refuse(format_args!("admin {} {reason}", quoted(text)), allowed)),
             },
         }
+    }
+
+    fn admin_hosts(&self, given: &'a Option<Given>) -> Result<Vec<String>, UsageError> {
+        let allowed = "a list of host names, without ports";
+        let item = self.item("admin_hosts", given);
+        let Some(given) = given else { return Ok(Vec::new()) };
+        let Raw::List(names) = &given.raw else {
+            return Err(item.refuse_value(given, allowed));
+        };
+        let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let name = |given: &'a Given| match text(&given.raw) {
+            Some(name) if (1..=253).contains(&name.len()) && name.bytes().all(is_of_names) => Ok(name.to_owned()),
+            _ => Err(item.with(given).refuse_value(given, "a host name, without a port")),
+        };
+        names.iter().map(name).collect()
     }
 
     fn pairing(&self, written: &'a PairingWritten) -> Result<PairingSettings, UsageError> {

@@ -86,6 +86,7 @@ pub(super) struct Written {
     pub(super) backend: Option<Given>,
     pub(super) admin: Option<Given>,
     pub(super) admin_keys: Option<Given>,
+    pub(super) admin_hosts: Option<Given>,
     pub(super) admin_token_file: Option<Given>,
     pub(super) pid_file: Option<Given>,
     pub(super) takeover: Option<Given>,

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::inquiry;
 use super::passenger::Passenger;
 use super::session::{Session, SessionLoad, now};
 use super::shared::Shared;
@@ -137,6 +138,7 @@ impl Crew {
                 links.push((Rc::clone(link), spawn_local(keep_up)));
             }
         }
+        spawn_local(inquiry::attend(Rc::clone(&worker)));
         Self {
             worker,
             links: RefCell::new(links),
@@ -207,7 +209,7 @@ impl Crew {
                 worker,
                 link: index,
                 bulk: index >= self.worker.settings().lanes,
-                state: if lane.is_some() { "up" } else { "down" },
+                state: if lane.is_some() { "up" } else { "down" }.into(),
                 for_seconds: now.saturating_duration_since(record.since).as_secs_f64(),
                 lane: lane.map(|lane| lane.id().0),
                 requests: load.requests,

@@ -38,6 +38,21 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["t.toml:1: takeover needs to know whom", "allowed: with pid_file"],
     ),
     (
+        "takeover = true\npid_file = \"/p\"\nbackend = \"file:/s\"",
+        &[
+            "t.toml:1: takeover cannot work with a store in a file",
+            "or a tyrant: backend",
+        ],
+    ),
+    (
+        "admin_hosts = \"guard\"",
+        &["t.toml:1: admin_hosts is \"guard\"", "a list of host names"],
+    ),
+    (
+        "admin_hosts = [\"guard\",\n\"guard:9178\"]",
+        &["t.toml:2: admin_hosts is \"guard:9178\"", "a host name, without a port"],
+    ),
+    (
         "takeover = true\npid_file = \"/p\"\ndrain_delay = \"1s\"",
         &["t.toml:3: ", "for all of drain_delay", "0s with takeover"],
     ),
