@@ -12,6 +12,7 @@ mod item;
 mod listeners;
 mod measure;
 mod names;
+mod operator;
 mod print;
 mod ranges;
 mod reload;
@@ -31,6 +32,7 @@ pub use error::UsageError;
 pub(crate) use error::quoted;
 pub(crate) use given::{Given, Place, variable};
 pub use listeners::ListenerSettings;
+pub use operator::{AdminSettings, InspectSettings, TopSettings};
 pub use reload::NeedsRestart;
 pub use settings::{
     LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply, StoreSettings,
@@ -38,7 +40,7 @@ pub use settings::{
 };
 pub use tls::TlsSettings;
 pub use transfer::{TransferFile, TransferSettings};
-pub use upkeep::{GcSettings, InspectSettings, VerifySettings};
+pub use upkeep::{GcSettings, VerifySettings};
 pub(crate) use written::{Overrides, SourceFile};
 
 use validate::Validator;

@@ -1,9 +1,12 @@
 //! What must never happen: counted, and said as an error.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::spawn_local;
 
+use super::passenger::Cargo;
 use super::session::now;
 use super::shared::Shared;
 use super::worker::Worker;
@@ -47,12 +50,38 @@ impl Worker {
     }
 
     /// Holds what was read of a key, asked for when `confirmed` was confirmed, against what is confirmed now. Where the
-    /// two differ a write has come between, and what was read says nothing.
-    pub fn check_stamp(&self, key: &Bytes, confirmed: Option<u64>, value: &[u8]) {
+    /// two differ a write has come between, and what was read says nothing. A value may be of an older stamp than its
+    /// record (a `putcat` after a delete begins one with any digits), so both are read before anything is said.
+    pub fn check_stamp(self: &Rc<Self>, link: usize, key: &Bytes, confirmed: Option<u64>, value: &[u8]) {
         let Change::Stamped { stamp: found, .. } = self.change_of(value) else {
             return;
         };
-        if let Some(confirmed) = confirmed.filter(|stamp| found < *stamp && self.confirmed(key) == Some(*stamp)) {
+        let Some(confirmed) = confirmed.filter(|stamp| found < *stamp) else {
+            return;
+        };
+        let (worker, key) = (Rc::clone(self), key.clone());
+        // Not in this step, in which a lane gives out its answers.
+        spawn_local(async move {
+            if let (Some(via), Some(now_confirmed)) = (worker.via(link, 1), worker.confirmed(&key))
+                && now_confirmed == confirmed
+            {
+                let ask = worker.question_of(&key);
+                let deadline = now() + worker.settings().pairing.request_timeout;
+                let cargo = Cargo::Suspicion { key, confirmed };
+                via.submit(&ask, deadline, worker.passenger(&ask, cargo));
+            }
+        });
+    }
+
+    /// What a key was found with that had seemed to go back.
+    pub fn suspicion_answered(&self, key: &Bytes, confirmed: u64, found: Option<ReadBack>) {
+        if let Some(ReadBack {
+            stamp: Some(found),
+            value: Some(_),
+        }) = found
+            && found < confirmed
+            && self.confirmed(key) == Some(confirmed)
+        {
             self.note_receded(key, Receded { confirmed, found });
         }
     }

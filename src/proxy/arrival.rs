@@ -9,19 +9,45 @@ use std::time::{Duration, Instant};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
+use super::admission::Place;
 use super::crew::Crew;
 use super::session::LINGER;
+use super::shared::Shared;
 use crate::config::ListenerSettings;
 use crate::logging::RateLimit;
 use crate::metrics::CloseReason;
 use crate::transport::tls::Identity;
-use crate::transport::{self, Peer, Reader, Writer};
+use crate::transport::{self, Host, Peer, Reader, Writer};
+
+/// One client's place among all clients, and among those of its host, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    shared: Arc<Shared>,
+    _place: Place,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Crew {
+    /// Looks from where a client comes, before anything else: one that may not connect is reset at once.
+    pub fn greet(&self, writer: Writer, listener: &ListenerSettings) -> Option<Writer> {
+        if listener.networks.are_all() || listener.networks.admit(writer.peer()) {
+            return Some(writer);
+        }
+        self.worker.shared.metrics.sessions_opened.increment(1);
+        note_stranger(writer.peer(), listener);
+        self.turn_away(writer, CloseReason::Network);
+        None
+    }
+
     /// Serves a client that has connected to a listener with these settings.
     pub fn open(&self, reader: Reader, writer: Writer, listener: Arc<ListenerSettings>) {
-        if let Some(writer) = self.admit(writer, &listener) {
-            self.serve(reader, writer, listener);
+        if let Some((writer, seat)) = self.admit(writer) {
+            self.serve(reader, writer, listener, seat);
         }
     }
 
@@ -33,11 +59,12 @@ impl Crew {
         listener: Arc<ListenerSettings>,
         identity: &Identity,
     ) {
-        let Some(writer) = self.admit(writer, &listener) else {
+        let Some((writer, seat)) = self.admit(writer) else {
             return;
         };
         let Ok((mut reader, writer)) = transport::encrypted(reader, writer, identity) else {
-            return self.turn_away(CloseReason::Tls);
+            let closed = &self.worker.shared.metrics.sessions_closed;
+            return closed.of(CloseReason::Tls).increment(1);
         };
         let crew = Rc::clone(self);
         spawn_local(async move {
@@ -51,42 +78,51 @@ impl Crew {
                 }
             };
             match shaken {
-                Ok(()) => crew.serve(Reader::Tls(reader), writer, listener),
+                Ok(()) => crew.serve(Reader::Tls(reader), writer, listener, seat),
                 Err(error) => {
                     note_no_tls(&error, writer.peer(), &listener);
                     // The client may have been told what is wrong.
                     writer.acknowledged(LINGER).await;
-                    writer.reset();
-                    crew.turn_away(CloseReason::Tls);
+                    crew.turn_away(writer, CloseReason::Tls);
                 }
             }
         });
     }
 
-    /// Counts a client that has connected, unless it may not.
-    fn admit(&self, writer: Writer, listener: &ListenerSettings) -> Option<Writer> {
-        let shared = &self.worker.shared;
-        let metrics = &shared.metrics;
-        metrics.sessions_opened.increment(1);
-        if !listener.networks.are_all() && !listener.networks.admit(writer.peer()) {
-            metrics.sessions_closed.of(CloseReason::Network).increment(1);
-            note_stranger(writer.peer(), listener);
-            writer.reset();
+    /// A seat for a client that has connected, unless there are too many.
+    fn admit(&self, writer: Writer) -> Option<(Writer, Seat)> {
+        let (shared, settings) = (&self.worker.shared, self.worker.settings());
+        shared.metrics.sessions_opened.increment(1);
+        let host = writer.peer().host();
+        let Some(place) = shared.admission.enter(host, settings.limits.sessions_per_client) else {
+            note_full(host);
+            self.turn_away(writer, CloseReason::ClientLimit);
+            return None;
+        };
+        let sessions = shared.sessions.fetch_add(1, Ordering::Relaxed);
+        let seat = Seat {
+            shared: Arc::clone(shared),
+            _place: place,
+        };
+        if sessions >= settings.limits.sessions {
+            self.turn_away(writer, CloseReason::Limit);
             return None;
         }
-        if shared.sessions.fetch_add(1, Ordering::Relaxed) >= self.worker.settings().limits.sessions {
-            self.turn_away(CloseReason::Limit);
-            writer.reset();
-            return None;
-        }
-        Some(writer)
+        Some((writer, seat))
     }
 
-    /// A client that was counted has no session.
-    fn turn_away(&self, reason: CloseReason) {
-        let shared = &self.worker.shared;
-        shared.sessions.fetch_sub(1, Ordering::Relaxed);
-        shared.metrics.sessions_closed.of(reason).increment(1);
+    /// Resets a client that gets no session.
+    fn turn_away(&self, writer: Writer, reason: CloseReason) {
+        self.worker.shared.metrics.sessions_closed.of(reason).increment(1);
+        writer.reset();
+    }
+}
+
+/// Says once in a while that a client has all the sessions that it may have.
+fn note_full(host: Host) {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+    if let Some(suppressed) = LOG.admit(Instant::now()) {
+        tracing::warn!(%host, suppressed, "a client has as many sessions as limits.sessions_per_client allows: another was reset");
     }
 }
 

@@ -4,13 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::arrival::Seat;
 use super::inquiry;
 use super::passenger::Passenger;
 use super::session::{Session, SessionLoad};
@@ -137,17 +137,24 @@ impl Crew {
     }
 
     /// Serves a client that was [admitted](super::arrival).
-    pub(super) fn serve(&self, reader: Reader, writer: Writer, listener: Arc<ListenerSettings>) {
-        let shared = Arc::clone(&self.worker.shared);
+    pub(super) fn serve(&self, reader: Reader, writer: Writer, listener: Arc<ListenerSettings>, seat: Seat) {
         let session = Session::new(Rc::clone(&self.worker), writer, listener);
         let number = self.sessions.add(&session);
         let sessions = Rc::clone(&self.sessions);
         spawn_local(async move {
             session.serve(reader).await;
-            shared.sessions.fetch_sub(1, Ordering::Relaxed);
+            drop(seat);
             sessions.open.borrow_mut().remove(&number);
             sessions.ended.notify_one();
         });
+    }
+
+    /// Has sessions whose clients ask nothing give back their buffers; to be called each second.
+    pub fn look_at_sessions(&self) {
+        let open = self.sessions.open.borrow();
+        open.values()
+            .filter_map(Weak::upgrade)
+            .for_each(|session| session.look());
     }
 
     /// The most that any of its sessions holds.
@@ -175,7 +182,7 @@ impl Crew {
                 worker,
                 link: index,
                 bulk: index >= self.worker.settings().lanes,
-                state: if lane.is_some() { "up" } else { "down" },
+                state: if lane.is_some() { "up" } else { "down" }.into(),
                 for_seconds: now.saturating_duration_since(record.since).as_secs_f64(),
                 lane: lane.map(|lane| lane.id().0),
                 requests: load.requests,

@@ -58,6 +58,8 @@ pub enum Cargo {
     },
     /// A key is read back for the guard.
     ReadBack { key: Bytes, hash: KeyHash },
+    /// A key is read back because its stamp seemed to have gone back behind one that was confirmed.
+    Suspicion { key: Bytes, confirmed: u64 },
     /// Whether a hidden record is there already (`vsiz`), asked just before it is written.
     Probe(Probe),
     /// A hidden record is written; the probe has said whether it is a new one.
@@ -104,7 +106,7 @@ fn outcome_when(lost: Lost) -> Outcome {
 impl lane::Passenger for Passenger {
     fn accepts(&self, reply: &Reply) -> bool {
         match (&self.cargo, reply) {
-            (Cargo::ReadBack { key, .. }, Reply::Records(found)) => {
+            (Cargo::ReadBack { key, .. } | Cargo::Suspicion { key, .. }, Reply::Records(found)) => {
                 let name = records::name_of(key);
                 found.iter().all(|(echoed, _)| echoed == key || *echoed == name)
             }
@@ -144,6 +146,10 @@ impl lane::Passenger for Passenger {
                 let found = self.worker.read_back_of(&key, reply);
                 self.worker.learn(&key, hash, found);
             }
+            Cargo::Suspicion { key, confirmed } => {
+                let found = self.worker.read_back_of(&key, reply);
+                self.worker.suspicion_answered(&key, confirmed, found);
+            }
             Cargo::Probe(probe) => probe.found(reply.code() != 0),
             Cargo::HiddenRecord(probe) => shared.hidden.written(reply.code(), &probe),
         }
@@ -166,7 +172,7 @@ impl lane::Passenger for Passenger {
                 let _ = reply_to.send(Err(lost));
             }
             Cargo::ReadBack { key, hash } => self.worker.learn(&key, hash, None),
-            Cargo::Probe(_) => {}
+            Cargo::Probe(_) | Cargo::Suspicion { .. } => {}
             Cargo::HiddenRecord(_) => shared.hidden.doubt(),
         }
     }
@@ -181,7 +187,7 @@ impl line::Passenger for Passenger {
             Cargo::Exchange { tickets, .. } => tickets.is_empty(),
             // The guard has a key read only when nothing of it is under way.
             Cargo::ReadBack { .. } => true,
-            Cargo::Probe(_) | Cargo::HiddenRecord(_) => false,
+            Cargo::Suspicion { .. } | Cargo::Probe(_) | Cargo::HiddenRecord(_) => false,
         }
     }
 
@@ -211,7 +217,7 @@ impl line::Passenger for Passenger {
 }
 
 impl ClientCargo {
-    fn answered(self, worker: &Worker, reply: Reply, now: Instant) {
+    fn answered(self, worker: &Rc<Worker>, reply: Reply, now: Instant) {
         let shared = &worker.shared;
         if let Some(ticket) = self.ticket {
             let outcome = outcome_of(&ticket, reply.code());
@@ -222,7 +228,7 @@ impl ClientCargo {
             Form::VerifiedGet { confirmed } => {
                 let reply = get_of(reply);
                 if let (Command::Get { key }, Reply::Value(value)) = (&self.item.command, &reply) {
-                    worker.check_stamp(key, confirmed, value);
+                    worker.check_stamp(self.session.links.current(), key, confirmed, value);
                 }
                 reply
             }
