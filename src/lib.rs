@@ -69,6 +69,8 @@
 //!   had read from it: [`backend::tyrant::fence`].
 //! - **Deadline**: an instant. **Timeout**: a duration.
 
+#![forbid(unsafe_code)]
+
 pub mod access;
 pub mod admin;
 pub mod backend;
