@@ -111,6 +111,11 @@ impl<W: Waiter> Guard<W> {
         self.pending.len()
     }
 
+    /// Whether something is under way with a key.
+    pub fn is_pending(&self, key: KeyHash) -> bool {
+        self.pending.contains_key(&key)
+    }
+
     /// The hash under which a key is remembered.
     pub fn key(&self, key: &[u8]) -> KeyHash {
         self.seed.hash(key)
