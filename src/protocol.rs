@@ -10,6 +10,9 @@ pub mod answer;
 pub mod http;
 pub mod memcached;
 pub mod outgoing;
+#[cfg(test)]
+#[path = "../fuzz/checks/pieces.rs"]
+mod pieces;
 pub mod request;
 mod text;
 pub mod tyrant;

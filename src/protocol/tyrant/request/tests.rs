@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::pieces;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
@@ -22,19 +23,8 @@ fn sizes(sizes: &[i32]) -> Vec<u8> {
 /// What comes of `bytes` when they arrive `step` at a time: the commands, and the fault that ends them.
 fn fed(bytes: &[u8], step: usize, limits: Limits) -> (Vec<Command>, Option<RequestFault>) {
     let mut decoder = RequestDecoder::new(limits);
-    let mut input = BytesMut::new();
-    let mut commands = Vec::new();
-    for piece in bytes.chunks(step) {
-        input.extend_from_slice(piece);
-        loop {
-            match decoder.decode(&mut input) {
-                Ok(Some(command)) => commands.push(command),
-                Ok(None) => break,
-                Err(fault) => return (commands, Some(fault)),
-            }
-        }
-    }
-    (commands, None)
+    let (commands, end) = pieces::fed(bytes.chunks(step), |input| decoder.decode(input));
+    (commands, end.err())
 }
 
 /// The fault that `bytes` end in, which must be the same whole and byte by byte, with no command before it.
