@@ -101,6 +101,19 @@ fn pytyrant_has_its_own_numbers_and_layouts() {
 }
 
 #[test]
+fn a_size_is_judged_before_copy_and_restore_are_told_apart() {
+    for behind in [&b""[..], b"\0", b"\0\0\0\0\0\0\0\0", b"/path"] {
+        let bytes = request(0x72, &[&sizes(&[65])[..], behind].concat());
+        let fault = SizeFault::ArgumentTooLarge { size: 65, max: 64 };
+        for step in 1..=bytes.len() {
+            let mut decoder = RequestDecoder::new(LIMITS).in_dialect(Dialect::PyTyrant);
+            let fed = pieces::fed(bytes.chunks(step), |input| decoder.decode(input));
+            assert_eq!(fed, (vec![], Err(fault.into())), "{step} bytes at a time");
+        }
+    }
+}
+
+#[test]
 fn what_is_no_exception_is_the_same_to_pytyrant() {
     let pair = [&sizes(&[1, 2])[..], b"kvv"].concat();
     assert_eq!(
