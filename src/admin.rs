@@ -1,6 +1,6 @@
 //! The HTTP side: `/metrics` for Prometheus, `/healthz`, `/livez` and `/readyz` for whoever keeps us running, a
-//! dashboard for people, which is made of the JSON documents of [`api`], and two more pages of `/api` for whoever changes
-//! something.
+//! dashboard for people, which is made of the JSON documents of [`api`], one [`key`] for whoever asks after it, and two
+//! more pages of `/api` for whoever changes something.
 //!
 //! Made for an open port: one request a connection, no body is read, the head is bounded in size and
 //! in time, the whole connection in time, and their number is bounded. A client that stalls holds
@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod api;
+pub mod key;
 mod page;
 mod routes;
 
@@ -18,6 +19,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -68,6 +70,8 @@ pub struct State {
     pub readiness: Box<dyn Fn() -> Readiness + Send + Sync>,
     /// Asked by `/api/...`.
     pub facts: Box<dyn api::Facts>,
+    /// Asked by `/api/key`.
+    pub inquire: Box<dyn Fn(Bytes) -> key::Inquiry + Send + Sync>,
     /// Reads the settings again; the keys that changed, or why none did.
     pub reload: Box<dyn Fn() -> Result<Vec<&'static str>, String> + Send + Sync>,
     /// Who may see what, as of now.
@@ -106,8 +110,8 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, shutdown: impl Futu
 /// One request, one answer. What a client does wrong is its own business, so no error is kept.
 async fn answer(socket: TcpStream, state: Arc<State>) {
     let service = service_fn(|request| {
-        let response = routes::respond(&state, &request);
-        async { Ok::<_, Infallible>(response) }
+        let state = Arc::clone(&state);
+        async move { Ok::<_, Infallible>(routes::respond(&state, &request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

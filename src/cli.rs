@@ -2,9 +2,11 @@
 
 mod bench;
 mod flags;
+mod inspect;
 mod mistake;
 mod shell;
 mod transfer;
+mod upkeep;
 
 use std::ffi::OsString;
 
@@ -13,7 +15,8 @@ use clap::error::ErrorKind;
 
 use crate::admin::access::{self, Access};
 use crate::config::{
-    BenchSettings, NeedsRestart, Place, Settings, SourceFile, TransferSettings, UsageError, quoted, variable,
+    BenchSettings, GcSettings, InspectSettings, NeedsRestart, Overrides, Place, Settings, SourceFile, TransferSettings,
+    UsageError, VerifySettings, quoted, variable,
 };
 use flags::{Action, CheckFlags, CommandLine, ServeFlags};
 
@@ -30,6 +33,12 @@ pub enum Invocation {
     Import(TransferSettings),
     /// Write the records of a server into a file.
     Export(TransferSettings),
+    /// Look through the stamps in a server.
+    Verify(VerifySettings),
+    /// Remove the tombstones of old deletes.
+    Gc(GcSettings),
+    /// Ask a running ttguard for one key.
+    Inspect(InspectSettings),
     /// Show what the guard does.
     Demo,
     /// Print this help or version.
@@ -61,6 +70,18 @@ pub fn parse(
         Action::Bench(flags) => Ok(Invocation::Bench(Box::new(flags.written().settings()?))),
         Action::Import(flags) => flags.settings().map(Invocation::Import),
         Action::Export(flags) => flags.settings().map(Invocation::Export),
+        Action::Verify(flags) => {
+            let settings = layered(flags.stamps.file(), &env, flags.stamps.overrides())?;
+            flags.settings(settings.rules).map(Invocation::Verify)
+        }
+        Action::Gc(flags) => {
+            let settings = layered(flags.stamps.file(), &env, flags.stamps.overrides())?;
+            flags.settings(settings.rules).map(Invocation::Gc)
+        }
+        Action::Inspect(flags) => {
+            let settings = layered(flags.config.clone(), &env, flags.overrides())?;
+            flags.settings(settings, env(inspect::TOKEN)).map(Invocation::Inspect)
+        }
         Action::Demo => Ok(Invocation::Demo),
         Action::Completions { shell } => shell::completions(shell.as_deref()).map(|text| Invocation::Print { text }),
         Action::Man { command } => shell::man(command.as_deref()).map(|text| Invocation::Print { text }),
@@ -74,10 +95,18 @@ pub fn process_env(name: &str) -> Option<String> {
 }
 
 fn serve(flags: ServeFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
-    let file = file(flags.config.clone(), &env)?;
-    let layers = [flags::from_env(env), flags.overrides()];
-    let settings = Settings::from_layers(file.as_ref(), layers)?;
+    let settings = layered(flags.config.clone(), &env, flags.overrides())?;
     Ok(Invocation::Serve(Box::new(settings)))
+}
+
+/// The settings by file, environment and flags.
+fn layered(
+    config: Option<String>,
+    env: &impl Fn(&str) -> Option<String>,
+    flags: Overrides,
+) -> Result<Settings, UsageError> {
+    let file = file(config, env)?;
+    Settings::from_layers(file.as_ref(), [flags::from_env(env), flags])
 }
 
 /// The settings that `serve` would have with this file in this environment, and whether a process that runs by another

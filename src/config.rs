@@ -18,6 +18,7 @@ mod rules;
 mod settings;
 mod stamp;
 mod transfer;
+mod upkeep;
 mod validate;
 mod written;
 
@@ -34,6 +35,7 @@ pub use settings::{
     Sync,
 };
 pub use transfer::{TransferFile, TransferSettings};
+pub use upkeep::{GcSettings, InspectSettings, VerifySettings};
 pub(crate) use written::{Overrides, SourceFile};
 
 use validate::Validator;

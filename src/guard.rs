@@ -24,7 +24,7 @@ use self::rules::{Mode, Policy, Rules};
 use self::ruling::{observed, ruling_at_once, ruling_on_tie};
 use self::stamp::StampFormat;
 use self::verdict::{
-    Admitted, Change, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter,
+    Admitted, Change, Glance, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter,
 };
 use crate::command::Verb;
 use crate::pairing::LaneId;
@@ -111,9 +111,21 @@ impl<W: Waiter> Guard<W> {
         self.pending.len()
     }
 
-    /// Whether something is under way with a key.
-    pub fn is_pending(&self, key: KeyHash) -> bool {
-        self.pending.contains_key(&key)
+    /// What is known of a key now, for an operator to see.
+    pub fn glance(&self, key: KeyHash) -> Glance {
+        // The ledger is looked at while the key's record is locked, and the horizon after it: see `Ledger::get`.
+        match self.pending.get(&key) {
+            Some(pending) => Glance {
+                known: pending.known,
+                under_way: Some(pending.under_way()),
+                horizon: self.ledger.horizon(),
+            },
+            None => Glance {
+                known: self.ledger.get(key),
+                under_way: None,
+                horizon: self.ledger.horizon(),
+            },
+        }
     }
 
     /// The hash under which a key is remembered.
@@ -233,7 +245,8 @@ impl<W: Waiter> Guard<W> {
         stored: Option<&Stored>,
     ) -> Ruling {
         match change {
-            Change::Unstamped => Ruling::Go(Admitted::Unstamped),
+            // What is stored may be older afterwards than what is remembered, never newer.
+            Change::Unstamped | Change::Tidy => Ruling::Go(Admitted::Unstamped),
             Change::Unordered => Ruling::Go(Admitted::Unordered {
                 bound: Self::horizon_at_start(rules, now),
             }),

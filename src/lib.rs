@@ -6,10 +6,13 @@
 //!
 //! - [`cli`] reads what was asked for; [`demo`] shows what the rest does.
 //! - [`service`] is the life of the process: signals, reload, drain, hand-over.
+//! - [`upkeep`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of [`proxy`] it
+//!   uses only the names of hidden records.
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
 //! - [`transfer`] moves records between a server and a file of lines. It is a client too.
+//! - [`operator`] asks a running ttguard's `admin`.
 //! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
@@ -87,9 +90,11 @@ pub mod guard;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod operator;
 pub mod pairing;
 pub mod protocol;
 pub mod proxy;
 pub mod service;
 pub mod transfer;
 pub mod transport;
+pub mod upkeep;

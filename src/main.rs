@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use ttguard::bench;
 use ttguard::cli::{self, Invocation};
-use ttguard::config::{Settings, UsageError};
+use ttguard::config::{Settings, UsageError, VerifySettings};
 use ttguard::demo;
+use ttguard::operator;
 use ttguard::service;
 use ttguard::transfer;
+use ttguard::upkeep;
 
 /// Gives memory back after a burst, which the system's own allocator does not.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -28,6 +30,13 @@ fn main() -> ExitCode {
         },
         Ok(Invocation::Import(settings)) => moved("stored", transfer::import(&settings)),
         Ok(Invocation::Export(settings)) => moved("written", transfer::export(&settings)),
+        Ok(Invocation::Verify(settings)) => verify(&settings),
+        Ok(Invocation::Gc(settings)) => finish(upkeep::gc(&settings).map_err(Into::into).map(|collected| {
+            print(&format!("{collected}\n"));
+        })),
+        Ok(Invocation::Inspect(settings)) => finish(operator::inspect(&settings).map_err(Into::into).map(|text| {
+            print(&text);
+        })),
         Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout()).map_err(Into::into)),
         Err(error) => refuse(&error),
     }
@@ -42,6 +51,24 @@ fn moved(what: &str, result: Result<u64, transfer::Fault>) -> ExitCode {
         }
         Err(fault) if fault.is_mistake() => refuse(&fault),
         Err(fault) => finish(Err(fault.into())),
+    }
+}
+
+/// Prints what was found; the exit code says whether there is something to do.
+fn verify(settings: &VerifySettings) -> ExitCode {
+    let report = match upkeep::verify(settings) {
+        Ok(report) => report,
+        Err(fault) => return finish(Err(fault.into())),
+    };
+    match serde_json::to_string_pretty(&report) {
+        Ok(text) if settings.json => print(&format!("{text}\n")),
+        Err(error) if settings.json => return finish(Err(error.into())),
+        _ => print(&report.to_string()),
+    };
+    if report.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

@@ -7,12 +7,12 @@
 //! fault nothing that follows can be trusted, so a fault ends the connection.
 
 pub mod answer;
+#[cfg(test)]
+#[path = "../fuzz/checks/fed.rs"]
+mod fed;
 pub mod http;
 pub mod memcached;
 pub mod outgoing;
-#[cfg(test)]
-#[path = "../fuzz/checks/pieces.rs"]
-mod pieces;
 pub mod request;
 mod text;
 pub mod tyrant;

@@ -6,8 +6,9 @@
 
 mod export;
 mod import;
-mod link;
+pub(crate) mod link;
 mod tsv;
+pub(crate) mod walk;
 
 use std::time::Duration;
 
@@ -31,7 +32,17 @@ pub enum Fault {
         /// What has been moved before.
         so_far: String,
     },
-    /// The file cannot be read or written.
+    /// The file that was named cannot be opened or made.
+    #[error("{file}: {error}; allowed: {allowed}")]
+    Unusable {
+        /// Its name.
+        file: String,
+        /// What the system says.
+        error: std::io::Error,
+        /// What would be right.
+        allowed: &'static str,
+    },
+    /// The file cannot be read or written to its end.
     #[error("{file}: {error}")]
     File {
         /// Its name.
@@ -58,12 +69,12 @@ pub enum Fault {
 impl Fault {
     /// Whether it is a mistake in what was given, rather than a failure.
     pub fn is_mistake(&self) -> bool {
-        matches!(self, Self::Form { .. })
+        matches!(self, Self::Form { .. } | Self::Unusable { .. })
     }
 }
 
 /// A bar on a terminal, nothing elsewhere. `total` is in what `template` counts, where it is known.
-fn progress(total: Option<u64>, template: &str) -> ProgressBar {
+pub(crate) fn progress(total: Option<u64>, template: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
     let bar = bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(200));
@@ -71,7 +82,7 @@ fn progress(total: Option<u64>, template: &str) -> ProgressBar {
 }
 
 /// A key as it is shown to people: short, and on one line.
-fn shown(key: &[u8]) -> String {
+pub(crate) fn shown(key: &[u8]) -> String {
     let key = String::from_utf8_lossy(key);
     crate::config::quoted(&key.escape_debug().to_string())
 }

@@ -5,9 +5,9 @@ use ttguard::protocol::http::reply::{Asked, Form};
 use ttguard::protocol::http::request::{Decoder, Fault};
 use ttguard::protocol::tyrant::limits::Limits;
 
-use super::pieces;
 use super::request::can_be_sent;
 use super::small::{ARGUMENTS, LIMITS};
+use super::{fed, pieces};
 
 type Decoded = (Vec<(Command, Form)>, Result<usize, Fault>);
 
@@ -32,7 +32,7 @@ pub fn check(mut input: &[u8]) {
 
 fn decode(limits: Limits, pieces: &[&[u8]]) -> Decoded {
     let mut decoder = Decoder::new(limits);
-    pieces::fed(pieces.iter().copied(), |input| decoder.decode(input))
+    fed::fed(pieces.iter().copied(), |input| decoder.decode(input))
 }
 
 /// A request as one would write it by hand.

@@ -8,9 +8,9 @@ use ttguard::protocol::request::{Decoder, Fault, Incoming, Request};
 use ttguard::protocol::tyrant::dialect::Dialect;
 use ttguard::protocol::{Protocol, Protocols};
 
-use super::pieces;
 use super::request::can_be_sent;
 use super::small::LIMITS;
+use super::{fed, pieces};
 
 /// Checks one input: how its bytes are cut, as [`pieces::list`] reads it, and then the bytes.
 ///
@@ -91,5 +91,5 @@ fn has_words(form: Form) {
 /// The requests in `pieces`, and the fault or the bytes left over that end them.
 fn decode(protocols: Protocols, pieces: &[&[u8]]) -> (Vec<Incoming>, Result<usize, Fault>) {
     let mut decoder = Decoder::new(LIMITS, protocols, Dialect::Tyrant);
-    pieces::fed(pieces.iter().copied(), |input| decoder.decode(input))
+    fed::fed(pieces.iter().copied(), |input| decoder.decode(input))
 }

@@ -4,6 +4,7 @@
 //! Each panics when something does not hold.
 
 pub mod config;
+mod fed;
 pub mod guard;
 pub mod http;
 pub mod incoming;

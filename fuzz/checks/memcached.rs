@@ -7,9 +7,9 @@ use ttguard::protocol::memcached::reply::{Asked, Form};
 use ttguard::protocol::memcached::request::{Decoder, Fault, Incoming};
 use ttguard::protocol::tyrant::limits::Limits;
 
-use super::pieces;
 use super::request::can_be_sent;
 use super::small::{ARGUMENTS, LIMITS};
+use super::{fed, pieces};
 
 /// Checks one input: how its bytes are cut, as [`pieces::list`] reads it, and then the bytes.
 ///
@@ -34,7 +34,7 @@ pub fn check(mut input: &[u8]) {
 
 fn decode(limits: Limits, pieces: &[&[u8]]) -> (Vec<Incoming>, Result<usize, Fault>) {
     let mut decoder = Decoder::new(limits);
-    pieces::fed(pieces.iter().copied(), |input| decoder.decode(input))
+    fed::fed(pieces.iter().copied(), |input| decoder.decode(input))
 }
 
 /// A request as one would write it by hand.

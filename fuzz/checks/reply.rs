@@ -4,8 +4,8 @@ use ttguard::command::{Reply, Shape};
 use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::tyrant::reply::{ReplyDecoder, ReplyFault, encode};
 
-use super::pieces;
 use super::small::LIMITS;
+use super::{fed, pieces};
 
 /// The shapes that a byte of the input can name, by its remainder.
 pub const SHAPES: [Shape; 10] = [
@@ -43,7 +43,7 @@ pub fn check(mut input: &[u8]) {
 /// The replies of these shapes in `pieces`, and the fault or the bytes left over that end them.
 fn decode(shapes: &[Shape], pieces: &[&[u8]]) -> (Vec<Reply>, Result<usize, ReplyFault>) {
     let mut decoder = ReplyDecoder::new(LIMITS);
-    pieces::fed_by_shape(pieces.iter().copied(), shapes, |shape, input| {
+    fed::fed_by_shape(pieces.iter().copied(), shapes, |shape, input| {
         decoder.decode(shape, input)
     })
 }

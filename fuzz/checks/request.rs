@@ -6,8 +6,8 @@ use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::tyrant::dialect::Dialect;
 use ttguard::protocol::tyrant::request::{RequestDecoder, RequestFault, encode};
 
-use super::pieces;
 use super::small::{ARGUMENTS, LIMITS};
+use super::{fed, pieces};
 
 /// Checks one input: how its bytes are cut, as [`pieces::list`] reads it, and then the bytes.
 ///
@@ -44,7 +44,7 @@ pub fn can_be_sent(command: &Command) {
 
 fn decode(dialect: Dialect, pieces: &[&[u8]]) -> (Vec<Command>, Result<usize, RequestFault>) {
     let mut decoder = RequestDecoder::new(LIMITS).in_dialect(dialect);
-    pieces::fed(pieces.iter().copied(), |input| decoder.decode(input))
+    fed::fed(pieces.iter().copied(), |input| decoder.decode(input))
 }
 
 fn encoded(commands: &[Command]) -> Vec<u8> {

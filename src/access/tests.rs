@@ -122,4 +122,8 @@ fn a_function_of_misc_is_denied_with_the_command_that_it_stands_for() {
     assert_eq!(asked(&["out"], "outlist", &["k"]), Some(Verb::Out));
     assert_eq!(asked(&["put"], "putlist", &[]), Some(Verb::Put));
     assert_eq!(asked(&["out", "put", "get"], "genuid", &[]), None);
+    assert_eq!(asked(&["out"], "ttguard_forget", &["600000", "k"]), Some(Verb::Out));
+    assert_eq!(asked(&["put"], "ttguard_mend", &["k"]), Some(Verb::Put));
+    assert_eq!(asked(&["iternext"], "ttguard_iternext", &[]), Some(Verb::IterNext));
+    assert_eq!(asked(&["rnum"], "ttguard_rnum", &[]), Some(Verb::Rnum));
 }

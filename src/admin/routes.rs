@@ -1,5 +1,7 @@
 //! From method and path to an answer; knows no socket.
 
+use std::pin::Pin;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
@@ -10,7 +12,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::access::Denied;
-use super::{Readiness, State, page};
+use super::{Readiness, State, key, page};
 use crate::logging;
 
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -23,12 +25,17 @@ const SCHEMES: HeaderValue = HeaderValue::from_static("Basic realm=\"ttguard\"")
 /// Not even as an image or a script may another site's page have what is here.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
+/// An answer that somebody else has to be asked for.
+pub(super) type Soon<'a> = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send + 'a>>;
+
 /// What a page is for.
 enum Page {
     /// For all: it is asked by who has no token.
     Open(fn(&State) -> Response<Full<Bytes>>),
     /// For whoever may see the rest.
     Seen(fn(&State) -> Response<Full<Bytes>>),
+    /// The same, where the answer is not known at once. It is told the query.
+    Asked(for<'a> fn(&'a State, &'a str) -> Soon<'a>),
     /// Changes something when it is sent this method, by whoever may. It is told the query.
     Change(Method, fn(&State, &str) -> Response<Full<Bytes>>),
 }
@@ -44,6 +51,7 @@ const PAGES: &[(&str, Page)] = &[
     ("/api/refusals", Page::Seen(|state| json(&state.facts.refusals()))),
     ("/api/clients", Page::Seen(|state| json(&state.facts.clients()))),
     ("/api/backends", Page::Seen(|state| json(&state.facts.backends()))),
+    (key::PATH, Page::Asked(key::respond)),
     ("/api/history/recent", Page::Seen(|state| json(&state.facts.recent()))),
     ("/api/history/hour", Page::Seen(|state| json(&state.facts.hour()))),
     ("/api/reload", Page::Change(Method::POST, reload)),
@@ -51,7 +59,7 @@ const PAGES: &[(&str, Page)] = &[
 ];
 
 /// The answer to a request. For HEAD it is that of GET; hyper leaves the body out.
-pub fn respond<B>(state: &State, request: &Request<B>) -> Response<Full<Bytes>> {
+pub async fn respond<B>(state: &State, request: &Request<B>) -> Response<Full<Bytes>> {
     let (method, headers) = (request.method(), request.headers());
     let path = request.uri().path();
     let Some((_, page)) = PAGES.iter().find(|(known, _)| *known == path) else {
@@ -71,13 +79,15 @@ pub fn respond<B>(state: &State, request: &Request<B>) -> Response<Full<Bytes>> 
     }
     let allowed = match page {
         Page::Open(_) => Ok(()),
-        Page::Seen(_) => access.may_see(headers),
+        Page::Seen(_) | Page::Asked(_) => access.may_see(headers),
         Page::Change(..) => access.may_change(headers),
     };
+    let query = request.uri().query().unwrap_or_default();
     match (allowed, page) {
         (Err(denied), _) => deny(denied),
         (Ok(()), Page::Open(page) | Page::Seen(page)) => page(state),
-        (Ok(()), Page::Change(_, page)) => page(state, request.uri().query().unwrap_or_default()),
+        (Ok(()), Page::Asked(page)) => page(state, query).await,
+        (Ok(()), Page::Change(_, page)) => page(state, query),
     }
 }
 
@@ -119,6 +129,7 @@ fn not_found() -> Response<Full<Bytes>> {
         .iter()
         .map(|(path, page)| match page {
             Page::Change(method, _) => format!("{path} ({method})"),
+            Page::Asked(_) => format!("{path}?key=KEY"),
             Page::Open(_) | Page::Seen(_) => (*path).to_owned(),
         })
         .collect();
@@ -157,14 +168,14 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
     }
 }
 
-fn json(document: &impl Serialize) -> Response<Full<Bytes>> {
+pub(super) fn json(document: &impl Serialize) -> Response<Full<Bytes>> {
     match serde_json::to_vec(document) {
         Ok(body) => text(StatusCode::OK, JSON, body),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }
 
-fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+pub(super) fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     text(status, PLAIN, body)
 }
 

@@ -72,6 +72,7 @@ async fn start(readiness: Readiness) -> Server {
         metrics: Arc::new(Metrics::new(&[])),
         refresh: Box::new(|metrics| metrics.ledger_entries.set(42)),
         readiness: Box::new(move || readiness.clone()),
+        inquire: Box::new(|key| Box::pin(async move { Err(format!("nothing of {key:?}")) })),
         facts: Box::new(Examples),
         reload: Box::new(|| Ok(vec!["lanes"])),
         access: Box::new(|| Arc::new(Access::new(&crate::config::Settings::default(), None).expect("no token"))),
@@ -144,6 +145,25 @@ async fn health_is_that_it_runs_and_readiness_says_why_not() {
         "{answer}"
     );
     assert!(has_status(&waiting.get("/healthz").await, 200));
+}
+
+#[tokio::test]
+async fn a_key_is_asked_for_with_its_escapes_and_mistakes_are_told() {
+    let server = start(Readiness::Ready).await;
+    let answer = server.get("/api/key?other=x&key=a%00%2Fb+c").await;
+    assert!(
+        has_status(&answer, 503) && answer.ends_with("\r\n\r\nnothing of b\"a\\0/b c\"\n"),
+        "{answer}"
+    );
+    for wrong in ["", "?", "?kex=1", "?key=%", "?key=%1", "?key=%zz"] {
+        let answer = server.get(&format!("/api/key{wrong}")).await;
+        assert!(
+            has_status(&answer, 400) && answer.ends_with("allowed: ?key=KEY\n"),
+            "{answer}"
+        );
+    }
+    let answer = server.send("POST /api/key?key=a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(has_status(&answer, 405), "{answer}");
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::bench::BenchFlags;
+use super::inspect::InspectFlags;
 use super::transfer::TransferFlags;
+use super::upkeep::{GcFlags, VerifyFlags};
 use crate::config::{Given, Overrides, Place, variable};
 
 /// A proxy for the Tokyo Tyrant protocol that refuses stale writes and pairs every answer with its question.
@@ -26,6 +28,12 @@ pub(super) enum Action {
     Import(TransferFlags),
     /// Write every record of any Tyrant server as a line (key, tab, value)
     Export(TransferFlags),
+    /// Look through the stamps in any Tyrant server, through ttguard or not; exit code 1 where something is wrong
+    Verify(VerifyFlags),
+    /// Remove the tombstones of old deletes, through the ttguard that guards them
+    Gc(GcFlags),
+    /// Ask a running ttguard for one key: stamps, ledger, what is under way, and what a write stamped now would get
+    Inspect(InspectFlags),
     /// Show what the guard does, with a store and clients of its own
     Demo,
     /// Print what a shell needs to complete ttguard's words: bash, elvish, fish, powershell or zsh

@@ -78,20 +78,26 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
         (
             &[],
             &[],
-            &["ttguard: no subcommand", "serve, check, bench, import, export, demo"],
+            &[
+                "ttguard: no subcommand",
+                "serve, check, bench, import, export, verify, gc, inspect, demo",
+            ],
         ),
         (
             &["sevre"],
             &[],
             &[
                 "ttguard: unknown subcommand \"sevre\"",
-                "serve, check, bench, import, export, demo",
+                "serve, check, bench, import, export, verify, gc, inspect, demo",
             ],
         ),
         (
             &["--mode", "observe"],
             &[],
-            &["--mode: unknown flag", "serve, check, bench, import, export, demo"],
+            &[
+                "--mode: unknown flag",
+                "serve, check, bench, import, export, verify, gc, inspect, demo",
+            ],
         ),
         (
             &["serve", "--modes", "x"],

@@ -36,12 +36,22 @@ pub enum Function {
     Unordered,
     /// `sync`, `optimize`, `defrag`, `cacheclear`, `setindex`, `genuid`: concerns the whole store; may take long.
     Control,
+    /// `ttguard_rnum`: ttguard's own; how many records there are, hidden ones included.
+    CountAll,
+    /// `ttguard_iternext`: ttguard's own; as `iternext`, hidden records included; with any argument an empty text stands
+    /// for each value.
+    IterNextAll,
+    /// `ttguard_forget`: ttguard's own; milliseconds and a key whose tombstone is to go when it is older than that.
+    Forget,
+    /// `ttguard_mend`: ttguard's own; a key whose `timestamp.` record is to go, or to be written anew, where it is older
+    /// than the value.
+    Mend,
     /// Any other name: treated as if it could do anything.
     Unknown,
 }
 
-/// Every function that any kind of database has, by its name.
-pub const NAMES: [(&str, Function); 25] = [
+/// Every function that any kind of database has, and ttguard's own, by its name.
+pub const NAMES: [(&str, Function); 29] = [
     ("put", Function::Put),
     ("putkeep", Function::PutKeep),
     ("putlist", Function::PutList),
@@ -67,6 +77,10 @@ pub const NAMES: [(&str, Function); 25] = [
     ("cacheclear", Function::Control),
     ("setindex", Function::Control),
     ("genuid", Function::Control),
+    ("ttguard_rnum", Function::CountAll),
+    ("ttguard_iternext", Function::IterNextAll),
+    ("ttguard_forget", Function::Forget),
+    ("ttguard_mend", Function::Mend),
 ];
 
 impl Function {
@@ -80,16 +94,17 @@ impl Function {
     /// The command of its own that it stands for, or comes closest to; nothing where there is none.
     pub fn like(name: &[u8], arguments: &[Bytes]) -> Option<Verb> {
         match Self::named(name) {
-            Self::Put | Self::PutList => Some(Verb::Put),
+            Self::Put | Self::PutList | Self::Mend => Some(Verb::Put),
             Self::PutKeep => Some(Verb::PutKeep),
             Self::Unordered => Some(Verb::PutCat),
-            Self::Out | Self::OutList => Some(Verb::Out),
+            Self::Out | Self::OutList | Self::Forget => Some(Verb::Out),
             Self::Search if deletes(arguments) => Some(Verb::Out),
             Self::Vanish => Some(Verb::Vanish),
             Self::Read if until_nul(name) != b"error" => Some(Verb::Get),
             Self::Scan | Self::Search => Some(Verb::Get),
             Self::IterInit => Some(Verb::IterInit),
-            Self::IterNext => Some(Verb::IterNext),
+            Self::IterNext | Self::IterNextAll => Some(Verb::IterNext),
+            Self::CountAll => Some(Verb::Rnum),
             Self::Control if until_nul(name) == b"sync" => Some(Verb::Sync),
             Self::Control if until_nul(name) == b"optimize" => Some(Verb::Optimize),
             Self::Read | Self::Control | Self::Unknown => None,
@@ -100,7 +115,13 @@ impl Function {
     pub fn tells_of_records(self) -> bool {
         matches!(
             self,
-            Self::Read | Self::Scan | Self::Search | Self::IterInit | Self::IterNext
+            Self::Read
+                | Self::Scan
+                | Self::Search
+                | Self::IterInit
+                | Self::IterNext
+                | Self::IterNextAll
+                | Self::CountAll
         )
     }
 

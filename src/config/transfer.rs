@@ -8,6 +8,22 @@ use super::error::UsageError;
 /// What can be written for a server.
 const SERVER_ALLOWED: &str = "tyrant://HOST:PORT, tyrant:/path/to.sock, HOST:PORT or unix:/path";
 
+/// The server that was written.
+pub(super) fn read_server(server: &str) -> Result<Address, UsageError> {
+    let address = match server.parse::<BackendUrl>() {
+        Ok(BackendUrl::Tyrant(address)) => Ok(address),
+        Ok(_) => {
+            return Err(UsageError::new(
+                "URL",
+                format_args!("{server} is no server"),
+                SERVER_ALLOWED,
+            ));
+        }
+        Err(_) => server.parse::<Address>(),
+    };
+    address.map_err(|error| UsageError::new("URL", error.problem, SERVER_ALLOWED))
+}
+
 /// Records on their way between a server and a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferSettings {
@@ -31,19 +47,8 @@ pub enum TransferFile {
 impl TransferSettings {
     /// Reads what was written on the command line.
     pub(crate) fn read(server: &str, file: &str, escape: bool) -> Result<Self, UsageError> {
-        let address = match server.parse::<BackendUrl>() {
-            Ok(BackendUrl::Tyrant(address)) => Ok(address),
-            Ok(_) => {
-                return Err(UsageError::new(
-                    "URL",
-                    format_args!("{server} is no server"),
-                    SERVER_ALLOWED,
-                ));
-            }
-            Err(_) => server.parse::<Address>(),
-        };
         Ok(Self {
-            server: address.map_err(|error| UsageError::new("URL", error.problem, SERVER_ALLOWED))?,
+            server: read_server(server)?,
             file: match file {
                 "" => {
                     return Err(UsageError::new(

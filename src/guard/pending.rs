@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::ledger::Known;
 use super::rules::Tie;
-use super::verdict::{Admitted, Outcome, ReadCause, Refusal, Stored, WaitCause, Waiter, Wake};
+use super::verdict::{Admitted, Outcome, ReadCause, Refusal, Stored, UnderWay, WaitCause, Waiter, Wake};
 use crate::pairing::LaneId;
 
 /// What a key is busy with.
@@ -124,6 +124,20 @@ impl<W: Waiter> Pending<W> {
     /// Whether something is in flight on this very lane.
     pub(super) fn flies_on(&self, lane: LaneId) -> bool {
         self.flying > 0 && self.lane == lane
+    }
+
+    /// What the key is busy with.
+    pub(super) fn under_way(&self) -> UnderWay {
+        UnderWay {
+            state: match self.phase {
+                Phase::Flying => "flying",
+                Phase::Reading => "reading",
+                Phase::Fencing => "fencing",
+                Phase::Reserved => "reserved",
+            },
+            writes: self.flying,
+            waiting: self.waiters.len(),
+        }
     }
 
     /// Whether anything is in flight.

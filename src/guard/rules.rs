@@ -57,6 +57,14 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// The age from which on a tombstone may go: senders' clocks may differ from ours by `future_tolerance`, and a
+    /// tombstone lies `delete_tolerance` behind it. A younger one may be of a delete that has just been sent.
+    pub fn age_min(&self) -> Duration {
+        self.future_tolerance + self.delete_tolerance
+    }
+}
+
 /// Whether refusals are carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::ledger::KeyHash;
+use super::ledger::{KeyHash, Known};
 use crate::pairing::LaneId;
 
 /// One change of one key, as the judge sees it.
@@ -21,6 +21,9 @@ pub enum Change<'a> {
     Delete,
     /// A change that a stamp cannot order.
     Unordered,
+    /// The removal, or the renewal, of the record that keeps the key's stamp, where that is older than the value or than
+    /// anyone still cares for. The value stays as it is, and no stamp rises.
+    Tidy,
 }
 
 /// What the judge decided.
@@ -156,6 +159,28 @@ pub struct Stored {
     pub(super) stamp: u64,
     pub(super) value: Option<Bytes>,
     pub(super) version: u32,
+}
+
+/// What is known of a key at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// What is confirmed.
+    pub known: Known,
+    /// No key absent from the ledger has a stamp above this.
+    pub horizon: u64,
+    /// What is under way, if anything.
+    pub under_way: Option<UnderWay>,
+}
+
+/// What a key is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// `flying`, `reading`, `fencing` or `reserved`.
+    pub state: &'static str,
+    /// Writes in flight.
+    pub writes: u32,
+    /// Who waits to be judged.
+    pub waiting: usize,
 }
 
 /// What a waiter is told.

@@ -8,6 +8,6 @@
 //! What the server reads over is refused here where two readers could understand it differently: see
 //! [`request::Fault`].
 
-mod escape;
+pub(crate) mod escape;
 pub mod reply;
 pub mod request;

@@ -172,12 +172,16 @@ impl Control {
     /// What the admin pages are made of.
     pub(super) fn admin_state(self: &Arc<Self>) -> admin::State {
         let (mirror, ready, reload) = (Arc::clone(&self.shared), Arc::clone(&self.shared), Arc::clone(self));
-        let access = Arc::clone(self);
+        let (access, asked) = (Arc::clone(self), Arc::clone(&self.shared));
         admin::State {
             metrics: Arc::clone(&self.shared.metrics),
             refresh: Box::new(move |_| mirror.refresh_gauges()),
             readiness: Box::new(move || facts::readiness(&ready)),
             facts: Box::new(facts::Known(Arc::clone(&self.shared))),
+            inquire: Box::new(move |key| {
+                let shared = Arc::clone(&asked);
+                Box::pin(async move { shared.inquiries.ask(key).await })
+            }),
             reload: Box::new(move || reload.reload().map_err(|error| error.to_string())),
             access: Box::new(move || Arc::clone(&access.access.lock())),
         }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::inquiry;
 use super::passenger::Passenger;
 use super::session::{Session, SessionLoad};
 use super::shared::Shared;
@@ -128,6 +129,7 @@ impl Crew {
                 links.push((Rc::clone(link), spawn_local(keep_up)));
             }
         }
+        spawn_local(inquiry::attend(Rc::clone(&worker)));
         Self {
             worker,
             links: RefCell::new(links),

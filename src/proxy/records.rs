@@ -122,6 +122,12 @@ impl HiddenCount {
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// A record that was there was deleted.
+    pub fn removed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
+
     /// Nobody knows how many there are.
     pub fn doubt(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);

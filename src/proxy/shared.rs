@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::inquiry::Inquiries;
 use super::listener::Listening;
 use super::records::HiddenCount;
 use super::waiting::Notice;
@@ -111,6 +112,8 @@ pub struct Shared {
     pub in_flight: AtomicI64,
     /// Bytes of half-received requests, of all sessions.
     pub buffered: AtomicUsize,
+    /// What operators ask.
+    pub inquiries: Inquiries,
     /// How far the proxy is with its end.
     pub phase: watch::Sender<Phase>,
     /// What the operator decided, and where clients connect. Workers have a copy of it of their own.
@@ -155,6 +158,7 @@ impl Shared {
             primes,
             in_flight: AtomicI64::new(0),
             buffered: AtomicUsize::new(0),
+            inquiries: Inquiries::default(),
             phase: watch::Sender::new(Phase::Serving),
             plan: watch::Sender::new(Arc::new(Plan {
                 settings: Arc::new(settings),

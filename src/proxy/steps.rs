@@ -3,6 +3,7 @@
 mod edits;
 mod lists;
 mod reads;
+mod tidy;
 mod upheavals;
 mod writes;
 
@@ -154,6 +155,10 @@ impl Steps {
             Function::Search if function::deletes(&call.arguments) => self.upheaval_allowed(call).await,
             Function::Unknown => self.upheaval_allowed(call).await,
             Function::Vanish => self.upheaval(call.command()).await,
+            Function::CountAll => self.count_all().await,
+            Function::IterNextAll => self.iter_next_all(call).await,
+            Function::Forget => self.forget(call).await,
+            Function::Mend => self.mend(call).await,
             _ => Ok(answered(slow::exchange(self, call.command(), Touches::Nothing).await?)),
         }
     }

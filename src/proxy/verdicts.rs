@@ -19,6 +19,7 @@ impl Worker {
             Change::Unstamped => Judged::Unstamped,
             Change::Delete => Judged::Deleted,
             Change::Unordered => Judged::Unordered,
+            Change::Tidy => return,
         };
         self.shared.metrics.verdicts.of(judged, asker.protocol).increment(1);
     }
@@ -46,7 +47,7 @@ impl Worker {
         let (enforced, at) = (shared.guard.enforces(), (shared.clock)());
         let stamp = match change {
             Change::Stamped { stamp, .. } => Some(stamp),
-            Change::Unstamped | Change::Delete | Change::Unordered => None,
+            Change::Unstamped | Change::Delete | Change::Unordered | Change::Tidy => None,
         };
         let (newer, off_by) = match (refusal, stamp) {
             (Refusal::Stale { newer }, Some(stamp)) => (Some(newer), format.between(stamp, newer)),

@@ -274,6 +274,19 @@ impl Worker {
         self.decide_as(via, lane, false, key, change, standing)
     }
 
+    /// As [`Self::decide`], for a change that must have its key to itself.
+    pub fn decide_alone(
+        self: &Rc<Self>,
+        _: Asker,
+        via: &Via,
+        lane: LaneId,
+        key: &Bytes,
+        change: Change<'_>,
+        standing: &mut Standing,
+    ) -> Decision {
+        self.decide_as(via, lane, true, key, change, standing)
+    }
+
     fn decide_as(
         self: &Rc<Self>,
         via: &Via,

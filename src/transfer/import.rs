@@ -180,7 +180,11 @@ fn open(file: &TransferFile) -> Result<(String, Input, Option<u64>), Fault> {
             });
             match opened {
                 Ok((file, size)) => Ok((name, buffered(Box::new(file)), size)),
-                Err(error) => Err(Fault::File { file: name, error }),
+                Err(error) => Err(Fault::Unusable {
+                    file: name,
+                    error,
+                    allowed: "a file that can be read, or - for standard input",
+                }),
             }
         }
     }

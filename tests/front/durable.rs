@@ -130,14 +130,14 @@ fn a_full_disk_fails_writes_and_nothing_else_until_there_is_room() {
         assert!(client.get(&format!("key {number}")) == Some(value(number)), "{number}");
     }
     assert_eq!(client.rnum(), stored as u64);
-    assert!(guarded.log().contains("the disk is full"), "{}", guarded.log());
+    guarded.expect_log("the disk is full");
 
     let inside = format!("/proc/{}/root{}/ballast", guarded.pid(), folder.path().display());
     std::fs::remove_file(inside).expect("take the ballast away");
     for number in stored..stored + 100 {
         assert_eq!(client.put(&format!("key {number}"), &value(number)), 0);
     }
-    assert!(guarded.log().contains("the store can write again"), "{}", guarded.log());
+    guarded.expect_log("the store can write again");
     assert_eq!(client.rnum(), stored as u64 + 100);
 }
 

@@ -151,7 +151,13 @@ fn calls(name: &str, packet: &Packet) -> Vec<(String, Vec<Vec<u8>>, Fate)> {
             ]
         }
         Function::Read | Function::Scan | Function::IterInit => vec![call(&[key], Fate::Harmless)],
-        Function::IterNext | Function::Control => vec![call(&[], Fate::Harmless)],
+        Function::IterNext | Function::Control | Function::CountAll => vec![call(&[], Fate::Harmless)],
+        // What they change is the record that keeps a stamp.
+        Function::IterNextAll => vec![call(&[], Fate::Harmless), call(&[b"keys"], Fate::Harmless)],
+        Function::Forget => [b"0".as_slice(), b"600000"]
+            .map(|age| call(&[age, key], Fate::Harmless))
+            .to_vec(),
+        Function::Mend => vec![call(&[key], Fate::Harmless)],
         Function::Unknown => vec![call(&stored, Fate::Policy("unguarded"))],
     }
 }

@@ -111,6 +111,10 @@ impl Guarded {
         self.addresses[0]
     }
 
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Where the listener of this number listens.
     pub fn address_of(&self, listener: usize) -> SocketAddr {
         self.addresses[listener]

@@ -146,6 +146,13 @@ fn a_server_that_goes_away_or_is_not_there_is_said() {
         "{line}"
     );
     for verb in ["import", "export"] {
+        let nowhere = folder.path().join("no/such/file");
+        let (code, line) = moves(verb, scripted.address(), &nowhere, &[]);
+        assert!(
+            line.contains("No such file or directory (os error 2); allowed: "),
+            "{line}"
+        );
+        assert_eq!(code, Some(2), "{line}");
         let (code, line) = said(&ttguard(&[verb, "tyrant:/no/such.sock", lines.to_str().expect("text")]));
         assert_eq!(code, Some(1));
         assert!(

@@ -13,7 +13,7 @@ use ttguard::protocol::tyrant::limits::Limits;
 use ttguard::protocol::tyrant::opcode::Opcode;
 use ttguard::protocol::tyrant::reply::ReplyDecoder;
 
-use super::super::pieces;
+use super::super::fed;
 use super::super::small::LIMITS;
 use super::backend::{number_of, value_of};
 
@@ -23,7 +23,7 @@ use super::backend::{number_of, value_of};
 /// When it is told anything but that, or when it is told less, unless its session may have failed.
 pub fn check(sent: &[u8], told: &[u8], dialect: Dialect, may_fail: bool) {
     let mut decoder = Decoder::new(LIMITS, Protocols::ALL, dialect);
-    let (requests, end) = pieces::fed([sent], |input| decoder.decode(input));
+    let (requests, end) = fed::fed([sent], |input| decoder.decode(input));
     let mut told = BytesMut::from(told);
     let mut may_fail = may_fail || dialect == Dialect::PyTyrant;
     let mut is_over = false;

@@ -2,12 +2,13 @@
 //! stored.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::ErrorCode;
 
 /// Why records could not be read or changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Fault {
     /// There is no room for what was to be stored.
     #[error("the disk is full")]
@@ -15,9 +16,12 @@ pub enum Fault {
     /// What is stored under a key is not what was stored there.
     #[error("a record is damaged: its bytes do not match their checksum")]
     Damaged,
+    /// Someone else had it locked for longer than is waited.
+    #[error("the file is locked")]
+    Locked,
     /// The engine or the system failed.
     #[error("{0}")]
-    Engine(rusqlite::Error),
+    Engine(Arc<rusqlite::Error>),
     /// The store is closing.
     #[error("the store is closing")]
     Closing,
@@ -27,7 +31,8 @@ impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
-            _ => Self::Engine(error),
+            Some(ErrorCode::DatabaseBusy) => Self::Locked,
+            _ => Self::Engine(Arc::new(error)),
         }
     }
 }

@@ -258,6 +258,27 @@ fn an_unstamped_write_leaves_doubt_even_when_it_failed() {
     }
 }
 
+#[test]
+fn a_record_that_was_tidied_away_is_not_taken_for_one_that_is_still_there() {
+    for (outcome, asks) in [(Outcome::Stored, true), (Outcome::Unsent, false)] {
+        let desk = Desk::with(rules(), 64, NOW - 50);
+        desk.store(1, NOW - 20);
+        let ticket = desk.judge(1, Change::Tidy, Come::default()).goes();
+        assert_eq!((ticket.tombstone(), ticket.is_idempotent()), (None, false));
+        desk.guard.settle(ticket, outcome);
+        if asks {
+            desk.put(1, NOW - 21).reads(ReadCause::Unknown);
+        } else {
+            assert_eq!(desk.put(1, NOW - 21).refused(), stale(NOW - 20));
+        }
+    }
+    let desk = Desk::with(rules(), 64, NOW - 50);
+    let ticket = desk.judge(1, Change::Tidy, Come::default()).goes();
+    desk.guard.settle(ticket, Outcome::Stored);
+    assert_eq!((desk.known(), desk.guard.pending()), (Known::Absent, 0));
+    desk.put(1, NOW - 51).reads(ReadCause::Horizon);
+}
+
 // Deletes.
 
 #[test]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Done, Steps, answered, outcome};
+use super::{Done, Judge, Steps, answered, outcome};
 use crate::command::edit::Edit;
 use crate::command::{Command, Reply, Verb};
 use crate::guard::verdict::{self, Change, Refusal, Ticket};
@@ -16,10 +16,10 @@ use crate::proxy::store::Via;
 use crate::proxy::worker::Worker;
 
 /// A key that this change has to itself. When it is dropped before it is used, nothing has been written.
-struct Held {
+pub(super) struct Held {
     worker: Rc<Worker>,
-    via: Via,
-    ticket: Option<Ticket>,
+    pub(super) via: Via,
+    pub(super) ticket: Option<Ticket>,
 }
 
 impl Drop for Held {
@@ -100,7 +100,17 @@ impl Steps {
         if self.worker.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
-        let passage = self.admit_by(Worker::judge_alone, key, change).await?;
+        self.hold_by(Worker::judge_alone, key, change).await
+    }
+
+    /// As [`Self::hold`], of any key, judged so.
+    pub(super) async fn hold_by<'a>(
+        &self,
+        judge: Judge<'a>,
+        key: &Bytes,
+        change: Change<'a>,
+    ) -> Result<Result<Held, Refusal>, End> {
+        let passage = self.admit_by(judge, key, change).await?;
         Ok(passage.map(|(via, ticket)| Held {
             worker: Rc::clone(&self.worker),
             via,

@@ -58,6 +58,11 @@ impl Request {
             || self.opcode == frame::MGET && self.arguments.len() == 1 && self.names(key)
     }
 
+    /// Whether it is the guard's own look at a key and its hidden record.
+    pub fn looks_at(&self, key: &str) -> bool {
+        self.opcode == frame::MGET && self.arguments.len() == 2 && self.names(key)
+    }
+
     /// The same request for another key.
     pub fn for_key(&self, key: &str) -> Self {
         let mut other = self.clone();

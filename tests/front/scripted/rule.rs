@@ -70,6 +70,11 @@ impl Rule {
         Self::once(act, move |request| request.reads(key))
     }
 
+    /// The guard's next look at this key and its hidden record.
+    pub fn look(key: &'static str, act: Act) -> Self {
+        Self::once(act, move |request| request.looks_at(key))
+    }
+
     /// The request with this number on the connection with that number.
     pub fn nth(connection: usize, request: usize, act: Act) -> Self {
         Self {

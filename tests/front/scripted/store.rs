@@ -125,6 +125,10 @@ impl Store {
         let failed = strings(1, &[]);
         let of_code = |answer: Vec<u8>| strings(answer[0], &[]);
         match (request.function.as_str(), arguments.len()) {
+            ("iternext", 0) => match self.next_key().and_then(|key| self.records.get_key_value(&key)) {
+                Some((key, value)) => strings(0, &[key.clone(), value.clone()]),
+                None => failed,
+            },
             ("put", 2) => of_code(self.put(&arguments[0], &arguments[1])),
             ("putkeep", 2) => of_code(self.put_keep(&arguments[0], &arguments[1])),
             ("putcat", 2) => of_code(self.put_cat(&arguments[0], &arguments[1])),

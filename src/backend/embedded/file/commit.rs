@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::format::{self, beside};
 use super::queue::{Job, Outcome, Queue, Taken, Work};
 use super::table::Table;
-use crate::backend::embedded::answer::{Answering, State, settled};
+use crate::backend::embedded::answer::{Answering, State, is_read, settled};
 use crate::backend::embedded::records::Fault;
 use crate::command::{Command, Reply};
 use crate::config::{StoreSettings, Sync};
@@ -93,9 +93,9 @@ impl Committer {
                     job.answer(outcome);
                 }
             }
-            Err(fault) if jobs.len() == 1 => {
+            Err(fault) if jobs.len() == 1 || matches!(fault, Fault::Locked) => {
                 self.note(&fault);
-                jobs.remove(0).answer(Err(fault));
+                jobs.into_iter().for_each(|job| job.answer(Err(fault.clone())));
             }
             Err(_) => {
                 let rest = jobs.split_off(jobs.len() / 2);
@@ -107,8 +107,19 @@ impl Committer {
 
     /// Carries out all jobs in one transaction. After an error nothing of it has been done.
     fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, Fault> {
+        let iterator = self.state.iterator.lock().clone();
+        let outcomes = self.transact(jobs);
+        if outcomes.is_err() {
+            *self.state.iterator.lock() = iterator;
+        }
+        outcomes
+    }
+
+    fn transact(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, Fault> {
         let changes = self.connection.total_changes();
-        let transaction = self.connection.unchecked_transaction()?;
+        // It begins as a writer: a reader that meets a commit half way takes the writer's lock for a moment to look again,
+        // and a transaction that has begun by reading is not made to wait for that, but fails.
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
         let table = Table::new(&self.connection, &self.path);
         let at = Answering {
             state: &self.state,
@@ -121,11 +132,13 @@ impl Committer {
                 Work::Shrink { pages } => shrink(&self.connection, *pages),
                 Work::Checkpoint => unreachable!("the log has a turn of its own"),
             };
-            if self.connection.is_autocommit() {
+            match outcome {
+                // A change that failed may have been made in part.
+                Err(fault) if job.changes() => return Err(fault),
                 // The engine has taken the whole transaction back.
-                return Err(outcome.err().unwrap_or(Fault::Full));
+                outcome if self.connection.is_autocommit() => return Err(outcome.err().unwrap_or(Fault::Full)),
+                outcome => outcomes.push(outcome),
             }
-            outcomes.push(outcome);
         }
         table.close_books()?;
         let wants_sync = table.wants_sync();
@@ -157,11 +170,12 @@ impl Committer {
     /// Says what is wrong: when it begins, and now and then.
     fn note(&mut self, fault: &Fault) {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(10));
-        let begins = !std::mem::replace(&mut self.failing, true);
+        // One record's damage keeps no other from being written.
+        let begins = !matches!(fault, Fault::Damaged) && !std::mem::replace(&mut self.failing, true);
         let admitted = LOG.admit(Instant::now());
         if begins || admitted.is_some() {
             let path = self.path.display();
-            tracing::error!(%path, %fault, "the store cannot write: writes fail with code 6, reads go on");
+            tracing::error!(%path, %fault, "a write failed, and was answered with code 6; reads go on");
         }
     }
 
@@ -215,6 +229,13 @@ impl Job {
             Work::Shrink { .. } | Work::Checkpoint => outcome,
         };
         self.reply_to.send(outcome);
+    }
+
+    fn changes(&self) -> bool {
+        match &self.work {
+            Work::Command { command, .. } => !is_read(command),
+            Work::Shrink { .. } | Work::Checkpoint => true,
+        }
     }
 
     fn asks_for_sync(&self) -> bool {

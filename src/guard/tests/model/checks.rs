@@ -34,9 +34,10 @@ pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64) {
             Some(stamp) => held.value = Some((Some(stamp), format!("{stamp:013}x").into())),
             None => held.value = None,
         },
+        Want::Tidy => held.record = None,
     }
     if held.stamp() < before {
-        let may_lower = !is_judged || matches!(sent.want, Want::Unstamped | Want::Unordered { .. });
+        let may_lower = !is_judged || matches!(sent.want, Want::Unstamped | Want::Unordered { .. } | Want::Tidy);
         assert!(
             may_lower,
             "{:?} lowers the stamp from {before} to {}",
@@ -127,7 +128,7 @@ impl World {
                 );
             }
             let hash = self.hash(index);
-            let is_pending = self.guard.is_pending(hash);
+            let is_pending = self.guard.glance(hash).under_way.is_some();
             if is_pending || self.upheaval || held.haunted {
                 continue;
             }

@@ -39,6 +39,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         2 => Just(Wish::Unstamped),
         3 => Just(Wish::Delete),
         1 => prop::option::of(0..=100u8).prop_map(|leaves| Wish::Unordered { leaves }),
+        1 => Just(Wish::Tidy),
     ]
 }
 

@@ -39,10 +39,17 @@ pub(super) struct Setup {
 /// What a client asks for; a stamp is relative to the clock.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(super) enum Wish {
-    Stamped { offset: i8, body: u8 },
+    Stamped {
+        offset: i8,
+        body: u8,
+    },
     Unstamped,
     Delete,
-    Unordered { leaves: Option<u8> },
+    Unordered {
+        leaves: Option<u8>,
+    },
+    /// The `timestamp.` record is to go; alone with its key, whatever is drawn.
+    Tidy,
 }
 
 /// What the backend does with a change.
@@ -110,6 +117,7 @@ pub(super) enum Want {
     Unstamped,
     Delete,
     Unordered { leaves: Option<u8> },
+    Tidy,
 }
 
 #[derive(Debug)]
@@ -367,7 +375,9 @@ impl World {
             Wish::Unstamped => Want::Unstamped,
             Wish::Delete => Want::Delete,
             Wish::Unordered { leaves } => Want::Unordered { leaves },
+            Wish::Tidy => Want::Tidy,
         };
+        let alone = alone || matches!(want, Want::Tidy);
         self.judge(Client {
             key: key % self.setup.keys,
             lane: lane % self.setup.lanes,
@@ -719,6 +729,7 @@ impl Want {
             Self::Unstamped => Change::Unstamped,
             Self::Delete => Change::Delete,
             Self::Unordered { .. } => Change::Unordered,
+            Self::Tidy => Change::Tidy,
         }
     }
 }

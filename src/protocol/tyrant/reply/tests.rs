@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::pieces;
+use crate::protocol::fed;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
@@ -13,7 +13,7 @@ const LIMITS: Limits = Limits {
 /// What comes of `bytes` when they arrive `step` at a time: the replies of these shapes, or the fault.
 fn fed(bytes: &[u8], step: usize, shapes: &[Shape], limits: Limits) -> Result<Vec<Reply>, ReplyFault> {
     let mut decoder = ReplyDecoder::new(limits);
-    let (replies, end) = pieces::fed_by_shape(bytes.chunks(step), shapes, |shape, input| decoder.decode(shape, input));
+    let (replies, end) = fed::fed_by_shape(bytes.chunks(step), shapes, |shape, input| decoder.decode(shape, input));
     end.map(|_| replies)
 }
 

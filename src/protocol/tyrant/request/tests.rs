@@ -2,8 +2,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::fed;
 use crate::protocol::outgoing::Outgoing;
-use crate::protocol::pieces;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
@@ -23,7 +23,7 @@ fn sizes(sizes: &[i32]) -> Vec<u8> {
 /// What comes of `bytes` when they arrive `step` at a time: the commands, and the fault that ends them.
 fn fed(bytes: &[u8], step: usize, limits: Limits) -> (Vec<Command>, Option<RequestFault>) {
     let mut decoder = RequestDecoder::new(limits);
-    let (commands, end) = pieces::fed(bytes.chunks(step), |input| decoder.decode(input));
+    let (commands, end) = fed::fed(bytes.chunks(step), |input| decoder.decode(input));
     (commands, end.err())
 }
 
@@ -107,7 +107,7 @@ fn a_size_is_judged_before_copy_and_restore_are_told_apart() {
         let fault = SizeFault::ArgumentTooLarge { size: 65, max: 64 };
         for step in 1..=bytes.len() {
             let mut decoder = RequestDecoder::new(LIMITS).in_dialect(Dialect::PyTyrant);
-            let fed = pieces::fed(bytes.chunks(step), |input| decoder.decode(input));
+            let fed = fed::fed(bytes.chunks(step), |input| decoder.decode(input));
             assert_eq!(fed, (vec![], Err(fault.into())), "{step} bytes at a time");
         }
     }

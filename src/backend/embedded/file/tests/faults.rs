@@ -116,6 +116,15 @@ fn a_full_file_fails_writes_alone_and_recovers() {
         .collect();
     assert_eq!(codes, [0, 0, 6, 0, 0, 0, 0, 6, 0, 0]);
     assert_eq!(store.len().unwrap(), stored as u64 + 8);
+    // Of one change nothing, where a part of it does not fit.
+    let large = vec![b'w'; 100_000];
+    let command = Command::Misc {
+        function: bytes("putlist"),
+        options: 0,
+        arguments: vec![bytes("half"), bytes("w"), bytes("too large"), Bytes::from(large)],
+    };
+    assert_eq!(code(&store, command), 6);
+    assert_eq!(get(&store, "half"), None);
     // Never a code that says something of the record.
     let (key, value) = (bytes("new"), Bytes::from(value));
     assert_eq!(
@@ -157,4 +166,34 @@ fn a_full_file_fails_writes_alone_and_recovers() {
         );
     }
     assert_eq!(put(&store, "again", &value), 0);
+}
+
+#[test]
+fn a_reader_that_has_the_writers_lock_for_a_moment_makes_no_write_fail() {
+    let place = Place::new();
+    let store = place.open();
+    let other = format::writer(&place.path, false).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    runtime.unwrap().block_on(async {
+        let (line, mut outcomes) = tokio::sync::mpsc::unbounded_channel();
+        // As the engine does when a reader meets a commit half way.
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let key = bytes("k");
+        store.submit(Command::Vsiz { key: key.clone() }, NOW, &line);
+        store.submit(
+            Command::Put {
+                key: key.clone(),
+                value: bytes("v"),
+            },
+            NOW,
+            &line,
+        );
+        store.submit(Command::Out { key }, NOW, &line);
+        let early = tokio::time::timeout(Duration::from_millis(100), outcomes.recv()).await;
+        assert!(early.is_err(), "{early:?}");
+        other.execute_batch("ROLLBACK").unwrap();
+        for code in [1, 0, 0] {
+            assert_eq!(outcomes.recv().await.unwrap().unwrap().code(), code);
+        }
+    });
 }

@@ -1,0 +1,153 @@
+//! All records of a server, one after the other.
+
+use bytes::Bytes;
+
+use super::Fault;
+use super::link::{Answers, Questions, connect};
+use crate::command::{Command, Reply};
+use crate::config::Address;
+
+/// Records that are asked for ahead. They are read in their order, so that no more than one is held.
+const WINDOW: usize = 128;
+
+/// A walk over a server's records. A server has one iterator for all its clients, so nobody else may use it meanwhile:
+/// [`Self::count`] before and after shows whether the walk can have seen everything.
+pub(crate) struct Walk {
+    questions: Questions,
+    answers: Answers,
+    /// Whether it goes through a ttguard, which shows its hidden records.
+    through_guard: bool,
+    further: Command,
+}
+
+impl Walk {
+    /// Over the records that every client sees.
+    pub fn of_visible(server: &Address) -> Result<Self, Fault> {
+        let (questions, answers) = connect(server)?;
+        Ok(Self {
+            questions,
+            answers,
+            through_guard: false,
+            further: call("iternext"),
+        })
+    }
+
+    /// Over all, those too that ttguard hides.
+    pub fn of_all(server: &Address) -> Result<Self, Fault> {
+        let mut walk = Self::of_visible(server)?;
+        // A server that does not know it answers code 1.
+        let reply = walk.exchange(&call("ttguard_rnum"))?;
+        walk.through_guard = reply.code() == 0;
+        if walk.through_guard {
+            walk.further = call("ttguard_iternext");
+        }
+        Ok(walk)
+    }
+
+    /// Over all, with nothing for their values where the server is a ttguard.
+    pub fn of_all_keys(server: &Address) -> Result<Self, Fault> {
+        let mut walk = Self::of_all(server)?;
+        if let (true, Command::Misc { arguments, .. }) = (walk.through_guard, &mut walk.further) {
+            arguments.push(Bytes::from_static(b"keys"));
+        }
+        Ok(walk)
+    }
+
+    /// Whether the server is a ttguard.
+    pub fn is_through_guard(&self) -> bool {
+        self.through_guard
+    }
+
+    fn ask(&mut self, command: &Command) -> Result<(), Fault> {
+        self.questions
+            .ask(command)
+            .map_err(|error| self.answers.fault(error.to_string()))
+    }
+
+    fn flush(&mut self) -> Result<(), Fault> {
+        self.questions
+            .flush()
+            .map_err(|error| self.answers.fault(error.to_string()))
+    }
+
+    /// Asks one thing, and waits for the answer.
+    fn exchange(&mut self, command: &Command) -> Result<Reply, Fault> {
+        self.ask(command)?;
+        self.flush()?;
+        self.answers.next(command)
+    }
+
+    /// How many records there are, of those that are walked over.
+    pub fn count(&mut self) -> Result<u64, Fault> {
+        let (name, reply) = if self.through_guard {
+            ("ttguard_rnum", self.exchange(&call("ttguard_rnum"))?)
+        } else {
+            ("rnum", self.exchange(&Command::Rnum)?)
+        };
+        let count = match &reply {
+            Reply::Count(count) => Some(*count),
+            Reply::Strings { code: 0, strings } => strings.first().and_then(|text| number(text)),
+            _ => None,
+        };
+        count.ok_or_else(|| {
+            let code = reply.code();
+            self.answers.fault(format!("{name} was answered with code {code}"))
+        })
+    }
+
+    /// Puts the iterator before the first record.
+    pub fn start(&mut self) -> Result<(), Fault> {
+        let reply = self.exchange(&Command::IterInit)?;
+        if reply.code() != 0 {
+            return Err(self
+                .answers
+                .fault(format!("iterinit was answered with code {}", reply.code())));
+        }
+        for _ in 0..WINDOW {
+            self.ask_further()?;
+        }
+        self.flush()
+    }
+
+    /// Asks for one record more. Key and value come in one step: `iternext` and `get` could be two records.
+    fn ask_further(&mut self) -> Result<(), Fault> {
+        let asked = self.questions.ask(&self.further);
+        asked.map_err(|error| self.answers.fault(error.to_string()))
+    }
+
+    /// The next record; nothing when there are no more. To be called until then, and not again.
+    pub fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, Fault> {
+        match self.answers.next(&self.further)? {
+            Reply::Strings { code: 0, strings } => {
+                let record = <[Bytes; 2]>::try_from(strings).map_err(|_| {
+                    let problem = "keeps no plain keys and values: a table's records have no line and no stamp";
+                    self.answers.fault(problem.to_owned())
+                })?;
+                self.ask_further()?;
+                self.flush()?;
+                let [key, value] = record;
+                Ok(Some((key, value)))
+            }
+            _ => {
+                // What was asked for ahead is answered in the same way.
+                for _ in 1..WINDOW {
+                    self.answers.next(&self.further)?;
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// A function of `misc` without arguments.
+fn call(function: &'static str) -> Command {
+    Command::Misc {
+        function: Bytes::from_static(function.as_bytes()),
+        options: 0,
+        arguments: Vec::new(),
+    }
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}

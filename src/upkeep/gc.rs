@@ -1,0 +1,118 @@
+//! Removes the tombstones of old deletes.
+
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::pairs::{BATCH, Pairs};
+use super::{no_guard, since_epoch};
+use crate::config::GcSettings;
+use crate::proxy::records;
+use crate::transfer::walk::Walk;
+use crate::transfer::{Fault, progress};
+
+/// What became of the tombstones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Tombstones that were seen.
+    pub tombstones: u64,
+    /// Those of them that are old enough.
+    pub old: u64,
+    /// Those of them that are removed.
+    pub removed: u64,
+}
+
+impl fmt::Display for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            tombstones,
+            old,
+            removed,
+        } = self;
+        write!(f, "{tombstones} tombstones, {old} old enough, {removed} removed")
+    }
+}
+
+/// Walks over all records, and has those tombstones removed that are old enough. What a walk misses, because records go
+/// while it is under way, the next one finds.
+///
+/// # Errors
+/// A connection that breaks, a server that is no ttguard (but for a dry run), or one that wants older tombstones kept.
+pub fn run(settings: &GcSettings) -> Result<Collected, Fault> {
+    let mut walk = Walk::of_all_keys(&settings.server)?;
+    if !settings.dry_run && !walk.is_through_guard() {
+        return Err(no_guard(&settings.server));
+    }
+    let total = walk.count()?;
+    let mut collector = Collector {
+        settings,
+        pairs: Pairs::connect(&settings.server)?,
+        collected: Collected::default(),
+        age: Bytes::from(settings.older_than.as_millis().to_string()),
+        due: Instant::now(),
+    };
+    let bar = progress(Some(total), "{bar:30} {pos} of {len} records, {msg}, {per_sec}, {eta}");
+    walk.start()?;
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some((name, _)) = walk.next()? {
+        bar.inc(1);
+        if records::is_hidden(&name) {
+            batch.push(name.slice(records::PREFIX.len()..));
+        }
+        if batch.len() == BATCH {
+            collector.collect(std::mem::take(&mut batch))?;
+            bar.set_message(collector.collected.to_string());
+        }
+    }
+    collector.collect(batch)?;
+    bar.finish_and_clear();
+    Ok(collector.collected)
+}
+
+struct Collector<'a> {
+    settings: &'a GcSettings,
+    pairs: Pairs,
+    collected: Collected,
+    /// In milliseconds, as it is sent.
+    age: Bytes,
+    /// When the next one may be removed.
+    due: Instant,
+}
+
+impl Collector<'_> {
+    fn collect(&mut self, batch: Vec<Bytes>) -> Result<(), Fault> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let newest = self.settings.newest(since_epoch());
+        for pair in self.pairs.look(batch)? {
+            let stamp = pair.record.and_then(|record| self.settings.rules.stamp.read(&record));
+            let (None, Some(stamp)) = (pair.value, stamp) else {
+                continue;
+            };
+            self.collected.tombstones += 1;
+            if stamp >= newest {
+                continue;
+            }
+            self.collected.old += 1;
+            if !self.settings.dry_run {
+                self.wait();
+                let gone = self.pairs.tidy("ttguard_forget", vec![self.age.clone(), pair.key])?;
+                self.collected.removed += u64::from(gone);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until one more may be removed. Time that was lost is not made up for.
+    fn wait(&mut self) {
+        let Some(rate) = self.settings.rate else {
+            return;
+        };
+        let now = Instant::now();
+        thread::sleep(self.due.saturating_duration_since(now));
+        self.due = self.due.max(now) + Duration::from_secs(1) / u32::try_from(rate).unwrap_or(u32::MAX);
+    }
+}
