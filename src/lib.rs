@@ -29,6 +29,9 @@
 //! Each worker is a thread with a single-threaded runtime, its own sessions and its own lanes. Guard, settings and
 //! metrics are shared.
 //!
+//! Unsafe code is forbidden; the three things done with descriptors that need it stand in the crate
+//! `ttguard-descriptors`.
+//!
 //! # The walk of a `put`
 //!
 //! 1. The client sends bytes. Its session, a task of `proxy::session`, reads them. The first byte of a request says in
