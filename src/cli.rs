@@ -2,8 +2,8 @@
 
 mod bench;
 mod flags;
-mod inspect;
 mod mistake;
+mod operator;
 mod shell;
 mod transfer;
 mod upkeep;
@@ -15,10 +15,11 @@ use clap::error::ErrorKind;
 
 use crate::admin::access::{self, Access};
 use crate::config::{
-    BenchSettings, GcSettings, InspectSettings, NeedsRestart, Overrides, Place, Settings, SourceFile, TransferSettings,
-    UsageError, VerifySettings, quoted, variable,
+    AdminSettings, BenchSettings, GcSettings, InspectSettings, NeedsRestart, Overrides, Place, Settings, SourceFile,
+    TopSettings, TransferSettings, UsageError, VerifySettings, quoted, variable,
 };
 use flags::{Action, CheckFlags, CommandLine, ServeFlags};
+use operator::AdminFlags;
 
 /// What the process was asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +40,8 @@ pub enum Invocation {
     Gc(GcSettings),
     /// Ask a running ttguard for one key.
     Inspect(InspectSettings),
+    /// Show the figures of a running ttguard in a terminal.
+    Top(TopSettings),
     /// Show what the guard does.
     Demo,
     /// Print this help or version.
@@ -79,8 +82,12 @@ pub fn parse(
             flags.settings(settings.rules).map(Invocation::Gc)
         }
         Action::Inspect(flags) => {
-            let settings = layered(flags.config.clone(), &env, flags.overrides())?;
-            flags.settings(settings, env(inspect::TOKEN)).map(Invocation::Inspect)
+            let admin = running(&flags.admin, &env)?;
+            Ok(Invocation::Inspect(flags.settings(admin)))
+        }
+        Action::Top(flags) => {
+            let admin = running(&flags.admin, &env)?;
+            Ok(Invocation::Top(flags.settings(admin)))
         }
         Action::Demo => Ok(Invocation::Demo),
         Action::Completions { shell } => shell::completions(shell.as_deref()).map(|text| Invocation::Print { text }),
@@ -107,6 +114,12 @@ fn layered(
 ) -> Result<Settings, UsageError> {
     let file = file(config, env)?;
     Settings::from_layers(file.as_ref(), [flags::from_env(env), flags])
+}
+
+/// The admin listener of a ttguard with these settings.
+fn running(flags: &AdminFlags, env: &impl Fn(&str) -> Option<String>) -> Result<AdminSettings, UsageError> {
+    let settings = layered(flags.config.clone(), env, flags.overrides())?;
+    AdminFlags::listener(settings, env(access::VARIABLE))
 }
 
 /// The settings that `serve` would have with this file in this environment, and whether a process that runs by another

@@ -11,6 +11,7 @@ mod item;
 mod listeners;
 mod measure;
 mod names;
+mod operator;
 mod print;
 mod ranges;
 mod reload;
@@ -29,13 +30,14 @@ pub use error::UsageError;
 pub(crate) use error::quoted;
 pub(crate) use given::{Given, Place, variable};
 pub use listeners::ListenerSettings;
+pub use operator::{AdminSettings, InspectSettings, TopSettings};
 pub use reload::NeedsRestart;
 pub use settings::{
     LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply, StoreSettings,
     Sync,
 };
 pub use transfer::{TransferFile, TransferSettings};
-pub use upkeep::{GcSettings, InspectSettings, VerifySettings};
+pub use upkeep::{GcSettings, VerifySettings};
 pub(crate) use written::{Overrides, SourceFile};
 
 use validate::Validator;

@@ -37,6 +37,11 @@ fn main() -> ExitCode {
         Ok(Invocation::Inspect(settings)) => finish(operator::inspect(&settings).map_err(Into::into).map(|text| {
             print(&text);
         })),
+        Ok(Invocation::Top(settings)) => match operator::top(&settings, &mut std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(fault) if fault.is_mistake() => refuse(&fault),
+            Err(fault) => finish(Err(fault.into())),
+        },
         Ok(Invocation::Demo) => finish(demo::run(&mut std::io::stdout()).map_err(Into::into)),
         Err(error) => refuse(&error),
     }

@@ -134,15 +134,15 @@ table! {
     sessions_max: Gauge = "sessions_max", Count,
         "Client connections that the settings allow at once.";
     sessions_opened: Counter = "sessions_opened_total", Count,
-        "Client connections accepted; those over the limit are closed again, with reason limit.";
+        "Client connections accepted; those over a limit are closed again, with reason limit or client_limit.";
     sessions_closed: By<Counter, CloseReason> = "sessions_closed_total", Count,
         "Client connections ended, by reason.";
     slow_connections: Gauge = "slow_connections", Count,
         "Backend connections open now that carry one slow command each.";
     buffered: Gauge = "buffered_bytes", Bytes,
-        "Bytes of large requests that are not received whole yet, of all sessions.";
+        "Bytes of large requests that are not received whole yet and of answers that clients do not take, of all sessions.";
     buffered_max: Gauge = "buffered_max_bytes", Bytes,
-        "Bytes of half-received requests that the settings allow.";
+        "Bytes of half-received requests and of unread answers that the settings allow.";
 
     interventions: By<Counter, Intervention> = "pairing_interventions_total", Count,
         "Sessions reset and lanes given up so that no client is given the answer to another question, by rule.";

@@ -2,6 +2,8 @@
 
 mod inspect;
 mod page;
+mod top;
 
 pub use inspect::run as inspect;
 pub use page::Unasked;
+pub use top::run as top;

@@ -5,6 +5,7 @@
 //! each request and knows what its outcome calls for. `waiting` is how a request comes back to the judge.
 
 mod account;
+mod admission;
 mod busy_poll;
 pub mod control;
 mod crew;

@@ -59,7 +59,7 @@ pub enum Peer {
 }
 
 /// Whose connections count as those of one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
     /// Those of one address.
     Address(IpAddr),

@@ -43,16 +43,21 @@ class Browser:
         self.process.wait(PATIENCE)
         self.home.cleanup()
 
-    def call(self, method, session=None, **parameters):
-        """One command, and its result; events that come meanwhile go to whoever listens."""
+    def post(self, method, session=None, **parameters):
+        """One command whose result nobody waits for; its number."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}
         if session:
             message["sessionId"] = session
         os.write(self.commands, json.dumps(message).encode() + b"\0")
+        return self.number
+
+    def call(self, method, session=None, **parameters):
+        """One command, and its result; events that come meanwhile go to whoever listens."""
+        number = self.post(method, session, **parameters)
         while True:
             answer = self.receive()
-            if answer.get("id") == self.number:
+            if answer.get("id") == number:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
@@ -68,18 +73,21 @@ class Browser:
         message, self.input = self.input.split(b"\0", 1)
         return json.loads(message)
 
-    def open(self, address):
+    def open(self, address, login=None):
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        return Page(self, session, address)
+        return Page(self, session, address, login)
 
 
 class Page:
-    def __init__(self, browser, session, address):
-        self.browser, self.session, self.complaints = browser, session, []
+    def __init__(self, browser, session, address, login=None):
+        """`login` is the name and the password that are typed when the browser first asks for them, and only then."""
+        self.browser, self.session, self.complaints, self.login = browser, session, [], login
         browser.listeners.append(self.listen)
         for domain in ["Page", "Runtime", "Log"]:
             self.call(f"{domain}.enable")
+        if login:
+            self.call("Fetch.enable", handleAuthRequests=True, patterns=[{"urlPattern": "*"}])
         self.call("Page.navigate", url=address)
 
     def call(self, method, **parameters):
@@ -87,10 +95,25 @@ class Page:
 
     def listen(self, event):
         """Errors of scripts, and what the browser's own log says: what the page's policy has kept out, for one."""
+        if event.get("sessionId") == self.session:
+            self.go_on(event)
         if event.get("method") == "Runtime.exceptionThrown":
             self.complaints.append(event["params"]["exceptionDetails"]["text"])
         if event.get("method") == "Log.entryAdded" and "favicon" not in event["params"]["entry"].get("url", ""):
             self.complaints.append(event["params"]["entry"]["text"])
+
+    def go_on(self, event):
+        """Answers the browser where it waits to be told whether a request may go, or who asks."""
+        if event.get("method") == "Fetch.requestPaused":
+            self.browser.post("Fetch.continueRequest", self.session, requestId=event["params"]["requestId"])
+        if event.get("method") == "Fetch.authRequired":
+            answer = {"response": "CancelAuth"}
+            if self.login:
+                name, password = self.login
+                answer = {"response": "ProvideCredentials", "username": name, "password": password}
+            self.login = None
+            self.browser.post("Fetch.continueWithAuth", self.session, requestId=event["params"]["requestId"],
+                              authChallengeResponse=answer)
 
     def evaluate(self, expression):
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)

@@ -4,12 +4,13 @@
 //! Everything else asks for the token where there is one. Without one admin listens on a loopback address only, where
 //! whoever has a login is trusted; a browser is not, which sends what any page tells it to.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN};
+use hyper::http::uri::Authority;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::{Settings, UsageError};
@@ -24,6 +25,8 @@ const USER: &str = "ttguard";
 pub struct Access {
     /// Values of the `Authorization` header that are right; empty where none is asked for.
     right: Vec<String>,
+    /// Names under which it may be asked where none is asked for.
+    hosts: Vec<String>,
 }
 
 impl std::fmt::Debug for Access {
@@ -42,6 +45,8 @@ pub enum Denied {
     Unauthorized,
     /// A browser sends it for a page of someone else.
     Foreign,
+    /// It asks for a name that is not known to be ours: a page of someone else may have made its own name point here.
+    Misnamed,
 }
 
 impl Access {
@@ -53,7 +58,10 @@ impl Access {
             (None, None) => None,
         };
         let Some((token, place)) = token else {
-            return Ok(Self { right: Vec::new() });
+            return Ok(Self {
+                right: Vec::new(),
+                hosts: settings.admin_hosts.clone(),
+            });
         };
         if !(16..=512).contains(&token.len()) || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UsageError::new(
@@ -65,6 +73,7 @@ impl Access {
         let basic = STANDARD.encode(format!("{USER}:{token}"));
         Ok(Self {
             right: vec![format!("Bearer {token}"), format!("Basic {basic}")],
+            hosts: settings.admin_hosts.clone(),
         })
     }
 
@@ -88,7 +97,8 @@ impl Access {
     /// Whether a request with these headers may see what is not for all.
     pub fn may_see(&self, headers: &HeaderMap) -> Result<(), Denied> {
         if !self.has_token() {
-            return Ok(());
+            let is_ours = headers.get_all(HOST).iter().all(|host| self.is_ours(host));
+            return if is_ours { Ok(()) } else { Err(Denied::Misnamed) };
         }
         let shown = headers.get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
         // Every comparison is made to its end: how long it takes says nothing about what is right.
@@ -99,6 +109,19 @@ impl Access {
         } else {
             Err(Denied::Unauthorized)
         }
+    }
+
+    /// Whether nobody else can have made this name point here. A page cannot choose which address stands in its place.
+    /// With a token it does not matter: a browser keeps that for the name under which it was given.
+    fn is_ours(&self, host: &HeaderValue) -> bool {
+        let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+        let Some(authority) = authority else {
+            return false;
+        };
+        let name = authority.host();
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        let mut known = self.hosts.iter().map(String::as_str).chain(["localhost"]);
+        address.parse::<IpAddr>().is_ok() || known.any(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// Whether a request with these headers may change something.
@@ -185,6 +208,48 @@ mod tests {
         assert_eq!(change("http://evil.example"), Err(Denied::Foreign));
         assert_eq!(change("null"), Err(Denied::Foreign));
         assert_eq!(access.may_change(&HeaderMap::new()), Ok(()));
+    }
+
+    #[test]
+    fn without_a_token_a_name_that_anyone_may_own_sees_nothing() {
+        let settings = Settings {
+            admin_hosts: vec!["Guard.example".to_owned()],
+            ..Settings::default()
+        };
+        let open = Access::new(&settings, None).expect("no token");
+        let see = |host: &str| open.may_see(&headers(&[("host", host)]));
+        for ours in [
+            "localhost",
+            "LOCALHOST:9178",
+            "127.0.0.1:9178",
+            "[::1]:9178",
+            "10.1.2.3",
+            "guard.EXAMPLE:1",
+        ] {
+            assert_eq!(see(ours), Ok(()), "{ours:?}");
+        }
+        for theirs in [
+            "evil.example",
+            "evil.example:9178",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "a b",
+        ] {
+            assert_eq!(see(theirs), Err(Denied::Misnamed), "{theirs:?}");
+            assert_eq!(open.may_change(&headers(&[("host", theirs)])), Err(Denied::Misnamed));
+        }
+        // No browser leaves it out, nor sends it twice.
+        assert_eq!(open.may_see(&HeaderMap::new()), Ok(()));
+        let mut twice = headers(&[("host", "localhost")]);
+        twice.append("host", "evil.example".parse().expect("a value"));
+        assert_eq!(open.may_see(&twice), Err(Denied::Misnamed));
+        let (name, token) = (("host", "evil.example"), ("authorization", "Bearer 0123456789abcdef"));
+        assert_eq!(access(Some(TOKEN)).may_see(&headers(&[name, token])), Ok(()));
+        assert_eq!(
+            access(Some(TOKEN)).may_see(&headers(&[name])),
+            Err(Denied::Unauthorized)
+        );
     }
 
     #[test]

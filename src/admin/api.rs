@@ -8,9 +8,10 @@
 //!
 //! Times are seconds since the epoch, lengths of time are seconds, sizes are bytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Readiness;
 use crate::journal::{clients, history, lanes, refusals};
@@ -35,10 +36,10 @@ pub trait Facts: Send + Sync {
 }
 
 /// What is so now, and what has been counted since the start.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Status {
     /// The version that runs.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// When this was written.
     pub now: f64,
     /// When this process started.
@@ -59,13 +60,13 @@ pub struct Status {
     /// What has been counted since the start.
     pub counts: Counts,
     /// How keys are written here: `shown`, `shortened`, `hashed` or `hidden`.
-    pub keys: &'static str,
+    pub keys: Cow<'static, str>,
     /// The settings in force, by key with its tables in front, as `ttguard check` prints them.
     pub settings: Vec<(String, String)>,
 }
 
 /// What `/readyz` says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Ready {
     /// Whether this proxy should be given traffic.
     pub ready: bool,
@@ -87,7 +88,7 @@ impl From<Readiness> for Ready {
 }
 
 /// Client connections.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Sessions {
     /// Open now.
     pub open: usize,
@@ -96,7 +97,7 @@ pub struct Sessions {
 }
 
 /// What the guard remembers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Ledger {
     /// Keys remembered.
     pub entries: usize,
@@ -115,7 +116,7 @@ pub struct Ledger {
 }
 
 /// What has been counted since the start, each by the values of its label.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Counts {
     /// Requests, by how they ended.
     pub requests: Tally,
@@ -136,7 +137,7 @@ pub struct Counts {
 }
 
 /// A number for each value of a label.
-type Tally = BTreeMap<&'static str, u64>;
+pub type Tally = BTreeMap<Cow<'static, str>, u64>;
 
 impl Counts {
     /// What has been counted so far.
@@ -155,17 +156,17 @@ impl Counts {
 }
 
 fn tally<L: Label>(metrics: &Metrics, row: &str) -> Tally {
-    let count = |value: &L| (value.as_str(), metrics.count(row, &[value.as_str()]));
+    let count = |value: &L| (value.as_str().into(), metrics.count(row, &[value.as_str()]));
     L::ALL.iter().map(count).collect()
 }
 
 /// A store behind the guard.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Backend {
     /// Where it is.
     pub url: String,
     /// `up`, `degraded` where some lanes are down, `down` where all are.
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// Lanes that are up.
     pub lanes_up: usize,
     /// Lanes that should be.

@@ -99,6 +99,10 @@ fn deny(denied: Denied) -> Response<Full<Bytes>> {
             response
         }
         Denied::Foreign => plain(StatusCode::FORBIDDEN, "not from another page\n"),
+        Denied::Misnamed => plain(
+            StatusCode::FORBIDDEN,
+            "not by this name; allowed: localhost, an address, a name in admin_hosts\n",
+        ),
     }
 }
 

@@ -15,7 +15,7 @@ struct Examples;
 impl api::Facts for Examples {
     fn status(&self) -> api::Status {
         api::Status {
-            version: "1",
+            version: "1".into(),
             now: 2.0,
             started: 1.0,
             readiness: Readiness::NotReady("no lane is up".into()).into(),
@@ -33,7 +33,7 @@ impl api::Facts for Examples {
             buffered_bytes: 0,
             buffered_max_bytes: 1,
             counts: api::Counts::of(&Metrics::new(&[])),
-            keys: "shown",
+            keys: "shown".into(),
             settings: vec![("lanes".into(), "1".into())],
         }
     }
@@ -95,7 +95,8 @@ impl Server {
     }
 
     async fn get(&self, path: &str) -> String {
-        self.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+            .await
     }
 }
 
@@ -121,7 +122,7 @@ async fn metrics_are_refreshed_and_rendered() {
 #[tokio::test]
 async fn head_has_the_same_head_and_no_body() {
     let server = start(Readiness::Ready).await;
-    let answer = server.send("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let answer = server.send("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(has_status(&answer, 200), "{answer}");
     assert!(answer.contains("content-length: 3\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
@@ -162,7 +163,9 @@ async fn a_key_is_asked_for_with_its_escapes_and_mistakes_are_told() {
             "{answer}"
         );
     }
-    let answer = server.send("POST /api/key?key=a HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let answer = server
+        .send("POST /api/key?key=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await;
     assert!(has_status(&answer, 405), "{answer}");
 }
 
@@ -223,7 +226,7 @@ async fn a_wrong_path_is_told_what_there_is() {
 async fn a_wrong_method_is_refused_and_its_body_not_read() {
     let server = start(Readiness::Ready).await;
     let answer = server
-        .send("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000000\r\n\r\n")
+        .send("POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000000\r\n\r\n")
         .await;
     assert!(
         has_status(&answer, 405) && answer.contains("allow: GET, HEAD\r\n"),
@@ -262,7 +265,7 @@ async fn half_a_request_holds_up_nobody() {
     let mut stalled = server.connect().await;
     stalled.write_all(b"GET /healthz HT").await.unwrap();
     assert!(has_status(&server.get("/healthz").await, 200));
-    stalled.write_all(b"TP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    stalled.write_all(b"TP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     assert!(has_status(&rest(&mut stalled).await, 200));
 }
 
@@ -270,7 +273,7 @@ async fn half_a_request_holds_up_nobody() {
 async fn half_a_request_is_closed_when_its_time_is_over() {
     let server = start(Readiness::Ready).await;
     let before = tokio::time::Instant::now();
-    for bytes in ["", "GET /healthz HTTP/1.1\r\nHost: a\r\n"] {
+    for bytes in ["", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"] {
         let answer = server.send(bytes).await;
         assert!(!has_status(&answer, 200), "{answer}");
     }
@@ -290,7 +293,10 @@ async fn one_connection_too_many_is_closed_at_once() {
     assert_eq!(answer, "");
 
     // One that ends makes room for another.
-    held[0].write_all(b"healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    held[0]
+        .write_all(b"healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
     assert!(has_status(&rest(&mut held[0]).await, 200));
     while !has_status(&server.get("/healthz").await, 200) {}
 }

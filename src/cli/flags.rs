@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::bench::BenchFlags;
-use super::inspect::InspectFlags;
+use super::operator::{InspectFlags, TopFlags};
 use super::transfer::TransferFlags;
 use super::upkeep::{GcFlags, VerifyFlags};
 use crate::config::{Given, Overrides, Place, variable};
@@ -34,6 +34,8 @@ pub(super) enum Action {
     Gc(GcFlags),
     /// Ask a running ttguard for one key: stamps, ledger, what is under way, and what a write stamped now would get
     Inspect(InspectFlags),
+    /// Watch a running ttguard in a terminal: the figures of its dashboard
+    Top(TopFlags),
     /// Show what the guard does, with a store and clients of its own
     Demo,
     /// Print what a shell needs to complete ttguard's words: bash, elvish, fish, powershell or zsh

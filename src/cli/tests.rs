@@ -80,7 +80,7 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &[],
             &[
                 "ttguard: no subcommand",
-                "serve, check, bench, import, export, verify, gc, inspect, demo",
+                "serve, check, bench, import, export, verify, gc, inspect, top, demo",
             ],
         ),
         (
@@ -88,7 +88,7 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &[],
             &[
                 "ttguard: unknown subcommand \"sevre\"",
-                "serve, check, bench, import, export, verify, gc, inspect, demo",
+                "serve, check, bench, import, export, verify, gc, inspect, top, demo",
             ],
         ),
         (
@@ -96,7 +96,7 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &[],
             &[
                 "--mode: unknown flag",
-                "serve, check, bench, import, export, verify, gc, inspect, demo",
+                "serve, check, bench, import, export, verify, gc, inspect, top, demo",
             ],
         ),
         (

@@ -78,6 +78,8 @@ impl Settings {
         values.insert("backend", string(&self.backend.to_string()));
         values.insert("admin", string(self.admin.as_deref().unwrap_or_default()));
         values.insert("admin_keys", string(word(KEY_FORMS, &self.admin_keys)));
+        let hosts: Vec<_> = self.admin_hosts.iter().map(|name| string(name)).collect();
+        values.insert("admin_hosts", format!("[{}]", hosts.join(", ")));
         values.insert("workers", self.workers.to_string());
         values.insert("lanes", self.lanes.to_string());
         values.insert("bulk_lanes", self.bulk_lanes.to_string());
@@ -135,6 +137,8 @@ impl Settings {
             ("pairing.fence_timeout", pairing.fence_timeout),
             ("pairing.start_hold", pairing.start_hold),
             ("pairing.frame_timeout", pairing.frame_timeout),
+            ("pairing.frame_deadline", pairing.frame_deadline),
+            ("pairing.fail_fast_after", pairing.fail_fast_after),
             ("pairing.connect_timeout", pairing.connect_timeout),
         ];
         values.extend(durations.map(|(key, duration)| (key, string(&write_duration(duration)))));
@@ -142,6 +146,7 @@ impl Settings {
 
     fn limit_values(&self, values: &mut Values) {
         let limits = &self.limits;
+        values.insert("limits.idle_timeout", string(&write_duration(limits.idle_timeout)));
         let sizes = [
             ("limits.argument", limits.request.argument_max as usize),
             ("limits.request", limits.request.frame_max),
@@ -152,6 +157,8 @@ impl Settings {
         let counts = [
             ("limits.arguments", limits.request.arguments_max as usize),
             ("limits.sessions", limits.sessions),
+            ("limits.sessions_per_client", limits.sessions_per_client),
+            ("limits.session_rate", limits.session_rate),
             ("limits.pipeline", limits.pipeline),
             ("limits.lane_queue", limits.lane_queue),
             ("limits.slow_connections", limits.slow_connections),

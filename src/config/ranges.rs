@@ -35,6 +35,8 @@ pub(super) const SLOW_TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=Duration
 pub(super) const FENCE_TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=HOUR;
 pub(super) const START_HOLD: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
 pub(super) const FRAME_TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=HOUR;
+pub(super) const FRAME_DEADLINE: RangeInclusive<Duration> = MILLISECOND..=DAY;
+pub(super) const FAIL_FAST_AFTER: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 pub(super) const CONNECT_TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=Duration::from_secs(5 * MINUTE.as_secs());
 
 /// The most is what a server of 1.1.41 takes.
@@ -44,6 +46,8 @@ pub(super) const ARGUMENTS: RangeInclusive<u64> = 1..=1 << 20;
 pub(super) const REQUEST: RangeInclusive<u64> = 4 * KIB..=GIB;
 pub(super) const REPLY: RangeInclusive<u64> = 4 * KIB..=4 * GIB;
 pub(super) const SESSIONS: RangeInclusive<u64> = 1..=1_000_000;
+pub(super) const SESSION_RATE: RangeInclusive<u64> = 0..=1_000_000;
+pub(super) const IDLE_TIMEOUT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(7 * 86_400);
 pub(super) const PIPELINE: RangeInclusive<u64> = 1..=1 << 20;
 /// The least is what one write can put on a lane at once; with less no write would ever be sent.
 pub(super) const LANE_QUEUE: RangeInclusive<u64> = 4..=1 << 20;

@@ -6,7 +6,7 @@ use super::settings::Settings;
 /// Keys that a running ttguard takes up. All others need another process: threads and tables are sized by them, what the
 /// ledger remembers is read by them, or whoever started the process relies on them. What a session was opened with (`limits.argument`, `limits.arguments`,
 /// `limits.request`, and all of its listener) it keeps until it ends.
-const CHANGEABLE: [&str; 44] = [
+const CHANGEABLE: &[&str] = &[
     "log.level",
     "listen",
     "listener",
@@ -19,6 +19,7 @@ const CHANGEABLE: [&str; 44] = [
     "drain_delay",
     "admin_token_file",
     "admin_keys",
+    "admin_hosts",
     "bulk_size",
     "guard.mode",
     "guard.ledger",
@@ -41,12 +42,17 @@ const CHANGEABLE: [&str; 44] = [
     "pairing.fence_timeout",
     "pairing.start_hold",
     "pairing.frame_timeout",
+    "pairing.frame_deadline",
+    "pairing.fail_fast_after",
     "pairing.connect_timeout",
     "limits.argument",
     "limits.arguments",
     "limits.request",
     "limits.reply",
     "limits.sessions",
+    "limits.sessions_per_client",
+    "limits.session_rate",
+    "limits.idle_timeout",
     "limits.pipeline",
     "limits.lane_queue",
     "limits.session_backlog",
@@ -134,7 +140,7 @@ mod tests {
     #[test]
     fn every_key_either_can_be_reloaded_or_needs_a_restart() {
         let values = Settings::default().values();
-        let mut known: Vec<_> = CHANGEABLE.into_iter().chain(FIXED).collect();
+        let mut known: Vec<_> = CHANGEABLE.iter().copied().chain(FIXED).collect();
         known.sort_unstable();
         assert_eq!(known, values.keys().copied().collect::<Vec<_>>());
     }

@@ -20,6 +20,8 @@ pub struct Settings {
     pub admin: Option<String>,
     /// How keys are written on the dashboard and in logs.
     pub admin_keys: KeyForm,
+    /// Names under which the admin listener may be asked without a token, beside `localhost` and addresses.
+    pub admin_hosts: Vec<String>,
     /// File with the token that the admin listener asks for.
     pub admin_token_file: Option<PathBuf>,
     /// File that names the process and is locked by it.
@@ -74,6 +76,7 @@ impl Default for Settings {
             backend: BackendUrl::Memory,
             admin: Some("127.0.0.1:9178".to_owned()),
             admin_keys: KeyForm::default(),
+            admin_hosts: Vec::new(),
             admin_token_file: None,
             pid_file: None,
             takeover: false,
@@ -136,6 +139,10 @@ pub struct PairingSettings {
     pub start_hold: Duration,
     /// How long a half-sent request may stay without progress.
     pub frame_timeout: Duration,
+    /// How long a request may take to come in whole, whatever its progress.
+    pub frame_deadline: Duration,
+    /// How long a backend may be out of reach before requests fail at once, instead of at their deadlines.
+    pub fail_fast_after: Duration,
     /// How long a connection to the backend may take to open.
     pub connect_timeout: Duration,
 }
@@ -149,6 +156,8 @@ impl Default for PairingSettings {
             fence_timeout: Duration::from_secs(5),
             start_hold: Duration::from_millis(500),
             frame_timeout: Duration::from_secs(10),
+            frame_deadline: Duration::from_secs(60),
+            fail_fast_after: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
         }
     }
@@ -163,13 +172,19 @@ pub struct LimitSettings {
     pub reply: Limits,
     /// Clients connected at once.
     pub sessions: usize,
+    /// Those of one address, or of one process of this machine.
+    pub sessions_per_client: usize,
+    /// Clients taken in per second; zero for as many as come.
+    pub session_rate: usize,
+    /// How long a client may ask nothing; zero for as long as it likes.
+    pub idle_timeout: Duration,
     /// Requests of one session that may be unanswered.
     pub pipeline: usize,
     /// Requests queued or unanswered on one lane.
     pub lane_queue: usize,
     /// Bytes of answers that a client has not read yet.
     pub session_backlog: usize,
-    /// Bytes of half-received requests, of all sessions together.
+    /// Bytes of half-received requests and of answers that clients have not read yet, of all sessions together.
     pub buffer_memory: usize,
     /// Backend connections for slow commands, per worker.
     pub slow_connections: usize,
@@ -181,6 +196,9 @@ impl Default for LimitSettings {
             request: Limits::REQUEST,
             reply: reply_limits(256 << 20),
             sessions: 10_000,
+            sessions_per_client: 10_000,
+            session_rate: 0,
+            idle_timeout: Duration::ZERO,
             pipeline: 1024,
             lane_queue: 16_384,
             session_backlog: 64 << 20,

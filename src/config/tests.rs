@@ -78,6 +78,7 @@ fn every_key_is_read_and_printed() {
         backend = "tyrant:/run/t.sock"
         admin = ""
         admin_keys = "hashed"
+        admin_hosts = ["guard.example", "Guard-2"]
         admin_token_file = "/t.token"
         pid_file = "/t.pid"
         drain_delay = "1s"
@@ -113,6 +114,8 @@ fn every_key_is_read_and_printed() {
         fence_timeout = "6s"
         start_hold = "0s"
         frame_timeout = "7s"
+        frame_deadline = "11s"
+        fail_fast_after = "12s"
         connect_timeout = "8s"
         [limits]
         argument = "1KiB"
@@ -120,6 +123,9 @@ fn every_key_is_read_and_printed() {
         request = "4KiB"
         reply = "5KiB"
         sessions = 3
+        sessions_per_client = 2
+        session_rate = 8
+        idle_timeout = "13s"
         pipeline = 4
         lane_queue = 5
         session_backlog = "6KiB"

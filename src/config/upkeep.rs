@@ -1,8 +1,6 @@
-//! The settings of `ttguard verify`, `ttguard gc` and `ttguard inspect`.
+//! The settings of `ttguard verify` and `ttguard gc`.
 
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use super::address::Address;
 use super::error::{UsageError, quoted};
@@ -44,29 +42,6 @@ pub struct GcSettings {
     pub rate: Option<u64>,
     /// Whether they are only counted.
     pub dry_run: bool,
-}
-
-/// Asking a running ttguard for one key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct InspectSettings {
-    /// The key.
-    pub key: Bytes,
-    /// `HOST:PORT` of the admin listener.
-    pub admin: String,
-    /// What it may ask for.
-    pub token: Option<String>,
-    /// Whether what is known is written as JSON.
-    pub json: bool,
-}
-
-impl std::fmt::Debug for InspectSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InspectSettings")
-            .field("key", &self.key)
-            .field("admin", &self.admin)
-            .field("json", &self.json)
-            .finish_non_exhaustive()
-    }
 }
 
 impl VerifySettings {

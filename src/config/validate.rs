@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::address::{BackendUrl, host_port};
 use super::error::{UsageError, quoted};
-use super::given::Given;
+use super::given::{Given, Raw};
 use super::item::{Item, text};
 use super::measure::{write_duration, write_size};
 use super::names::{FORMATS, KEY_FORMS, LEVELS, PIPELININGS, STALE_REPLIES, SYNCS};
@@ -30,6 +30,11 @@ impl<'a> Validator<'a> {
         if takeover && pid_file.is_none() {
             return Err(takeover_item.refuse("takeover needs to know whom to take over from", "with pid_file"));
         }
+        let backend = item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?;
+        if takeover && matches!(backend, BackendUrl::File(_)) {
+            let problem = "takeover cannot work with a store in a file: one process has it alone until it has ended";
+            return Err(takeover_item.refuse(problem, "takeover = false, or a tyrant: backend"));
+        }
         let drain_delay = item("drain_delay", &written.drain_delay);
         if takeover && drain_delay.duration(ranges::DRAIN_DELAY, default.drain_delay)? > Duration::ZERO {
             let problem = "the process that takes over would hold its writes for all of drain_delay";
@@ -37,9 +42,10 @@ impl<'a> Validator<'a> {
         }
         Ok(Settings {
             listeners: self.listeners(written, default.listeners)?,
-            backend: item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?,
+            backend,
             admin: self.admin(&written.admin, default.admin)?,
             admin_keys: item("admin_keys", &written.admin_keys).word(KEY_FORMS, default.admin_keys)?,
+            admin_hosts: self.admin_hosts(&written.admin_hosts)?,
             admin_token_file: item("admin_token_file", &written.admin_token_file).file()?,
             pid_file,
             takeover,
@@ -87,6 +93,21 @@ impl<'a> Validator<'a> {
         }
     }
 
+    fn admin_hosts(&self, given: &'a Option<Given>) -> Result<Vec<String>, UsageError> {
+        let allowed = "a list of host names, without ports";
+        let item = self.item("admin_hosts", given);
+        let Some(given) = given else { return Ok(Vec::new()) };
+        let Raw::List(names) = &given.raw else {
+            return Err(item.refuse_value(given, allowed));
+        };
+        let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let name = |given: &'a Given| match text(&given.raw) {
+            Some(name) if (1..=253).contains(&name.len()) && name.bytes().all(is_of_names) => Ok(name.to_owned()),
+            _ => Err(item.with(given).refuse_value(given, "a host name, without a port")),
+        };
+        names.iter().map(name).collect()
+    }
+
     fn pairing(&self, written: &'a PairingWritten) -> Result<PairingSettings, UsageError> {
         let item = |key, given| self.item(key, given);
         let default = PairingSettings::default();
@@ -104,6 +125,10 @@ impl<'a> Validator<'a> {
             start_hold: item("pairing.start_hold", &written.start_hold).duration(ranges::START_HOLD, start_hold)?,
             frame_timeout: item("pairing.frame_timeout", &written.frame_timeout)
                 .duration(ranges::FRAME_TIMEOUT, default.frame_timeout)?,
+            frame_deadline: item("pairing.frame_deadline", &written.frame_deadline)
+                .duration(ranges::FRAME_DEADLINE, default.frame_deadline)?,
+            fail_fast_after: item("pairing.fail_fast_after", &written.fail_fast_after)
+                .duration(ranges::FAIL_FAST_AFTER, default.fail_fast_after)?,
             connect_timeout: item("pairing.connect_timeout", &written.connect_timeout)
                 .duration(ranges::CONNECT_TIMEOUT, default.connect_timeout)?,
         };
@@ -121,6 +146,12 @@ impl<'a> Validator<'a> {
             request: self.request_limits(written)?,
             reply: reply_limits(item("limits.reply", &written.reply).bytes(ranges::REPLY, default.reply.frame_max)?),
             sessions: item("limits.sessions", &written.sessions).count(ranges::SESSIONS, default.sessions)?,
+            sessions_per_client: item("limits.sessions_per_client", &written.sessions_per_client)
+                .count(ranges::SESSIONS, default.sessions_per_client)?,
+            session_rate: item("limits.session_rate", &written.session_rate)
+                .count(ranges::SESSION_RATE, default.session_rate)?,
+            idle_timeout: item("limits.idle_timeout", &written.idle_timeout)
+                .duration(ranges::IDLE_TIMEOUT, default.idle_timeout)?,
             pipeline: item("limits.pipeline", &written.pipeline).count(ranges::PIPELINE, default.pipeline)?,
             lane_queue: item("limits.lane_queue", &written.lane_queue).count(ranges::LANE_QUEUE, default.lane_queue)?,
             session_backlog: item("limits.session_backlog", &written.session_backlog)

@@ -86,6 +86,7 @@ pub(super) struct Written {
     pub(super) backend: Option<Given>,
     pub(super) admin: Option<Given>,
     pub(super) admin_keys: Option<Given>,
+    pub(super) admin_hosts: Option<Given>,
     pub(super) admin_token_file: Option<Given>,
     pub(super) pid_file: Option<Given>,
     pub(super) takeover: Option<Given>,
@@ -211,6 +212,8 @@ pub(super) struct PairingWritten {
     pub(super) fence_timeout: Option<Given>,
     pub(super) start_hold: Option<Given>,
     pub(super) frame_timeout: Option<Given>,
+    pub(super) frame_deadline: Option<Given>,
+    pub(super) fail_fast_after: Option<Given>,
     pub(super) connect_timeout: Option<Given>,
 }
 
@@ -223,6 +226,9 @@ pub(super) struct LimitsWritten {
     pub(super) request: Option<Given>,
     pub(super) reply: Option<Given>,
     pub(super) sessions: Option<Given>,
+    pub(super) sessions_per_client: Option<Given>,
+    pub(super) session_rate: Option<Given>,
+    pub(super) idle_timeout: Option<Given>,
     pub(super) pipeline: Option<Given>,
     pub(super) lane_queue: Option<Given>,
     pub(super) session_backlog: Option<Given>,

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Refused;
 use crate::metrics::Observed;
@@ -35,7 +35,7 @@ pub struct Clients {
 }
 
 /// A client as `/api/clients` tells it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Shown {
     /// Its address without the port; `unix` with user and process for one on this machine.
     pub client: String,

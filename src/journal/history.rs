@@ -1,9 +1,10 @@
 //! The figures of the last hour: each second of the last minutes, and coarser before.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::metrics::{AGE, LATENCY, Metrics, Snapshot, TABLE};
@@ -151,7 +152,7 @@ impl Tier {
         Shown {
             every_seconds: self.every.as_secs_f64(),
             span_seconds: self.every.as_secs_f64() * self.kept as f64,
-            stale_age_bounds: AGE,
+            stale_age_bounds: Cow::Borrowed(AGE),
             stale_ages,
             columns,
         }
@@ -179,14 +180,14 @@ impl Sample {
 }
 
 /// The samples of one length, as `/api/history/recent` and `/api/history/hour` tell them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Shown {
     /// How long each sample is meant to be.
     pub every_seconds: f64,
     /// The span of time that is kept.
     pub span_seconds: f64,
     /// The bounds of `stale_ages`, in seconds.
-    pub stale_age_bounds: &'static [f64],
+    pub stale_age_bounds: Cow<'static, [f64]>,
     /// How many stale writes were how late, over all samples: one number for each of `stale_age_bounds`, and one for
     /// what was above the last.
     pub stale_ages: Vec<u64>,

@@ -1,12 +1,13 @@
 //! The lanes of all workers, as each worker last told.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A place for a lane as `/api/backends` tells it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Shown {
     /// The worker that it belongs to, from 0.
     pub worker: usize,
@@ -15,7 +16,7 @@ pub struct Shown {
     /// Whether it carries large values alone.
     pub bulk: bool,
     /// `up` or `down`.
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// For how many seconds it has been up, or down.
     pub for_seconds: f64,
     /// The lane's number in the log, while one is up.

@@ -1,9 +1,10 @@
 //! The last refusals, in a ring.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Refused;
 use crate::metrics::Label;
@@ -93,7 +94,7 @@ pub struct Refusals {
 }
 
 /// A refusal as `/api/refusals` tells it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Shown {
     /// When, in seconds since the epoch.
     pub at: f64,
@@ -102,9 +103,9 @@ pub struct Shown {
     /// Who was refused.
     pub client: String,
     /// In which protocol: `binary`, `memcached` or `http`.
-    pub protocol: &'static str,
+    pub protocol: Cow<'static, str>,
     /// Why: `stale`, `tie`, `future`, `unstamped` or `denied`.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// The stamp of the write, as a text of digits: a number of JavaScript would lose some.
     pub stamp: Option<String>,
     /// The stamp of the newer write that is stored, likewise.
@@ -148,8 +149,8 @@ impl Slot {
             at: refused.at.as_secs_f64(),
             key,
             client: refused.asker.peer.to_string(),
-            protocol: refused.asker.protocol.as_str(),
-            reason: refused.reason.as_str(),
+            protocol: refused.asker.protocol.as_str().into(),
+            reason: refused.reason.as_str().into(),
             stamp: refused.stamp.map(|stamp| stamp.to_string()),
             newer: refused.newer.map(|stamp| stamp.to_string()),
             off_by_seconds: refused.off_by.map(|off_by| off_by.as_secs_f64()),

@@ -162,6 +162,12 @@ labels! {
         RefusedCommand = "refused_command",
         /// There were too many sessions.
         Limit = "limit",
+        /// There were too many sessions of the same client.
+        ClientLimit = "client_limit",
+        /// The client asked nothing for too long.
+        Idle = "idle",
+        /// The backend was out of reach for too long.
+        BackendDown = "backend_down",
         /// ttguard is stopping.
         Drain = "drain",
         /// Anything else.

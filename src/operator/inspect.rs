@@ -18,8 +18,8 @@ pub fn run(settings: &InspectSettings) -> Result<String, Unasked> {
     path.extend_from_slice(b"?key=");
     escape::encode(&settings.key, &mut path);
     let path = String::from_utf8_lossy(&path);
-    let body = page::get(&settings.admin, &path, settings.token.as_deref())?;
-    let report = serde_json::from_str(&body).map_err(|error| Unasked::new(&settings.admin, error))?;
+    let body = page::get(&settings.admin, &path)?;
+    let report = serde_json::from_str(&body).map_err(|error| Unasked::new(&settings.admin.address, error))?;
     Ok(if settings.json {
         format!("{body}\n")
     } else {

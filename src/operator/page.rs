@@ -1,8 +1,10 @@
 //! One page of an admin listener.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
+
+use crate::config::AdminSettings;
 
 /// How long the other side may be silent: longer than it waits for its backend.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,9 +31,10 @@ impl Unasked {
     }
 }
 
-/// The body of the page at `path`, its query included, of the admin listener at `admin`. With a token it is shown.
-pub(super) fn get(admin: &str, path: &str, token: Option<&str>) -> Result<String, Unasked> {
-    let answer = exchange(admin, path, token).map_err(|error| Unasked::new(admin, error))?;
+/// The body of the page at `path`, its query included.
+pub(super) fn get(admin: &AdminSettings, path: &str) -> Result<String, Unasked> {
+    let answer = exchange(admin, path).map_err(|error| Unasked::new(&admin.address, error))?;
+    let admin = &admin.address;
     let Some((head, body)) = answer.split_once("\r\n\r\n") else {
         return Err(Unasked::new(admin, "the answer is not HTTP"));
     };
@@ -47,13 +50,28 @@ pub(super) fn get(admin: &str, path: &str, token: Option<&str>) -> Result<String
     }
 }
 
-fn exchange(admin: &str, path: &str, token: Option<&str>) -> io::Result<String> {
-    let mut stream = TcpStream::connect(admin)?;
+/// To the first of its addresses that answers.
+fn connect(address: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::other("the name has no address");
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn exchange(admin: &AdminSettings, path: &str) -> io::Result<String> {
+    let AdminSettings { address, token } = admin;
+    let mut stream = connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    let token = token
+        .as_ref()
+        .map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
     // 1.0, so that the answer is not chunked and ends with the connection.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {admin}\r\n{token}\r\n")?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n{token}\r\n")?;
     let mut answer = String::new();
     stream.take(ANSWER_MAX).read_to_string(&mut answer)?;
     Ok(answer)

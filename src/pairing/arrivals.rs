@@ -26,6 +26,11 @@ impl Arrivals {
         }
     }
 
+    /// Gives back room that is not needed now.
+    pub fn shrink(&mut self) {
+        self.marks.shrink_to_fit();
+    }
+
     /// All but the last `left` bytes are taken up: when the last of them came. Nothing when none ever came.
     pub fn taken(&mut self, left: usize) -> Option<Instant> {
         let taken = self.received - left as u64;

@@ -34,6 +34,11 @@ impl<A> Order<A> {
         self.answers.len()
     }
 
+    /// Gives back room that is not needed now.
+    pub fn shrink(&mut self) {
+        self.answers.shrink_to_fit();
+    }
+
     /// Takes the next place, for a request that is owed an answer.
     pub fn open(&mut self) -> Place {
         self.answers.push_back(None);

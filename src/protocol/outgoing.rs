@@ -35,6 +35,13 @@ impl Outgoing {
         self.queued == 0
     }
 
+    /// Gives back room that is not needed now.
+    pub fn shrink(&mut self) {
+        if self.is_empty() {
+            *self = Self::new();
+        }
+    }
+
     /// Adds one byte.
     pub fn put_u8(&mut self, byte: u8) {
         self.tail.put_u8(byte);

@@ -94,6 +94,8 @@ pub fn close(end: &End) -> CloseReason {
         End::Client | End::Done => CloseReason::Client,
         End::Fault(_) => CloseReason::Fault,
         End::Deadline | End::HalfSent => CloseReason::Deadline,
+        End::Idle => CloseReason::Idle,
+        End::BackendDown => CloseReason::BackendDown,
         End::GaveUp => CloseReason::GaveUp,
         End::LaneLost => CloseReason::LaneLost,
         End::Backlog => CloseReason::Backlog,
@@ -124,6 +126,8 @@ pub fn reset_by_rule(end: &End) -> Option<Intervention> {
         | End::Done
         | End::Fault(_)
         | End::HalfSent
+        | End::Idle
+        | End::BackendDown
         | End::Backlog
         | End::Memory
         | End::RefusedCommand

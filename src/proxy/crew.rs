@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::inquiry;
 use super::passenger::Passenger;
-use super::session::{Session, SessionLoad};
+use super::session::{Session, SessionLoad, now};
 use super::shared::Shared;
 use super::store::Store;
 use super::worker::Worker;
@@ -25,8 +25,9 @@ use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
 use crate::config::{BackendUrl, ListenerSettings, Settings};
 use crate::journal::lanes;
+use crate::logging::RateLimit;
 use crate::metrics::CloseReason;
-use crate::transport::{Reader, Writer};
+use crate::transport::{Host, Reader, Writer};
 
 /// How long sessions that are cut off, and fences, may take beyond the time that they are given.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
@@ -80,6 +81,14 @@ fn lane_limits(settings: &Settings) -> LaneLimits {
         bytes_max: settings.limits.request.frame_max,
         reply: settings.limits.reply,
         priming: None,
+    }
+}
+
+/// Says once in a while that a client has all the sessions that it may have.
+fn note_full(host: Host) {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+    if let Some(suppressed) = LOG.admit(now()) {
+        tracing::warn!(%host, suppressed, "a client has as many sessions as limits.sessions_per_client allows: another was reset");
     }
 }
 
@@ -140,23 +149,39 @@ impl Crew {
     /// Serves a client that has connected to a listener with these settings.
     pub fn open(&self, reader: Reader, writer: Writer, listener: Arc<ListenerSettings>) {
         let shared = Arc::clone(&self.worker.shared);
-        let metrics = &shared.metrics;
-        metrics.sessions_opened.increment(1);
-        if shared.sessions.fetch_add(1, Ordering::Relaxed) >= self.worker.settings().limits.sessions {
-            shared.sessions.fetch_sub(1, Ordering::Relaxed);
-            metrics.sessions_closed.of(CloseReason::Limit).increment(1);
+        let (metrics, settings) = (&shared.metrics, self.worker.settings());
+        let refuse = |writer: Writer, reason| {
+            metrics.sessions_closed.of(reason).increment(1);
             writer.reset();
-            return;
+        };
+        metrics.sessions_opened.increment(1);
+        let host = writer.peer().host();
+        let Some(place) = shared.admission.enter(host, settings.limits.sessions_per_client) else {
+            note_full(host);
+            return refuse(writer, CloseReason::ClientLimit);
+        };
+        if shared.sessions.fetch_add(1, Ordering::Relaxed) >= settings.limits.sessions {
+            shared.sessions.fetch_sub(1, Ordering::Relaxed);
+            return refuse(writer, CloseReason::Limit);
         }
         let session = Session::new(Rc::clone(&self.worker), writer, listener);
         let number = self.sessions.add(&session);
         let sessions = Rc::clone(&self.sessions);
         spawn_local(async move {
             session.serve(reader).await;
+            drop(place);
             shared.sessions.fetch_sub(1, Ordering::Relaxed);
             sessions.open.borrow_mut().remove(&number);
             sessions.ended.notify_one();
         });
+    }
+
+    /// Has sessions whose clients ask nothing give back their buffers; to be called each second.
+    pub fn look_at_sessions(&self) {
+        let open = self.sessions.open.borrow();
+        open.values()
+            .filter_map(Weak::upgrade)
+            .for_each(|session| session.look());
     }
 
     /// The most that any of its sessions holds.
@@ -184,7 +209,7 @@ impl Crew {
                 worker,
                 link: index,
                 bulk: index >= self.worker.settings().lanes,
-                state: if lane.is_some() { "up" } else { "down" },
+                state: if lane.is_some() { "up" } else { "down" }.into(),
                 for_seconds: now.saturating_duration_since(record.since).as_secs_f64(),
                 lane: lane.map(|lane| lane.id().0),
                 requests: load.requests,

@@ -29,7 +29,7 @@ impl Facts for Known {
         let plan = Arc::clone(&shared.plan.borrow());
         let settings = &plan.settings;
         Status {
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").into(),
             now: (shared.clock)().as_secs_f64(),
             started: shared.started.as_secs_f64(),
             readiness: readiness(shared).into(),
@@ -50,7 +50,7 @@ impl Facts for Known {
             buffered_bytes: shared.buffered.load(Ordering::Relaxed) as u64,
             buffered_max_bytes: settings.limits.buffer_memory as u64,
             counts: Counts::of(&shared.metrics),
-            keys: settings.key_form_in_words(),
+            keys: settings.key_form_in_words().into(),
             settings: settings.in_force(),
         }
     }
@@ -72,7 +72,8 @@ impl Facts for Known {
                 _ if lanes_up >= lanes_wanted => "up",
                 0 => "down",
                 _ => "degraded",
-            },
+            }
+            .into(),
             lanes_up,
             lanes_wanted,
             in_flight: shared.in_flight.load(Ordering::Relaxed),

@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout_at};
 
 use super::crew::{self, Crew, Departure};
 use super::listener::{self, Listener, Listening};
 use super::server::{SAMPLE, StartError};
+use super::session::now;
 use super::shared::{Phase, Plan, Shared};
 use super::worker::Worker;
 use crate::admin::access::Access;
@@ -75,7 +76,7 @@ async fn serve(index: usize, crew: Crew) -> Departure {
         let worker = Rc::clone(&worker);
         async move { worker.busy_poll.run().await }
     });
-    let telling = spawn_local(tell_lanes(Rc::clone(&crew), index));
+    let looking = spawn_local(look(Rc::clone(&crew), index));
     let mut plans = worker.shared.plan.subscribe();
     let mut phase = worker.shared.phase.subscribe();
     let mut accepting: Vec<Accepting> = Vec::new();
@@ -95,19 +96,20 @@ async fn serve(index: usize, crew: Crew) -> Departure {
         drop(stop);
         let _ = task.await;
     }
-    telling.abort();
+    looking.abort();
     let departure = crew.drain().await;
     polling.abort();
     departure
 }
 
-/// Tells what a worker's lanes are like, for as long as it is polled.
-async fn tell_lanes(crew: Rc<Crew>, worker: usize) {
+/// Looks after a worker's lanes and sessions, for as long as it is polled.
+async fn look(crew: Rc<Crew>, worker: usize) {
     let mut ticks = interval(SAMPLE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         crew.tell_lanes(worker);
+        crew.look_at_sessions();
     }
 }
 
@@ -141,7 +143,16 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
         tokio::select! {
             _ = &mut stopped => break,
             accepted = listener.accept() => match accepted {
-                Ok((reader, writer)) => crew.open(reader, writer, Arc::clone(&listener.settings)),
+                Ok((reader, writer)) => {
+                    let rate = crew.worker.settings().limits.session_rate;
+                    let turn = crew.worker.shared.admission.turn(now(), rate);
+                    // Those behind it wait in the kernel.
+                    let is_last = turn > now() && timeout_at(turn.into(), &mut stopped).await.is_ok();
+                    crew.open(reader, writer, Arc::clone(&listener.settings));
+                    if is_last {
+                        break;
+                    }
+                }
                 Err(error) => {
                     // Most often there are no descriptors left: they come back as sessions end.
                     tracing::warn!(%error, "a connection could not be accepted");

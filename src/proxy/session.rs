@@ -9,10 +9,11 @@ mod item;
 mod links;
 mod task;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -42,6 +43,9 @@ const READ_AHEAD: usize = 64 * 1024;
 
 /// With more answer bytes than this unread, no further request of the session is taken up.
 const BACKLOG_PAUSE: usize = 1 << 20;
+
+/// After so many looks of the worker, a second apart, at which no bytes had come, a session gives back its buffers.
+const RESTING: u8 = 2;
 
 #[derive(Debug)]
 struct Inner {
@@ -94,6 +98,10 @@ pub struct Session {
     peer: Peer,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
+    /// Bytes of answers that the client does not take, as they are counted in the sum of all sessions.
+    unread: Cell<usize>,
+    /// Looks of the worker since bytes came last, up to [`RESTING`].
+    looks: Cell<u8>,
     wake: Notify,
 }
 
@@ -133,6 +141,8 @@ impl Session {
                 blocked: false,
                 followed: false,
             }),
+            unread: Cell::new(0),
+            looks: Cell::new(0),
             wake: Notify::new(),
         })
     }
@@ -261,6 +271,28 @@ impl Session {
         self.end(end);
     }
 
+    /// The worker looks whether the client asks anything. Most clients rest most of the time, and there can be many.
+    pub fn look(&self) {
+        let looks = self.looks.get();
+        if looks < RESTING {
+            self.looks.set(looks + 1);
+            if looks + 1 == RESTING {
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    fn is_resting(&self) -> bool {
+        self.looks.get() == RESTING
+    }
+
+    /// Gives back room that a client who asks nothing does not need.
+    fn shrink(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.out.shrink();
+        inner.order.shrink();
+    }
+
     /// The proxy waits for it no longer.
     pub fn cut(&self) {
         self.end(End::Drain);
@@ -284,15 +316,29 @@ impl Session {
         let written = writer.write_ready(&mut inner.out);
         let was_blocked = inner.blocked;
         inner.blocked = !inner.out.is_empty();
-        let backlog_max = self.worker.settings().limits.session_backlog;
+        let unread = inner.out.len();
         if written.is_err() {
             inner.ended = Some(End::Client);
-        } else if inner.out.len() > backlog_max {
+        } else if self.has_too_much(unread) {
             inner.ended = Some(End::Backlog);
         }
         if inner.ended.is_some() || inner.blocked != was_blocked {
             self.wake.notify_one();
         }
+    }
+
+    /// Counts what the client does not take; whether that, or what all of them do not take, is more than there may be.
+    fn has_too_much(&self, unread: usize) -> bool {
+        let counted = self.unread.replace(unread);
+        if unread == 0 && counted == 0 {
+            return false;
+        }
+        let buffered = &self.worker.shared.buffered;
+        buffered.fetch_sub(counted, Ordering::Relaxed);
+        let sum = buffered.fetch_add(unread, Ordering::Relaxed) + unread;
+        let settings = self.worker.settings();
+        let limits = &settings.limits;
+        unread > limits.session_backlog || (unread > 0 && sum > limits.buffer_memory)
     }
 
     /// Puts bytes that are no answer behind the answers that the client has not taken yet.
@@ -360,6 +406,15 @@ impl Session {
             retried: false,
             standing: Standing::default(),
         }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.worker
+            .shared
+            .buffered
+            .fetch_sub(self.unread.get(), Ordering::Relaxed);
     }
 }
 

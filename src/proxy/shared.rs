@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::admission::Admission;
 use super::inquiry::Inquiries;
 use super::listener::Listening;
 use super::records::HiddenCount;
@@ -104,6 +105,8 @@ pub struct Shared {
     pub lane_ids: Arc<LaneIds>,
     /// Open client connections.
     pub sessions: AtomicUsize,
+    /// Who has them open, and who may open more.
+    pub admission: Arc<Admission>,
     /// Lanes that are up.
     pub lanes: AtomicUsize,
     /// Lanes that may still become primed ones.
@@ -154,6 +157,7 @@ impl Shared {
             clock,
             lane_ids: Arc::default(),
             sessions: AtomicUsize::new(0),
+            admission: Arc::default(),
             lanes: AtomicUsize::new(0),
             primes,
             in_flight: AtomicI64::new(0),

@@ -171,10 +171,13 @@ impl Steps {
             if let Some(via) = self.worker.via(self.link, requests) {
                 return Ok(via);
             }
+            let gives_up_at = self.worker.gives_up_at().filter(|at| *at < self.deadline);
+            let (until, end) = match gives_up_at {
+                Some(at) => (at, End::BackendDown),
+                None => (self.deadline, End::Deadline),
+            };
             let changed = self.worker.changed.notified();
-            timeout_at(self.deadline.into(), changed)
-                .await
-                .map_err(|_| End::Deadline)?;
+            timeout_at(until.into(), changed).await.map_err(|_| end)?;
         }
     }
 

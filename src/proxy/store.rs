@@ -90,6 +90,17 @@ impl Store {
         }
     }
 
+    /// Since when none of the worker's lanes has been up; nothing while one is.
+    pub fn down_since(&self) -> Option<Instant> {
+        match self {
+            Self::Embedded { .. } | Self::File(_) => None,
+            Self::Tyrant { links, .. } => links
+                .iter()
+                .try_fold(None, |latest, link| Some(latest.max(Some(link.down_since()?))))
+                .flatten(),
+        }
+    }
+
     /// Whether the session's lane is up, with room or without.
     pub fn is_up(&self, link: usize) -> bool {
         match self {

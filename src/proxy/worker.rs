@@ -175,6 +175,12 @@ impl Worker {
         via
     }
 
+    /// From when on the backend is not waited for any more; nothing while a lane is up.
+    pub fn gives_up_at(&self) -> Option<Instant> {
+        let down_since = self.store.down_since()?;
+        Some(down_since + self.settings().pairing.fail_fast_after)
+    }
+
     /// Until when guarded writes are held back; nothing when they are not.
     pub fn hold_until(&self) -> Option<Instant> {
         let mut until = self.hold_until.get()?;

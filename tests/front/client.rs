@@ -68,14 +68,21 @@ impl Client {
     /// Everything up to these bytes, and they.
     #[track_caller]
     pub fn recv_until(&mut self, end: &[u8]) -> Vec<u8> {
+        self.try_recv_until(end).expect("an answer")
+    }
+
+    /// As [`Self::recv_until`], of a connection that may end; what came before that is told.
+    pub fn try_recv_until(&mut self, end: &[u8]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         while !bytes.ends_with(end) {
-            match self.try_recv(1) {
-                Ok(byte) => bytes.extend(byte),
-                Err(fault) => panic!("{fault} behind {:?}", String::from_utf8_lossy(&bytes)),
-            }
+            let behind = |fault: io::Error| {
+                let text = String::from_utf8_lossy(&bytes);
+                io::Error::new(fault.kind(), format!("{fault} behind {text:?}"))
+            };
+            let byte = self.try_recv(1).map_err(behind)?;
+            bytes.extend(byte);
         }
-        bytes
+        Ok(bytes)
     }
 
     /// Sends text and expects this answer to it.

@@ -145,7 +145,7 @@ impl Guarded {
         let mut stream = TcpStream::connect(self.admin).expect("connect to admin");
         stream.set_read_timeout(Some(PATIENCE)).expect("read timeout");
         // 1.0, so that the answer is not chunked and ends with the connection.
-        let question = format!("{method} {path} HTTP/1.0\r\nHost: ttguard\r\n{headers}\r\n");
+        let question = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
         stream.write_all(question.as_bytes()).expect("ask admin");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer of admin");

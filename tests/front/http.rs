@@ -1,5 +1,7 @@
 //! HTTP, through the guard.
 
+use std::io;
+
 use crate::client::{Client, Ending, PATIENCE};
 use crate::guarded::Guarded;
 use crate::scripted::{End, Scripted};
@@ -21,12 +23,21 @@ pub fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String
 /// Asks, and gives status and body of the answer.
 pub fn ask(client: &mut Client, request: &str) -> (u16, String) {
     client.send(request.as_bytes());
-    let head = String::from_utf8(client.recv_until(b"\r\n\r\n")).expect("text");
+    read_answer(client, !request.starts_with("HEAD")).expect("an answer")
+}
+
+/// Status and body of the next answer, on a connection that may end.
+pub fn try_answer(client: &mut Client) -> io::Result<(u16, String)> {
+    read_answer(client, true)
+}
+
+fn read_answer(client: &mut Client, has_body: bool) -> io::Result<(u16, String)> {
+    let head = String::from_utf8(client.try_recv_until(b"\r\n\r\n")?).expect("text");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
     let length = length.map_or(0, |length| length.parse().expect("a length"));
-    let body = client.recv(if request.starts_with("HEAD") { 0 } else { length });
-    (status.expect("a status"), String::from_utf8(body).expect("text"))
+    let body = client.try_recv(if has_body { length } else { 0 })?;
+    Ok((status.expect("a status"), String::from_utf8(body).expect("text")))
 }
 
 #[test]

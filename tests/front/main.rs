@@ -19,6 +19,7 @@ mod hostile;
 mod http;
 mod inspected;
 mod life;
+mod limits;
 mod memcached;
 mod misc;
 mod moving;

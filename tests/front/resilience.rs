@@ -40,7 +40,7 @@ fn expect_no_answers(guarded: &Guarded) {
 
 /// Asks on new connections until one is answered: each attempt ends by itself.
 #[track_caller]
-fn when_served<T>(address: SocketAddr, mut ask: impl FnMut(&mut Client) -> io::Result<T>) -> T {
+pub fn when_served<T>(address: SocketAddr, mut ask: impl FnMut(&mut Client) -> io::Result<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match ask(&mut Client::connect(address)) {

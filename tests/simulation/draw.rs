@@ -136,6 +136,9 @@ fn settings(random: &mut Rng) -> Settings {
     settings.bulk_lanes = pick(random, &[0, 1, 2]);
     // Values of the simulation are small.
     settings.bulk_size = pick(random, &[20, 40, 1000]);
+    settings.pairing.fail_fast_after = milliseconds(random, &[0, 30, 1000]);
+    settings.pairing.frame_deadline = milliseconds(random, &[150, 1000]);
+    settings.limits.idle_timeout = milliseconds(random, &[0, 0, 300]);
     settings
 }
 

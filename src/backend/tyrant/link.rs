@@ -110,6 +110,12 @@ impl<P: Passenger> Link<P> {
         self.record.borrow().clone()
     }
 
+    /// Since when no lane has been up; nothing while one is.
+    pub fn down_since(&self) -> Option<Instant> {
+        let is_down = self.lane.borrow().is_none();
+        is_down.then(|| self.record.borrow().since)
+    }
+
     /// The lane, while one is up.
     pub fn lane(&self) -> Option<Rc<Lane<P>>> {
         self.lane.borrow().clone()

@@ -38,6 +38,21 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["t.toml:1: takeover needs to know whom", "allowed: with pid_file"],
     ),
     (
+        "takeover = true\npid_file = \"/p\"\nbackend = \"file:/s\"",
+        &[
+            "t.toml:1: takeover cannot work with a store in a file",
+            "or a tyrant: backend",
+        ],
+    ),
+    (
+        "admin_hosts = \"guard\"",
+        &["t.toml:1: admin_hosts is \"guard\"", "a list of host names"],
+    ),
+    (
+        "admin_hosts = [\"guard\",\n\"guard:9178\"]",
+        &["t.toml:2: admin_hosts is \"guard:9178\"", "a host name, without a port"],
+    ),
+    (
         "takeover = true\npid_file = \"/p\"\ndrain_delay = \"1s\"",
         &["t.toml:3: ", "for all of drain_delay", "0s with takeover"],
     ),
@@ -273,6 +288,14 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["pairing.frame_timeout is \"\"", "from 1ms to 1h"],
     ),
     (
+        "pairing.frame_deadline = \"0s\"",
+        &["pairing.frame_deadline is \"0s\"", "from 1ms to 1d"],
+    ),
+    (
+        "pairing.fail_fast_after = \"2h\"",
+        &["pairing.fail_fast_after is \"2h\"", "from 0s to 1h"],
+    ),
+    (
         "pairing.connect_timeout = \"6m\"",
         &["pairing.connect_timeout is \"6m\"", "from 1ms to 5m"],
     ),
@@ -307,6 +330,18 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["limits.reply is \"1KiB\"", "from 4KiB to 4GiB"],
     ),
     ("limits.sessions = 0", &["limits.sessions is 0", "1 to 1000000"]),
+    (
+        "limits.sessions_per_client = 0",
+        &["limits.sessions_per_client is 0", "1 to 1000000"],
+    ),
+    (
+        "limits.session_rate = -1",
+        &["limits.session_rate is -1", "0 to 1000000"],
+    ),
+    (
+        "limits.idle_timeout = \"8d\"",
+        &["limits.idle_timeout is \"8d\"", "from 0s to 7d"],
+    ),
     ("limits.pipeline = 0", &["limits.pipeline is 0", "1 to 1048576"]),
     ("limits.lane_queue = 3", &["limits.lane_queue is 3", "4 to 1048576"]),
     (

@@ -23,15 +23,19 @@ pub enum End {
     Fault(Fault),
     /// A request was not answered in time.
     Deadline,
-    /// A half-sent request made no progress.
+    /// A half-sent request made no progress, or took too long.
     HalfSent,
+    /// The client asked nothing for too long.
+    Idle,
+    /// The backend is out of reach, and has been for too long to wait for it.
+    BackendDown,
     /// A second request came while an answer was owed, where that means that the client gave up on the first.
     GaveUp,
     /// A request that must not be sent twice was lost with its lane.
     LaneLost,
     /// The client does not read its answers.
     Backlog,
-    /// Half-received requests take too much memory.
+    /// Half-received requests and unread answers take too much memory.
     Memory,
     /// A command that is not served here.
     RefusedCommand,

@@ -1,14 +1,14 @@
 //! The task of a session: reads, dispatches, and steps in when the client does not take its answers at once.
 
 mod cut;
+mod overdue;
 
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::sleep_until;
 
 use self::cut::Cut;
 use super::item::{Concluding, End, Item, Next, Step, Waiting};
@@ -44,6 +44,10 @@ pub(super) struct Task {
     at_end: bool,
     /// When bytes came last.
     progress: Instant,
+    /// When it was last seen that the client waits for an answer, if it asks nothing more for long.
+    served: Instant,
+    /// When the request that is not all there began to come.
+    begun: Option<Instant>,
     arrivals: Arrivals,
     /// A slow command is under way.
     is_slow: bool,
@@ -70,6 +74,8 @@ impl Task {
             last: None,
             at_end: false,
             progress: now(),
+            served: now(),
+            begun: None,
             arrivals: Arrivals::default(),
             is_slow: false,
             clear_from: None,
@@ -103,6 +109,9 @@ impl Task {
                     return end;
                 }
                 self.last = Some(end);
+            }
+            if hungry && self.session.is_resting() {
+                self.rest();
             }
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
@@ -157,10 +166,14 @@ impl Task {
                 self.session.fail(item.concluding(), End::Deadline);
                 continue;
             }
+            self.begun = None;
             self.session.inner.borrow_mut().followed = !self.input.is_empty();
             let is_slow = slow::is_slow(&item.command);
             match self.session.dispatch(item, self.input.first().copied()) {
                 Next::Done => {}
+                Next::Wait(item, Waiting::Lane) if self.given_up_at(&item).0 <= now() => {
+                    self.session.fail(item.concluding(), End::BackendDown);
+                }
                 Next::Wait(item, waiting) => {
                     self.waiting = Some((item, waiting));
                     return Ok(Ok(Pump::Stalled));
@@ -208,7 +221,12 @@ impl Task {
                 self.last = Some(End::Done);
                 Ok(Err(Pump::Stalled))
             }
-            Ok(None) => Ok(Err(Pump::Hungry)),
+            Ok(None) => {
+                if !self.input.is_empty() {
+                    self.begun.get_or_insert(self.progress);
+                }
+                Ok(Err(Pump::Hungry))
+            }
             Err(fault) => {
                 self.last = Some(End::Fault(fault));
                 Ok(Err(Pump::Stalled))
@@ -244,6 +262,15 @@ impl Task {
             }
             Waiting::Settled => self.session.aloft() == 0,
         }
+    }
+
+    /// Gives back buffers until the client asks again.
+    fn rest(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        self.arrivals.shrink();
+        self.session.shrink();
     }
 
     fn is_full(&self) -> bool {
@@ -285,39 +312,6 @@ impl Task {
         inner.blocked
     }
 
-    /// Sets the timer to the next instant at which something is overdue; false when there is none.
-    fn arm(&self, timer: Pin<&mut Sleep>, hungry: bool) -> bool {
-        let waited_for = self.waiting.as_ref().map(|(item, waiting)| match waiting {
-            Waiting::Hold(until) | Waiting::Grace(until) => (*until).min(item.deadline),
-            _ => item.deadline,
-        });
-        let half_sent =
-            (hungry && !self.input.is_empty() && !self.is_cut(hungry)).then(|| self.progress + self.patience());
-        let cut = self.cut.and_then(|cut| cut.next(now()));
-        let Some(next) = waited_for.into_iter().chain(half_sent).chain(cut).min() else {
-            return false;
-        };
-        if timer.deadline() != next.into() {
-            timer.reset(next.into());
-        }
-        true
-    }
-
-    fn overdue(&mut self, hungry: bool) -> Option<End> {
-        let now = now();
-        if let Some((item, _)) = self.waiting.take_if(|(item, _)| item.deadline <= now) {
-            self.session.fail(item.concluding(), End::Deadline);
-            return None;
-        }
-        let is_stuck = hungry && !self.input.is_empty() && self.progress + self.patience() <= now;
-        if let (true, Some(cut)) = (is_stuck, &mut self.cut) {
-            // What was asked before is still answered.
-            cut.end_at(now);
-            return None;
-        }
-        is_stuck.then_some(End::HalfSent)
-    }
-
     fn received(&mut self, read: std::io::Result<usize>) -> Result<(), End> {
         match read {
             Ok(0) => {
@@ -327,6 +321,7 @@ impl Task {
             }
             Ok(bytes) => {
                 self.progress = now();
+                self.session.looks.set(0);
                 self.arrivals.came(bytes, self.progress);
                 self.session.worker.busy_poll.worked();
                 if self.watches_for_more() {

@@ -1,5 +1,7 @@
 //! Who may see the admin pages, and change something.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 
 use crate::guarded::Guarded;
@@ -40,9 +42,33 @@ fn a_page_in_a_browser_cannot_change_anything() {
     assert_eq!(guarded.ask_admin("POST", "/api/reload", origin).0, 403);
     assert_eq!(guarded.ask_admin("PUT", "/api/log?level=off", origin).0, 403);
     assert_eq!(
-        guarded.ask_admin("POST", "/api/reload", "Origin: http://ttguard\r\n").0,
+        guarded
+            .ask_admin("POST", "/api/reload", "Origin: http://localhost\r\n")
+            .0,
         200
     );
+}
+
+#[test]
+fn a_page_that_has_its_own_name_point_here_reads_nothing() {
+    let guarded = Guarded::memory("admin_hosts = [\"guard.example\"]");
+    let status = |path: &str, host: &str| {
+        let mut socket = TcpStream::connect(guarded.admin()).expect("admin");
+        let question = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n");
+        socket.write_all(question.as_bytes()).expect("a question");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("an answer");
+        answer.split(' ').nth(1).map(str::to_owned)
+    };
+    let own = guarded.admin().to_string();
+    for path in ["/", "/metrics", "/api/refusals", "/api/key?key=k"] {
+        for host in ["localhost:1", "guard.example", &own] {
+            assert_eq!(status(path, host).as_deref(), Some("200"), "{path} {host}");
+        }
+        assert_eq!(status(path, "evil.example").as_deref(), Some("403"), "{path}");
+    }
+    // Who looks after it may call it what they like.
+    assert_eq!(status("/readyz", "evil.example").as_deref(), Some("200"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
 
+use super::load::Tongue;
 use crate::client::{Client, Ending, PATIENCE};
 use crate::frame;
 use crate::guarded::Guarded;
@@ -53,6 +54,37 @@ fn what_was_asked_is_answered_before_the_reset() {
     asking.expect_reset(PATIENCE);
     assert_eq!(guarded.ended().code(), Some(0));
     scripted.expect_whole_requests();
+}
+
+#[test]
+fn every_protocol_is_answered_and_then_reset() {
+    let clock = Clock::start();
+    for (tongue, dialect) in [
+        (Tongue::Memcached, "tyrant"),
+        (Tongue::Http, "tyrant"),
+        (Tongue::Segments, "pytyrant"),
+    ] {
+        let scripted = Scripted::start();
+        let guarded = Guarded::before(scripted.address(), &format!("dialect = \"{dialect}\"\n{SETTINGS}"));
+        let gate = scripted.gate();
+        scripted.rule(Rule::write("k", Act::HoldAnswer(gate)));
+        let (mut asking, mut idle) = (guarded.client(), guarded.client());
+        // Both have shown in which protocol they speak.
+        for (client, key) in [(&mut asking, "a"), (&mut idle, "b")] {
+            tongue.ask_put(client, key, &clock.text(0)).expect("a question");
+            assert_eq!(tongue.told(client).expect("an answer"), 0);
+        }
+        tongue.ask_put(&mut asking, "k", &clock.text(0)).expect("a question");
+        scripted.wait_reached(gate);
+        guarded.signal(libc::SIGTERM);
+        idle.expect_reset(PATIENCE);
+        wait_closed(&guarded);
+        scripted.open(gate);
+        assert_eq!(tongue.told(&mut asking).expect("an answer"), 0);
+        asking.expect_reset(PATIENCE);
+        assert_eq!(guarded.ended().code(), Some(0));
+        scripted.expect_whole_requests();
+    }
 }
 
 #[test]

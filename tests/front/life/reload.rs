@@ -181,14 +181,16 @@ fn another_backend_takes_over_without_a_session_lost_and_nothing_known_of_the_fi
 #[test]
 fn busy_clients_do_not_notice_a_reload() {
     let scripted = Scripted::start();
-    let guarded = Guarded::start(&settings(&scripted, ""));
+    // As PyTyrant's listener: what its clients send, all others may too.
+    let listener = "dialect = \"pytyrant\"";
+    let guarded = Guarded::start(&settings(&scripted, listener));
     let seen = load::under_load(guarded.address(), |seen| {
         for round in 0..10 {
             seen.wait_for(200);
             let tie = if round % 2 == 0 { "first" } else { "last" };
             guarded.rewrite(&settings(
                 &scripted,
-                &format!("guard.tie = \"{tie}\"\nlimits.sessions = {}", 100 + round),
+                &format!("guard.tie = \"{tie}\"\nlimits.sessions = {}\n{listener}", 100 + round),
             ));
             let (status, text) = reload(&guarded);
             assert_eq!(status, 200, "{text}");

@@ -1,0 +1,86 @@
+//! How long a session waits, and for what.
+
+use std::pin::Pin;
+use std::time::Instant;
+
+use tokio::time::Sleep;
+
+use super::Task;
+use crate::proxy::session::item::{End, Item, Waiting};
+use crate::proxy::session::now;
+
+impl Task {
+    /// Sets the timer to an instant at or before the next at which something is overdue; false when there is none.
+    pub(super) fn arm(&self, timer: Pin<&mut Sleep>, hungry: bool) -> bool {
+        let waited_for = self.waiting.as_ref().map(|(item, waiting)| match waiting {
+            Waiting::Hold(until) | Waiting::Grace(until) => (*until).min(item.deadline),
+            Waiting::Lane => self.given_up_at(item).0,
+            _ => item.deadline,
+        });
+        let half_sent = self.half_sent_until(hungry).filter(|_| !self.is_cut(hungry));
+        let cut = self.cut.and_then(|cut| cut.next(now()));
+        let ends = [waited_for, half_sent, cut, self.idle_until(hungry)];
+        let Some(next) = ends.into_iter().flatten().min() else {
+            return false;
+        };
+        // One that is set to an earlier instant stays: whoever asks often does not have it set again for each request.
+        if timer.is_elapsed() || timer.deadline() > next.into() {
+            timer.reset(next.into());
+        }
+        true
+    }
+
+    /// Until when an item waits for a lane, and what its client is told then.
+    pub(super) fn given_up_at(&self, item: &Item) -> (Instant, End) {
+        match self.session.worker.gives_up_at() {
+            Some(at) if at < item.deadline => (at, End::BackendDown),
+            _ => (item.deadline, End::Deadline),
+        }
+    }
+
+    /// Until when the rest of a half-sent request is waited for.
+    fn half_sent_until(&self, hungry: bool) -> Option<Instant> {
+        let begun = self.begun.filter(|_| hungry && !self.input.is_empty())?;
+        let deadline = begun + self.session.worker.settings().pairing.frame_deadline;
+        Some(deadline.min(self.progress + self.patience()))
+    }
+
+    /// Until when a client may ask nothing. Whether it is owed anything shows by then.
+    fn idle_until(&self, hungry: bool) -> Option<Instant> {
+        let patience = self.session.worker.settings().limits.idle_timeout;
+        let asks_nothing = hungry && self.input.is_empty() && self.last.is_none();
+        (asks_nothing && !patience.is_zero()).then(|| self.served.max(self.progress) + patience)
+    }
+
+    pub(super) fn overdue(&mut self, hungry: bool) -> Option<End> {
+        let now = now();
+        if let Some((item, waiting)) = self.waiting.take() {
+            let (until, end) = match waiting {
+                Waiting::Lane => self.given_up_at(&item),
+                _ => (item.deadline, End::Deadline),
+            };
+            if until <= now {
+                self.session.fail(item.concluding(), end);
+                return None;
+            }
+            self.waiting = Some((item, waiting));
+        }
+        let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+        let is_stuck = is_over(self.half_sent_until(hungry));
+        if let (true, Some(cut)) = (is_stuck, &mut self.cut) {
+            // What was asked before is still answered.
+            cut.end_at(now);
+            return None;
+        }
+        if is_stuck {
+            return Some(End::HalfSent);
+        }
+        if is_over(self.idle_until(hungry)) {
+            if self.session.aloft() == 0 && !self.session.owes() {
+                return Some(End::Idle);
+            }
+            self.served = now;
+        }
+        None
+    }
+}

@@ -1,0 +1,145 @@
+//! What there may be so much of and no more: each limit reached, told to nobody but whom it concerns, and counted.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, Ending, PATIENCE};
+use crate::frame;
+use crate::guarded::Guarded;
+use crate::memcached;
+use crate::resilience::when_served;
+use crate::scripted::{Act, End, Rule, Scripted};
+use crate::stamped::Clock;
+
+fn expect_closed(guarded: &Guarded, reason: &str, count: f64) {
+    guarded.expect_metric("ttguard_sessions_closed_total", &[("reason", reason)], count);
+}
+
+#[test]
+fn one_client_has_its_sessions_and_no_more() {
+    let guarded = Guarded::memory("[limits]\nsessions_per_client = 2");
+    let mut kept: Vec<Client> = (0..2).map(|_| guarded.client()).collect();
+    for client in &mut kept {
+        assert_eq!(client.put("k", b"v"), 0);
+    }
+    guarded.client().expect_reset(PATIENCE);
+    expect_closed(&guarded, "client_limit", 1.0);
+    guarded.expect_log("limits.sessions_per_client");
+    // Those of the others are as they were, and one that is given back can be had again.
+    assert_eq!(kept[0].text("k").as_deref(), Some("v"));
+    drop(kept.pop());
+    expect_closed(&guarded, "client", 1.0);
+    assert_eq!(guarded.client().text("k").as_deref(), Some("v"));
+}
+
+#[test]
+fn clients_above_the_rate_wait_and_are_all_served() {
+    let guarded = Guarded::memory("workers = 2\n[limits]\nsession_rate = 20");
+    let start = Instant::now();
+    let mut clients: Vec<Client> = (0..14).map(|_| guarded.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.put("k", b"v"), 0);
+    }
+    // Three at once, then one every 50 ms.
+    assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_client_that_asks_nothing_is_sent_away_and_one_that_waits_for_an_answer_is_not() {
+    let scripted = Scripted::start();
+    scripted.insert("k", b"kept");
+    let guarded = Guarded::before(scripted.address(), "[limits]\nidle_timeout = \"400ms\"");
+    let mut idle = guarded.client();
+    assert_eq!(idle.text("k").as_deref(), Some("kept"));
+    let gate = scripted.gate();
+    scripted.rule(Rule::read("k", Act::HoldAnswer(gate)));
+    let mut waits = guarded.client();
+    waits.send(&frame::keyed(frame::GET, "k"));
+    idle.expect_reset(PATIENCE);
+    scripted.open(gate);
+    assert_eq!(waits.read_value().expect("an answer"), Some(b"kept".to_vec()));
+    waits.expect_reset(PATIENCE);
+    expect_closed(&guarded, "idle", 2.0);
+}
+
+#[test]
+fn a_request_that_comes_drop_by_drop_is_cut_off_and_reaches_nobody() {
+    let scripted = Scripted::start();
+    let settings = "[pairing]\nframe_timeout = \"10s\"\nframe_deadline = \"500ms\"";
+    let guarded = Guarded::before(scripted.address(), settings);
+    let mut client = guarded.client();
+    let request = frame::store(frame::PUT, "k", &[b'v'; 1000]);
+    // Steadily: each byte is progress.
+    let cut_off = request
+        .into_iter()
+        .position(|byte| client.try_send(&[byte]).is_err() || client.ending(Duration::from_millis(5)) == Ending::Reset);
+    assert!(cut_off.is_some());
+    expect_closed(&guarded, "deadline", 1.0);
+    scripted.see(|state| assert_eq!(state.writes("k"), 0));
+}
+
+#[test]
+fn answers_that_nobody_takes_fill_so_much_memory_and_no_more() {
+    let scripted = Scripted::start();
+    scripted.insert("large", &vec![b'x'; 1 << 20]);
+    let settings = "workers = 1\n[limits]\nargument = \"1MiB\"\nrequest = \"2MiB\"\nbuffer_memory = \"8MiB\"";
+    let guarded = Guarded::before(scripted.address(), settings);
+    let mut deaf: Vec<Client> = (0..12).map(|_| guarded.client()).collect();
+    for client in &mut deaf {
+        let _ = client.try_send(&frame::keyed(frame::GET, "large").repeat(8));
+    }
+    expect_closed(&guarded, "backlog", 1.0);
+    // Whoever reads is served meanwhile.
+    let mut client = guarded.client();
+    for _ in 0..50 {
+        assert_eq!(client.get("large").map(|value| value.len()), Some(1 << 20));
+        assert!(guarded.scrape("ttguard_buffered_bytes", &[]) <= 8.0 * 1024.0 * 1024.0);
+    }
+    drop(deaf);
+    guarded.expect_metric("ttguard_sessions", &[], 1.0);
+    assert_eq!(guarded.scrape("ttguard_buffered_bytes", &[]), 0.0);
+}
+
+#[test]
+fn requests_fail_at_once_while_the_backend_is_out_of_reach_and_succeed_when_it_is_back() {
+    let clock = Clock::start();
+    let scripted = Scripted::start();
+    let settings = "[pairing]\nrequest_timeout = \"20s\"\nfail_fast_after = \"200ms\"";
+    let guarded = Guarded::before(scripted.address(), settings);
+    assert_eq!(guarded.client().put("k", &clock.value(0)), 0);
+    scripted.stop(End::Rst);
+    guarded.expect_metric("ttguard_lanes_down", &[], 1.0);
+    let start = Instant::now();
+    for _ in 0..20 {
+        let mut client = guarded.client();
+        client.send(&frame::keyed(frame::GET, "k"));
+        client.expect_reset(PATIENCE);
+        guarded
+            .client()
+            .expect(&memcached::store("set", "k", "v"), "SERVER_ERROR");
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    expect_closed(&guarded, "backend_down", 20.0);
+    scripted.return_again();
+    when_served(guarded.address(), |client| client.try_get("k"));
+    assert_eq!(guarded.client().text("k"), Some(clock.text(0)));
+}
+
+#[test]
+fn a_backend_that_never_was_fails_requests_at_once() {
+    // Bound and gone: nobody listens there.
+    let address = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("an address");
+    let settings = "[pairing]\nrequest_timeout = \"20s\"\nfail_fast_after = \"0s\"";
+    let guarded = Guarded::before(address, settings);
+    for request in [frame::keyed(frame::GET, "k"), frame::store(frame::PUT, "k", b"v")] {
+        let mut client = guarded.client();
+        client.send(&request);
+        client.expect_reset(Duration::from_secs(5));
+    }
+    // Those that take several exchanges as well.
+    let mut client = guarded.client();
+    client.send(&frame::misc("putlist", &[b"k", b"v"]));
+    client.expect_reset(Duration::from_secs(5));
+}
