@@ -29,6 +29,9 @@
 //! Each worker is a thread with a single-threaded runtime, its own sessions and its own lanes. Guard, settings and
 //! metrics are shared.
 //!
+//! Unsafe code is forbidden; the three things done with descriptors that need it stand in the crate
+//! `ttguard-descriptors`, in `src/descriptors`.
+//!
 //! # The walk of a `put`
 //!
 //! 1. The client sends bytes. Its session, a task of `proxy::session`, reads them. The first byte of a request says in
@@ -74,6 +77,12 @@
 //! - **Fence** a lane: half-close it and read it to its end, which alone proves that the backend is done with what it
 //!   had read from it: [`backend::tyrant::fence`].
 //! - **Deadline**: an instant. **Timeout**: a duration.
+
+#![forbid(unsafe_code)]
+
+// The checks of fuzz targets are unit tests too, and name things as users of the library do.
+#[cfg(test)]
+extern crate self as ttguard;
 
 pub mod access;
 pub mod admin;

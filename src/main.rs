@@ -1,5 +1,7 @@
 //! The `ttguard` command.
 
+#![forbid(unsafe_code)]
+
 use std::io::Write;
 use std::process::ExitCode;
 

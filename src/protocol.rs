@@ -7,6 +7,9 @@
 //! fault nothing that follows can be trusted, so a fault ends the connection.
 
 pub mod answer;
+#[cfg(test)]
+#[path = "../fuzz/checks/fed.rs"]
+mod fed;
 pub mod http;
 pub mod memcached;
 pub mod outgoing;

@@ -26,7 +26,6 @@ pub mod pid_file;
 mod signals;
 
 use std::io::Write;
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -106,7 +105,7 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
     let mut server = Server::begin(
         settings,
         Inheritance {
-            sockets: handed_over()?,
+            sockets: ttguard_descriptors::handed_over()?,
             admin_token: std::env::var(admin::access::VARIABLE).ok(),
             has_predecessor: heir.is_some(),
         },
@@ -155,16 +154,6 @@ fn ready_line(server: &Server, guard: &str) -> String {
         "ttguard: listening on {}, backend {backend}, admin {admin}, {guard}\n",
         listen.join(", ")
     )
-}
-
-/// The sockets that whoever started the process has opened for it.
-fn handed_over() -> std::io::Result<Vec<OwnedFd>> {
-    let descriptors = sd_notify::listen_fds()?;
-    // SAFETY: by the protocol of LISTEN_FDS, checked against LISTEN_PID, they are open and belong to this process, and
-    // nothing else here has asked for them.
-    Ok(descriptors
-        .map(|descriptor| unsafe { OwnedFd::from_raw_fd(descriptor) })
-        .collect())
 }
 
 /// Nobody is told to stop before this process could do its work.

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Shutdown, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -266,17 +266,9 @@ impl Writer {
 
     /// Bytes that were written and that the peer has not acknowledged yet.
     fn unacknowledged(&self) -> usize {
-        let socket = match self.socket() {
-            Ok(socket) => socket,
-            Err(half) => return half.unacknowledged(),
-        };
-        let mut bytes: libc::c_int = 0;
-        // SAFETY: the descriptor is open for as long as `self` lives, and the kernel writes one int.
-        let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
-        if result == 0 {
-            usize::try_from(bytes).unwrap_or(0)
-        } else {
-            0
+        match self.socket() {
+            Ok(socket) => ttguard_descriptors::unacknowledged(socket.as_fd()).unwrap_or(0),
+            Err(half) => half.unacknowledged(),
         }
     }
 

@@ -1,13 +1,4 @@
-//! How a fuzzer's input says in which pieces its bytes arrive.
-
-use ttguard::protocol::tyrant::limits::Limits;
-
-/// Small, so that a fuzzer finds what happens at them.
-pub const LIMITS: Limits = Limits {
-    argument_max: 768,
-    arguments_max: 16,
-    frame_max: 1024,
-};
+//! How an input says in which pieces its bytes arrive.
 
 /// Takes a list off the front of `input`: one byte that counts, and that many bytes.
 pub fn list<'a>(input: &mut &'a [u8]) -> &'a [u8] {

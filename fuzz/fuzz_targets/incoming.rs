@@ -2,9 +2,4 @@
 
 #![no_main]
 
-#[path = "../checks/incoming.rs"]
-mod incoming;
-#[path = "../checks/pieces.rs"]
-mod pieces;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| incoming::check(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| ttguard_fuzz::incoming::check(input));

@@ -2,9 +2,4 @@
 
 #![no_main]
 
-#[path = "../checks/pieces.rs"]
-mod pieces;
-#[path = "../checks/replies.rs"]
-mod replies;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| replies::check(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| ttguard_fuzz::reply::check(input));

@@ -1,10 +1,5 @@
-//! Any bytes as the requests of a client.
+//! Any bytes as the requests of a binary client.
 
 #![no_main]
 
-#[path = "../checks/pieces.rs"]
-mod pieces;
-#[path = "../checks/requests.rs"]
-mod requests;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| requests::check(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| ttguard_fuzz::request::check(input));

@@ -67,9 +67,7 @@ impl Pacer {
         let Ok(timer) = timerfd_create(TimerfdClockId::Monotonic, flags) else {
             return Self::Coarse;
         };
-        // SAFETY: an `OwnedFd` names one open descriptor for as long as it lives, and it is not taken out again.
-        let timer = unsafe { AsyncFd::register(timer) };
-        timer.map_or(Self::Coarse, Self::Fine)
+        ttguard_descriptors::watched(timer).map_or(Self::Coarse, Self::Fine)
     }
 
     /// Waits until it is `due`; not at all where it already was.

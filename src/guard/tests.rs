@@ -1,5 +1,6 @@
 //! The guard held against its rules, against a model that forgets nothing, and against threads.
 
+mod bell;
 mod model;
 mod rules;
 mod support;

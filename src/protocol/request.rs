@@ -131,6 +131,9 @@ impl Decoder {
     /// What the peer did wrong, as soon as it is seen. The same fault comes back whenever it is asked again, and
     /// nothing behind it is ever taken for a request.
     pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Incoming>, Fault> {
+        if let Some(fault) = self.http.fault() {
+            return Err(fault.into());
+        }
         let protocol = match input.first() {
             None => return Ok(None),
             Some(&byte) => Protocol::begun_by(byte).ok_or(RequestFault::BadMagic(byte))?,
@@ -191,6 +194,24 @@ mod tests {
         let wanted = [memcached, binary, http, memcached, binary].map(Some);
         assert_eq!((&seen[..5], seen[5], fault), (&wanted[..], None, None));
         assert_eq!(decoded(b"\r\n", Protocols::ALL), (vec![], Some("bad_magic")));
+    }
+
+    #[test]
+    fn nothing_behind_a_fault_is_looked_at() {
+        // The second fault is known only when the whole request has left the input.
+        for fault in [
+            &b"get\r\n"[..],
+            b"GET /% HTTP/1.1\r\n\r\n",
+            b"POST / HTTP/1.1\r\n\r\n",
+            b"\xc8\x01",
+        ] {
+            let mut decoder = Decoder::new(Limits::REQUEST, Protocols::ALL, Dialect::Tyrant);
+            let mut input = BytesMut::from(&[fault, b"\xc8\x72"].concat()[..]);
+            let first = decoder.decode(&mut input).expect_err("a fault");
+            assert_eq!(decoder.decode(&mut input), Err(first));
+            input.extend_from_slice(b"\xc8\x72");
+            assert_eq!(decoder.decode(&mut input), Err(first));
+        }
     }
 
     #[test]

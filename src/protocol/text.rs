@@ -82,31 +82,6 @@ pub(super) fn stat<'a>(lines: &'a Bytes, name: &str) -> Option<&'a str> {
     std::str::from_utf8(value).ok()
 }
 
-/// What comes of `bytes` when a decoder is given them `step` at a time: the requests, and the fault or the bytes left over.
-#[cfg(test)]
-pub(super) fn fed<T, F: Copy + PartialEq + std::fmt::Debug>(
-    bytes: &[u8],
-    step: usize,
-    mut decode: impl FnMut(&mut bytes::BytesMut) -> Result<Option<T>, F>,
-) -> (Vec<T>, Result<usize, F>) {
-    let mut input = bytes::BytesMut::new();
-    let mut requests = Vec::new();
-    for piece in bytes.chunks(step) {
-        input.extend_from_slice(piece);
-        loop {
-            match decode(&mut input) {
-                Ok(Some(request)) => requests.push(request),
-                Ok(None) => break,
-                Err(fault) => {
-                    assert_eq!(decode(&mut input).err(), Some(fault), "it stays the same");
-                    return (requests, Err(fault));
-                }
-            }
-        }
-    }
-    (requests, Ok(input.len()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

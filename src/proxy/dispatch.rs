@@ -84,7 +84,10 @@ impl Session {
                 let wire = item.command.clone();
                 self.pass(item, &wire, Form::AsIs)
             }
-            Command::Vanish if may_be_copy(&item) && next_byte.is_some_and(|byte| !self.may_begin(byte)) => {
+            // What was asked before is answered first.
+            Command::Vanish
+                if may_be_copy(&item) && next_byte.is_some_and(|byte| !self.may_begin(byte)) && self.aloft() == 0 =>
+            {
                 note_copy_of_pytyrant();
                 let interventions = &self.worker.shared.metrics.interventions;
                 interventions.of(Intervention::Misread).increment(1);

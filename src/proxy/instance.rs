@@ -20,7 +20,6 @@ use crate::config::{ListenerSettings, Settings};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
-use crate::protocol::request::Fault;
 use crate::transport::{Reader, Writer};
 
 /// What is outside of a guard.
@@ -31,6 +30,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Whatever is random follows from it.
     pub seed: u64,
+    /// Where it counts: those who start very many guards need not make that anew for each.
+    pub metrics: Arc<Metrics>,
     /// Most keys that the ledger remembers; nothing for as many as fit its memory.
     pub ledger_entries: Option<usize>,
 }
@@ -84,8 +85,13 @@ impl Instance {
             None => Ledger::with_memory(settings.ledger_memory, horizon),
         };
         let guard = Guard::new(rules, HashSeed([random.u64(..), random.u64(..)]), ledger);
-        let metrics = Arc::new(Metrics::new(&Fault::NAMES));
-        let shared = Shared::new(settings, guard, metrics, HiddenCount::uncertain(), surroundings.clock);
+        let shared = Shared::new(
+            settings,
+            guard,
+            surroundings.metrics,
+            HiddenCount::uncertain(),
+            surroundings.clock,
+        );
         let within = process.enter();
         let crews = (0..shared.settings().workers)
             .map(|_| {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::client::{Client, PATIENCE};
@@ -223,9 +224,8 @@ impl Guarded {
 
     /// Sends the process a signal.
     pub fn signal(&self, signal: libc::c_int) {
-        let pid = libc::pid_t::try_from(self.child.id()).expect("a pid");
-        // SAFETY: a signal to a child of ours that has not been waited for.
-        assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
+        let signal = Signal::from_named_raw(signal).expect("a signal");
+        kill_process(Pid::from_child(&self.child), signal).expect("a child that was not waited for");
     }
 
     /// Asks the process to end, as an operator does, and waits for it.

@@ -130,6 +130,19 @@ fn the_copy_of_an_old_client_does_not_empty_the_database() {
 }
 
 #[test]
+fn what_was_asked_before_a_refused_vanish_is_answered() {
+    let scripted = Scripted::start();
+    let guarded = Guarded::before(scripted.address(), ONE_LANE);
+    let mut client = guarded.client();
+    let asked = [frame::store(frame::PUT, "k", b"v"), frame::keyed(frame::GET, "k")].concat();
+    client.send(&[&asked[..], &[0xC8, frame::VANISH], &frame::size(1)].concat());
+    assert_eq!(client.code().expect("what is owed"), 0);
+    assert_eq!(client.read_value().expect("what is owed"), Some(b"v".to_vec()));
+    client.expect_reset(PATIENCE);
+    scripted.see(|state| assert!(state.requests().all(|request| request.opcode != frame::VANISH)));
+}
+
+#[test]
 fn a_true_vanish_empties_the_database() {
     let guarded = Guarded::memory("");
     let mut client = guarded.client();

@@ -4,12 +4,15 @@
 //! holds at every moment, so that every verdict can be held against the truth.
 
 mod checks;
+mod strategies;
 mod world;
 
 use proptest::prelude::*;
 
-use self::world::{Op, Setup, World};
-use crate::guard::rules::{Mode, Tie};
+use self::strategies::{ops, setup};
+use self::world::World;
+use super::bell;
+use crate::guard::rules::Mode;
 
 /// Cases of each run; more by hand with `TTGUARD_MODEL_CASES`.
 fn cases(ordinary: u32) -> ProptestConfig {
@@ -20,33 +23,6 @@ fn cases(ordinary: u32) -> ProptestConfig {
         cases: cases.unwrap_or(ordinary),
         ..ProptestConfig::default()
     }
-}
-
-fn setup(mode: Mode, ghosts: bool) -> impl Strategy<Value = Setup> {
-    let tie = prop_oneof![Just(Tie::Last), Just(Tie::First), Just(Tie::Greater)];
-    let entries = prop_oneof![Just(1usize), Just(2), Just(3), 1..=64usize];
-    (
-        1..=5u8,
-        2..=3u8,
-        entries,
-        tie,
-        any::<bool>(),
-        prop::collection::vec(0..=100u8, 5),
-    )
-        .prop_map(move |(keys, lanes, entries, tie, opaque, held)| Setup {
-            keys: keys.into(),
-            lanes: lanes.into(),
-            entries,
-            tie,
-            mode,
-            opaque,
-            ghosts,
-            held,
-        })
-}
-
-fn ops() -> impl Strategy<Value = Vec<Op>> {
-    prop::collection::vec(world::op(), 0..250)
 }
 
 proptest! {

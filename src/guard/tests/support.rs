@@ -1,72 +1,16 @@
 //! What the guard's tests share.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+pub(super) use super::bell::{Bell, Rung};
 use crate::guard::ledger::{HashSeed, KeyHash, Known, Ledger};
 use crate::guard::rules::Rules;
 use crate::guard::stamp::StampFormat;
-use crate::guard::verdict::{
-    Change, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter, Wake,
-};
+use crate::guard::verdict::{Change, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause};
 use crate::guard::{Guard, Origin, Receded};
 use crate::pairing::LaneId;
-
-/// A waiter that keeps what it was told until somebody looks.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Bell(Rc<RefCell<State>>);
-
-#[derive(Debug, Default)]
-enum State {
-    #[default]
-    Silent,
-    Rung(Rung),
-    /// Nobody listens any more.
-    Left,
-}
-
-/// What a waiter was told.
-#[derive(Clone, Debug)]
-pub(super) enum Rung {
-    Again { turn: bool, stored: Option<Stored> },
-    Unfenced,
-}
-
-impl Bell {
-    pub(super) fn has_rung(&self) -> bool {
-        matches!(*self.0.borrow(), State::Rung(_))
-    }
-
-    /// What was heard, if anything. A bell rings once.
-    pub(super) fn take(&self) -> Option<Rung> {
-        match &*self.0.borrow() {
-            State::Rung(rung) => Some(rung.clone()),
-            State::Silent | State::Left => None,
-        }
-    }
-
-    pub(super) fn leave(&self) {
-        *self.0.borrow_mut() = State::Left;
-    }
-}
-
-impl Waiter for Bell {
-    fn wake(self, wake: Wake) -> bool {
-        let mut state = self.0.borrow_mut();
-        assert!(!matches!(*state, State::Rung(_)), "woken twice");
-        if matches!(*state, State::Left) {
-            return false;
-        }
-        *state = State::Rung(match wake {
-            Wake::Again { turn, stored } => Rung::Again { turn, stored },
-            Wake::Unfenced => Rung::Unfenced,
-        });
-        true
-    }
-}
 
 /// The time at which everything happens unless a test says otherwise, in milliseconds.
 pub(super) const NOW: u64 = 1_000_000;

@@ -42,6 +42,11 @@ impl Decoder {
         }
     }
 
+    /// The fault of a request that has left the input: what lies there now is behind it.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
     /// Takes the next request off the front of `input`, or `None` when it is not all there.
     ///
     /// As with the binary protocol: arguments are slices of `input` but for those that came with escapes, bytes leave it

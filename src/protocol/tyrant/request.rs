@@ -75,7 +75,7 @@ impl RequestDecoder {
         match (verb, layout) {
             (Verb::SetMst, Layout::Short) => self.short_setmst(input),
             (Verb::Restore, Layout::Short) => self.short_restore(input),
-            (Verb::Copy, Layout::CopyOrRestore) if short::begins_with_nul(input) => self.short_restore(input),
+            (Verb::Copy, Layout::CopyOrRestore) => self.copy_or_restore(input),
             (verb, _) => self.body(verb, input),
         }
     }

@@ -12,6 +12,8 @@ use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
 use ttguard::command::{Command, Reply};
 use ttguard::config::Settings;
 use ttguard::guard::rules::{LedgerMode, Tie};
+use ttguard::metrics::Metrics;
+use ttguard::protocol::request::Fault;
 use ttguard::proxy::instance::{Instance, Surroundings};
 
 use super::backend::{Accepted, Backend};
@@ -191,6 +193,7 @@ impl Small {
             route: Route::Within(Arc::new(door)),
             clock: Arc::new(move || Duration::from_millis(EPOCH) + start.elapsed()),
             seed: 7,
+            metrics: Arc::new(Metrics::new(&Fault::NAMES)),
             ledger_entries: Some(16),
         };
         let tasks = Rc::new(LocalSet::new());

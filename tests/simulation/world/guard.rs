@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
+use ttguard::metrics::Metrics;
+use ttguard::protocol::request::Fault as RequestFault;
 use ttguard::proxy::instance::{Instance, Surroundings};
 use ttguard::transport::{Reader, Writer};
 
@@ -61,6 +63,7 @@ impl World {
             route: Route::Within(Arc::new(Door)),
             clock: self.clock.of_guard(),
             seed: self.random.borrow_mut().u64(..),
+            metrics: Arc::new(Metrics::new(&RequestFault::NAMES)),
             ledger_entries: self.plan.ledger_entries,
         };
         let tasks = Rc::new(LocalSet::new());

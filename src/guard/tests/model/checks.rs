@@ -1,9 +1,9 @@
 //! What must hold in the world, whatever happens.
 
 use super::world::{Feat, Held, Sent, TOLERANCE, Want, World};
-use crate::guard::ledger::Known;
-use crate::guard::rules::{Mode, Tie};
-use crate::guard::verdict::{Refusal, Ticket};
+use ttguard::guard::ledger::Known;
+use ttguard::guard::rules::{Mode, Tie};
+use ttguard::guard::verdict::{Refusal, Ticket};
 
 /// The backend carries out a change. Here shows whether it was let through in order.
 pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64) {
@@ -128,7 +128,7 @@ impl World {
                 );
             }
             let hash = self.hash(index);
-            let is_pending = self.guard.pending.contains_key(&hash);
+            let is_pending = self.guard.glance(hash).under_way.is_some();
             if is_pending || self.upheaval || held.haunted {
                 continue;
             }

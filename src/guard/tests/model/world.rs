@@ -3,21 +3,23 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use arbitrary::Arbitrary;
 use bytes::Bytes;
-use proptest::prelude::*;
+use ttguard::guard::ledger::{HashSeed, KeyHash, Ledger};
+use ttguard::guard::rules::{Mode, Rules, Tie};
+use ttguard::guard::stamp::{StampFormat, Unit};
+use ttguard::guard::verdict::{Change, Outcome, ReadBack, Stored, Ticket, Verdict};
+use ttguard::guard::{Guard, Origin};
+use ttguard::pairing::LaneId;
 
-use super::super::support::{Bell, Rung};
+use super::bell::{Bell, Rung};
 use super::checks::carry_out;
-use crate::guard::ledger::{HashSeed, KeyHash, Ledger};
-use crate::guard::rules::{Mode, Rules, Tie};
-use crate::guard::stamp::{StampFormat, Unit};
-use crate::guard::verdict::{Change, Outcome, ReadBack, Stored, Ticket, Verdict};
-use crate::guard::{Guard, Origin};
-use crate::pairing::LaneId;
 
 pub(super) const TOLERANCE: u64 = 50;
 const DELETE_TOLERANCE: u64 = 10;
 const START: u64 = 1_000_000;
+/// What a key may hold beyond the oldest stamp it may hold.
+const ABOVE: u8 = 101;
 
 /// What the world is like at the beginning.
 #[derive(Clone, Debug)]
@@ -35,7 +37,7 @@ pub(super) struct Setup {
 }
 
 /// What a client asks for; a stamp is relative to the clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Arbitrary, Clone, Copy, Debug)]
 pub(super) enum Wish {
     Stamped {
         offset: i8,
@@ -51,7 +53,7 @@ pub(super) enum Wish {
 }
 
 /// What the backend does with a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feat {
     Stored,
     Failed,
@@ -62,7 +64,7 @@ pub(super) enum Feat {
 }
 
 /// One thing that happens. Numbers pick one of what there is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Arbitrary, Clone, Copy, Debug)]
 pub(super) enum Op {
     Ask {
         key: u8,
@@ -106,48 +108,6 @@ pub(super) enum Op {
     Restart {
         seed: u8,
     },
-}
-
-fn wish() -> impl Strategy<Value = Wish> {
-    prop_oneof![
-        12 => (-60..=60i8, 0..3u8).prop_map(|(offset, body)| Wish::Stamped { offset, body }),
-        6 => (-3..=3i8, 0..3u8).prop_map(|(offset, body)| Wish::Stamped { offset, body }),
-        2 => Just(Wish::Unstamped),
-        3 => Just(Wish::Delete),
-        1 => prop::option::of(0..=100u8).prop_map(|leaves| Wish::Unordered { leaves }),
-        1 => Just(Wish::Tidy),
-    ]
-}
-
-fn feat() -> impl Strategy<Value = Feat> {
-    prop_oneof![
-        12 => Just(Feat::Stored),
-        1 => Just(Feat::Failed),
-        1 => Just(Feat::FailedButStored),
-        1 => Just(Feat::FailedHalfway),
-    ]
-}
-
-pub(super) fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        30 => (any::<u8>(), any::<u8>(), wish(), prop::bool::weighted(0.1))
-            .prop_map(|(key, lane, wish, alone)| Op::Ask { key, lane, wish, alone }),
-        20 => any::<u8>().prop_map(Op::Judge),
-        3 => any::<u8>().prop_map(Op::Leave),
-        2 => (any::<u8>(), any::<u8>()).prop_map(|(client, lane)| Op::Move { client, lane }),
-        25 => (any::<u8>(), feat()).prop_map(|(lane, feat)| Op::CarryOut { lane, feat }),
-        25 => any::<u8>().prop_map(Op::Answer),
-        5 => any::<u8>().prop_map(Op::Flow),
-        4 => (any::<u8>(), any::<u8>(), any::<bool>())
-            .prop_map(|(lane, unsent, retry)| Op::Kill { lane, unsent, retry }),
-        4 => (any::<u8>(), feat()).prop_map(|(lane, feat)| Op::CarryOutLate { lane, feat }),
-        5 => (any::<u8>(), prop::bool::weighted(0.7)).prop_map(|(lane, ended)| Op::Fence { lane, ended }),
-        4 => (-20..=60i8).prop_map(Op::Clock),
-        1 => Just(Op::UpheavalBegins),
-        1 => any::<u8>().prop_map(|seed| Op::UpheavalStrikes { seed }),
-        2 => Just(Op::UpheavalEnds),
-        1 => any::<u8>().prop_map(|seed| Op::Restart { seed }),
-    ]
 }
 
 /// What a client wants done, once the clock has made it concrete.
@@ -394,7 +354,7 @@ impl World {
             }
             // What comes in behind the guard's back is bounded by the clock only while that does not go back.
             Op::Clock(step) if self.upheaval && step < 0 => {}
-            Op::Clock(step) => self.now = self.now.saturating_add_signed(step.into()),
+            Op::Clock(step) => self.now = self.now.saturating_add_signed(step.clamp(-20, 60).into()),
             Op::UpheavalBegins => self.upheaval_begins(),
             Op::UpheavalStrikes { seed } if self.upheaval => self.replace_records(seed),
             Op::UpheavalEnds if self.upheaval => self.upheaval_ends(),
@@ -483,7 +443,8 @@ impl World {
 
     fn send(&mut self, key: usize, lane: usize, want: Want, alone: bool, ticket: Ticket) {
         let leaves = match want {
-            Want::Unordered { leaves: Some(above) } => Some(self.now - TOLERANCE + u64::from(above)),
+            // Nobody stores a stamp that the clock does not allow yet, and what passes unjudged is no exception.
+            Want::Unordered { leaves: Some(above) } => Some(self.now - TOLERANCE + u64::from(above % ABOVE)),
             _ => None,
         };
         let sent = Sent {

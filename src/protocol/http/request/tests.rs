@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::text;
+use crate::protocol::fed;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
@@ -15,7 +15,7 @@ type Fed = (Vec<(Command, Form)>, Result<usize, Fault>);
 /// What comes of `bytes` when they arrive `step` at a time: the requests, and the fault or the bytes left over.
 fn fed(bytes: &[u8], step: usize) -> Fed {
     let mut decoder = Decoder::new(LIMITS);
-    text::fed(bytes, step, |input| decoder.decode(input))
+    fed::fed(bytes.chunks(step), |input| decoder.decode(input))
 }
 
 fn accepted(text: &str) -> (Command, Form) {

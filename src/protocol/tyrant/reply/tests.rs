@@ -2,6 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::fed;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
@@ -12,18 +13,8 @@ const LIMITS: Limits = Limits {
 /// What comes of `bytes` when they arrive `step` at a time: the replies of these shapes, or the fault.
 fn fed(bytes: &[u8], step: usize, shapes: &[Shape], limits: Limits) -> Result<Vec<Reply>, ReplyFault> {
     let mut decoder = ReplyDecoder::new(limits);
-    let mut input = BytesMut::new();
-    let mut replies = Vec::new();
-    for piece in bytes.chunks(step) {
-        input.extend_from_slice(piece);
-        while let Some(shape) = shapes.get(replies.len()) {
-            match decoder.decode(*shape, &mut input)? {
-                Some(reply) => replies.push(reply),
-                None => break,
-            }
-        }
-    }
-    Ok(replies)
+    let (replies, end) = fed::fed_by_shape(bytes.chunks(step), shapes, |shape, input| decoder.decode(shape, input));
+    end.map(|_| replies)
 }
 
 /// What comes of the bytes of one reply, which must be the same whole and byte by byte.

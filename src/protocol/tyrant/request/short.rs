@@ -5,7 +5,7 @@ use nom::number::streaming::{be_i32, be_u64};
 
 use super::super::sizes::header;
 use super::{Decoded, PREFIX, RequestDecoder, RequestFault};
-use crate::command::Command;
+use crate::command::{Command, Verb};
 
 impl RequestDecoder {
     /// `setmst` without timestamp and options.
@@ -39,10 +39,17 @@ impl RequestDecoder {
         };
         Ok(self.cut(input, 12, sizes)?.map(command))
     }
-}
-
-/// Whether the first byte of the argument behind one size is NUL.
-pub(super) fn begins_with_nul(input: &BytesMut) -> bool {
-    let size = input.get(PREFIX..PREFIX + 4);
-    size.is_some_and(|size| size != [0; 4]) && input.get(PREFIX + 4) == Some(&0)
+    /// `copy`, or a `restore` without options under its number. Both begin with the size of a path; what follows tells
+    /// which it is: no path begins with NUL, and every timestamp does. Until that byte is there nobody can say more
+    /// than that the size is within bounds.
+    pub(super) fn copy_or_restore(&mut self, input: &mut BytesMut) -> Decoded {
+        let Some(size) = header(be_i32, input.get(PREFIX..)) else {
+            return Ok(None);
+        };
+        match (self.limits.argument(size)?, input.get(PREFIX + 4)) {
+            (1.., None) => Ok(None),
+            (1.., Some(0)) => self.short_restore(input),
+            _ => self.body(Verb::Copy, input),
+        }
+    }
 }

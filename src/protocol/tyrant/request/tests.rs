@@ -2,6 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::protocol::fed;
 use crate::protocol::outgoing::Outgoing;
 
 const LIMITS: Limits = Limits {
@@ -22,19 +23,8 @@ fn sizes(sizes: &[i32]) -> Vec<u8> {
 /// What comes of `bytes` when they arrive `step` at a time: the commands, and the fault that ends them.
 fn fed(bytes: &[u8], step: usize, limits: Limits) -> (Vec<Command>, Option<RequestFault>) {
     let mut decoder = RequestDecoder::new(limits);
-    let mut input = BytesMut::new();
-    let mut commands = Vec::new();
-    for piece in bytes.chunks(step) {
-        input.extend_from_slice(piece);
-        loop {
-            match decoder.decode(&mut input) {
-                Ok(Some(command)) => commands.push(command),
-                Ok(None) => break,
-                Err(fault) => return (commands, Some(fault)),
-            }
-        }
-    }
-    (commands, None)
+    let (commands, end) = fed::fed(bytes.chunks(step), |input| decoder.decode(input));
+    (commands, end.err())
 }
 
 /// The fault that `bytes` end in, which must be the same whole and byte by byte, with no command before it.
@@ -108,6 +98,19 @@ fn pytyrant_has_its_own_numbers_and_layouts() {
         accepted_of_pytyrant(&[MAGIC, 0x74]),
         Err(RequestFault::UnknownCommand(0x74))
     );
+}
+
+#[test]
+fn a_size_is_judged_before_copy_and_restore_are_told_apart() {
+    for behind in [&b""[..], b"\0", b"\0\0\0\0\0\0\0\0", b"/path"] {
+        let bytes = request(0x72, &[&sizes(&[65])[..], behind].concat());
+        let fault = SizeFault::ArgumentTooLarge { size: 65, max: 64 };
+        for step in 1..=bytes.len() {
+            let mut decoder = RequestDecoder::new(LIMITS).in_dialect(Dialect::PyTyrant);
+            let fed = fed::fed(bytes.chunks(step), |input| decoder.decode(input));
+            assert_eq!(fed, (vec![], Err(fault.into())), "{step} bytes at a time");
+        }
+    }
 }
 
 #[test]

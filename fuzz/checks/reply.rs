@@ -1,11 +1,11 @@
 //! What must hold of any bytes that are read as replies.
 
-use bytes::BytesMut;
 use ttguard::command::{Reply, Shape};
 use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::tyrant::reply::{ReplyDecoder, ReplyFault, encode};
 
-use super::pieces;
+use super::small::LIMITS;
+use super::{fed, pieces};
 
 /// The shapes that a byte of the input can name, by its remainder.
 pub const SHAPES: [Shape; 10] = [
@@ -42,20 +42,10 @@ pub fn check(mut input: &[u8]) {
 
 /// The replies of these shapes in `pieces`, and the fault or the bytes left over that end them.
 fn decode(shapes: &[Shape], pieces: &[&[u8]]) -> (Vec<Reply>, Result<usize, ReplyFault>) {
-    let mut decoder = ReplyDecoder::new(pieces::LIMITS);
-    let mut input = BytesMut::new();
-    let mut replies = Vec::new();
-    for piece in pieces {
-        input.extend_from_slice(piece);
-        while let Some(shape) = shapes.get(replies.len()) {
-            match decoder.decode(*shape, &mut input) {
-                Ok(Some(reply)) => replies.push(reply),
-                Ok(None) => break,
-                Err(fault) => return (replies, Err(fault)),
-            }
-        }
-    }
-    (replies, Ok(input.len()))
+    let mut decoder = ReplyDecoder::new(LIMITS);
+    fed::fed_by_shape(pieces.iter().copied(), shapes, |shape, input| {
+        decoder.decode(shape, input)
+    })
 }
 
 fn encoded(replies: &[Reply]) -> Vec<u8> {
