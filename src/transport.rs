@@ -182,10 +182,15 @@ impl Writer {
     /// # Errors
     /// When the stream is broken. That it takes no more now is no error.
     pub fn write_ready(&self, out: &mut Outgoing) -> io::Result<usize> {
+        self.write_some(out, usize::MAX)
+    }
+
+    /// As [`Self::write_ready`], but no more than so many bytes.
+    pub fn write_some(&self, out: &mut Outgoing, most: usize) -> io::Result<usize> {
         let mut total = 0;
-        while !out.is_empty() {
+        while !out.is_empty() && total < most {
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let filled = out.io_slices(&mut slices);
+            let filled = out.io_slices(&mut slices, most - total);
             match self.try_write_vectored(&slices[..filled]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {

@@ -68,12 +68,17 @@ impl Outgoing {
         }
     }
 
-    /// Fills `slices` with what is to be written next and returns how many it filled.
-    pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    /// Fills `slices` with what is to be written next, at most so many bytes, and returns how many it filled.
+    pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>], mut most: usize) -> usize {
         let chunks = self.chunks.iter().map(|chunk| chunk.as_ref());
         let tail = (!self.tail.is_empty()).then_some(self.tail.as_ref());
         let mut filled = 0;
         for (slot, bytes) in slices.iter_mut().zip(chunks.chain(tail)) {
+            if most == 0 {
+                break;
+            }
+            let bytes = &bytes[..bytes.len().min(most)];
+            most -= bytes.len();
             *slot = IoSlice::new(bytes);
             filled += 1;
         }
@@ -153,7 +158,7 @@ mod tests {
             let mut seen = Vec::new();
             while !out.is_empty() {
                 let mut slices = [IoSlice::new(&[]); 3];
-                let filled = out.io_slices(&mut slices);
+                let filled = out.io_slices(&mut slices, usize::MAX);
                 assert!(filled > 0);
                 let taken: Vec<u8> = slices[..filled]
                     .iter()

@@ -176,7 +176,7 @@ impl Steps {
             if let Some(via) = self.worker.via(self.link, requests) {
                 return Ok(via);
             }
-            let gives_up_at = self.worker.gives_up_at().filter(|at| *at < self.deadline);
+            let gives_up_at = self.worker.gives_up_at(self.link).filter(|at| *at < self.deadline);
             let (until, end) = match gives_up_at {
                 Some(at) => (at, End::BackendDown),
                 None => (self.deadline, End::Deadline),

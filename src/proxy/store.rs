@@ -90,14 +90,11 @@ impl Store {
         }
     }
 
-    /// Since when none of the worker's lanes has been up; nothing while one is.
-    pub fn down_since(&self) -> Option<Instant> {
+    /// Since when the session's lane has been down; nothing while it is up.
+    pub fn down_since(&self, link: usize) -> Option<Instant> {
         match self {
             Self::Embedded { .. } | Self::File(_) => None,
-            Self::Tyrant { links, .. } => links
-                .iter()
-                .try_fold(None, |latest, link| Some(latest.max(Some(link.down_since()?))))
-                .flatten(),
+            Self::Tyrant { links, .. } => links.get(link)?.down_since(),
         }
     }
 

@@ -175,9 +175,9 @@ impl Worker {
         via
     }
 
-    /// From when on the backend is not waited for any more; nothing while a lane is up.
-    pub fn gives_up_at(&self) -> Option<Instant> {
-        let down_since = self.store.down_since()?;
+    /// From when on a link's lane is not waited for any more; nothing while it is up.
+    pub fn gives_up_at(&self, link: usize) -> Option<Instant> {
+        let down_since = self.store.down_since(link)?;
         Some(down_since + self.settings().pairing.fail_fast_after)
     }
 

@@ -21,6 +21,9 @@ use crate::protocol::tyrant::reply::{ReplyDecoder, ReplyFault};
 use crate::protocol::tyrant::request;
 use crate::transport::{Reader, Writer};
 
+/// Bytes that are written in one go, at most: to copy 1 MiB takes longer than to serve many small requests.
+const WRITE_TURN: usize = 256 * 1024;
+
 /// How often a lane lets others add to the batch before it writes, while the batch still grows.
 const GATHER_ROUNDS: usize = 4;
 
@@ -233,6 +236,10 @@ impl<P: Passenger> Lane<P> {
                 ready = writer.writable(), if blocked => {
                     ready?;
                     self.write(writer)?;
+                    // Others have their turn while a large request leaves.
+                    if !self.out.borrow().is_empty() {
+                        yield_now().await;
+                    }
                 }
                 () = self.wake.notified() => {
                     self.gather().await;
@@ -264,7 +271,7 @@ impl<P: Passenger> Lane<P> {
 
     fn write(&self, writer: &Writer) -> io::Result<()> {
         self.prime();
-        let written = writer.write_ready(&mut self.out.borrow_mut())?;
+        let written = writer.write_some(&mut self.out.borrow_mut(), WRITE_TURN)?;
         self.owed.borrow_mut().wrote(written);
         Ok(())
     }

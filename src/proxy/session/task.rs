@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::BytesMut;
+use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use self::cut::Cut;
@@ -21,6 +22,9 @@ use crate::protocol::request::{Decoder, Incoming};
 use crate::proxy::slow;
 use crate::proxy::waiting::{Standing, Unfenced};
 use crate::transport::{Reader, Writer};
+
+/// After so many bytes of one client the others have their turn: to read 1 MiB takes longer than to serve many of them.
+const TURN: usize = 64 * 1024;
 
 /// How far the session's task came with what it has.
 enum Pump {
@@ -53,6 +57,8 @@ pub(super) struct Task {
     is_slow: bool,
     /// When the last slow command ended: what was asked behind it could not be answered before.
     clear_from: Option<Instant>,
+    /// Bytes that were read since other sessions had their turn for that.
+    read_in_turn: usize,
     /// Bytes of `input` that are counted in the sum of all sessions.
     charged: usize,
     /// While the proxy drains: when the client can begin its last request, and when it must have sent that.
@@ -79,6 +85,7 @@ impl Task {
             arrivals: Arrivals::default(),
             is_slow: false,
             clear_from: None,
+            read_in_turn: 0,
             charged: 0,
             cut: None,
         }
@@ -136,6 +143,10 @@ impl Task {
                 read = self.reader.read(&mut self.input), if may_read => {
                     if let Err(end) = self.received(read) {
                         return end;
+                    }
+                    if self.read_in_turn > TURN {
+                        self.read_in_turn = 0;
+                        yield_now().await;
                     }
                 }
                 _ = writable(writer), if blocked => self.session.flush(),
@@ -321,6 +332,7 @@ impl Task {
             }
             Ok(bytes) => {
                 self.progress = now();
+                self.read_in_turn += bytes;
                 self.session.looks.set(0);
                 self.arrivals.came(bytes, self.progress);
                 self.session.worker.busy_poll.worked();

@@ -32,7 +32,7 @@ impl Task {
 
     /// Until when an item waits for a lane, and what its client is told then.
     pub(super) fn given_up_at(&self, item: &Item) -> (Instant, End) {
-        match self.session.worker.gives_up_at() {
+        match self.session.worker.gives_up_at(self.session.links.current()) {
             Some(at) if at < item.deadline => (at, End::BackendDown),
             _ => (item.deadline, End::Deadline),
         }
