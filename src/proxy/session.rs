@@ -379,7 +379,8 @@ impl Session {
             self.note_fault(fault);
         }
         self.inner.borrow_mut().ended.get_or_insert(End::Client);
-        self.close(&end, &mut task.reader).await;
+        // Boxed, as most of the time a session is not ending: its room would be kept for as long as it lives.
+        Box::pin(self.close(&end, &mut task.reader)).await;
         drop(task);
     }
 }

@@ -104,14 +104,14 @@ impl Task {
                 Ok(Ok(pump)) => matches!(pump, Pump::Hungry),
                 Ok(Err(stream)) => {
                     worker.flush_touched();
-                    return slow::stream(&self.session, stream, &mut self.reader).await;
+                    return Box::pin(slow::stream(&self.session, stream, &mut self.reader)).await;
                 }
                 Err(end) => return end,
             };
             worker.flush_touched();
             let mut has_asked = false;
             if let Some(end) = self.finished(hungry) {
-                has_asked = self.asks_on(&end).await;
+                has_asked = Box::pin(self.asks_on(&end)).await;
                 if !has_asked {
                     return end;
                 }
