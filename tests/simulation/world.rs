@@ -121,6 +121,11 @@ impl World {
         self.random.borrow_mut().fork()
     }
 
+    /// Whether a fault of this kind has struck.
+    pub fn has_struck(&self, fault: Fault) -> bool {
+        self.faults.borrow().of(fault) > 0
+    }
+
     /// Whether all faults are over.
     pub fn healed(&self) -> bool {
         self.healed.get()
