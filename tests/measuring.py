@@ -55,10 +55,10 @@ class Machinery:
             time.sleep(0.02)
         return process.pid
 
-    def tyrant(self, address, *options, binary=None):
+    def tyrant(self, address, *options, binary=None, store="*"):
         binary = binary or self.server
         libraries = dict(os.environ, LD_LIBRARY_PATH=str(binary.parent))
-        return self.run([binary, *address, *options, "*"], "listening started", env=libraries)
+        return self.run([binary, *address, *options, store], "listening started", env=libraries)
 
     def tyrant_tcp(self, *options, binary=None):
         port = free_port()
