@@ -135,6 +135,8 @@ table! {
         "Client connections that the settings allow at once.";
     sessions_opened: Counter = "sessions_opened_total", Count,
         "Client connections accepted; those over a limit are closed again, with reason limit or client_limit.";
+    heavy_pauses: Counter = "heavy_pauses_total", Count,
+        "Pauses of sessions that move many bytes, for the sake of those that move few.";
     sessions_closed: By<Counter, CloseReason> = "sessions_closed_total", Count,
         "Client connections ended, by reason.";
     slow_connections: Gauge = "slow_connections", Count,

@@ -13,6 +13,7 @@ pub mod control;
 mod crew;
 mod dispatch;
 mod facts;
+mod fairness;
 mod inquiry;
 mod listener;
 mod passenger;

@@ -153,6 +153,7 @@ impl Settings {
             ("limits.reply", limits.reply.frame_max),
             ("limits.session_backlog", limits.session_backlog),
             ("limits.buffer_memory", limits.buffer_memory),
+            ("limits.heavy_rate", limits.heavy_rate),
         ];
         let counts = [
             ("limits.arguments", limits.request.arguments_max as usize),

@@ -53,6 +53,7 @@ pub(super) const PIPELINE: RangeInclusive<u64> = 1..=1 << 20;
 pub(super) const LANE_QUEUE: RangeInclusive<u64> = 4..=1 << 20;
 pub(super) const SESSION_BACKLOG: RangeInclusive<u64> = 4 * KIB..=4 * GIB;
 pub(super) const BUFFER_MEMORY: RangeInclusive<u64> = 64 * KIB..=TIB;
+pub(super) const HEAVY_RATE: RangeInclusive<u64> = 0..=4 * GIB;
 pub(super) const SLOW_CONNECTIONS: RangeInclusive<u64> = 1..=256;
 
 pub(super) const SYNC_INTERVAL: RangeInclusive<Duration> = MILLISECOND..=HOUR;

@@ -64,6 +64,7 @@ const CHANGEABLE: &[&str] = &[
     "limits.lane_queue",
     "limits.session_backlog",
     "limits.buffer_memory",
+    "limits.heavy_rate",
 ];
 
 /// Changes that need a restart.

@@ -186,6 +186,9 @@ pub struct LimitSettings {
     pub session_backlog: usize,
     /// Bytes of half-received requests and of answers that clients have not read yet, of all sessions together.
     pub buffer_memory: usize,
+    /// Bytes per second that clients who move many may move, those of one worker together, while it is busy with others;
+    /// zero for as many as they like.
+    pub heavy_rate: usize,
     /// Backend connections for slow commands, per worker.
     pub slow_connections: usize,
 }
@@ -203,6 +206,7 @@ impl Default for LimitSettings {
             lane_queue: 16_384,
             session_backlog: 64 << 20,
             buffer_memory: 1 << 30,
+            heavy_rate: 8 << 20,
             slow_connections: 8,
         }
     }

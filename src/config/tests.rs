@@ -140,6 +140,7 @@ fn every_key_is_read_and_printed() {
         lane_queue = 5
         session_backlog = "6KiB"
         buffer_memory = "64KiB"
+        heavy_rate = "7KiB"
         slow_connections = 7
         [store]
         sync = "os"

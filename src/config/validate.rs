@@ -157,6 +157,7 @@ impl<'a> Validator<'a> {
             session_backlog: item("limits.session_backlog", &written.session_backlog)
                 .bytes(ranges::SESSION_BACKLOG, default.session_backlog)?,
             buffer_memory: buffers.bytes(ranges::BUFFER_MEMORY, default.buffer_memory)?,
+            heavy_rate: item("limits.heavy_rate", &written.heavy_rate).bytes(ranges::HEAVY_RATE, default.heavy_rate)?,
             slow_connections: item("limits.slow_connections", &written.slow_connections)
                 .count(ranges::SLOW_CONNECTIONS, default.slow_connections)?,
         };

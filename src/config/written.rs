@@ -262,6 +262,7 @@ pub(super) struct LimitsWritten {
     pub(super) lane_queue: Option<Given>,
     pub(super) session_backlog: Option<Given>,
     pub(super) buffer_memory: Option<Given>,
+    pub(super) heavy_rate: Option<Given>,
     pub(super) slow_connections: Option<Given>,
 }
 

@@ -25,6 +25,7 @@ pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
 use self::links::Links;
 use self::task::Task;
 use super::account;
+use super::fairness::Share;
 use super::slow;
 use super::waiting::Standing;
 use super::worker::Worker;
@@ -103,6 +104,7 @@ pub struct Session {
     unread: Cell<usize>,
     /// Looks of the worker since bytes came last, up to [`RESTING`].
     looks: Cell<u8>,
+    share: Share,
     wake: Notify,
 }
 
@@ -144,6 +146,7 @@ impl Session {
             }),
             unread: Cell::new(0),
             looks: Cell::new(0),
+            share: Share::default(),
             wake: Notify::new(),
         })
     }
@@ -213,6 +216,7 @@ impl Session {
             self.links.answered(reply);
         }
         order.answer(place, (what, answer));
+        let unwritten = out.len();
         while let Some((what, answer)) = order.take_next() {
             let before = out.len();
             answer::encode(what.form, &answer, out);
@@ -222,10 +226,20 @@ impl Session {
                 .of(what.form.protocol(), what.verb)
                 .increment(bytes as u64);
         }
+        let moved = out.len() - unwritten;
         let touched = std::mem::replace(&mut inner.touched, true);
         drop(inner);
+        self.moved(moved, now);
         if !touched {
             self.worker.touch(Rc::clone(self));
+        }
+    }
+
+    /// Counts bytes that were read, or are about to be written. Whoever moves many of them lets others go first.
+    fn moved(&self, bytes: usize, now: Instant) {
+        let rate = self.worker.settings().limits.heavy_rate as u64;
+        if self.worker.fairness.moved(&self.share, bytes, rate, now) {
+            self.worker.shared.metrics.heavy_pauses.increment(1);
         }
     }
 

@@ -12,8 +12,9 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::account;
 use super::busy_poll::BusyPoll;
+use super::fairness::Fairness;
 use super::passenger::{Cargo, Passenger};
-use super::session::Session;
+use super::session::{self, Session};
 use super::shared::Shared;
 use super::store::{Store, Via};
 use super::waiting::{GuardWait, Standing};
@@ -49,6 +50,7 @@ pub struct Worker {
     pub slow: Arc<Semaphore>,
     /// Keeps the worker awake while there is work.
     pub busy_poll: BusyPoll,
+    pub fairness: Fairness,
     /// Nothing before the backend was first reached.
     kind: Cell<Option<DatabaseKind>>,
     hold_until: Cell<Option<Instant>>,
@@ -92,6 +94,7 @@ impl Worker {
             wanting: Cell::new(false),
             slow,
             busy_poll,
+            fairness: Fairness::new(session::now()),
             kind: Cell::new(kind),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),

@@ -138,6 +138,7 @@ fn settings(random: &mut Rng) -> Settings {
     settings.bulk_size = pick(random, &[20, 40, 1000]);
     settings.pairing.fail_fast_after = milliseconds(random, &[0, 30, 1000]);
     settings.pairing.frame_deadline = milliseconds(random, &[150, 1000]);
+    settings.limits.heavy_rate = pick(random, &[0, 4096]);
     settings.limits.idle_timeout = milliseconds(random, &[0, 0, 300]);
     settings
 }

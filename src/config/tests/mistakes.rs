@@ -410,6 +410,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["limits.session_backlog is 0", "from 4KiB to 4GiB"],
     ),
     (
+        "limits.heavy_rate = \"5GiB\"",
+        &["limits.heavy_rate is \"5GiB\"", "from 0B to 4GiB"],
+    ),
+    (
         "limits.slow_connections = 257",
         &["limits.slow_connections is 257", "1 to 256"],
     ),

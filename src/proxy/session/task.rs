@@ -59,6 +59,8 @@ pub(super) struct Task {
     clear_from: Option<Instant>,
     /// Bytes that were read since other sessions had their turn for that.
     read_in_turn: usize,
+    /// Since when it lets others go first.
+    paused: Option<Instant>,
     /// Bytes of `input` that are counted in the sum of all sessions.
     charged: usize,
     /// While the proxy drains: when the client can begin its last request, and when it must have sent that.
@@ -86,6 +88,7 @@ impl Task {
             is_slow: false,
             clear_from: None,
             read_in_turn: 0,
+            paused: None,
             charged: 0,
             cut: None,
         }
@@ -100,6 +103,7 @@ impl Task {
                 self.last = Some(End::Drain);
                 self.cut = Some(Cut::from(now()));
             }
+            self.look_at_pause();
             let hungry = match self.pump() {
                 Ok(Ok(pump)) => matches!(pump, Pump::Hungry),
                 Ok(Err(stream)) => {
@@ -123,6 +127,7 @@ impl Task {
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
             let may_read = !self.at_end
+                && !self.session.share.is_paused()
                 && !matches!(self.last, Some(End::Fault(_) | End::Done))
                 && (has_asked || !self.is_cut(hungry))
                 && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
@@ -213,6 +218,9 @@ impl Task {
         if matches!(self.last, Some(End::Fault(_) | End::Done)) || self.is_full() {
             return Ok(Err(Pump::Stalled));
         }
+        if self.session.share.is_paused() {
+            return Ok(Err(Pump::Stalled));
+        }
         let before = self.input.len();
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
@@ -284,10 +292,32 @@ impl Task {
         self.session.shrink();
     }
 
+    /// Ends a pause that is over. What the client could not do in the meantime is not held against it.
+    fn look_at_pause(&mut self) {
+        let Some(until) = self.session.share.paused_until() else {
+            return;
+        };
+        let now = now();
+        let from = *self.paused.get_or_insert(now);
+        if now < until {
+            return;
+        }
+        self.session.share.goes_on();
+        self.paused = None;
+        self.progress = now;
+        self.clear_from = Some(now);
+        if let Some(begun) = &mut self.begun {
+            *begun += now.saturating_duration_since(from);
+        }
+    }
+
     fn is_full(&self) -> bool {
         let inner = self.session.inner.borrow();
         let pipeline_max = self.session.worker.settings().limits.pipeline;
-        inner.aloft >= pipeline_max || inner.order.owed() >= pipeline_max || inner.out.len() > BACKLOG_PAUSE
+        inner.aloft >= pipeline_max
+            || inner.order.owed() >= pipeline_max
+            || inner.out.len() > BACKLOG_PAUSE
+            || (inner.aloft > 0 && !self.session.share.has_room_beside(inner.aloft))
     }
 
     /// Whether any further byte would mean that the client gave up on its request.
@@ -334,6 +364,7 @@ impl Task {
                 self.progress = now();
                 self.read_in_turn += bytes;
                 self.session.looks.set(0);
+                self.session.moved(bytes, self.progress);
                 self.arrivals.came(bytes, self.progress);
                 self.session.worker.busy_poll.worked();
                 if self.watches_for_more() {

@@ -19,7 +19,8 @@ impl Task {
         });
         let half_sent = self.half_sent_until(hungry).filter(|_| !self.is_cut(hungry));
         let cut = self.cut.and_then(|cut| cut.next(now()));
-        let ends = [waited_for, half_sent, cut, self.idle_until(hungry)];
+        let paused = self.session.share.paused_until();
+        let ends = [waited_for, half_sent, cut, paused, self.idle_until(hungry)];
         let Some(next) = ends.into_iter().flatten().min() else {
             return false;
         };
