@@ -15,6 +15,7 @@ mod dispatch;
 mod facts;
 mod fairness;
 mod inquiry;
+mod judging;
 mod listener;
 mod passenger;
 pub(crate) mod records;

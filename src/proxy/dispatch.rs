@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::judging::{Decision, Proposal};
 use super::passenger::{Cargo, ClientCargo, Form};
 use super::records::{self, Probe};
 use super::session::{End, Item, Next, Session, Step, Waiting, note_copy_of_pytyrant, now};
 use super::steps::Steps;
 use super::store::Via;
-use super::worker::Decision;
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
 use crate::command::{Answer, Command, Reason, Reply, Verb};
@@ -232,10 +232,11 @@ impl Session {
         if let Some(until) = self.worker.hold_until() {
             return Err(Obstacle::Wait(Waiting::Hold(until)));
         }
-        match self
-            .worker
-            .judge(asker, &via, via.id(), key, change, &mut item.standing)
-        {
+        let proposal = Proposal {
+            asker: Some(asker),
+            ..Proposal::by(&via, key, change)
+        };
+        match self.worker.judge(proposal, &mut item.standing) {
             Decision::Go(ticket) => Ok((via, ticket)),
             Decision::Refused(refusal) => Err(Obstacle::Refused(refusal)),
             Decision::Wait(wait) => Err(Obstacle::Wait(Waiting::Guard(wait))),

@@ -10,12 +10,13 @@ use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, timeout_at};
 
 use super::account;
+use super::judging::{Decision, Proposal};
 use super::passenger::outcome_of;
 use super::session::{End, Item, Session, now};
 use super::steps::Steps;
 use super::store::Store;
 use super::waiting::Standing;
-use super::worker::{Decision, Worker};
+use super::worker::Worker;
 use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::aside::{Aside, Exchange};
 use crate::backend::tyrant::connect::Backoff;
@@ -117,10 +118,12 @@ async fn admit(steps: &Steps, lane: LaneId, touches: &Touches) -> Result<Option<
     let mut standing = Standing::default();
     loop {
         let via = steps.via_for_write().await?;
-        match steps
-            .worker
-            .judge(steps.asker, &via, lane, key, Change::Unordered, &mut standing)
-        {
+        let proposal = Proposal {
+            lane,
+            asker: Some(steps.asker),
+            ..Proposal::by(&via, key, Change::Unordered)
+        };
+        match steps.worker.judge(proposal, &mut standing) {
             Decision::Go(ticket) => return Ok(Some(ticket)),
             // The judge refuses nothing that a stamp cannot order; the policy has been asked before.
             Decision::Refused(_) => return Ok(None),

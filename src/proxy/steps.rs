@@ -16,12 +16,13 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::dispatch::ROOM;
+use super::judging::{Decision, Proposal};
 use super::passenger::Cargo;
 use super::session::{End, Item, Session};
 use super::slow::{self, Touches};
 use super::store::Via;
 use super::waiting::{GuardWait, Standing, Unfenced};
-use super::worker::{Decision, Worker};
+use super::worker::Worker;
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::{self, Function};
 use crate::command::{Answer, Command, Reply, Verb};
@@ -29,7 +30,6 @@ use crate::config::ListenerSettings;
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
-use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 use crate::protocol::answer::Form;
 
@@ -37,9 +37,6 @@ use crate::protocol::answer::Form;
 pub const EXT_DONE: &[u8] = b"ok";
 
 type Done = Result<(Outcome, Answer), End>;
-
-/// How a worker judges a change: counting it, or not.
-type Judge<'a> = fn(&Rc<Worker>, Asker, &Via, LaneId, &Bytes, Change<'a>, &mut Standing) -> Decision;
 
 /// One command on its way through several exchanges.
 pub struct Steps {
@@ -246,24 +243,26 @@ impl Steps {
         if self.worker.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
-        self.admit_by(Worker::judge, key, change).await
+        self.admit_as(Some(self.asker), false, key, change).await
     }
 
-    /// As [`Self::admit`], for what belongs to a change that has been counted.
-    async fn admit_uncounted(&self, key: &Bytes, change: Change<'_>) -> Result<Result<(Via, Ticket), Refusal>, End> {
-        self.admit_by(Worker::decide, key, change).await
-    }
-
-    async fn admit_by<'a>(
+    /// As [`Self::admit`], of any key, for whom it is counted, and whether it must have its key to itself.
+    async fn admit_as(
         &self,
-        judge: Judge<'a>,
+        asker: Option<Asker>,
+        alone: bool,
         key: &Bytes,
-        change: Change<'a>,
+        change: Change<'_>,
     ) -> Result<Result<(Via, Ticket), Refusal>, End> {
         let mut standing = Standing::default();
         loop {
             let via = self.via_for_write().await?;
-            match judge(&self.worker, self.asker, &via, via.id(), key, change, &mut standing) {
+            let proposal = Proposal {
+                alone,
+                asker,
+                ..Proposal::by(&via, key, change)
+            };
+            match self.worker.judge(proposal, &mut standing) {
                 Decision::Go(ticket) => return Ok(Ok((via, ticket))),
                 Decision::Refused(refusal) => return Ok(Err(refusal)),
                 Decision::Wait(wait) => standing = self.woken(wait).await?,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore};
 
 use super::account;
@@ -17,16 +16,11 @@ use super::passenger::{Cargo, Passenger};
 use super::session::{self, Session};
 use super::shared::Shared;
 use super::store::{Store, Via};
-use super::waiting::{GuardWait, Standing};
 use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::{ConnectFault, LinkEvents};
 use crate::command::Command;
 use crate::config::Settings;
-use crate::guard::Origin;
-use crate::guard::ledger::KeyHash;
-use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
-use crate::journal::Asker;
 use crate::logging::RateLimit;
 use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
 use crate::pairing::LaneId;
@@ -68,14 +62,6 @@ fn take_turn(next: &Cell<usize>, count: usize) -> usize {
     let turn = next.get();
     next.set((turn + 1) % count);
     turn
-}
-
-/// What the guard decided, in the terms of a session.
-#[derive(Debug)]
-pub enum Decision {
-    Go(Ticket),
-    Refused(Refusal),
-    Wait(GuardWait),
 }
 
 impl Worker {
@@ -224,126 +210,6 @@ impl Worker {
             *slot = touched;
             slot.clear();
         }
-    }
-
-    /// As [`Self::decide`], and counts what was decided.
-    pub fn judge(
-        self: &Rc<Self>,
-        asker: Asker,
-        via: &Via,
-        lane: LaneId,
-        key: &Bytes,
-        change: Change<'_>,
-        standing: &mut Standing,
-    ) -> Decision {
-        let decision = self.decide(asker, via, lane, key, change, standing);
-        self.count(asker, key, change, decision)
-    }
-
-    /// As [`Self::judge`], for a change that must have its key to itself.
-    pub fn judge_alone(
-        self: &Rc<Self>,
-        asker: Asker,
-        via: &Via,
-        lane: LaneId,
-        key: &Bytes,
-        change: Change<'_>,
-        standing: &mut Standing,
-    ) -> Decision {
-        let decision = self.decide_as(via, lane, true, key, change, standing);
-        self.count(asker, key, change, decision)
-    }
-
-    fn count(&self, asker: Asker, key: &Bytes, change: Change<'_>, decision: Decision) -> Decision {
-        let refusal = match &decision {
-            Decision::Go(ticket) => ticket.would_refuse(),
-            Decision::Refused(refusal) => Some(*refusal),
-            Decision::Wait(_) => return decision,
-        };
-        match refusal {
-            None => self.count_passage(asker, change),
-            Some(refusal) => self.note_refusal(asker, key, change, refusal),
-        }
-        if let Change::Stamped { stamp, .. } = change {
-            self.measure_offset(stamp);
-        }
-        decision
-    }
-
-    /// Judges a change of `key` that would go by `lane`; a read-back that the judge asks for goes by `via`, at once.
-    pub fn decide(
-        self: &Rc<Self>,
-        _: Asker,
-        via: &Via,
-        lane: LaneId,
-        key: &Bytes,
-        change: Change<'_>,
-        standing: &mut Standing,
-    ) -> Decision {
-        self.decide_as(via, lane, false, key, change, standing)
-    }
-
-    /// As [`Self::decide`], for a change that must have its key to itself.
-    pub fn decide_alone(
-        self: &Rc<Self>,
-        _: Asker,
-        via: &Via,
-        lane: LaneId,
-        key: &Bytes,
-        change: Change<'_>,
-        standing: &mut Standing,
-    ) -> Decision {
-        self.decide_as(via, lane, true, key, change, standing)
-    }
-
-    fn decide_as(
-        self: &Rc<Self>,
-        via: &Via,
-        lane: LaneId,
-        alone: bool,
-        key: &Bytes,
-        change: Change<'_>,
-        standing: &mut Standing,
-    ) -> Decision {
-        let shared = &self.shared;
-        let hash = self.hash_of(key);
-        let Standing { turn, stored } = std::mem::take(standing);
-        let origin = Origin {
-            lane,
-            turn: turn.is_some_and(super::waiting::Turn::spend),
-            alone,
-        };
-        let mut wait = None;
-        let verdict = shared
-            .guard
-            .judge(hash, change, origin, (shared.clock)(), stored.as_ref(), || {
-                let (notice, guard_wait) = GuardWait::new(shared, hash);
-                wait = Some(guard_wait);
-                notice
-            });
-        match (verdict, wait) {
-            (Verdict::Go(ticket), _) => Decision::Go(ticket),
-            (Verdict::Refuse(refusal), _) => Decision::Refused(refusal),
-            (Verdict::Wait(cause), Some(mut wait)) => {
-                wait.cause = account::key_wait(cause);
-                shared.metrics.waits.of(account::wait(cause)).increment(1);
-                Decision::Wait(wait)
-            }
-            (Verdict::Read(cause), Some(wait)) => {
-                shared.metrics.lookups.of(account::lookup(cause)).increment(1);
-                self.read_back(via, key, hash);
-                Decision::Wait(wait)
-            }
-            (Verdict::Wait(_) | Verdict::Read(_), None) => unreachable!("the guard keeps a waiter with every wait"),
-        }
-    }
-
-    /// Reads a key back: the value, and the record that keeps its stamp where the value cannot.
-    fn read_back(self: &Rc<Self>, via: &Via, key: &Bytes, hash: KeyHash) {
-        let command = self.question_of(key);
-        let deadline = tokio::time::Instant::now().into_std() + self.settings().pairing.request_timeout;
-        let cargo = Cargo::ReadBack { key: key.clone(), hash };
-        via.submit(&command, deadline, self.passenger(&command, cargo));
     }
 
     /// A passenger of this worker, to travel with this command.

@@ -5,10 +5,11 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Done, Judge, Steps, answered, outcome};
+use super::{Done, Steps, answered, outcome};
 use crate::command::edit::Edit;
 use crate::command::{Command, Reply, Verb};
 use crate::guard::verdict::{self, Change, Refusal, Ticket};
+use crate::journal::Asker;
 use crate::metrics::RetryKind;
 use crate::pairing::owed::Lost;
 use crate::proxy::session::End;
@@ -100,17 +101,17 @@ impl Steps {
         if self.worker.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
-        self.hold_by(Worker::judge_alone, key, change).await
+        self.hold_as(Some(self.asker), key, change).await
     }
 
-    /// As [`Self::hold`], of any key, judged so.
-    pub(super) async fn hold_by<'a>(
+    /// As [`Self::hold`], of any key, and for whom it is counted.
+    pub(super) async fn hold_as(
         &self,
-        judge: Judge<'a>,
+        asker: Option<Asker>,
         key: &Bytes,
-        change: Change<'a>,
+        change: Change<'_>,
     ) -> Result<Result<Held, Refusal>, End> {
-        let passage = self.admit_by(judge, key, change).await?;
+        let passage = self.admit_as(asker, true, key, change).await?;
         Ok(passage.map(|(via, ticket)| Held {
             worker: Rc::clone(&self.worker),
             via,

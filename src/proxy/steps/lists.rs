@@ -12,11 +12,11 @@ use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::proxy::dispatch::{ROOM, refused};
+use crate::proxy::judging::{Decision, Proposal};
 use crate::proxy::records::Probe;
 use crate::proxy::session::End;
 use crate::proxy::store::Via;
 use crate::proxy::waiting::Standing;
-use crate::proxy::worker::Decision;
 
 /// Most records that travel in one frame of a list.
 const BATCH_RECORDS: usize = 256;
@@ -182,10 +182,11 @@ impl Steps {
                 frames.extend(self.send_batch(&via, function, options, &mut batch));
                 via = self.via_for_write().await?;
             }
-            match self
-                .worker
-                .judge(self.asker, &via, via.id(), &key, change, &mut standing)
-            {
+            let proposal = Proposal {
+                asker: Some(self.asker),
+                ..Proposal::by(&via, &key, change)
+            };
+            match self.worker.judge(proposal, &mut standing) {
                 Decision::Refused(refusal) => tally.refused(refusal, self.worker.refusal_code(refusal)),
                 Decision::Go(ticket) => {
                     self.worker.bury(&via, &key, &ticket, self.deadline);

@@ -16,7 +16,6 @@ use crate::metrics::RetryKind;
 use crate::pairing::owed::Lost;
 use crate::proxy::records;
 use crate::proxy::session::End;
-use crate::proxy::worker::Worker;
 
 /// The answer that nothing was to be done, or could be.
 const LEFT: u8 = 1;
@@ -127,7 +126,7 @@ impl Steps {
         }
         let name = records::name_of(&key);
         loop {
-            let Ok(mut held) = self.hold_by(Worker::decide_alone, &key, Change::Tidy).await? else {
+            let Ok(mut held) = self.hold_as(None, &key, Change::Tidy).await? else {
                 return says(LEFT);
             };
             let ask = Command::Mget {

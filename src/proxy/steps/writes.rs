@@ -26,7 +26,7 @@ impl Steps {
             return Ok(());
         };
         let change = Change::Stamped { stamp, value };
-        let Ok((via, ticket)) = self.admit_uncounted(key, change).await? else {
+        let Ok((via, ticket)) = self.admit_as(None, false, key, change).await? else {
             // Something newer is stored, and has a record of its own.
             return Ok(());
         };
