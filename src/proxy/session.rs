@@ -13,7 +13,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -26,6 +25,7 @@ use self::links::Links;
 use self::task::Task;
 use super::account;
 use super::fairness::Share;
+use super::shared::Holding;
 use super::slow;
 use super::waiting::Standing;
 use super::worker::Worker;
@@ -100,8 +100,8 @@ pub struct Session {
     peer: Peer,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
-    /// Bytes of answers that the client does not take, as they are counted in the sum of all sessions.
-    unread: Cell<usize>,
+    /// Answers that the client does not take.
+    unread: Holding,
     /// Looks of the worker since bytes came last, up to [`RESTING`].
     looks: Cell<u8>,
     share: Share,
@@ -127,6 +127,7 @@ impl Session {
             writer.end_by_reset(true);
         }
         Rc::new(Self {
+            unread: Holding::none(&worker.shared),
             worker,
             links,
             listener,
@@ -144,7 +145,6 @@ impl Session {
                 blocked: false,
                 followed: false,
             }),
-            unread: Cell::new(0),
             looks: Cell::new(0),
             share: Share::default(),
             wake: Notify::new(),
@@ -347,16 +347,7 @@ impl Session {
 
     /// Counts what the client does not take; whether that, or what all of them do not take, is more than there may be.
     fn has_too_much(&self, unread: usize) -> bool {
-        let counted = self.unread.replace(unread);
-        if unread == 0 && counted == 0 {
-            return false;
-        }
-        let buffered = &self.worker.shared.buffered;
-        buffered.fetch_sub(counted, Ordering::Relaxed);
-        let sum = buffered.fetch_add(unread, Ordering::Relaxed) + unread;
-        let settings = self.worker.settings();
-        let limits = &settings.limits;
-        unread > limits.session_backlog || (unread > 0 && sum > limits.buffer_memory)
+        self.unread.set(unread) || unread > self.worker.settings().limits.session_backlog
     }
 
     /// Puts bytes that are no answer behind the answers that the client has not taken yet.
@@ -434,15 +425,6 @@ impl Session {
             retried: false,
             standing: Standing::default(),
         }
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.worker
-            .shared
-            .buffered
-            .fetch_sub(self.unread.get(), Ordering::Relaxed);
     }
 }
 

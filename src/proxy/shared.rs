@@ -1,5 +1,6 @@
 //! What all workers share.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -134,6 +135,41 @@ impl std::fmt::Debug for Shared {
             .debug_struct("Shared")
             .field("plan", &self.plan)
             .finish_non_exhaustive()
+    }
+}
+
+/// What one session holds of the bytes that all together may hold; given back when it is dropped.
+#[derive(Debug)]
+pub struct Holding {
+    shared: Arc<Shared>,
+    bytes: Cell<usize>,
+}
+
+impl Holding {
+    pub fn none(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            bytes: Cell::new(0),
+        }
+    }
+
+    /// So many bytes are held from now on. Whether there are more than all together may hold, these included.
+    pub fn set(&self, bytes: usize) -> bool {
+        let before = self.bytes.replace(bytes);
+        if bytes == before {
+            // Most often nothing was held, and nothing is.
+            return false;
+        }
+        let buffered = &self.shared.buffered;
+        buffered.fetch_sub(before, Ordering::Relaxed);
+        let sum = buffered.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        bytes > 0 && sum > self.shared.settings().limits.buffer_memory
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 

@@ -4,7 +4,6 @@ mod cut;
 mod overdue;
 
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -19,6 +18,7 @@ use crate::config::Pipelining;
 use crate::metrics::Outcome;
 use crate::pairing::arrivals::Arrivals;
 use crate::protocol::request::{Decoder, Incoming};
+use crate::proxy::shared::Holding;
 use crate::proxy::slow;
 use crate::proxy::waiting::{Standing, Unfenced};
 use crate::transport::{Reader, Writer};
@@ -61,8 +61,8 @@ pub(super) struct Task {
     read_in_turn: usize,
     /// Since when it lets others go first.
     paused: Option<Instant>,
-    /// Bytes of `input` that are counted in the sum of all sessions.
-    charged: usize,
+    /// A large request that is not received whole.
+    half_received: Holding,
     /// While the proxy drains: when the client can begin its last request, and when it must have sent that.
     cut: Option<Cut>,
 }
@@ -73,6 +73,7 @@ impl Task {
         let listener = &session.listener;
         let decoder = Decoder::new(limits, listener.protocols, listener.dialect);
         Self {
+            half_received: Holding::none(&session.worker.shared),
             session,
             reader,
             input: BytesMut::new(),
@@ -89,7 +90,6 @@ impl Task {
             clear_from: None,
             read_in_turn: 0,
             paused: None,
-            charged: 0,
             cut: None,
         }
     }
@@ -383,11 +383,7 @@ impl Task {
         } else {
             0
         };
-        let buffered = &self.session.worker.shared.buffered;
-        buffered.fetch_sub(self.charged, Ordering::Relaxed);
-        self.charged = held;
-        let sum = buffered.fetch_add(held, Ordering::Relaxed) + held;
-        if held > 0 && sum > self.session.worker.settings().limits.buffer_memory {
+        if self.half_received.set(held) {
             return Err(End::Memory);
         }
         Ok(())
@@ -416,16 +412,6 @@ impl Task {
             Ok((outcome, answer)) => self.session.conclude(what, outcome, answer, now()),
             Err(end) => self.session.fail(what, end),
         }
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.session
-            .worker
-            .shared
-            .buffered
-            .fetch_sub(self.charged, Ordering::Relaxed);
     }
 }
 
