@@ -23,6 +23,7 @@ use crate::guard::verdict::{Outcome, Ticket};
 use crate::metrics::{self, Carried, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
+use crate::protocol::tyrant::reply::Dropped;
 
 /// How long what could not be read is left alone before it is tried again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -52,7 +53,7 @@ pub enum Cargo {
     /// One exchange of a command that takes several.
     Exchange {
         /// Who goes on with the outcome.
-        reply_to: oneshot::Sender<Result<Reply, Lost>>,
+        reply_to: oneshot::Sender<Result<Reply, NoReply>>,
         /// What is settled by it.
         tickets: Vec<Ticket>,
     },
@@ -64,6 +65,15 @@ pub enum Cargo {
     Probe(Probe),
     /// A hidden record is written; the probe has said whether it is a new one.
     HiddenRecord(Probe),
+}
+
+/// Why there is nothing to go on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoReply {
+    /// The lane was lost.
+    Lost(Lost),
+    /// The answer was larger than allowed: what was asked is carried out, or not, and asked again it is no smaller.
+    TooLarge,
 }
 
 /// A client's own request.
@@ -155,6 +165,40 @@ impl lane::Passenger for Passenger {
         }
     }
 
+    fn dropped(self, dropped: Dropped, now: Instant) {
+        let shared = &self.worker.shared;
+        shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        account::backend_answered_too_much(&shared.metrics, self.verb, dropped, self.queued, now);
+        let settle = |ticket: Ticket| {
+            let outcome = outcome_of(&ticket, dropped.code);
+            shared.guard.settle(ticket, outcome);
+        };
+        match self.cargo {
+            Cargo::Client(cargo) => {
+                cargo.ticket.into_iter().for_each(settle);
+                if let Form::PutList(probe) = &cargo.form {
+                    shared.hidden.written(dropped.code, probe);
+                }
+                cargo.session.landed();
+                cargo.session.fail(cargo.item.concluding(), End::ReplyTooLarge);
+            }
+            Cargo::Exchange { reply_to, tickets } => {
+                tickets.into_iter().for_each(settle);
+                let _ = reply_to.send(Err(NoReply::TooLarge));
+            }
+            Cargo::ReadBack { key, hash } => {
+                let worker = Rc::clone(&self.worker);
+                // Asked again at once, it would be no smaller.
+                spawn_local(async move {
+                    sleep(ASK_AGAIN).await;
+                    worker.learn(&key, hash, None);
+                });
+            }
+            Cargo::Suspicion { .. } => {}
+            Cargo::Probe(_) | Cargo::HiddenRecord(_) => shared.hidden.doubt(),
+        }
+    }
+
     fn lost(self, lost: Lost) {
         let shared = &self.worker.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -169,7 +213,7 @@ impl lane::Passenger for Passenger {
                 for ticket in tickets {
                     shared.guard.settle(ticket, outcome_when(lost));
                 }
-                let _ = reply_to.send(Err(lost));
+                let _ = reply_to.send(Err(NoReply::Lost(lost)));
             }
             Cargo::ReadBack { key, hash } => self.worker.learn(&key, hash, None),
             Cargo::Probe(_) | Cargo::Suspicion { .. } => {}

@@ -7,9 +7,10 @@ use nom::number::streaming::be_i32;
 use thiserror::Error;
 
 use super::limits::Limits;
+use super::skip::Skip;
 
 /// Bytes that a size or a count takes on the wire.
-const SIZE: usize = 4;
+pub(super) const SIZE: usize = 4;
 
 /// What is wrong with a size or a count that a peer announced.
 ///
@@ -57,6 +58,14 @@ impl SizeFault {
             Self::NegativeCount(_) => "negative_count",
             Self::TooManyArguments { .. } => "too_many_arguments",
             Self::FrameTooLarge { .. } => "frame_too_large",
+        }
+    }
+
+    /// Whether it is over a limit of ours, and could be said otherwise.
+    pub fn is_over_limit(&self) -> bool {
+        match self {
+            Self::ArgumentTooLarge { .. } | Self::TooManyArguments { .. } | Self::FrameTooLarge { .. } => true,
+            Self::NegativeSize(_) | Self::NegativeCount(_) => false,
         }
     }
 }
@@ -144,6 +153,11 @@ impl Scan {
             self.left -= 1;
         }
         Ok((input.len() >= self.at).then_some(self.at))
+    }
+
+    /// To drop the frame instead, from its first byte on; its elements have `sizes` sizes each.
+    pub(super) fn into_skip(self, sizes: usize) -> Skip {
+        Skip::new(self.at as u64, self.left, sizes)
     }
 }
 
