@@ -11,6 +11,8 @@ use super::{fed, pieces};
 /// No limits but those of the wire.
 const UNLIMITED: Limits = Limits {
     argument_max: u32::MAX,
+    key_max: u32::MAX,
+    value_max: u32::MAX,
     arguments_max: u32::MAX,
     frame_max: usize::MAX,
 };

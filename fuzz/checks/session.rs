@@ -37,6 +37,7 @@ const SMALL_REPLIES: Limits = Limits {
     argument_max: 24,
     arguments_max: 3,
     frame_max: 48,
+    ..Limits::REPLY
 };
 
 /// Clients that there are.

@@ -129,6 +129,8 @@ fn every_key_is_read_and_printed() {
         connect_timeout = "8s"
         [limits]
         argument = "1KiB"
+        key = 100
+        value = "200B"
         arguments = 2
         request = "4KiB"
         reply = "5KiB"
@@ -176,6 +178,17 @@ fn every_key_is_read_and_printed() {
     assert_eq!(read.rules.future_tolerance, Duration::from_secs(5400));
     assert_eq!(read.limits.reply.argument_max, 5 << 10);
     assert_eq!(read.limits.request.arguments_max, 2);
+    assert_eq!((read.limits.request.key_max, read.limits.request.value_max), (100, 200));
+}
+
+#[test]
+fn keys_and_values_may_be_as_large_as_any_argument_unless_it_is_said() {
+    let request = |text| load(text).expect(text).limits.request;
+    let limits = request("limits.argument = \"1MiB\"");
+    assert_eq!((limits.key_max, limits.value_max), (1 << 20, 1 << 20));
+    let limits = request("[limits]\nargument = \"1MiB\"\nkey = \"1KiB\"");
+    assert_eq!((limits.key_max, limits.value_max), (1 << 10, 1 << 20));
+    assert_eq!(request(""), Limits::REQUEST);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What there may be so much of and no more: each limit reached, told to nobody but whom it concerns, and counted.
 
+mod arguments;
 mod replies;
 
 use std::net::TcpListener;

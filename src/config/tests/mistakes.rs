@@ -368,6 +368,15 @@ const MISTAKES: &[(&str, &[&str])] = &[
         "limits.argument = \"65MiB\"",
         &["limits.argument is 65MiB", "at most limits.request, which is 64MiB"],
     ),
+    ("limits.key = 0", &["t.toml:1: limits.key is 0", "from 1B to 256MiB"]),
+    (
+        "[limits]\nargument = \"1MiB\"\nkey = \"2MiB\"",
+        &["t.toml:3: limits.key is 2MiB", "at most limits.argument, which is 1MiB"],
+    ),
+    (
+        "limits.value = \"33MiB\"",
+        &["limits.value is 33MiB", "at most limits.argument, which is 32MiB"],
+    ),
     (
         "limits.request = \"16MiB\"",
         &[

@@ -11,6 +11,7 @@ use super::dialect::Dialect;
 use super::limits::Limits;
 use super::sizes::{self, Scan, SizeFault, header};
 use super::skip::Skip;
+use crate::command::function::Part;
 use crate::command::{Reply, Shape};
 use crate::protocol::outgoing::Outgoing;
 
@@ -205,7 +206,7 @@ impl ReplyDecoder {
         };
         let count = self.limits.count(count)?;
         let scan = self.scan.get_or_insert_with(|| Scan::new(HEAD, count));
-        let Some(size) = scan.run::<SIZES>(input, &self.limits)? else {
+        let Some(size) = scan.run::<SIZES>(input, &self.limits, |_| Part::Other)? else {
             return Ok(None);
         };
         self.scan = None;

@@ -71,7 +71,7 @@ impl Steps {
                 continue;
             };
             // A server takes what lies behind an argument that is too large for it for new requests.
-            let size_max = self.worker.settings().limits.request.argument_max as usize;
+            let size_max = self.worker.settings().limits.request.value_max as usize;
             if value.len() + stored.len() > size_max {
                 return Ok(answered(Reply::Code(1)));
             }

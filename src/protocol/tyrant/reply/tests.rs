@@ -6,6 +6,8 @@ use crate::protocol::fed;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
+    key_max: 64,
+    value_max: 64,
     arguments_max: 4,
     frame_max: 100,
 };
@@ -131,6 +133,8 @@ fn a_million_strings_that_arrive_in_little_pieces_are_looked_through_once() {
 /// No limits but those of the wire.
 const UNLIMITED: Limits = Limits {
     argument_max: u32::MAX,
+    key_max: u32::MAX,
+    value_max: u32::MAX,
     arguments_max: u32::MAX,
     frame_max: usize::MAX,
 };
