@@ -70,7 +70,7 @@ fn the_digits_say_the_unit_and_the_unit_the_digits() {
 #[test]
 fn every_key_is_read_and_printed() {
     let text = r#"
-        listen = ["[::1]:1", "unix:/run/a \"b\\c.sock", "h:0", "h:0"]
+        listen = ["[::1]:1", "h:0", "h:0"]
         dialect = "pytyrant"
         protocols = ["http", "memcached"]
         allow = ["repl"]
@@ -95,6 +95,11 @@ fn every_key_is_read_and_printed() {
         busy_poll = "9ms"
         tls = { cert = "/c", key = "/k", client_ca = "/a" }
         stamp = { digits = 16, unit = "s", column = "t\"s" }
+        [[listener]]
+        address = "unix:/run/a \"b\\c.sock"
+        allow = ["setmst"]
+        deny = ["get"]
+        tls = { cert = "" }
         [[listener]]
         address = "[::1]:6"
         protocols = ["memcached"]

@@ -143,6 +143,21 @@ const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "[tls]\ncert = \"/c\"\nkey = \"/k\"\n[[listener]]\naddress = \"unix:/s\"",
+        &[
+            "t.toml:5: unix:/s cannot have TLS, as a Unix socket has none",
+            "HOST:PORT with TLS, or a [[listener]] with tls.cert = \"\"",
+        ],
+    ),
+    (
+        "listen = [\"h:1\", \"unix:/s\"]\ntls = { cert = \"/c\", key = \"/k\" }",
+        &["t.toml:1: unix:/s cannot have TLS", "a [[listener]] with"],
+    ),
+    (
+        "[[listener]]\naddress = \"unix:/s\"\ntls = { cert = \"/c\", key = \"/k\" }",
+        &["t.toml:2: unix:/s cannot have TLS", "HOST:PORT with TLS"],
+    ),
+    (
         "[tls]\npem = \"\"",
         &["t.toml:2: unknown key `pem`", "`cert`, `key`, `client_ca`"],
     ),
