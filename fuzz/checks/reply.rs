@@ -2,10 +2,20 @@
 
 use ttguard::command::{Reply, Shape};
 use ttguard::protocol::outgoing::Outgoing;
-use ttguard::protocol::tyrant::reply::{ReplyDecoder, ReplyFault, encode};
+use ttguard::protocol::tyrant::limits::Limits;
+use ttguard::protocol::tyrant::reply::{Dropped, ReplyDecoder, ReplyFault, Taken, encode};
 
 use super::small::LIMITS;
 use super::{fed, pieces};
+
+/// No limits but those of the wire.
+const UNLIMITED: Limits = Limits {
+    argument_max: u32::MAX,
+    key_max: u32::MAX,
+    value_max: u32::MAX,
+    arguments_max: u32::MAX,
+    frame_max: usize::MAX,
+};
 
 /// The shapes that a byte of the input can name, by its remainder.
 pub const SHAPES: [Shape; 10] = [
@@ -25,24 +35,53 @@ pub const SHAPES: [Shape; 10] = [
 /// bytes.
 ///
 /// # Panics
-/// When the bytes give other replies in pieces than whole, or do not come out of the encoder as they were.
+/// When the bytes give other replies in pieces than whole, or do not come out of the encoder as they were; or when those
+/// over a limit, once they are dropped, change anything about the others.
 pub fn check(mut input: &[u8]) {
     let lengths = pieces::list(&mut input);
     let shapes = pieces::list(&mut input).iter();
     let shapes: Vec<Shape> = shapes.map(|byte| SHAPES[usize::from(*byte) % SHAPES.len()]).collect();
-    let (replies, end) = decode(&shapes, &[input]);
-    assert_eq!(decode(&shapes, &pieces::cut(lengths, input)), (replies.clone(), end));
+    let pieces = pieces::cut(lengths, input);
+    let (replies, end) = decode(&shapes, &[input], LIMITS);
+    assert_eq!(decode(&shapes, &pieces, LIMITS), (replies.clone(), end));
     let bytes = encoded(&replies);
     assert!(input.starts_with(&bytes), "the bytes came out changed");
     if let Ok(left) = end {
         assert_eq!(bytes.len() + left, input.len());
     }
-    assert_eq!(decode(&shapes[..replies.len()], &[&bytes]), (replies, Ok(0)));
+    assert_eq!(decode(&shapes[..replies.len()], &[&bytes], LIMITS), (replies, Ok(0)));
+    check_dropping(&shapes, input, &pieces);
+}
+
+/// What is dropped under the limits is what is read without them.
+fn check_dropping(shapes: &[Shape], input: &[u8], pieces: &[&[u8]]) {
+    let mut decoder = ReplyDecoder::new(LIMITS);
+    let (taken, end) = fed::fed_by_shape(pieces.iter().copied(), shapes, |shape, input| {
+        decoder.decode_or_drop(shape, input)
+    });
+    let (replies, unlimited_end) = decode(shapes, &[input], UNLIMITED);
+    assert_eq!(end.err(), unlimited_end.err());
+    assert_eq!(taken.len(), replies.len());
+    for ((taken, reply), shape) in taken.into_iter().zip(replies).zip(shapes) {
+        let whole = encoded(std::slice::from_ref(&reply));
+        let (within, fault) = decode(&[*shape], &[&whole], LIMITS);
+        match taken {
+            Taken::Reply(taken) => assert_eq!(vec![taken], within),
+            Taken::Dropped(Dropped {
+                code,
+                bytes,
+                fault: over,
+            }) => {
+                assert_eq!((code, bytes), (reply.code(), whole.len() as u64));
+                assert_eq!(fault, Err(over.into()));
+            }
+        }
+    }
 }
 
 /// The replies of these shapes in `pieces`, and the fault or the bytes left over that end them.
-fn decode(shapes: &[Shape], pieces: &[&[u8]]) -> (Vec<Reply>, Result<usize, ReplyFault>) {
-    let mut decoder = ReplyDecoder::new(LIMITS);
+fn decode(shapes: &[Shape], pieces: &[&[u8]], limits: Limits) -> (Vec<Reply>, Result<usize, ReplyFault>) {
+    let mut decoder = ReplyDecoder::new(limits);
     fed::fed_by_shape(pieces.iter().copied(), shapes, |shape, input| {
         decoder.decode(shape, input)
     })

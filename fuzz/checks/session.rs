@@ -20,6 +20,7 @@ use ttguard::guard::rules::LedgerMode;
 use ttguard::metrics::Metrics;
 use ttguard::protocol::request::Fault;
 use ttguard::protocol::tyrant::dialect::Dialect;
+use ttguard::protocol::tyrant::limits::Limits;
 use ttguard::proxy::instance::{Instance, Surroundings};
 
 use self::backend::{Backend, Door};
@@ -30,6 +31,14 @@ use super::small::LIMITS;
 
 /// The guard's clock at the start, in milliseconds since the epoch.
 const EPOCH: u64 = 1_700_000_000_000;
+
+/// So small that many answers are over them.
+const SMALL_REPLIES: Limits = Limits {
+    argument_max: 24,
+    arguments_max: 3,
+    frame_max: 48,
+    ..Limits::REPLY
+};
 
 /// Clients that there are.
 const CLIENTS: usize = 3;
@@ -121,6 +130,9 @@ fn settings(setup: u8) -> Settings {
     pairing.start_hold = Duration::ZERO;
     pairing.frame_timeout = Duration::from_secs(10);
     settings.limits.request = LIMITS;
+    if is(7) {
+        settings.limits.reply = SMALL_REPLIES;
+    }
     settings
 }
 
@@ -139,7 +151,9 @@ async fn run(settings: Settings, deeds: &[u8], fates: &[u8], bytes: &[u8]) {
     let instance = Instance::start(settings.clone(), surroundings, &process);
     let clients = process.run_until(act(&instance, &streams, deeds, bytes)).await;
     for client in clients {
-        let may_fail = backend.has_failed() || settings.pairing.pipelining == Pipelining::Forbid;
+        let may_fail = backend.has_failed()
+            || settings.pairing.pipelining == Pipelining::Forbid
+            || settings.limits.reply == SMALL_REPLIES;
         client.check(&settings, may_fail);
     }
     process.run_until(rest(&instance, settings.links())).await;

@@ -5,6 +5,8 @@ use ttguard::protocol::tyrant::limits::Limits;
 /// Those of what is decoded.
 pub const LIMITS: Limits = Limits {
     argument_max: 768,
+    key_max: 512,
+    value_max: 640,
     arguments_max: 16,
     frame_max: 1024,
 };

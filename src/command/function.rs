@@ -50,6 +50,17 @@ pub enum Function {
     Unknown,
 }
 
+/// What an argument is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A key, or what keys are to begin with.
+    Key,
+    /// A value, or a column of one.
+    Value,
+    /// Anything else.
+    Other,
+}
+
 /// Every function that any kind of database has, and ttguard's own, by its name.
 pub const NAMES: [(&str, Function); 29] = [
     ("put", Function::Put),
@@ -116,6 +127,26 @@ impl Function {
         until_nul(name) == b"getlist"
     }
 
+    /// What each argument of the function called `name` is, by its place.
+    pub fn parts(name: &[u8]) -> fn(usize) -> Part {
+        match Self::named(name) {
+            Self::Put | Self::PutKeep | Self::Unordered => |at| if at == 0 { Part::Key } else { Part::Value },
+            Self::PutList => |at| if at % 2 == 0 { Part::Key } else { Part::Value },
+            Self::OutList => |_| Part::Key,
+            Self::Read if Self::lists(name) => |_| Part::Key,
+            Self::Out | Self::Read | Self::IterInit | Self::Mend => |at| if at == 0 { Part::Key } else { Part::Other },
+            Self::Forget => |at| if at == 1 { Part::Key } else { Part::Other },
+            Self::Scan
+            | Self::Search
+            | Self::IterNext
+            | Self::Vanish
+            | Self::Control
+            | Self::CountAll
+            | Self::IterNextAll
+            | Self::Unknown => |_| Part::Other,
+        }
+    }
+
     /// Whether its answer is about what is stored, so that a failure could be taken for "no record".
     pub fn tells_of_records(self) -> bool {
         matches!(
@@ -150,6 +181,27 @@ pub fn until_nul(text: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_and_values_are_told_apart_by_their_places() {
+        let (key, value, other) = (Part::Key, Part::Value, Part::Other);
+        for (name, parts) in [
+            ("put", [key, value, value]),
+            ("putkeep\0x", [key, value, value]),
+            ("putcat", [key, value, value]),
+            ("putlist", [key, value, key]),
+            ("out", [key, other, other]),
+            ("outlist", [key, key, key]),
+            ("get", [key, other, other]),
+            ("getlist", [key, key, key]),
+            ("getpart", [key, other, other]),
+            ("ttguard_forget", [other, key, other]),
+            ("search", [other, other, other]),
+            ("a function", [other, other, other]),
+        ] {
+            assert_eq!([0, 1, 2].map(Function::parts(name.as_bytes())), parts, "{name}");
+        }
+    }
 
     #[test]
     fn names_and_words_end_where_the_server_ends_them() {

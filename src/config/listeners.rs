@@ -36,7 +36,7 @@ pub struct ListenerSettings {
     pub keys: KeyAccess,
     /// From where clients may connect.
     pub networks: Networks,
-    /// The files of TLS, where clients speak by it. A Unix socket has none, whatever this says.
+    /// The files of TLS, where clients speak by it; never at a Unix socket.
     pub tls: Option<TlsSettings>,
 }
 
@@ -252,6 +252,10 @@ struct Listeners {
 impl Listeners {
     fn add(&mut self, listener: ListenerSettings, item: Item<'_>) -> Result<(), UsageError> {
         let address = &listener.address;
+        if let (Address::Unix(_), Some(_)) = (address, &listener.tls) {
+            let problem = format_args!("{address} cannot have TLS, as a Unix socket has none");
+            return Err(item.refuse(problem, "HOST:PORT with TLS, or a [[listener]] with tls.cert = \"\""));
+        }
         if let Some(other) = self.list.iter().find(|other| other.keys.overlaps(&listener.keys)) {
             let quote = |one: &ListenerSettings| quoted(&String::from_utf8_lossy(&one.keys.prefix));
             let problem = format_args!("prefix {} and prefix {} overlap", quote(&listener), quote(other));

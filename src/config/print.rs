@@ -149,6 +149,8 @@ impl Settings {
         values.insert("limits.idle_timeout", string(&write_duration(limits.idle_timeout)));
         let sizes = [
             ("limits.argument", limits.request.argument_max as usize),
+            ("limits.key", limits.request.key_max as usize),
+            ("limits.value", limits.request.value_max as usize),
             ("limits.request", limits.request.frame_max),
             ("limits.reply", limits.reply.frame_max),
             ("limits.session_backlog", limits.session_backlog),

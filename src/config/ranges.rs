@@ -41,6 +41,8 @@ pub(super) const CONNECT_TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=Durat
 
 /// The most is what a server of 1.1.41 takes.
 pub(super) const ARGUMENT: RangeInclusive<u64> = KIB..=256 * MIB;
+/// A key or a value, within what any argument may have.
+pub(super) const PART: RangeInclusive<u64> = 1..=256 * MIB;
 /// The most is what a server of 1.1.41 takes.
 pub(super) const ARGUMENTS: RangeInclusive<u64> = 1..=1 << 20;
 pub(super) const REQUEST: RangeInclusive<u64> = 4 * KIB..=GIB;

@@ -53,6 +53,8 @@ const CHANGEABLE: &[&str] = &[
     "pairing.fail_fast_after",
     "pairing.connect_timeout",
     "limits.argument",
+    "limits.key",
+    "limits.value",
     "limits.arguments",
     "limits.request",
     "limits.reply",

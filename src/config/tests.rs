@@ -70,7 +70,7 @@ fn the_digits_say_the_unit_and_the_unit_the_digits() {
 #[test]
 fn every_key_is_read_and_printed() {
     let text = r#"
-        listen = ["[::1]:1", "unix:/run/a \"b\\c.sock", "h:0", "h:0"]
+        listen = ["[::1]:1", "h:0", "h:0"]
         dialect = "pytyrant"
         protocols = ["http", "memcached"]
         allow = ["repl"]
@@ -95,6 +95,11 @@ fn every_key_is_read_and_printed() {
         busy_poll = "9ms"
         tls = { cert = "/c", key = "/k", client_ca = "/a" }
         stamp = { digits = 16, unit = "s", column = "t\"s" }
+        [[listener]]
+        address = "unix:/run/a \"b\\c.sock"
+        allow = ["setmst"]
+        deny = ["get"]
+        tls = { cert = "" }
         [[listener]]
         address = "[::1]:6"
         protocols = ["memcached"]
@@ -129,6 +134,8 @@ fn every_key_is_read_and_printed() {
         connect_timeout = "8s"
         [limits]
         argument = "1KiB"
+        key = 100
+        value = "200B"
         arguments = 2
         request = "4KiB"
         reply = "5KiB"
@@ -177,6 +184,17 @@ fn every_key_is_read_and_printed() {
     assert_eq!(read.rules.future_tolerance, Duration::from_secs(5400));
     assert_eq!(read.limits.reply.argument_max, 5 << 10);
     assert_eq!(read.limits.request.arguments_max, 2);
+    assert_eq!((read.limits.request.key_max, read.limits.request.value_max), (100, 200));
+}
+
+#[test]
+fn keys_and_values_may_be_as_large_as_any_argument_unless_it_is_said() {
+    let request = |text| load(text).expect(text).limits.request;
+    let limits = request("limits.argument = \"1MiB\"");
+    assert_eq!((limits.key_max, limits.value_max), (1 << 20, 1 << 20));
+    let limits = request("[limits]\nargument = \"1MiB\"\nkey = \"1KiB\"");
+    assert_eq!((limits.key_max, limits.value_max), (1 << 10, 1 << 20));
+    assert_eq!(request(""), Limits::REQUEST);
 }
 
 #[test]

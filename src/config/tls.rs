@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::address::Address;
 use super::error::UsageError;
 use super::listeners::ListenerSettings;
 use super::print::path;
@@ -40,14 +39,13 @@ pub(super) fn values(tls: Option<&TlsSettings>) -> [(&'static str, String); 3] {
 }
 
 impl ListenerSettings {
-    /// Reads the files of a listener whose clients speak by TLS. A Unix socket has none.
+    /// Reads the files of a listener whose clients speak by TLS.
     ///
     /// # Errors
     /// When one of them is not what it has to be.
     pub fn identity(&self) -> Result<Option<Arc<Identity>>, UsageError> {
         let read = |tls: &TlsSettings| Identity::read(&tls.cert, &tls.key, tls.client_ca.as_deref()).map(Arc::new);
-        let tls = self.tls.as_ref().filter(|_| matches!(self.address, Address::Tcp(_)));
-        let identity = tls.map(read).transpose();
+        let identity = self.tls.as_ref().map(read).transpose();
         identity.map_err(|mistake| UsageError::new(mistake.key, mistake.problem, mistake.allowed))
     }
 }

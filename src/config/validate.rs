@@ -167,18 +167,27 @@ impl<'a> Validator<'a> {
     }
 
     fn request_limits(&self, written: &'a LimitsWritten) -> Result<Limits, UsageError> {
-        let argument = self.item("limits.argument", &written.argument);
-        let request = self.item("limits.request", &written.request);
-        let arguments = self.item("limits.arguments", &written.arguments);
+        let item = |key, given| self.item(key, given);
+        let argument = item("limits.argument", &written.argument);
+        let (key, value) = (item("limits.key", &written.key), item("limits.value", &written.value));
+        let request = item("limits.request", &written.request);
+        let arguments = item("limits.arguments", &written.arguments);
         let default = Limits::REQUEST;
         let argument_max = argument.size(ranges::ARGUMENT, u64::from(default.argument_max))?;
+        let key_max = key.size(ranges::PART, argument_max)?;
+        let value_max = value.size(ranges::PART, argument_max)?;
         let arguments_max = arguments.integer(ranges::ARGUMENTS, u64::from(default.arguments_max))?;
         let frame_max = request.bytes(ranges::REQUEST, default.frame_max)?;
         at_most(argument, argument_max, request, frame_max as u64, write_size)?;
-        // Both fit: their ranges end far below what 32 bits hold.
+        at_most(key, key_max, argument, argument_max, write_size)?;
+        at_most(value, value_max, argument, argument_max, write_size)?;
+        // All fit: their ranges end far below what 32 bits hold.
+        let fitting = |size, default| u32::try_from(size).unwrap_or(default);
         Ok(Limits {
-            argument_max: u32::try_from(argument_max).unwrap_or(default.argument_max),
-            arguments_max: u32::try_from(arguments_max).unwrap_or(default.arguments_max),
+            argument_max: fitting(argument_max, default.argument_max),
+            key_max: fitting(key_max, default.key_max),
+            value_max: fitting(value_max, default.value_max),
+            arguments_max: fitting(arguments_max, default.arguments_max),
             frame_max,
         })
     }

@@ -251,6 +251,8 @@ pub(super) struct PairingWritten {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct LimitsWritten {
     pub(super) argument: Option<Given>,
+    pub(super) key: Option<Given>,
+    pub(super) value: Option<Given>,
     pub(super) arguments: Option<Given>,
     pub(super) request: Option<Given>,
     pub(super) reply: Option<Given>,

@@ -66,6 +66,8 @@ labels! {
         Lost = "lost",
         /// It never left.
         Unsent = "unsent",
+        /// The answer was larger than the settings allow.
+        TooLarge = "too_large",
     }
 
     /// On which side of our clock a stamp lies.
@@ -168,6 +170,8 @@ labels! {
         LaneLost = "lane_lost",
         /// The client did not read its answers.
         Backlog = "backlog",
+        /// The backend's answer was larger than the settings allow.
+        Reply = "reply",
         /// The buffers of all sessions together reached their limit.
         Memory = "memory",
         /// A command that this listener does not serve.

@@ -179,3 +179,29 @@ fn two_proxies_in_one_process_count_apart() {
     assert!(text.contains("ttguard_sessions 0\n"));
     assert_eq!(other.measured("ttguard_request_seconds").counts.iter().sum::<u64>(), 0);
 }
+
+#[test]
+fn what_is_shipped_for_prometheus_and_grafana_names_metrics_that_there_are() {
+    // A word with a colon is the name of a recording rule.
+    let names_in = |text: &'static str| {
+        let words = text.split(|c: char| !c.is_ascii_lowercase() && c != '_' && c != ':');
+        let is_name = |word: &&str| word.strip_prefix("ttguard_").is_some_and(|rest| !rest.is_empty());
+        words.filter(is_name).collect::<HashSet<_>>()
+    };
+    let of_histogram = |name: &'static str| {
+        ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+    };
+    let is_row = |name: &str| TABLE.iter().any(|row| row.name == name);
+    let dashboard = names_in(include_str!("../../config/grafana/ttguard.json"));
+    let alerts = names_in(include_str!("../../config/prometheus/alerts.yml"));
+    let recording = names_in(include_str!("../../config/prometheus/recording.yml"));
+    for name in dashboard.iter().chain(&alerts).chain(&recording) {
+        assert!(is_row(name) || of_histogram(name).is_some_and(is_row), "{name}");
+    }
+    for row in TABLE {
+        let is_shown = |name: &&'static str| *name == row.name || of_histogram(name) == Some(row.name);
+        assert!(dashboard.iter().any(is_shown), "no panel shows {}", row.name);
+    }
+}

@@ -5,6 +5,7 @@ use memchr::{memchr, memchr2};
 
 use super::tyrant::limits::Limits;
 use super::tyrant::sizes::SizeFault;
+use crate::command::function::Part;
 
 /// Looks for the ends of lines, and goes on where it stopped for want of bytes.
 #[derive(Debug, Default)]
@@ -50,18 +51,14 @@ pub(super) fn number(word: &[u8]) -> Option<i128> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// The bytes of an argument that `size` announces.
-pub(super) fn size(size: i128, limits: &Limits) -> Result<usize, SizeFault> {
-    match u32::try_from(size) {
-        Ok(size) if size <= limits.argument_max => Ok(size as usize),
-        _ if size < 0 => Err(SizeFault::NegativeSize(
-            size.clamp(i32::MIN.into(), i32::MAX.into()) as i32
-        )),
-        _ => Err(SizeFault::ArgumentTooLarge {
-            size: size.min(u32::MAX.into()) as u32,
-            max: limits.argument_max,
-        }),
+/// The bytes of an argument of this kind that `size` announces.
+pub(super) fn size(size: i128, part: Part, limits: &Limits) -> Result<usize, SizeFault> {
+    if size < 0 {
+        let size = size.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+        return Err(SizeFault::NegativeSize(size));
     }
+    // Above what 32 bits hold it is above any limit too.
+    limits.within(part, size.min(u32::MAX.into()) as u32)
 }
 
 /// A list as long as this.
@@ -88,6 +85,8 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         argument_max: 10,
+        key_max: 10,
+        value_max: 10,
         arguments_max: 3,
         frame_max: 30,
     };
@@ -105,12 +104,18 @@ mod tests {
 
     #[test]
     fn sizes_are_judged_whatever_their_number_of_digits() {
-        assert_eq!(size(10, &LIMITS), Ok(10));
-        assert_eq!(size(11, &LIMITS).unwrap_err().name(), "argument_too_large");
-        assert_eq!(size(-1, &LIMITS), Err(SizeFault::NegativeSize(-1)));
+        assert_eq!(size(10, Part::Other, &LIMITS), Ok(10));
+        assert_eq!(size(11, Part::Other, &LIMITS).unwrap_err().name(), "argument_too_large");
+        assert_eq!(size(-1, Part::Other, &LIMITS), Err(SizeFault::NegativeSize(-1)));
         let long = number(b"99999999999999999999").expect("a number");
-        assert_eq!(size(long, &LIMITS).unwrap_err().name(), "argument_too_large");
-        assert_eq!(size(-long, &LIMITS), Err(SizeFault::NegativeSize(i32::MIN)));
+        assert_eq!(
+            size(long, Part::Other, &LIMITS).unwrap_err().name(),
+            "argument_too_large"
+        );
+        assert_eq!(
+            size(-long, Part::Other, &LIMITS),
+            Err(SizeFault::NegativeSize(i32::MIN))
+        );
         assert_eq!((number(b"1x"), number(b""), number(b"\xff")), (None, None, None));
     }
 

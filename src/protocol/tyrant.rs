@@ -9,3 +9,4 @@ pub mod opcode;
 pub mod reply;
 pub mod request;
 pub mod sizes;
+mod skip;

@@ -1,23 +1,39 @@
 //! From what happened to what is counted.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::ConnectFault;
 use crate::command::Verb;
 use crate::guard::verdict::{self, ReadCause, Refusal};
+use crate::logging::RateLimit;
 use crate::metrics::{
     Alarm, Carried, CloseReason, ConnectOutcome, FenceReason, Intervention, Judged, KeyWait, LookupCause, Metrics,
     Observed, WaitCause,
 };
+use crate::protocol::tyrant::reply::Dropped;
 
 use super::session::End;
 
 /// Counts an answer of the backend, of so many bytes, to what was asked at `since`.
 pub fn backend_answered(metrics: &Metrics, verb: Verb, code: u8, bytes: usize, since: Instant, now: Instant) {
     let carried = if code == 0 { Carried::Answered } else { Carried::Failed };
+    backend_carried(metrics, verb, carried, bytes as u64, since, now);
+}
+
+/// Counts an answer that was larger than allowed, and says so once in a while.
+pub fn backend_answered_too_much(metrics: &Metrics, verb: Verb, dropped: Dropped, since: Instant, now: Instant) {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+    let Dropped { bytes, fault, .. } = dropped;
+    backend_carried(metrics, verb, Carried::TooLarge, bytes, since, now);
+    if let Some(suppressed) = LOG.admit(now) {
+        tracing::warn!(?verb, bytes, %fault, suppressed, "an answer is larger than limits.reply allows: its asker fails");
+    }
+}
+
+fn backend_carried(metrics: &Metrics, verb: Verb, carried: Carried, bytes: u64, since: Instant, now: Instant) {
     metrics.backend_requests.of(verb, carried).increment(1);
-    metrics.backend_reply_bytes.of(verb).increment(bytes as u64);
+    metrics.backend_reply_bytes.of(verb).increment(bytes);
     let seconds = metrics.backend_seconds.of(verb);
     seconds.record(now.saturating_duration_since(since));
 }
@@ -98,6 +114,7 @@ pub fn close(end: &End) -> CloseReason {
         End::BackendDown => CloseReason::BackendDown,
         End::GaveUp => CloseReason::GaveUp,
         End::LaneLost => CloseReason::LaneLost,
+        End::ReplyTooLarge => CloseReason::Reply,
         End::Backlog => CloseReason::Backlog,
         End::Memory => CloseReason::Memory,
         End::RefusedCommand => CloseReason::RefusedCommand,
@@ -137,6 +154,7 @@ pub fn reset_by_rule(end: &End) -> Option<Intervention> {
         | End::HalfSent
         | End::Idle
         | End::BackendDown
+        | End::ReplyTooLarge
         | End::Backlog
         | End::Memory
         | End::RefusedCommand

@@ -1,5 +1,7 @@
 //! What travels with each request, and does what its outcome calls for.
 
+mod client;
+
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,20 +11,21 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
+pub use self::client::{ClientCargo, Form};
 use super::account;
 use super::records::{self, Probe};
-use super::session::{End, Item, Session};
+use super::session::End;
 use super::worker::Worker;
 use crate::backend::embedded::line;
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::backend::tyrant::lane;
 use crate::command::function::Function;
-use crate::command::{Answer, Command, Kind, Reply, Verb};
+use crate::command::{Command, Reply, Verb};
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Outcome, Ticket};
-use crate::metrics::{self, Carried, RetryKind};
+use crate::metrics::Carried;
 use crate::pairing::owed::Lost;
-use crate::protocol::tyrant::opcode::Opcode;
+use crate::protocol::tyrant::reply::Dropped;
 
 /// How long what could not be read is left alone before it is tried again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -52,7 +55,7 @@ pub enum Cargo {
     /// One exchange of a command that takes several.
     Exchange {
         /// Who goes on with the outcome.
-        reply_to: oneshot::Sender<Result<Reply, Lost>>,
+        reply_to: oneshot::Sender<Result<Reply, NoReply>>,
         /// What is settled by it.
         tickets: Vec<Ticket>,
     },
@@ -66,24 +69,13 @@ pub enum Cargo {
     HiddenRecord(Probe),
 }
 
-/// A client's own request.
-#[derive(Debug)]
-pub struct ClientCargo {
-    pub session: Rc<Session>,
-    pub item: Item,
-    pub ticket: Option<Ticket>,
-    pub form: Form,
-}
-
-/// How the backend's answer becomes the client's.
-#[derive(Debug)]
-pub enum Form {
-    /// As it is.
-    AsIs,
-    /// A `get` that went out as a one-key `mget`, when this was the newest stamp that the backend was known to hold.
-    VerifiedGet { confirmed: Option<u64> },
-    /// A `put` that went out as a `putlist` of value and stamp; the probe has said whether the stamp's record is new.
-    PutList(Probe),
+/// Why there is nothing to go on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoReply {
+    /// The lane was lost.
+    Lost(Lost),
+    /// The answer was larger than allowed: what was asked is carried out, or not, and asked again it is no smaller.
+    TooLarge,
 }
 
 /// What an answer's code says of a change.
@@ -155,6 +147,32 @@ impl lane::Passenger for Passenger {
         }
     }
 
+    fn dropped(self, dropped: Dropped, now: Instant) {
+        let shared = &self.worker.shared;
+        shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        account::backend_answered_too_much(&shared.metrics, self.verb, dropped, self.queued, now);
+        match self.cargo {
+            Cargo::Client(cargo) => cargo.dropped(&self.worker, dropped.code),
+            Cargo::Exchange { reply_to, tickets } => {
+                for ticket in tickets {
+                    let outcome = outcome_of(&ticket, dropped.code);
+                    shared.guard.settle(ticket, outcome);
+                }
+                let _ = reply_to.send(Err(NoReply::TooLarge));
+            }
+            Cargo::ReadBack { key, hash } => {
+                let worker = Rc::clone(&self.worker);
+                // Asked again at once, it would be no smaller.
+                spawn_local(async move {
+                    sleep(ASK_AGAIN).await;
+                    worker.learn(&key, hash, None);
+                });
+            }
+            Cargo::Suspicion { .. } => {}
+            Cargo::Probe(_) | Cargo::HiddenRecord(_) => shared.hidden.doubt(),
+        }
+    }
+
     fn lost(self, lost: Lost) {
         let shared = &self.worker.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -169,7 +187,7 @@ impl lane::Passenger for Passenger {
                 for ticket in tickets {
                     shared.guard.settle(ticket, outcome_when(lost));
                 }
-                let _ = reply_to.send(Err(lost));
+                let _ = reply_to.send(Err(NoReply::Lost(lost)));
             }
             Cargo::ReadBack { key, hash } => self.worker.learn(&key, hash, None),
             Cargo::Probe(_) | Cargo::Suspicion { .. } => {}
@@ -216,77 +234,6 @@ impl line::Passenger for Passenger {
     }
 }
 
-impl ClientCargo {
-    fn answered(self, worker: &Rc<Worker>, reply: Reply, now: Instant) {
-        let shared = &worker.shared;
-        if let Some(ticket) = self.ticket {
-            let outcome = outcome_of(&ticket, reply.code());
-            shared.guard.settle(ticket, outcome);
-        }
-        let reply = match self.form {
-            Form::AsIs => reply,
-            Form::VerifiedGet { confirmed } => {
-                let reply = get_of(reply);
-                if let (Command::Get { key }, Reply::Value(value)) = (&self.item.command, &reply) {
-                    worker.check_stamp(self.session.links.current(), key, confirmed, value);
-                }
-                reply
-            }
-            Form::PutList(probe) => {
-                shared.hidden.written(reply.code(), &probe);
-                Reply::Code(reply.code())
-            }
-        };
-        let outcome = if reply.code() == 0 {
-            metrics::Outcome::Answered
-        } else {
-            metrics::Outcome::Failed
-        };
-        self.session.landed();
-        match worker.own(&self.session.listener.keys, &self.item.command, reply) {
-            Some(reply) => {
-                let answer = Answer::Reply(reply);
-                self.session.conclude(self.item.concluding(), outcome, answer, now);
-            }
-            None => self.session.fail(self.item.concluding(), End::LaneLost),
-        }
-    }
-
-    fn lost(self, worker: &Worker, lost: Lost) {
-        let shared = &worker.shared;
-        let verb = self.item.command.verb();
-        let stamped = self.ticket.as_ref().is_some_and(Ticket::is_idempotent);
-        if let Some(ticket) = self.ticket {
-            shared.guard.settle(ticket, outcome_when(lost));
-        }
-        if matches!(self.form, Form::PutList(_)) && lost == Lost::Sent {
-            shared.hidden.doubt();
-        }
-        self.session.landed();
-        let again = match (lost, &self.item.command) {
-            (Lost::Unsent, _) => Some(RetryKind::Unsent),
-            (Lost::Sent, Command::Put { .. } | Command::PutNr { .. }) if stamped => Some(RetryKind::Write),
-            (Lost::Sent, _) if Opcode::of(verb).kind == Kind::Read => Some(RetryKind::Read),
-            (Lost::Sent, Command::Misc { function, .. }) if Function::named(function).is_read() => {
-                Some(RetryKind::Read)
-            }
-            _ => None,
-        };
-        let in_time = tokio::time::Instant::now().into_std() < self.item.deadline;
-        match again {
-            Some(kind) if in_time => {
-                shared.metrics.retries.of(kind).increment(1);
-                self.session.retry(Item {
-                    retried: self.item.retried || lost == Lost::Sent,
-                    ..self.item
-                });
-            }
-            Some(_) => self.session.fail(self.item.concluding(), End::Deadline),
-            None => self.session.fail(self.item.concluding(), End::LaneLost),
-        }
-    }
-}
-
 /// Whether keys are among those that were asked for, in their order. A B+ tree names a key once for each of its values.
 fn are_asked_for<'a>(asked: &[Bytes], found: impl IntoIterator<Item = &'a Bytes>) -> bool {
     let mut asked = asked.iter().peekable();
@@ -294,15 +241,4 @@ fn are_asked_for<'a>(asked: &[Bytes], found: impl IntoIterator<Item = &'a Bytes>
         while asked.next_if(|key| *key != echoed).is_some() {}
         asked.peek().is_some()
     })
-}
-
-/// What `get` answers for the one-key `mget` that stood for it.
-fn get_of(reply: Reply) -> Reply {
-    match reply {
-        Reply::Records(found) => match found.into_iter().next() {
-            Some((_, value)) => Reply::Value(value),
-            None => Reply::Code(1),
-        },
-        other => other,
-    }
 }

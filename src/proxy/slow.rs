@@ -242,11 +242,15 @@ impl Errand {
             Ok(Err(fault)) => fault,
             Err(_) => LaneFault::Deadline,
         };
-        metrics.backend_requests.of(verb, Carried::Lost).increment(1);
+        let (carried, end) = match &fault {
+            LaneFault::BadAnswer(fault) if fault.is_over_limit() => (Carried::TooLarge, End::ReplyTooLarge),
+            LaneFault::Deadline => (Carried::Lost, End::Deadline),
+            _ => (Carried::Lost, End::LaneLost),
+        };
+        metrics.backend_requests.of(verb, carried).increment(1);
         tracing::warn!(%fault, verb = ?command.verb(), "a slow command was lost");
-        let is_late = matches!(fault, LaneFault::Deadline);
         let (worker, touches) = self.aftermath.lost();
-        let _ = reply_to.send(Err(if is_late { End::Deadline } else { End::LaneLost }));
+        let _ = reply_to.send(Err(end));
         if let Store::Tyrant { last_seen, .. } = &worker.store {
             let patience = worker.settings().pairing.fence_timeout;
             let Aside { reader, writer } = self.aside;

@@ -17,7 +17,7 @@ use tokio::time::{sleep_until, timeout_at};
 
 use super::dispatch::ROOM;
 use super::judging::{Decision, Proposal};
-use super::passenger::Cargo;
+use super::passenger::{Cargo, NoReply};
 use super::session::{End, Item, Session};
 use super::slow::{self, Touches};
 use super::store::Via;
@@ -197,7 +197,7 @@ impl Steps {
         }
     }
 
-    fn send(&self, via: &Via, command: &Command, tickets: Vec<Ticket>) -> oneshot::Receiver<Result<Reply, Lost>> {
+    fn send(&self, via: &Via, command: &Command, tickets: Vec<Ticket>) -> oneshot::Receiver<Result<Reply, NoReply>> {
         let (reply_to, reply) = oneshot::channel();
         let cargo = Cargo::Exchange { reply_to, tickets };
         via.submit(command, self.deadline, self.worker.passenger(command, cargo));
@@ -211,12 +211,15 @@ impl Steps {
             let reply = self.send(&via, command, Vec::new());
             match outcome(reply).await {
                 Ok(reply) => return Ok(reply),
-                Err(lost) => self.may_repeat(lost, is_idempotent, RetryKind::Read)?,
+                Err(none) => self.may_repeat(none, is_idempotent, RetryKind::Read)?,
             }
         }
     }
 
-    fn may_repeat(&self, lost: Lost, is_idempotent: bool, kind: RetryKind) -> Result<(), End> {
+    fn may_repeat(&self, none: NoReply, is_idempotent: bool, kind: RetryKind) -> Result<(), End> {
+        let NoReply::Lost(lost) = none else {
+            return Err(End::ReplyTooLarge);
+        };
         if tokio::time::Instant::now().into_std() >= self.deadline {
             return Err(End::Deadline);
         }
@@ -288,9 +291,9 @@ impl Steps {
             let reply = self.send(&via, command, vec![ticket]);
             match outcome(reply).await {
                 Ok(reply) => return Ok(Guarded::Answered(reply)),
-                Err(lost) => {
-                    self.may_repeat(lost, is_idempotent, RetryKind::Write)?;
-                    self.retried |= lost == Lost::Sent;
+                Err(none) => {
+                    self.may_repeat(none, is_idempotent, RetryKind::Write)?;
+                    self.retried |= none == NoReply::Lost(Lost::Sent);
                 }
             }
         }
@@ -307,6 +310,6 @@ fn answered(reply: Reply) -> (Outcome, Answer) {
 }
 
 /// A lane tells every passenger its outcome; one that went without a word may have been carried out.
-async fn outcome(reply: oneshot::Receiver<Result<Reply, Lost>>) -> Result<Reply, Lost> {
-    reply.await.unwrap_or(Err(Lost::Sent))
+async fn outcome(reply: oneshot::Receiver<Result<Reply, NoReply>>) -> Result<Reply, NoReply> {
+    reply.await.unwrap_or(Err(NoReply::Lost(Lost::Sent)))
 }

@@ -17,6 +17,29 @@ fn denied(guarded: &Guarded, command: &str) -> f64 {
     guarded.scrape("ttguard_denied_total", &[("command", command)])
 }
 
+/// A guard whose first listener shows everything, and another one for each of these lines of settings.
+fn beside_everything(backend: &str, settings: &str, listeners: &[&str]) -> Guarded {
+    let mut text = format!("backend = \"{backend}\"\nlisten = [\"127.0.0.1:0\"]\n{settings}\n");
+    for listener in listeners {
+        text += &format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{listener}\n");
+    }
+    Guarded::listening(&text)
+}
+
+fn client_of(guarded: &Guarded, listener: usize) -> Client {
+    Client::connect(guarded.address_of(listener))
+}
+
+/// A denied read gets no answer, for every answer would say something of the store.
+#[track_caller]
+fn expect_no_answer(guarded: &Guarded, listener: usize, command: &str, request: &[u8]) {
+    let before = denied(guarded, command);
+    let mut client = client_of(guarded, listener);
+    client.send(request);
+    client.expect_reset(PATIENCE);
+    assert_eq!(denied(guarded, command), before + 1.0, "{command}");
+}
+
 #[test]
 fn what_hands_the_store_over_is_denied_unless_allowed() {
     let scripted = Scripted::start();
@@ -115,12 +138,9 @@ fn a_function_of_misc_is_no_way_around() {
 
 #[test]
 fn each_listener_has_its_own_mask() {
-    let guarded = Guarded::listening(
-        "backend = \"memory:\"\nlisten = [\"127.0.0.1:0\"]\ndeny = [\"vanish\"]\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\ndeny = [\"allwrite\"]\n\
-         [[listener]]\naddress = \"127.0.0.1:0\"\nallow = [\"all\"]",
-    );
-    let client = |listener| Client::connect(guarded.address_of(listener));
+    let listeners = ["deny = [\"allwrite\"]", "allow = [\"all\"]"];
+    let guarded = beside_everything("memory:", "deny = [\"vanish\"]", &listeners);
+    let client = |listener| client_of(&guarded, listener);
     assert_eq!(client(0).put("k", b"v"), 0);
     assert_eq!(client(0).ask_code(&frame::bare(frame::VANISH)), DENIED);
     assert_eq!(client(1).put("k", b"w"), DENIED);

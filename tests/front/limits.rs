@@ -1,5 +1,8 @@
 //! What there may be so much of and no more: each limit reached, told to nobody but whom it concerns, and counted.
 
+mod arguments;
+mod replies;
+
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;

@@ -17,7 +17,7 @@ use crate::pairing::owed::{Lost, Owed};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::opcode::{MAGIC, Opcode};
-use crate::protocol::tyrant::reply::{ReplyDecoder, ReplyFault};
+use crate::protocol::tyrant::reply::{Dropped, ReplyDecoder, ReplyFault, Taken};
 use crate::protocol::tyrant::request;
 use crate::transport::{Reader, Writer};
 
@@ -33,6 +33,8 @@ pub trait Passenger: 'static {
     fn accepts(&self, reply: &Reply) -> bool;
     /// The answer has come, in so many bytes. `now` is when it was read.
     fn answered(self, reply: Reply, bytes: usize, now: Instant);
+    /// The answer has come, was over a limit, and is gone. `now` is when its last byte was read.
+    fn dropped(self, dropped: Dropped, now: Instant);
     /// The lane is out of service: no answer will come from it.
     fn lost(self, lost: Lost);
 }
@@ -71,7 +73,7 @@ pub struct LaneLimits {
     pub requests_max: usize,
     /// Bytes that are not written yet; one request more may go beyond it.
     pub bytes_max: usize,
-    /// How large an answer may be.
+    /// How large an answer may be; one that is larger is dropped as it comes.
     pub reply: Limits,
     /// Whether the lane may be [primed](super::priming), and then how long the question may take that ends a spell.
     pub priming: Option<Duration>,
@@ -301,26 +303,29 @@ impl<P: Passenger> Lane<P> {
         }
     }
 
-    /// Pairs each whole answer with the oldest request.
+    /// Pairs each whole answer, or the end of one that was too large, with the oldest request.
     fn hand_over(&self, decoder: &mut ReplyDecoder, input: &mut BytesMut, now: Instant) -> Result<(), LaneFault> {
         while !input.is_empty() {
             let Some(shape) = self.owed.borrow().expected() else {
                 return Err(LaneFault::Unasked(input.len()));
             };
             let before = input.len();
-            let Some(reply) = decoder.decode(shape, input)? else {
+            let Some(taken) = decoder.decode_or_drop(shape, input)? else {
                 break;
             };
             let bytes = before - input.len();
             let passenger = self.owed.borrow_mut().answered();
-            match passenger {
-                Some(Some(passenger)) if passenger.accepts(&reply) => passenger.answered(reply, bytes, now),
-                Some(Some(passenger)) => {
+            match (passenger, taken) {
+                (Some(Some(passenger)), Taken::Dropped(dropped)) => passenger.dropped(dropped, now),
+                (Some(Some(passenger)), Taken::Reply(reply)) if passenger.accepts(&reply) => {
+                    passenger.answered(reply, bytes, now);
+                }
+                (Some(Some(passenger)), Taken::Reply(_)) => {
                     passenger.lost(Lost::Sent);
                     return Err(LaneFault::Mismatch);
                 }
-                Some(None) => self.asking.set(false),
-                None => {}
+                (Some(None), _) => self.asking.set(false),
+                (None, _) => {}
             }
         }
         Ok(())

@@ -143,6 +143,21 @@ const MISTAKES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "[tls]\ncert = \"/c\"\nkey = \"/k\"\n[[listener]]\naddress = \"unix:/s\"",
+        &[
+            "t.toml:5: unix:/s cannot have TLS, as a Unix socket has none",
+            "HOST:PORT with TLS, or a [[listener]] with tls.cert = \"\"",
+        ],
+    ),
+    (
+        "listen = [\"h:1\", \"unix:/s\"]\ntls = { cert = \"/c\", key = \"/k\" }",
+        &["t.toml:1: unix:/s cannot have TLS", "a [[listener]] with"],
+    ),
+    (
+        "[[listener]]\naddress = \"unix:/s\"\ntls = { cert = \"/c\", key = \"/k\" }",
+        &["t.toml:2: unix:/s cannot have TLS", "HOST:PORT with TLS"],
+    ),
+    (
         "[tls]\npem = \"\"",
         &["t.toml:2: unknown key `pem`", "`cert`, `key`, `client_ca`"],
     ),
@@ -367,6 +382,15 @@ const MISTAKES: &[(&str, &[&str])] = &[
     (
         "limits.argument = \"65MiB\"",
         &["limits.argument is 65MiB", "at most limits.request, which is 64MiB"],
+    ),
+    ("limits.key = 0", &["t.toml:1: limits.key is 0", "from 1B to 256MiB"]),
+    (
+        "[limits]\nargument = \"1MiB\"\nkey = \"2MiB\"",
+        &["t.toml:3: limits.key is 2MiB", "at most limits.argument, which is 1MiB"],
+    ),
+    (
+        "limits.value = \"33MiB\"",
+        &["limits.value is 33MiB", "at most limits.argument, which is 32MiB"],
     ),
     (
         "limits.request = \"16MiB\"",

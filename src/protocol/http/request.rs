@@ -11,6 +11,7 @@ use self::head::{Function, Head, Method};
 use super::escape;
 use super::reply::{Asked, Form};
 use crate::command::Command;
+use crate::command::function::Part;
 use crate::protocol::text::{self, Search};
 use crate::protocol::tyrant::limits::Limits;
 
@@ -107,7 +108,11 @@ impl Decoder {
 /// The request that a whole head makes, with the body behind it.
 fn request(bytes: &Bytes, body: Bytes, limits: &Limits) -> Result<(Command, Form), Fault> {
     let head = Head::read(bytes)?;
-    let key = || escape::decode(bytes.slice_ref(head.path())).ok_or(Fault::BadEscape);
+    let key = || {
+        let key = escape::decode(bytes.slice_ref(head.path())).ok_or(Fault::BadEscape)?;
+        text::size(key.len() as i128, Part::Key, limits)?;
+        Ok::<_, Fault>(key)
+    };
     let (command, asked) = match head.method {
         Method::Get => (Command::Get { key: key()? }, Asked::Get),
         Method::Head => (Command::Vsiz { key: key()? }, Asked::Head),
@@ -135,7 +140,7 @@ fn request(bytes: &Bytes, body: Bytes, limits: &Limits) -> Result<(Command, Form
                 let command = Command::Misc {
                     function: bytes.slice_ref(name),
                     options,
-                    arguments: form::values(&body, limits)?,
+                    arguments: form::values(&body, name, limits)?,
                 };
                 (command, Asked::Misc)
             }

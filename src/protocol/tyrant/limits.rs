@@ -5,6 +5,10 @@
 pub struct Limits {
     /// Bytes in one argument: a key, a value, a path, an element of a list.
     pub argument_max: u32,
+    /// Bytes in one key of a request, or in what keys are to begin with.
+    pub key_max: u32,
+    /// Bytes in one value of a request, or in one column of it.
+    pub value_max: u32,
     /// Elements in one list.
     pub arguments_max: u32,
     /// Bytes in one whole frame.
@@ -15,6 +19,8 @@ impl Limits {
     /// The default for requests: 32 MiB an argument, 2^20 arguments, 64 MiB a request.
     pub const REQUEST: Self = Self {
         argument_max: 32 << 20,
+        key_max: 32 << 20,
+        value_max: 32 << 20,
         arguments_max: 1 << 20,
         frame_max: 64 << 20,
     };
@@ -23,6 +29,8 @@ impl Limits {
     /// since the server itself sets no bound to what `fwmkeys` lists.
     pub const REPLY: Self = Self {
         argument_max: 256 << 20,
+        key_max: 256 << 20,
+        value_max: 256 << 20,
         arguments_max: 16 << 20,
         frame_max: 288 << 20,
     };

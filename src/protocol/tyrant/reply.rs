@@ -10,6 +10,8 @@ use thiserror::Error;
 use super::dialect::Dialect;
 use super::limits::Limits;
 use super::sizes::{self, Scan, SizeFault, header};
+use super::skip::Skip;
+use crate::command::function::Part;
 use crate::command::{Reply, Shape};
 use crate::protocol::outgoing::Outgoing;
 
@@ -44,6 +46,31 @@ impl ReplyFault {
             Self::Endless => "endless",
         }
     }
+
+    /// Whether the reply is only larger than allowed.
+    pub fn is_over_limit(&self) -> bool {
+        matches!(self, Self::Size(fault) if fault.is_over_limit())
+    }
+}
+
+/// A whole reply, or what is known of one that was too large.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// A reply within the limits.
+    Reply(Reply),
+    /// A reply that was dropped as it came.
+    Dropped(Dropped),
+}
+
+/// What is known of a reply that is over a limit, and was dropped as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The code at its head.
+    pub code: u8,
+    /// Bytes that it had in all.
+    pub bytes: u64,
+    /// The limit that it was over.
+    pub fault: SizeFault,
 }
 
 /// Turns the bytes of one connection into replies, one whole reply at a time.
@@ -52,12 +79,18 @@ pub struct ReplyDecoder {
     limits: Limits,
     /// Where the look through the list at the head of the input stopped for want of bytes.
     scan: Option<Scan>,
+    /// The reply at the head of the input is being dropped, and what is known of it so far.
+    skip: Option<(Skip, Dropped)>,
 }
 
 impl ReplyDecoder {
     /// A decoder for one connection, which accepts frames up to `limits`.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scan: None }
+        Self {
+            limits,
+            scan: None,
+            skip: None,
+        }
     }
 
     /// Takes the next reply, of this shape, off the front of `input`, or `None` when it is not all there.
@@ -100,6 +133,50 @@ impl ReplyDecoder {
         }
     }
 
+    /// As [`Self::decode`], but a reply that is over a limit is dropped as it comes, and what comes behind it is read:
+    /// a size that is over a limit still says where the reply ends. Of such a reply nothing is kept but the sizes of one
+    /// element, and what had come of it before its sizes said that it was too large. How long that may take is for the
+    /// caller to see to: what is announced may never come.
+    ///
+    /// # Errors
+    /// As [`Self::decode`], for what is no reply at all.
+    pub fn decode_or_drop(&mut self, shape: Shape, input: &mut BytesMut) -> Result<Option<Taken>, ReplyFault> {
+        let begins = self.skip.is_none();
+        if begins {
+            match self.decode(shape, input) {
+                Err(ReplyFault::Size(fault)) if fault.is_over_limit() => {
+                    let code = input.first().copied().unwrap_or(0);
+                    self.skip = Some((self.skip_of(shape, input), Dropped { code, bytes: 0, fault }));
+                }
+                decoded => return Ok(decoded?.map(Taken::Reply)),
+            }
+        }
+        let Some((skip, dropped)) = &mut self.skip else {
+            return Ok(None);
+        };
+        let end = skip.run(input);
+        if begins {
+            // What is left behind it is little; the room that a long list took until it became too long is much.
+            *input = BytesMut::from(&input[..]);
+        }
+        let taken = end?.map(|bytes| Taken::Dropped(Dropped { bytes, ..*dropped }));
+        if taken.is_some() {
+            self.skip = None;
+        }
+        Ok(taken)
+    }
+
+    /// The way past the reply at the head of the input, whose sizes so far are over a limit and not below zero.
+    fn skip_of(&mut self, shape: Shape, input: &BytesMut) -> Skip {
+        let announced = header(be_i32, input.get(CODE..)).map_or(0, i32::unsigned_abs) as usize;
+        let list = self.scan.take().unwrap_or(Scan::new(HEAD, announced));
+        match shape {
+            Shape::Records => list.into_skip(2),
+            Shape::Keys | Shape::Strings => list.into_skip(1),
+            _ => Skip::new((HEAD + announced) as u64, 0, 0),
+        }
+    }
+
     /// `misc` counts its strings whatever the code.
     fn misc(&mut self, code: Option<u8>, input: &mut BytesMut) -> Decoded {
         let (Some(code), Some((list, count))) = (code, self.list::<1>(input)?) else {
@@ -129,7 +206,7 @@ impl ReplyDecoder {
         };
         let count = self.limits.count(count)?;
         let scan = self.scan.get_or_insert_with(|| Scan::new(HEAD, count));
-        let Some(size) = scan.run::<SIZES>(input, &self.limits)? else {
+        let Some(size) = scan.run::<SIZES>(input, &self.limits, |_| Part::Other)? else {
             return Ok(None);
         };
         self.scan = None;

@@ -15,6 +15,7 @@ use super::dialect::{Dialect, Layout};
 use super::limits::Limits;
 use super::opcode::MAGIC;
 use super::sizes::{self, Scan, SizeFault, header};
+use crate::command::function::{Function, Part};
 use crate::command::{Command, Verb};
 
 pub use encode::{encode, encode_behind_magic};
@@ -87,10 +88,10 @@ impl RequestDecoder {
             Verb::PutCat => self.pair(input, |[key, value]| Command::PutCat { key, value }),
             Verb::PutShl => self.putshl(input),
             Verb::PutNr => self.pair(input, |[key, value]| Command::PutNr { key, value }),
-            Verb::Out => self.single(input, |[key]| Command::Out { key }),
-            Verb::Get => self.single(input, |[key]| Command::Get { key }),
+            Verb::Out => self.single(input, Part::Key, |[key]| Command::Out { key }),
+            Verb::Get => self.single(input, Part::Key, |[key]| Command::Get { key }),
             Verb::Mget => self.mget(input),
-            Verb::Vsiz => self.single(input, |[key]| Command::Vsiz { key }),
+            Verb::Vsiz => self.single(input, Part::Key, |[key]| Command::Vsiz { key }),
             Verb::IterInit => bare(input, Command::IterInit),
             Verb::IterNext => bare(input, Command::IterNext),
             Verb::FwmKeys => self.fwmkeys(input),
@@ -98,9 +99,9 @@ impl RequestDecoder {
             Verb::AddDouble => self.adddouble(input),
             Verb::Ext => self.ext(input),
             Verb::Sync => bare(input, Command::Sync),
-            Verb::Optimize => self.single(input, |[parameters]| Command::Optimize { parameters }),
+            Verb::Optimize => self.single(input, Part::Other, |[parameters]| Command::Optimize { parameters }),
             Verb::Vanish => bare(input, Command::Vanish),
-            Verb::Copy => self.single(input, |[path]| Command::Copy { path }),
+            Verb::Copy => self.single(input, Part::Other, |[path]| Command::Copy { path }),
             Verb::Restore => self.restore(input),
             Verb::SetMst => self.setmst(input),
             Verb::Rnum => bare(input, Command::Rnum),
@@ -111,11 +112,11 @@ impl RequestDecoder {
         }
     }
 
-    fn single(&self, input: &mut BytesMut, command: impl FnOnce([Bytes; 1]) -> Command) -> Decoded {
+    fn single(&self, input: &mut BytesMut, part: Part, command: impl FnOnce([Bytes; 1]) -> Command) -> Decoded {
         let Some(size) = header(be_i32, input.get(PREFIX..)) else {
             return Ok(None);
         };
-        let sizes = [self.limits.argument(size)?];
+        let sizes = [self.limits.part(part, size)?];
         Ok(self.cut(input, 4, sizes)?.map(command))
     }
 
@@ -123,7 +124,7 @@ impl RequestDecoder {
         let Some((key, value)) = header((be_i32, be_i32), input.get(PREFIX..)) else {
             return Ok(None);
         };
-        let sizes = [self.limits.argument(key)?, self.limits.argument(value)?];
+        let sizes = [self.limits.key(key)?, self.limits.value(value)?];
         Ok(self.cut(input, 8, sizes)?.map(command))
     }
 
@@ -131,7 +132,7 @@ impl RequestDecoder {
         let Some((key, value, width)) = header((be_i32, be_i32, be_i32), input.get(PREFIX..)) else {
             return Ok(None);
         };
-        let sizes = [self.limits.argument(key)?, self.limits.argument(value)?];
+        let sizes = [self.limits.key(key)?, self.limits.value(value)?];
         if width < 0 {
             return Err(RequestFault::NegativeWidth(width));
         }
@@ -143,7 +144,7 @@ impl RequestDecoder {
         let Some((prefix, max)) = header((be_i32, be_i32), input.get(PREFIX..)) else {
             return Ok(None);
         };
-        let sizes = [self.limits.argument(prefix)?];
+        let sizes = [self.limits.key(prefix)?];
         Ok(self
             .cut(input, 8, sizes)?
             .map(|[prefix]| Command::FwmKeys { prefix, max }))
@@ -153,7 +154,7 @@ impl RequestDecoder {
         let Some((key, number)) = header((be_i32, be_i32), input.get(PREFIX..)) else {
             return Ok(None);
         };
-        let sizes = [self.limits.argument(key)?];
+        let sizes = [self.limits.key(key)?];
         Ok(self.cut(input, 8, sizes)?.map(|[key]| Command::AddInt { key, number }))
     }
 
@@ -161,7 +162,7 @@ impl RequestDecoder {
         let Some((key, integral, fractional)) = header((be_i32, be_i64, be_i64), input.get(PREFIX..)) else {
             return Ok(None);
         };
-        let sizes = [self.limits.argument(key)?];
+        let sizes = [self.limits.key(key)?];
         let command = |[key]: [Bytes; 1]| Command::AddDouble {
             key,
             integral,
@@ -175,11 +176,7 @@ impl RequestDecoder {
         let Some((function, options, key, value)) = header(fields, input.get(PREFIX..)) else {
             return Ok(None);
         };
-        let sizes = [
-            name_size(function)?,
-            self.limits.argument(key)?,
-            self.limits.argument(value)?,
-        ];
+        let sizes = [name_size(function)?, self.limits.key(key)?, self.limits.value(value)?];
         let command = |[function, key, value]: [Bytes; 3]| Command::Ext {
             function,
             options,
@@ -226,7 +223,7 @@ impl RequestDecoder {
         };
         let count = self.limits.count(count)?;
         let list = PREFIX + 4;
-        let Some(mut frame) = self.scanned(input, list, count)? else {
+        let Some(mut frame) = self.scanned(input, list, count, |_| Part::Key)? else {
             return Ok(None);
         };
         frame.advance(list);
@@ -241,7 +238,9 @@ impl RequestDecoder {
         let function = name_size(function)?;
         let count = self.limits.count(count)?;
         let name = PREFIX + 12;
-        let Some(mut frame) = self.scanned(input, name + function, count)? else {
+        // No argument's size is there before all of the name is.
+        let parts = Function::parts(input.get(name..name + function).unwrap_or_default());
+        let Some(mut frame) = self.scanned(input, name + function, count, parts)? else {
             return Ok(None);
         };
         frame.advance(name);
@@ -271,10 +270,17 @@ impl RequestDecoder {
         Ok(Some(sizes.map(|size| frame.split_to(size))))
     }
 
-    /// Takes a frame off `input` that ends in a list of `count` elements, the first of which begins at `list`.
-    fn scanned(&mut self, input: &mut BytesMut, list: usize, count: usize) -> Result<Option<Bytes>, RequestFault> {
+    /// Takes a frame off `input` that ends in a list of `count` elements, the first of which begins at `list`. `part`
+    /// says of an element by its place what it is.
+    fn scanned(
+        &mut self,
+        input: &mut BytesMut,
+        list: usize,
+        count: usize,
+        part: impl Fn(usize) -> Part,
+    ) -> Result<Option<Bytes>, RequestFault> {
         let scan = self.scan.get_or_insert_with(|| Scan::new(list, count));
-        let Some(size) = scan.run::<1>(input, &self.limits)? else {
+        let Some(size) = scan.run::<1>(input, &self.limits, part)? else {
             return Ok(None);
         };
         self.scan = None;

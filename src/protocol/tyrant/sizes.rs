@@ -7,9 +7,11 @@ use nom::number::streaming::be_i32;
 use thiserror::Error;
 
 use super::limits::Limits;
+use super::skip::Skip;
+use crate::command::function::Part;
 
 /// Bytes that a size or a count takes on the wire.
-const SIZE: usize = 4;
+pub(super) const SIZE: usize = 4;
 
 /// What is wrong with a size or a count that a peer announced.
 ///
@@ -22,6 +24,22 @@ pub enum SizeFault {
     /// One argument has more bytes than [`Limits::argument_max`].
     #[error("an argument of {size} bytes is larger than the {max} allowed")]
     ArgumentTooLarge {
+        /// Bytes announced.
+        size: u32,
+        /// Bytes allowed.
+        max: u32,
+    },
+    /// A key has more bytes than [`Limits::key_max`].
+    #[error("a key of {size} bytes is larger than the {max} allowed")]
+    KeyTooLarge {
+        /// Bytes announced.
+        size: u32,
+        /// Bytes allowed.
+        max: u32,
+    },
+    /// A value has more bytes than [`Limits::value_max`].
+    #[error("a value of {size} bytes is larger than the {max} allowed")]
+    ValueTooLarge {
         /// Bytes announced.
         size: u32,
         /// Bytes allowed.
@@ -54,22 +72,66 @@ impl SizeFault {
         match self {
             Self::NegativeSize(_) => "negative_size",
             Self::ArgumentTooLarge { .. } => "argument_too_large",
+            Self::KeyTooLarge { .. } => "key_too_large",
+            Self::ValueTooLarge { .. } => "value_too_large",
             Self::NegativeCount(_) => "negative_count",
             Self::TooManyArguments { .. } => "too_many_arguments",
             Self::FrameTooLarge { .. } => "frame_too_large",
         }
     }
+
+    /// Whether it is over a limit of ours, and could be said otherwise.
+    pub fn is_over_limit(&self) -> bool {
+        match self {
+            Self::ArgumentTooLarge { .. }
+            | Self::KeyTooLarge { .. }
+            | Self::ValueTooLarge { .. }
+            | Self::TooManyArguments { .. }
+            | Self::FrameTooLarge { .. } => true,
+            Self::NegativeSize(_) | Self::NegativeCount(_) => false,
+        }
+    }
 }
 
 impl Limits {
-    /// The bytes of an argument announced as `size`.
+    /// The bytes of an argument announced as `size`, whatever it is.
     pub(super) fn argument(&self, size: i32) -> Result<usize, SizeFault> {
+        self.part(Part::Other, size)
+    }
+
+    /// The bytes of a key announced as `size`.
+    pub(super) fn key(&self, size: i32) -> Result<usize, SizeFault> {
+        self.part(Part::Key, size)
+    }
+
+    /// The bytes of a value announced as `size`.
+    pub(super) fn value(&self, size: i32) -> Result<usize, SizeFault> {
+        self.part(Part::Value, size)
+    }
+
+    /// The bytes of an argument of this kind announced as `size`.
+    pub(super) fn part(&self, part: Part, size: i32) -> Result<usize, SizeFault> {
         let size = u32::try_from(size).map_err(|_| SizeFault::NegativeSize(size))?;
-        let max = self.argument_max;
-        if size > max {
+        self.within(part, size)
+    }
+
+    /// The bytes of an argument of this kind that has so many.
+    pub(in crate::protocol) fn within(&self, part: Part, size: u32) -> Result<usize, SizeFault> {
+        if size > self.argument_max {
+            let max = self.argument_max;
             return Err(SizeFault::ArgumentTooLarge { size, max });
         }
-        Ok(size as usize)
+        match part {
+            Part::Key if size > self.key_max => Err(SizeFault::KeyTooLarge {
+                size,
+                max: self.key_max,
+            }),
+            Part::Value if size > self.value_max => Err(SizeFault::ValueTooLarge {
+                size,
+                max: self.value_max,
+            }),
+            _ => Ok(size as usize),
+        }
     }
 
     /// The elements of a list announced as `count`.
@@ -112,21 +174,25 @@ pub(super) struct Scan {
     at: usize,
     /// Elements whose sizes have not been seen.
     left: usize,
+    /// Elements in all.
+    count: usize,
 }
 
 impl Scan {
     /// A scan of `count` elements, the first of which begins at `at`.
     pub(super) fn new(at: usize, count: usize) -> Self {
-        Self { at, left: count }
+        Self { at, left: count, count }
     }
 
-    /// Looks on through `input`, which begins where the frame begins, at elements that have `SIZES` sizes each.
+    /// Looks on through `input`, which begins where the frame begins, at elements that have `SIZES` sizes each. `part`
+    /// says of an element by its place what it is.
     ///
     /// Returns the size of the frame once all of it is in `input`. After a fault the same fault is found again.
     pub(super) fn run<const SIZES: usize>(
         &mut self,
         input: &[u8],
         limits: &Limits,
+        part: impl Fn(usize) -> Part,
     ) -> Result<Option<usize>, SizeFault> {
         let sizes_len = SIZES * SIZE;
         limits.frame(self.at.saturating_add(self.left * sizes_len))?;
@@ -137,13 +203,18 @@ impl Scan {
             }
             let mut end = self.at + sizes_len;
             for size in sizes {
-                end = end.saturating_add(limits.argument(size)?);
+                end = end.saturating_add(limits.part(part(self.count - self.left), size)?);
             }
             limits.frame(end.saturating_add((self.left - 1) * sizes_len))?;
             self.at = end;
             self.left -= 1;
         }
         Ok((input.len() >= self.at).then_some(self.at))
+    }
+
+    /// To drop the frame instead, from its first byte on; its elements have `sizes` sizes each.
+    pub(super) fn into_skip(self, sizes: usize) -> Skip {
+        Skip::new(self.at as u64, self.left, sizes)
     }
 }
 
@@ -174,6 +245,8 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         argument_max: 10,
+        key_max: 10,
+        value_max: 10,
         arguments_max: 3,
         frame_max: 30,
     };
@@ -191,32 +264,61 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_values_have_limits_of_their_own_below_that_of_any_argument() {
+        let limits = Limits {
+            key_max: 4,
+            value_max: 7,
+            ..LIMITS
+        };
+        assert_eq!(
+            (limits.key(4), limits.value(7), limits.argument(10)),
+            (Ok(4), Ok(7), Ok(10))
+        );
+        assert_eq!(limits.key(5), Err(SizeFault::KeyTooLarge { size: 5, max: 4 }));
+        assert_eq!(limits.value(8), Err(SizeFault::ValueTooLarge { size: 8, max: 7 }));
+        for fault in [limits.key(11), limits.value(11), LIMITS.key(11)] {
+            assert_eq!(fault.unwrap_err().name(), "argument_too_large");
+        }
+        assert_eq!(limits.key(-1), Err(SizeFault::NegativeSize(-1)));
+        let parts = |at: usize| if at == 0 { Part::Key } else { Part::Value };
+        let list = [&b"\0\0\0\x04keys\0\0\0\x05value"[..], b"\0\0\0\x08"].concat();
+        let found = Scan::new(0, 3).run::<1>(&list, &limits, parts);
+        assert_eq!(found, Err(SizeFault::ValueTooLarge { size: 8, max: 7 }));
+    }
+
+    #[test]
     fn a_scan_goes_on_where_it_stopped() {
         let frame = b"\0\0\0\x02ab\0\0\0\x01c";
         let mut scan = Scan::new(0, 2);
-        assert_eq!(scan.run::<1>(&frame[..4], &LIMITS), Ok(None));
+        assert_eq!(scan.run::<1>(&frame[..4], &LIMITS, |_| Part::Other), Ok(None));
         assert_eq!(
             (scan.at, scan.left),
             (6, 1),
             "the size has been seen, the bytes are still to come"
         );
-        assert_eq!(scan.run::<1>(&frame[..9], &LIMITS), Ok(None));
+        assert_eq!(scan.run::<1>(&frame[..9], &LIMITS, |_| Part::Other), Ok(None));
         assert_eq!((scan.at, scan.left), (6, 1));
-        assert_eq!(scan.run::<1>(&frame[..10], &LIMITS), Ok(None));
+        assert_eq!(scan.run::<1>(&frame[..10], &LIMITS, |_| Part::Other), Ok(None));
         assert_eq!((scan.at, scan.left), (11, 0));
-        assert_eq!(scan.run::<1>(frame, &LIMITS), Ok(Some(11)));
+        assert_eq!(scan.run::<1>(frame, &LIMITS, |_| Part::Other), Ok(Some(11)));
     }
 
     #[test]
     fn elements_that_are_still_to_come_count_towards_the_frame() {
         assert_eq!(
-            Scan::new(20, 3).run::<1>(b"", &LIMITS).unwrap_err().name(),
+            Scan::new(20, 3)
+                .run::<1>(b"", &LIMITS, |_| Part::Other)
+                .unwrap_err()
+                .name(),
             "frame_too_large"
         );
         let mut scan = Scan::new(0, 3);
-        assert_eq!(scan.run::<2>(&[0, 0, 0, 3, 0, 0, 0, 3], &LIMITS), Ok(None));
+        assert_eq!(
+            scan.run::<2>(&[0, 0, 0, 3, 0, 0, 0, 3], &LIMITS, |_| Part::Other),
+            Ok(None)
+        );
         let mut scan = Scan::new(0, 3);
-        let fault = scan.run::<2>(&[0, 0, 0, 4, 0, 0, 0, 3], &LIMITS);
+        let fault = scan.run::<2>(&[0, 0, 0, 4, 0, 0, 0, 3], &LIMITS, |_| Part::Other);
         assert_eq!(fault, Err(SizeFault::FrameTooLarge { size: 31, max: 30 }));
     }
 }

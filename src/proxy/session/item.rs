@@ -33,6 +33,8 @@ pub enum End {
     GaveUp,
     /// A request that must not be sent twice was lost with its lane.
     LaneLost,
+    /// The backend's answer is larger than allowed.
+    ReplyTooLarge,
     /// The client does not read its answers.
     Backlog,
     /// Half-received requests and unread answers take too much memory.

@@ -12,6 +12,7 @@ use crate::guard::verdict::{self, Change, Refusal, Ticket};
 use crate::journal::Asker;
 use crate::metrics::RetryKind;
 use crate::pairing::owed::Lost;
+use crate::proxy::passenger::NoReply;
 use crate::proxy::session::End;
 use crate::proxy::store::Via;
 use crate::proxy::worker::Worker;
@@ -60,18 +61,18 @@ impl Steps {
                 Ok(Looked::Found(stored)) => stored,
                 Ok(Looked::Missing) => return Ok(answered(Reply::NO_RECORD)),
                 Ok(Looked::Failed(reply)) => return Ok(answered(reply)),
-                Err(lost) => {
-                    self.may_repeat(lost, true, RetryKind::Read)?;
+                Err(none) => {
+                    self.may_repeat(none, true, RetryKind::Read)?;
                     continue;
                 }
             };
             // The lane may be another one by now; nothing has been sent on it.
             let Some(via) = self.worker.via(self.link, 1).filter(|via| via.id() == held.via.id()) else {
-                self.may_repeat(Lost::Unsent, true, RetryKind::Unsent)?;
+                self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
                 continue;
             };
             // A server takes what lies behind an argument that is too large for it for new requests.
-            let size_max = self.worker.settings().limits.request.argument_max as usize;
+            let size_max = self.worker.settings().limits.request.value_max as usize;
             if value.len() + stored.len() > size_max {
                 return Ok(answered(Reply::Code(1)));
             }
@@ -88,9 +89,9 @@ impl Steps {
                     }
                     return Ok(answered(said.unwrap_or(reply)));
                 }
-                Err(lost) => {
-                    self.may_repeat(lost, is_idempotent, RetryKind::Write)?;
-                    self.retried |= lost == Lost::Sent;
+                Err(none) => {
+                    self.may_repeat(none, is_idempotent, RetryKind::Write)?;
+                    self.retried |= none == NoReply::Lost(Lost::Sent);
                 }
             }
         }
@@ -120,7 +121,7 @@ impl Steps {
     }
 
     /// Looks at what is stored; only whether there is anything, where that is enough.
-    async fn look(&self, held: &Held, key: &Bytes, edit: Edit) -> Result<Looked, Lost> {
+    async fn look(&self, held: &Held, key: &Bytes, edit: Edit) -> Result<Looked, NoReply> {
         let is_enough = edit == Edit::IfPresent && !self.worker.settings().verify_reads;
         let ask = if is_enough {
             Command::Vsiz { key: key.clone() }
@@ -136,7 +137,7 @@ impl Steps {
             Reply::Records(found) => match found.into_iter().next() {
                 Some((echoed, _)) if echoed == *key && edit == Edit::IfPresent => Looked::Found(Bytes::new()),
                 Some((echoed, value)) if echoed == *key => Looked::Found(value),
-                Some(_) => return Err(Lost::Sent),
+                Some(_) => return Err(NoReply::Lost(Lost::Sent)),
                 None => Looked::Missing,
             },
             other => Looked::Failed(other),

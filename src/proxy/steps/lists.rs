@@ -13,6 +13,7 @@ use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::proxy::dispatch::{ROOM, refused};
 use crate::proxy::judging::{Decision, Proposal};
+use crate::proxy::passenger::NoReply;
 use crate::proxy::records::Probe;
 use crate::proxy::session::End;
 use crate::proxy::store::Via;
@@ -53,7 +54,7 @@ struct Frame {
     /// Whether each record of a stamp in the frame is a new one.
     probes: Vec<Probe>,
     is_idempotent: bool,
-    reply: oneshot::Receiver<Result<Reply, Lost>>,
+    reply: oneshot::Receiver<Result<Reply, NoReply>>,
 }
 
 /// What came of a list so far.
@@ -124,10 +125,10 @@ impl Steps {
                 } = frame;
                 match outcome(reply).await {
                     Ok(reply) => self.list_answered(records, &probes, reply.code(), &mut tally).await?,
-                    Err(lost) => {
-                        self.may_repeat(lost, is_idempotent, RetryKind::Write)?;
-                        self.retried |= lost == Lost::Sent;
+                    Err(none) => {
                         self.worker.shared.hidden.doubt();
+                        self.may_repeat(none, is_idempotent, RetryKind::Write)?;
+                        self.retried |= none == NoReply::Lost(Lost::Sent);
                         work.extend(records);
                     }
                 }

@@ -44,17 +44,19 @@ impl Steps {
             };
             // In a fixed-length database it is a range of numbers.
             let by_prefix = self.worker.kind() != DatabaseKind::FixedLength;
-            if by_prefix && keys.iter().any(|key| !key.starts_with(&prefix)) {
+            let is_unasked = by_prefix && keys.iter().any(|key| !key.starts_with(&prefix));
+            let found = keys.len();
+            let access = &self.listener.keys;
+            let visible = Reply::Keys(records::visible_keys(keys));
+            // A key of others is the graver of the two.
+            let Some(Reply::Keys(mut visible)) = self.worker.own(access, &command, visible) else {
+                return Err(End::LaneLost);
+            };
+            if is_unasked {
                 let what = "the backend listed a key that does not begin as was asked for";
                 self.worker.shared.raise(Alarm::UnaskedKey, what);
                 return Err(End::LaneLost);
             }
-            let found = keys.len();
-            let access = &self.listener.keys;
-            let visible = Reply::Keys(records::visible_keys(keys));
-            let Some(Reply::Keys(mut visible)) = self.worker.own(access, &command, visible) else {
-                return Err(End::LaneLost);
-            };
             visible.retain(|key| access.allows(key));
             let (Ok(wanted), Ok(asked)) = (usize::try_from(max), usize::try_from(ask)) else {
                 return Ok(answered(Reply::Keys(visible)));

@@ -14,6 +14,7 @@ use crate::command::{Command, Reply};
 use crate::guard::verdict::Change;
 use crate::metrics::RetryKind;
 use crate::pairing::owed::Lost;
+use crate::proxy::passenger::NoReply;
 use crate::proxy::records;
 use crate::proxy::session::End;
 
@@ -135,8 +136,8 @@ impl Steps {
             let found = match outcome(self.send(&held.via, &ask, Vec::new())).await {
                 Ok(Reply::Records(found)) => found,
                 Ok(_) => return says(LEFT),
-                Err(lost) => {
-                    self.may_repeat(lost, true, RetryKind::Read)?;
+                Err(none) => {
+                    self.may_repeat(none, true, RetryKind::Read)?;
                     continue;
                 }
             };
@@ -157,7 +158,7 @@ impl Steps {
             };
             // The lane may be another one by now; nothing has been sent on it.
             let Some(via) = self.worker.via(self.link, 1).filter(|via| via.id() == held.via.id()) else {
-                self.may_repeat(Lost::Unsent, true, RetryKind::Unsent)?;
+                self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
                 continue;
             };
             let Some(ticket) = held.ticket.take() else {
@@ -176,9 +177,9 @@ impl Steps {
                     hidden.doubt();
                     return says(LEFT);
                 }
-                Err(lost) => {
+                Err(none) => {
                     hidden.doubt();
-                    self.may_repeat(lost, false, RetryKind::Write)?;
+                    self.may_repeat(none, false, RetryKind::Write)?;
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! What must never happen, and what is said when it does.
 
+use super::client_of;
+use super::namespace::tenants;
 use crate::client::PATIENCE;
 use crate::frame;
 use crate::guarded::Guarded;
@@ -44,6 +46,45 @@ fn a_key_that_was_not_asked_for_is_never_delivered() {
     }));
     let mut client = guarded.client();
     client.send(&frame::fwmkeys("a", -1));
+    client.expect_reset(PATIENCE);
+    expect_alarm(
+        &guarded,
+        "unasked_key",
+        "listed a key that does not begin as was asked for",
+    );
+}
+
+#[test]
+fn a_key_of_another_namespace_is_never_shown() {
+    let scripted = Scripted::start();
+    for key in ["A:mine", "B:secret", "C:none's"] {
+        scripted.insert(key, b"v");
+    }
+    let backend = format!("tyrant://{}", scripted.address());
+    for other in ["B:", "C:", ""] {
+        let guarded = tenants(&backend);
+        scripted.rule(Rule::once(Act::AnswerFor(other), |request| {
+            request.opcode == frame::FWMKEYS
+        }));
+        let mut client = client_of(&guarded, 1);
+        client.send(&frame::fwmkeys("", -1));
+        client.expect_reset(PATIENCE);
+        expect_alarm(
+            &guarded,
+            "foreign_key",
+            "a client would have been shown a key outside of its prefix",
+        );
+        assert!(guarded.log().contains("ERROR"), "{}", guarded.log());
+        assert_eq!(client_of(&guarded, 1).fwmkeys(""), ["mine"]);
+    }
+
+    // A key of its own that was not asked for is no key of another.
+    let guarded = tenants(&backend);
+    scripted.rule(Rule::once(Act::AnswerFor("A:mine"), |request| {
+        request.opcode == frame::FWMKEYS
+    }));
+    let mut client = client_of(&guarded, 1);
+    client.send(&frame::fwmkeys("other", -1));
     client.expect_reset(PATIENCE);
     expect_alarm(
         &guarded,

@@ -1,18 +1,16 @@
 //! Which keys clients may name.
 
-use super::{DENIED, denied};
-use crate::client::{Client, PATIENCE};
+use super::{DENIED, beside_everything, client_of, expect_no_answer};
+use crate::client::Client;
 use crate::frame;
 use crate::guarded::Guarded;
 use crate::real::Real;
 
-/// A listener that may do everything, and one for `a:` but not `a:secret:`.
-const SETTINGS: &str = "listen = [\"127.0.0.1:0\"]\nallow = [\"all\"]\n\
-                        [guard.ext]\nput_ts = \"put\"\n\
-                        [[listener]]\naddress = \"127.0.0.1:0\"\nallow_keys = [\"a:\"]\ndeny_keys = [\"a:secret:\"]";
-
+/// A listener that may do everything, and one for `a:` but not `a:secret:`, with a record of each.
 fn filled(backend: &str) -> Guarded {
-    let guarded = Guarded::listening(&format!("backend = \"{backend}\"\n{SETTINGS}"));
+    let settings = "allow = [\"all\"]\n[guard.ext]\nput_ts = \"put\"";
+    let confined = "allow_keys = [\"a:\"]\ndeny_keys = [\"a:secret:\"]";
+    let guarded = beside_everything(backend, settings, &[confined]);
     for key in ["a:1", "a:2", "a:secret:1", "b:1"] {
         assert_eq!(guarded.client().put(key, key.as_bytes()), 0);
     }
@@ -20,17 +18,7 @@ fn filled(backend: &str) -> Guarded {
 }
 
 fn confined(guarded: &Guarded) -> Client {
-    Client::connect(guarded.address_of(1))
-}
-
-/// A denied read gets no answer, for every answer would say something of the store.
-#[track_caller]
-fn expect_no_answer(guarded: &Guarded, command: &str, request: &[u8]) {
-    let before = denied(guarded, command);
-    let mut client = confined(guarded);
-    client.send(request);
-    client.expect_reset(PATIENCE);
-    assert_eq!(denied(guarded, command), before + 1.0, "{command}");
+    client_of(guarded, 1)
 }
 
 #[test]
@@ -60,10 +48,10 @@ fn keys_are_kept(backend: &str) {
         assert_eq!(client.misc("putlist", &[b"a:4", b"v", key.as_bytes(), b"v"]).0, DENIED);
         assert_eq!(client.misc("outlist", &[b"a:1", key.as_bytes()]).0, DENIED);
         client.putnr(key, b"v");
-        expect_no_answer(&guarded, "get", &frame::keyed(frame::GET, key));
-        expect_no_answer(&guarded, "vsiz", &frame::keyed(frame::VSIZ, key));
-        expect_no_answer(&guarded, "mget", &frame::mget(&["a:1", key]));
-        expect_no_answer(&guarded, "misc", &frame::misc("getlist", &[b"a:1", key.as_bytes()]));
+        expect_no_answer(&guarded, 1, "get", &frame::keyed(frame::GET, key));
+        expect_no_answer(&guarded, 1, "vsiz", &frame::keyed(frame::VSIZ, key));
+        expect_no_answer(&guarded, 1, "mget", &frame::mget(&["a:1", key]));
+        expect_no_answer(&guarded, 1, "misc", &frame::misc("getlist", &[b"a:1", key.as_bytes()]));
     }
     assert_eq!(client.ext("put_ts", "a:5", b"v"), (0, Some(b"ok".to_vec())));
     let all = ["a:1", "a:2", "a:3", "a:5", "a:secret:1", "b:1"];
@@ -92,7 +80,7 @@ fn what_could_touch_records_without_naming_them_is_denied() {
         ("misc", frame::misc("range", &[b"a:"])),
         ("misc", frame::misc("search", &[])),
     ] {
-        expect_no_answer(&guarded, command, &request);
+        expect_no_answer(&guarded, 1, command, &request);
     }
     assert_eq!(client.ask_code(&frame::bare(frame::SYNC)), 0);
     assert_eq!(client.rnum(), 4);

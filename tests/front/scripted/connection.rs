@@ -125,6 +125,7 @@ impl Connection {
             Some(Act::Lose(end)) => return Next::End(end),
             Some(Act::ExtraByte) => answer.push(0),
             Some(Act::WrongCode(code)) => answer.iter_mut().take(1).for_each(|byte| *byte = code),
+            Some(Act::Announce(size)) => answer[1..5].copy_from_slice(&size.to_be_bytes()),
             Some(Act::Silence) => self.silent = true,
             _ => {}
         }

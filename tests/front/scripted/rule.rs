@@ -23,6 +23,8 @@ pub enum Act {
     ExtraByte,
     /// The answer, with another code at its head.
     WrongCode(u8),
+    /// The answer, with another size or count behind its code.
+    Announce(i32),
     /// Answered as if it had asked for this other key.
     AnswerFor(&'static str),
     /// Carried out, never answered; the same for all that follows on this connection.

@@ -99,7 +99,12 @@ impl Fault {
             Self::HeadTooLarge(_) => "431 Request Header Fields Too Large",
             Self::TransferEncoding => "501 Not Implemented",
             Self::MediaType => "415 Unsupported Media Type",
-            Self::Size(SizeFault::ArgumentTooLarge { .. } | SizeFault::FrameTooLarge { .. }) => "413 Content Too Large",
+            Self::Size(
+                SizeFault::ArgumentTooLarge { .. }
+                | SizeFault::KeyTooLarge { .. }
+                | SizeFault::ValueTooLarge { .. }
+                | SizeFault::FrameTooLarge { .. },
+            ) => "413 Content Too Large",
             _ => "400 Bad Request",
         };
         let phrase = status.split_once(' ').map_or(status, |(_, phrase)| phrase);

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Fault;
+use crate::command::function::Function;
 use crate::protocol::http::escape;
 use crate::protocol::text;
 use crate::protocol::tyrant::limits::Limits;
 
-/// The values of a body in the manner of `application/x-www-form-urlencoded`, in the order in which their names come.
-/// Values of one name are one argument, with a NUL between them.
-pub(super) fn values(body: &Bytes, limits: &Limits) -> Result<Vec<Bytes>, Fault> {
+/// The values of a body in the manner of `application/x-www-form-urlencoded`, in the order in which their names come:
+/// the arguments of `function`. Values of one name are one argument, with a NUL between them.
+pub(super) fn values(body: &Bytes, function: &[u8], limits: &Limits) -> Result<Vec<Bytes>, Fault> {
     let mut places = HashMap::new();
     let mut values: Vec<Bytes> = Vec::new();
     for field in body.split(|byte| matches!(byte, b'&' | b';')) {
@@ -37,6 +38,10 @@ pub(super) fn values(body: &Bytes, limits: &Limits) -> Result<Vec<Bytes>, Fault>
             }
         }
     }
+    let part = Function::parts(function);
+    for (at, value) in values.iter().enumerate() {
+        text::size(value.len() as i128, part(at), limits)?;
+    }
     Ok(values)
 }
 
@@ -60,12 +65,14 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         argument_max: 10,
+        key_max: 10,
+        value_max: 10,
         arguments_max: 3,
         frame_max: 100,
     };
 
     fn read(body: &'static str) -> Result<Vec<Bytes>, Fault> {
-        values(&Bytes::from(body), &LIMITS)
+        values(&Bytes::from(body), b"putlist", &LIMITS)
     }
 
     #[test]

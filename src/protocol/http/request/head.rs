@@ -9,6 +9,7 @@ use nom::sequence::{separated_pair, terminated};
 use nom::{IResult, Parser};
 
 use super::Fault;
+use crate::command::function::Part;
 use crate::protocol::text;
 use crate::protocol::tyrant::limits::Limits;
 
@@ -148,7 +149,12 @@ impl<'a> Head<'a> {
 
     /// The bytes behind the head.
     pub fn body_size(&self, limits: &Limits) -> Result<usize, Fault> {
-        let size = text::size(self.content_length.unwrap_or(0), limits)?;
+        let part = match self.method {
+            Method::Put => Part::Value,
+            Method::Post if !self.script.is_empty() => Part::Value,
+            _ => Part::Other,
+        };
+        let size = text::size(self.content_length.unwrap_or(0), part, limits)?;
         match self.method {
             Method::Put | Method::Post => Ok(size),
             // The server reads it as the next request.

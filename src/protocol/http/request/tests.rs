@@ -6,6 +6,8 @@ use crate::protocol::fed;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
+    key_max: 64,
+    value_max: 64,
     arguments_max: 4,
     frame_max: 400,
 };

@@ -7,6 +7,7 @@ use nom::combinator::peek;
 use nom::sequence::terminated;
 
 use super::Fault;
+use crate::command::function::Part;
 use crate::protocol::text;
 use crate::protocol::tyrant::limits::Limits;
 
@@ -91,7 +92,7 @@ pub(super) fn check(verb: Verb, line: &[u8], limits: &Limits) -> Result<Option<u
         Verb::Get => {
             text::count(count - 1, limits)?;
             for key in text::words(line).skip(1) {
-                text::size(key.len() as i128, limits)?;
+                text::size(key.len() as i128, Part::Key, limits)?;
             }
         }
         Verb::Incr | Verb::Decr => {
@@ -102,14 +103,14 @@ pub(super) fn check(verb: Verb, line: &[u8], limits: &Limits) -> Result<Option<u
     }
     if verb.words_min() > 1 {
         let key = text::words(line).nth(1).unwrap_or_default();
-        text::size(key.len() as i128, limits)?;
+        text::size(key.len() as i128, Part::Key, limits)?;
     }
     if !verb.has_value() {
         return Ok(None);
     }
     let size = text::words(line).nth(4).unwrap_or_default();
     let size = text::number(size).ok_or(Fault::BadNumber)?;
-    Ok(Some(text::size(size, limits)?))
+    Ok(Some(text::size(size, Part::Value, limits)?))
 }
 
 /// What is to be added or taken away.

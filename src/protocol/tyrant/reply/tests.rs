@@ -6,6 +6,8 @@ use crate::protocol::fed;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
+    key_max: 64,
+    value_max: 64,
     arguments_max: 4,
     frame_max: 100,
 };
@@ -128,6 +130,114 @@ fn a_million_strings_that_arrive_in_little_pieces_are_looked_through_once() {
     assert!(matches!(&replies[..], [Reply::Keys(keys)] if keys.len() == count as usize));
 }
 
+/// No limits but those of the wire.
+const UNLIMITED: Limits = Limits {
+    argument_max: u32::MAX,
+    key_max: u32::MAX,
+    value_max: u32::MAX,
+    arguments_max: u32::MAX,
+    frame_max: usize::MAX,
+};
+
+/// What comes of `bytes` when they arrive `step` at a time and replies over a limit are dropped, and the fault that ends
+/// it.
+fn taken(bytes: &[u8], step: usize, shapes: &[Shape], limits: Limits) -> (Vec<Taken>, Option<ReplyFault>) {
+    let mut decoder = ReplyDecoder::new(limits);
+    let (taken, end) = fed::fed_by_shape(bytes.chunks(step), shapes, |shape, input| {
+        decoder.decode_or_drop(shape, input)
+    });
+    (taken, end.err())
+}
+
+/// The fault of what is decoded under these limits; nothing where there is none.
+fn fault_of(reply: &Reply, shape: Shape, limits: Limits) -> Option<SizeFault> {
+    let mut input = BytesMut::from(&encoded(reply)[..]);
+    match ReplyDecoder::new(limits).decode(shape, &mut input) {
+        Err(ReplyFault::Size(fault)) => Some(fault),
+        _ => None,
+    }
+}
+
+/// What is to come of bytes under these limits, from what comes of them without any.
+fn wanted(bytes: &[u8], shapes: &[Shape], limits: Limits) -> (Vec<Taken>, Option<ReplyFault>) {
+    let mut decoder = ReplyDecoder::new(UNLIMITED);
+    let (replies, end) = fed::fed_by_shape([bytes], shapes, |shape, input| decoder.decode(shape, input));
+    let taken = replies
+        .into_iter()
+        .zip(shapes)
+        .map(|(reply, shape)| match fault_of(&reply, *shape, limits) {
+            Some(fault) => Taken::Dropped(Dropped {
+                code: reply.code(),
+                bytes: encoded(&reply).len() as u64,
+                fault,
+            }),
+            None => Taken::Reply(reply),
+        });
+    (taken.collect(), end.err())
+}
+
+#[test]
+fn a_reply_over_a_limit_is_dropped_and_the_next_one_read_however_they_are_cut() {
+    let value = |size: usize| Reply::Value(Bytes::from(vec![b'v'; size]));
+    let keys = |sizes: &[usize]| Reply::Keys(sizes.iter().map(|size| Bytes::from(vec![b'k'; *size])).collect());
+    let records = |size: usize| Reply::Records(vec![(Bytes::from_static(b"k"), Bytes::from(vec![b'v'; size])); 2]);
+    let failed = Reply::Strings {
+        code: 1,
+        strings: vec![Bytes::from(vec![b's'; 65])],
+    };
+    let large = [
+        (Shape::Value, value(65), "argument_too_large"),
+        (Shape::Keys, keys(&[1, 65]), "argument_too_large"),
+        (Shape::Keys, keys(&[0; 5]), "too_many_arguments"),
+        (Shape::Keys, keys(&[60, 60]), "frame_too_large"),
+        (Shape::Records, records(65), "argument_too_large"),
+        (Shape::Records, records(40), "frame_too_large"),
+        (Shape::Strings, failed, "argument_too_large"),
+    ];
+    for (shape, reply, name) in large {
+        let next = value(3);
+        let bytes = [encoded(&reply), encoded(&next)].concat();
+        for step in 1..=bytes.len() {
+            let (taken, end) = taken(&bytes, step, &[shape, Shape::Value], LIMITS);
+            let [Taken::Dropped(dropped), Taken::Reply(behind)] = &taken[..] else {
+                panic!("{taken:?} by {step}");
+            };
+            assert_eq!(
+                (dropped.code, dropped.bytes),
+                (reply.code(), encoded(&reply).len() as u64)
+            );
+            assert_eq!((dropped.fault.name(), behind, end), (name, &next, None));
+        }
+    }
+}
+
+#[test]
+fn what_is_dropped_takes_no_memory() {
+    let mut decoder = ReplyDecoder::new(LIMITS);
+    let mut input = BytesMut::with_capacity(1 << 20);
+    input.extend_from_slice(&head(0, &[i32::MAX]));
+    assert_eq!(decoder.decode_or_drop(Shape::Value, &mut input), Ok(None));
+    assert_eq!((input.len(), input.capacity()), (0, 0));
+    for _ in 0..1000 {
+        input.extend_from_slice(&[0; 4096]);
+        assert_eq!(decoder.decode_or_drop(Shape::Value, &mut input), Ok(None));
+        assert!(input.is_empty() && input.capacity() <= 4096, "{}", input.capacity());
+    }
+}
+
+#[test]
+fn a_size_below_zero_in_what_is_dropped_is_a_fault_that_stays() {
+    for step in [1, 3, 100] {
+        let bytes = head(0, &[5, 0, 0, -2]);
+        let (taken, end) = taken(&bytes, step, &[Shape::Keys], LIMITS);
+        assert_eq!(
+            (taken, end),
+            (vec![], Some(SizeFault::NegativeSize(-2).into())),
+            "{step}"
+        );
+    }
+}
+
 fn string() -> impl Strategy<Value = Bytes> {
     prop_oneof![
         vec(any::<u8>(), 0..40).prop_map(Bytes::from),
@@ -173,5 +283,18 @@ proptest! {
     ) {
         let whole = fed(&bytes, bytes.len(), &shapes, LIMITS);
         prop_assert_eq!(fed(&bytes, step, &shapes, LIMITS), whole);
+    }
+
+    #[test]
+    fn dropping_changes_nothing_but_what_is_over_a_limit(
+        shaped in vec(shaped(), 1..6),
+        torn in vec(prop_oneof![Just(0u8), 0u8..9, any::<u8>()], 0..40),
+        step in prop_oneof![1usize..9, 1usize..9000],
+    ) {
+        let (mut shapes, replies): (Vec<Shape>, Vec<Reply>) = shaped.into_iter().unzip();
+        let mut bytes: Vec<u8> = replies.iter().flat_map(encoded).collect();
+        bytes.extend(torn);
+        shapes.extend([Shape::Keys, Shape::Records]);
+        prop_assert_eq!(taken(&bytes, step, &shapes, LIMITS), wanted(&bytes, &shapes, LIMITS));
     }
 }

@@ -38,11 +38,13 @@ pub enum RequestFault {
 
 impl RequestFault {
     /// Every [`name`](Self::name) there is.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 14] = [
         "bad_magic",
         "unknown_command",
         "negative_size",
         "argument_too_large",
+        "key_too_large",
+        "value_too_large",
         "negative_count",
         "too_many_arguments",
         "frame_too_large",

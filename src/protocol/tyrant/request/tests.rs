@@ -7,6 +7,8 @@ use crate::protocol::outgoing::Outgoing;
 
 const LIMITS: Limits = Limits {
     argument_max: 64,
+    key_max: 64,
+    value_max: 64,
     arguments_max: 4,
     frame_max: 100,
 };

@@ -1,0 +1,131 @@
+//! What an outcome calls for where a client has asked by itself.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{outcome_of, outcome_when};
+use crate::command::function::Function;
+use crate::command::{Answer, Command, Kind, Reply};
+use crate::guard::verdict::Ticket;
+use crate::metrics::{self, RetryKind};
+use crate::pairing::owed::Lost;
+use crate::protocol::tyrant::opcode::Opcode;
+use crate::proxy::records::Probe;
+use crate::proxy::session::{End, Item, Session};
+use crate::proxy::worker::Worker;
+
+/// A client's own request.
+#[derive(Debug)]
+pub struct ClientCargo {
+    pub session: Rc<Session>,
+    pub item: Item,
+    pub ticket: Option<Ticket>,
+    pub form: Form,
+}
+
+/// How the backend's answer becomes the client's.
+#[derive(Debug)]
+pub enum Form {
+    /// As it is.
+    AsIs,
+    /// A `get` that went out as a one-key `mget`, when this was the newest stamp that the backend was known to hold.
+    VerifiedGet { confirmed: Option<u64> },
+    /// A `put` that went out as a `putlist` of value and stamp; the probe has said whether the stamp's record is new.
+    PutList(Probe),
+}
+
+impl ClientCargo {
+    pub(super) fn answered(self, worker: &Rc<Worker>, reply: Reply, now: Instant) {
+        let shared = &worker.shared;
+        if let Some(ticket) = self.ticket {
+            let outcome = outcome_of(&ticket, reply.code());
+            shared.guard.settle(ticket, outcome);
+        }
+        let reply = match self.form {
+            Form::AsIs => reply,
+            Form::VerifiedGet { confirmed } => {
+                let reply = get_of(reply);
+                if let (Command::Get { key }, Reply::Value(value)) = (&self.item.command, &reply) {
+                    worker.check_stamp(self.session.links.current(), key, confirmed, value);
+                }
+                reply
+            }
+            Form::PutList(probe) => {
+                shared.hidden.written(reply.code(), &probe);
+                Reply::Code(reply.code())
+            }
+        };
+        let outcome = if reply.code() == 0 {
+            metrics::Outcome::Answered
+        } else {
+            metrics::Outcome::Failed
+        };
+        self.session.landed();
+        match worker.own(&self.session.listener.keys, &self.item.command, reply) {
+            Some(reply) => {
+                let answer = Answer::Reply(reply);
+                self.session.conclude(self.item.concluding(), outcome, answer, now);
+            }
+            None => self.session.fail(self.item.concluding(), End::LaneLost),
+        }
+    }
+
+    /// The answer, with this code, was larger than allowed.
+    pub(super) fn dropped(self, worker: &Worker, code: u8) {
+        let shared = &worker.shared;
+        if let Some(ticket) = self.ticket {
+            let outcome = outcome_of(&ticket, code);
+            shared.guard.settle(ticket, outcome);
+        }
+        if let Form::PutList(probe) = &self.form {
+            shared.hidden.written(code, probe);
+        }
+        self.session.landed();
+        self.session.fail(self.item.concluding(), End::ReplyTooLarge);
+    }
+
+    pub(super) fn lost(self, worker: &Worker, lost: Lost) {
+        let shared = &worker.shared;
+        let verb = self.item.command.verb();
+        let stamped = self.ticket.as_ref().is_some_and(Ticket::is_idempotent);
+        if let Some(ticket) = self.ticket {
+            shared.guard.settle(ticket, outcome_when(lost));
+        }
+        if matches!(self.form, Form::PutList(_)) && lost == Lost::Sent {
+            shared.hidden.doubt();
+        }
+        self.session.landed();
+        let again = match (lost, &self.item.command) {
+            (Lost::Unsent, _) => Some(RetryKind::Unsent),
+            (Lost::Sent, Command::Put { .. } | Command::PutNr { .. }) if stamped => Some(RetryKind::Write),
+            (Lost::Sent, _) if Opcode::of(verb).kind == Kind::Read => Some(RetryKind::Read),
+            (Lost::Sent, Command::Misc { function, .. }) if Function::named(function).is_read() => {
+                Some(RetryKind::Read)
+            }
+            _ => None,
+        };
+        let in_time = tokio::time::Instant::now().into_std() < self.item.deadline;
+        match again {
+            Some(kind) if in_time => {
+                shared.metrics.retries.of(kind).increment(1);
+                self.session.retry(Item {
+                    retried: self.item.retried || lost == Lost::Sent,
+                    ..self.item
+                });
+            }
+            Some(_) => self.session.fail(self.item.concluding(), End::Deadline),
+            None => self.session.fail(self.item.concluding(), End::LaneLost),
+        }
+    }
+}
+
+/// What `get` answers for the one-key `mget` that stood for it.
+fn get_of(reply: Reply) -> Reply {
+    match reply {
+        Reply::Records(found) => match found.into_iter().next() {
+            Some((_, value)) => Reply::Value(value),
+            None => Reply::Code(1),
+        },
+        other => other,
+    }
+}
