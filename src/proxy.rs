@@ -2,7 +2,8 @@
 //!
 //! A worker has its sessions and its lanes on one thread. A session reads and decodes requests; `dispatch` sends those of
 //! one exchange, `steps` those of several, `slow` those that need a connection of their own. A `passenger` travels with
-//! each request and knows what its outcome calls for. `waiting` is how a request comes back to the judge.
+//! each request and knows what its outcome calls for. `judging` asks the guard, and `waiting` is how a request comes back to
+//! it. `fairness` has sessions that move many bytes let the others go first.
 
 mod account;
 mod admission;
