@@ -69,7 +69,7 @@ impl Worker {
                 let ask = worker.question_of(&key);
                 let deadline = now() + worker.settings().pairing.request_timeout;
                 let cargo = Cargo::Suspicion { key, confirmed };
-                via.submit(&ask, deadline, worker.passenger(&ask, cargo));
+                via.submit(&ask, deadline, worker.passenger(&ask, cargo, now()));
             }
         });
     }

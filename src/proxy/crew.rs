@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::arrival::Seat;
 use super::inquiry;
 use super::passenger::Passenger;
-use super::session::{Session, SessionLoad};
+use super::session::{Session, SessionLoad, now};
 use super::shared::Shared;
 use super::store::Store;
 use super::worker::Worker;
@@ -174,7 +174,7 @@ impl Crew {
     /// Tells what its lanes are like, for the dashboard.
     pub fn tell_lanes(&self, worker: usize) {
         let shared = &self.worker.shared;
-        let now = tokio::time::Instant::now().into_std();
+        let now = now();
         let shown = |(index, (link, _)): (usize, &KeptUp)| {
             let (record, lane) = (link.record(), link.lane());
             let load = lane.as_ref().map(|lane| lane.load()).unwrap_or_default();

@@ -94,7 +94,9 @@ impl Session {
                 self.fail(item.concluding(), End::RefusedCommand);
                 Next::Done
             }
-            Command::Vanish if may_be_copy(&item) && next_byte.is_none() && now() < item.received + VANISH_GRACE => {
+            Command::Vanish
+                if may_be_copy(&item) && next_byte.is_none() && self.turn() < item.received + VANISH_GRACE =>
+            {
                 let until = item.received + VANISH_GRACE;
                 Next::Wait(item, Waiting::Grace(until))
             }
@@ -126,7 +128,7 @@ impl Session {
             ticket,
             form,
         });
-        via.submit(wire, deadline, self.worker.passenger(wire, cargo));
+        via.submit(wire, deadline, self.worker.passenger(wire, cargo, self.turn()));
         Next::Done
     }
 
@@ -252,7 +254,7 @@ impl Session {
 
     fn refuse(self: &Rc<Self>, item: Item, refusal: Refusal) -> Next {
         let answer = self.worker.refusal_answer(item.command.verb(), refusal);
-        self.conclude(item.concluding(), Outcome::Refused, answer, now());
+        self.conclude(item.concluding(), Outcome::Refused, answer, self.turn());
         Next::Done
     }
 
@@ -372,7 +374,7 @@ impl super::worker::Worker {
         let probe = Probe::asked();
         let cargo = Cargo::Probe(probe.clone());
         let wire = Command::Vsiz { key: name.clone() };
-        via.submit(&wire, deadline, self.passenger(&wire, cargo));
+        via.submit(&wire, deadline, self.passenger(&wire, cargo, now()));
         probe
     }
 
@@ -387,7 +389,11 @@ impl super::worker::Worker {
             key: name,
             value: digits,
         };
-        via.submit(&wire, deadline, self.passenger(&wire, Cargo::HiddenRecord(probe)));
+        via.submit(
+            &wire,
+            deadline,
+            self.passenger(&wire, Cargo::HiddenRecord(probe), now()),
+        );
     }
 
     /// Leaves a delete's tombstone.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::passenger::Cargo;
 use super::records;
+use super::session::now;
 use super::worker::Worker;
 use crate::admin::key::{KeyReport, LedgerReport, StampReport, UnderWayReport, ValueReport};
 use crate::command::Reply;
@@ -86,7 +87,7 @@ impl Worker {
 
     /// What the backend holds of the key; nothing where it fails.
     async fn look_at(self: &Rc<Self>, key: &Bytes, patience: Duration) -> Option<Found> {
-        let deadline = tokio::time::Instant::now().into_std() + patience;
+        let deadline = now() + patience;
         let via = loop {
             let changed = self.changed.notified();
             match self.via(0, 1) {
@@ -100,7 +101,7 @@ impl Worker {
         via.submit(
             &ask,
             deadline,
-            self.passenger(&ask, Cargo::Exchange { reply_to, tickets }),
+            self.passenger(&ask, Cargo::Exchange { reply_to, tickets }, now()),
         );
         let format = self.shared.guard.stamp();
         match reply.await.ok()?.ok()? {

@@ -124,8 +124,9 @@ impl Worker {
     /// Reads a key back: the value, and the record that keeps its stamp where the value cannot.
     fn read_back(self: &Rc<Self>, via: &Via, key: &Bytes, hash: KeyHash) {
         let command = self.question_of(key);
-        let deadline = now() + self.settings().pairing.request_timeout;
+        let now = now();
+        let deadline = now + self.settings().pairing.request_timeout;
         let cargo = Cargo::ReadBack { key: key.clone(), hash };
-        via.submit(&command, deadline, self.passenger(&command, cargo));
+        via.submit(&command, deadline, self.passenger(&command, cargo, now));
     }
 }

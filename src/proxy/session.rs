@@ -105,6 +105,8 @@ pub struct Session {
     /// Looks of the worker since bytes came last, up to [`RESTING`].
     looks: Cell<u8>,
     share: Share,
+    /// When the task's turn began, once that has been asked.
+    turn: Cell<Option<Instant>>,
     wake: Notify,
 }
 
@@ -147,6 +149,7 @@ impl Session {
             }),
             looks: Cell::new(0),
             share: Share::default(),
+            turn: Cell::new(None),
             wake: Notify::new(),
         })
     }
@@ -171,6 +174,13 @@ impl Session {
             peer: self.peer,
             protocol: item.protocol(),
         }
+    }
+
+    /// When the turn of its task began: the clock is read once a turn.
+    pub fn turn(&self) -> Instant {
+        let turn = self.turn.get().unwrap_or_else(now);
+        self.turn.set(Some(turn));
+        turn
     }
 
     /// Requests on a lane.

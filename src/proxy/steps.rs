@@ -18,7 +18,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::dispatch::ROOM;
 use super::judging::{Decision, Proposal};
 use super::passenger::{Cargo, NoReply};
-use super::session::{End, Item, Session};
+use super::session::{End, Item, Session, now};
 use super::slow::{self, Touches};
 use super::store::Via;
 use super::waiting::{GuardWait, Standing, Unfenced};
@@ -200,7 +200,7 @@ impl Steps {
     fn send(&self, via: &Via, command: &Command, tickets: Vec<Ticket>) -> oneshot::Receiver<Result<Reply, NoReply>> {
         let (reply_to, reply) = oneshot::channel();
         let cargo = Cargo::Exchange { reply_to, tickets };
-        via.submit(command, self.deadline, self.worker.passenger(command, cargo));
+        via.submit(command, self.deadline, self.worker.passenger(command, cargo, now()));
         reply
     }
 
@@ -220,7 +220,7 @@ impl Steps {
         let NoReply::Lost(lost) = none else {
             return Err(End::ReplyTooLarge);
         };
-        if tokio::time::Instant::now().into_std() >= self.deadline {
+        if now() >= self.deadline {
             return Err(End::Deadline);
         }
         let kind = match lost {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::passenger::Passenger;
+use super::session::now;
 use super::shared::Shared;
 use crate::backend::embedded::Embedded;
 use crate::backend::embedded::line::{Line, Passenger as _};
@@ -143,7 +144,7 @@ impl Via {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
                 match store.execute(command, (shared.clock)()) {
                     Ok(reply) if passenger.accepts(&reply) => {
-                        passenger.answered(reply, 0, tokio::time::Instant::now().into_std());
+                        passenger.answered(reply, 0, now());
                     }
                     Ok(_) => passenger.lost(Lost::Sent),
                     Err(_) => passenger.unanswerable(),

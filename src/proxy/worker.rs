@@ -13,7 +13,7 @@ use super::account;
 use super::busy_poll::BusyPoll;
 use super::fairness::Fairness;
 use super::passenger::{Cargo, Passenger};
-use super::session::{self, Session};
+use super::session::{Session, now};
 use super::shared::Shared;
 use super::store::{Store, Via};
 use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
@@ -80,7 +80,7 @@ impl Worker {
             wanting: Cell::new(false),
             slow,
             busy_poll,
-            fairness: Fairness::new(session::now()),
+            fairness: Fairness::new(now()),
             kind: Cell::new(kind),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
@@ -173,7 +173,7 @@ impl Worker {
     /// Until when guarded writes are held back; nothing when they are not.
     pub fn hold_until(&self) -> Option<Instant> {
         let mut until = self.hold_until.get()?;
-        let now = tokio::time::Instant::now().into_std();
+        let now = now();
         if until <= now {
             let held = self.shared.hold_until(now);
             self.hold_until.set(held);
@@ -213,11 +213,11 @@ impl Worker {
     }
 
     /// A passenger of this worker, to travel with this command.
-    pub fn passenger(self: &Rc<Self>, command: &Command, cargo: Cargo) -> Passenger {
+    pub fn passenger(self: &Rc<Self>, command: &Command, cargo: Cargo, now: Instant) -> Passenger {
         Passenger {
             worker: Rc::clone(self),
             verb: command.verb(),
-            queued: tokio::time::Instant::now().into_std(),
+            queued: now,
             cargo,
         }
     }
@@ -227,7 +227,7 @@ impl LinkEvents for Worker {
     fn up(&self, greeting: &Greeting, again: bool) {
         let shared = &self.shared;
         shared.metrics.lane_reconnects.increment(again.into());
-        let now = tokio::time::Instant::now().into_std();
+        let now = now();
         shared.greeted(greeting, now);
         self.kind.set(Some(greeting.kind));
         self.hold_until.set(shared.hold_until(now));

@@ -11,7 +11,7 @@ use crate::metrics::{self, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
 use crate::proxy::records::Probe;
-use crate::proxy::session::{End, Item, Session};
+use crate::proxy::session::{End, Item, Session, now};
 use crate::proxy::worker::Worker;
 
 /// A client's own request.
@@ -104,7 +104,7 @@ impl ClientCargo {
             }
             _ => None,
         };
-        let in_time = tokio::time::Instant::now().into_std() < self.item.deadline;
+        let in_time = now() < self.item.deadline;
         match again {
             Some(kind) if in_time => {
                 shared.metrics.retries.of(kind).increment(1);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::{End, Item, Next, Session, Waiting, now};
+use super::{End, Item, Next, Session, Waiting};
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
 use crate::command::{Command, Kind, Verb};
@@ -71,7 +71,7 @@ impl Session {
             self.fail(item.concluding(), End::RefusedCommand);
         } else {
             let answer = self.worker.refusal_answer(verb, Refusal::Denied);
-            self.conclude(item.concluding(), Outcome::Refused, answer, now());
+            self.conclude(item.concluding(), Outcome::Refused, answer, self.turn());
         }
         Next::Done
     }

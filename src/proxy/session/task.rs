@@ -101,7 +101,7 @@ impl Task {
         loop {
             if worker.is_stopping() && self.last.is_none() {
                 self.last = Some(End::Drain);
-                self.cut = Some(Cut::from(now()));
+                self.cut = Some(Cut::from(self.session.turn()));
             }
             self.look_at_pause();
             let hungry = match self.pump() {
@@ -116,6 +116,7 @@ impl Task {
             let mut has_asked = false;
             if let Some(end) = self.finished(hungry) {
                 has_asked = Box::pin(self.asks_on(&end)).await;
+                self.session.turn.set(None);
                 if !has_asked {
                     return end;
                 }
@@ -133,6 +134,7 @@ impl Task {
                 && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
+            self.session.turn.set(None);
             tokio::select! {
                 biased;
                 () = self.session.wake.notified() => {}
@@ -152,6 +154,7 @@ impl Task {
                     if self.read_in_turn > TURN {
                         self.read_in_turn = 0;
                         yield_now().await;
+                        self.session.turn.set(None);
                     }
                 }
                 _ = writable(writer), if blocked => self.session.flush(),
@@ -178,7 +181,7 @@ impl Task {
                 Ok(item) => item,
                 Err(pump) => return Ok(Ok(pump)),
             };
-            if item.deadline <= now() {
+            if item.deadline <= self.session.turn() {
                 self.session.fail(item.concluding(), End::Deadline);
                 continue;
             }
@@ -187,7 +190,7 @@ impl Task {
             let is_slow = slow::is_slow(&item.command);
             match self.session.dispatch(item, self.input.first().copied()) {
                 Next::Done => {}
-                Next::Wait(item, Waiting::Lane) if self.given_up_at(&item).0 <= now() => {
+                Next::Wait(item, Waiting::Lane) if self.given_up_at(&item).0 <= self.session.turn() => {
                     self.session.fail(item.concluding(), End::BackendDown);
                 }
                 Next::Wait(item, waiting) => {
@@ -229,7 +232,9 @@ impl Task {
                     self.last = Some(End::Done);
                 }
                 let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
-                let item = self.session.admit(request, arrived.unwrap_or_else(now));
+                let item = self
+                    .session
+                    .admit(request, arrived.unwrap_or_else(|| self.session.turn()));
                 let bytes = &self.session.worker.shared.metrics.request_bytes;
                 bytes
                     .of(item.protocol(), item.command.verb())
@@ -274,10 +279,10 @@ impl Task {
             Waiting::Guard(_) => false,
             // Trying again is how one finds out.
             Waiting::Lane => true,
-            Waiting::Hold(until) => *until <= now(),
+            Waiting::Hold(until) => *until <= self.session.turn(),
             Waiting::Grace(until) => {
                 let no_more = matches!(self.last, Some(End::Client | End::Fault(_) | End::Done));
-                *until <= now() || !self.input.is_empty() || no_more
+                *until <= self.session.turn() || !self.input.is_empty() || no_more
             }
             Waiting::Settled => self.session.aloft() == 0,
         }
@@ -297,7 +302,7 @@ impl Task {
         let Some(until) = self.session.share.paused_until() else {
             return;
         };
-        let now = now();
+        let now = self.session.turn();
         let from = *self.paused.get_or_insert(now);
         if now < until {
             return;
@@ -361,7 +366,7 @@ impl Task {
                 Ok(())
             }
             Ok(bytes) => {
-                self.progress = now();
+                self.progress = self.session.turn();
                 self.read_in_turn += bytes;
                 self.session.looks.set(0);
                 self.session.moved(bytes, self.progress);
@@ -406,10 +411,10 @@ impl Task {
 
     fn concluded(&mut self, what: Concluding, result: Result<(Outcome, Answer), End>) {
         if self.is_slow {
-            self.clear_from = Some(now());
+            self.clear_from = Some(self.session.turn());
         }
         match result {
-            Ok((outcome, answer)) => self.session.conclude(what, outcome, answer, now()),
+            Ok((outcome, answer)) => self.session.conclude(what, outcome, answer, self.session.turn()),
             Err(end) => self.session.fail(what, end),
         }
     }

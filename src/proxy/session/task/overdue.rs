@@ -7,7 +7,6 @@ use tokio::time::Sleep;
 
 use super::Task;
 use crate::proxy::session::item::{End, Item, Waiting};
-use crate::proxy::session::now;
 
 impl Task {
     /// Sets the timer to an instant at or before the next at which something is overdue; false when there is none.
@@ -18,7 +17,7 @@ impl Task {
             _ => item.deadline,
         });
         let half_sent = self.half_sent_until(hungry).filter(|_| !self.is_cut(hungry));
-        let cut = self.cut.and_then(|cut| cut.next(now()));
+        let cut = self.cut.and_then(|cut| cut.next(self.session.turn()));
         let paused = self.session.share.paused_until();
         let ends = [waited_for, half_sent, cut, paused, self.idle_until(hungry)];
         let Some(next) = ends.into_iter().flatten().min() else {
@@ -54,7 +53,7 @@ impl Task {
     }
 
     pub(super) fn overdue(&mut self, hungry: bool) -> Option<End> {
-        let now = now();
+        let now = self.session.turn();
         if let Some((item, waiting)) = self.waiting.take() {
             let (until, end) = match waiting {
                 Waiting::Lane => self.given_up_at(&item),
