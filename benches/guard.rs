@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use dashmap::DashMap;
 use ttguard::guard::ledger::{HashSeed, KeyHash, Ledger};
 use ttguard::guard::rules::Rules;
 use ttguard::guard::verdict::{Outcome, Verdict, Waiter, Wake};
@@ -102,6 +103,16 @@ fn alone(criterion: &mut Criterion) {
             write(&fresh, &number.to_be_bytes(), values.next(), 1);
         });
     });
+
+    // What it cannot be below: the new slot lies in no cache, and the table grows.
+    let map: DashMap<KeyHash, [u32; 2]> = DashMap::with_shard_amount(256);
+    group.bench_function("of a miss: the insertion into a map alone", |bencher| {
+        bencher.iter(|| {
+            number += 1;
+            map.insert(hot.key(&number.to_be_bytes()), [0, 0]);
+        });
+    });
+    drop(map);
 
     let full = guard(1 << 12);
     group.bench_function("eviction: a key never seen, the ledger full", |bencher| {
