@@ -54,7 +54,7 @@ pub struct Share {
     moves: Cell<u64>,
     bytes: Cell<u64>,
     is_heavy: Cell<bool>,
-    /// Until when it was told to pause last, if it was since it became heavy.
+    /// Until when it was told to pause last, if that was in this window or the one before.
     held_until: Cell<Option<Instant>>,
     is_paused: Cell<bool>,
 }
@@ -99,6 +99,7 @@ impl Fairness {
     /// the session is to pause. At a rate of zero nobody does.
     pub fn moved(&self, share: &Share, bytes: usize, rate: u64, now: Instant) -> bool {
         if rate == 0 {
+            share.held_until.set(None);
             return false;
         }
         self.turn_window(now);
@@ -106,7 +107,8 @@ impl Fairness {
         if share.window.get() != self.window.get() {
             let stays = share.is_heavy.get() && self.was_heavy(share);
             share.is_heavy.set(stays);
-            share.held_until.set(share.held_until.get().filter(|_| stays));
+            let was_held_up = |until: &Instant| stays && *until + WINDOW > self.begun.get();
+            share.held_until.set(share.held_until.get().filter(was_held_up));
             share.window.set(self.window.get());
             share.moves.set(0);
             share.bytes.set(0);
@@ -283,6 +285,37 @@ mod tests {
         });
         let mut world = World::with_others(1);
         assert!(world.heavy(&Share::default(), 100, 100) >= 1 << 30);
+    }
+
+    #[test]
+    fn who_was_held_up_goes_on_as_before_once_the_others_rest() {
+        let mut world = World::with_others(63);
+        world.go_on(300, 100, |_, _| {});
+        let share = Share::default();
+        world.heavy(&share, 500, 100);
+        assert!(!share.has_room_beside(1000));
+        world.others.clear();
+        // Its last pause may take a second.
+        world.go_on(1500, 0, |fairness, now| {
+            if share.paused_until().is_some_and(|until| until <= now) {
+                share.goes_on();
+            }
+            if !share.is_paused() {
+                fairness.moved(&share, PIECE, RATE, now);
+            }
+        });
+        assert!(share.has_room_beside(1000) && !share.is_paused());
+    }
+
+    #[test]
+    fn a_reload_without_a_rate_lets_everybody_go_on() {
+        let mut world = World::with_others(63);
+        world.go_on(300, 100, |_, _| {});
+        let share = Share::default();
+        world.heavy(&share, 500, 100);
+        share.goes_on();
+        assert!(!world.fairness.moved(&share, PIECE, 0, world.now()));
+        assert!(share.has_room_beside(1000));
     }
 
     #[test]
