@@ -8,15 +8,6 @@ use ttguard::protocol::tyrant::reply::{Dropped, ReplyDecoder, ReplyFault, Taken,
 use super::small::LIMITS;
 use super::{fed, pieces};
 
-/// No limits but those of the wire.
-const UNLIMITED: Limits = Limits {
-    argument_max: u32::MAX,
-    key_max: u32::MAX,
-    value_max: u32::MAX,
-    arguments_max: u32::MAX,
-    frame_max: usize::MAX,
-};
-
 /// The shapes that a byte of the input can name, by its remainder.
 pub const SHAPES: [Shape; 10] = [
     Shape::Code,
@@ -59,7 +50,7 @@ fn check_dropping(shapes: &[Shape], input: &[u8], pieces: &[&[u8]]) {
     let (taken, end) = fed::fed_by_shape(pieces.iter().copied(), shapes, |shape, input| {
         decoder.decode_or_drop(shape, input)
     });
-    let (replies, unlimited_end) = decode(shapes, &[input], UNLIMITED);
+    let (replies, unlimited_end) = decode(shapes, &[input], Limits::WIRE);
     assert_eq!(end.err(), unlimited_end.err());
     assert_eq!(taken.len(), replies.len());
     for ((taken, reply), shape) in taken.into_iter().zip(replies).zip(shapes) {

@@ -185,6 +185,13 @@ mod tests {
         others: Vec<Share>,
     }
 
+    /// As a session's task does when the time has come.
+    fn end_pause(share: &Share, now: Instant) {
+        if share.paused_until().is_some_and(|until| until <= now) {
+            share.goes_on();
+        }
+    }
+
     impl World {
         fn with_others(others: usize) -> Self {
             let start = Instant::now();
@@ -215,9 +222,7 @@ mod tests {
         fn heavy(&mut self, share: &Share, milliseconds: u64, bytes_of_others: usize) -> usize {
             let mut sum = 0;
             self.go_on(milliseconds, bytes_of_others, |fairness, now| {
-                if share.paused_until().is_some_and(|until| until <= now) {
-                    share.goes_on();
-                }
+                end_pause(share, now);
                 while !share.is_paused() && sum < 1 << 30 {
                     fairness.moved(share, PIECE, RATE, now);
                     sum += PIECE;
@@ -246,9 +251,7 @@ mod tests {
         let mut sum = 0;
         world.go_on(5000, 100, |fairness, now| {
             for share in &shares {
-                if share.paused_until().is_some_and(|until| until <= now) {
-                    share.goes_on();
-                }
+                end_pause(share, now);
                 while !share.is_paused() {
                     fairness.moved(share, PIECE, RATE, now);
                     sum += PIECE as u64;
@@ -297,9 +300,7 @@ mod tests {
         world.others.clear();
         // Its last pause may take a second.
         world.go_on(1500, 0, |fairness, now| {
-            if share.paused_until().is_some_and(|until| until <= now) {
-                share.goes_on();
-            }
+            end_pause(&share, now);
             if !share.is_paused() {
                 fairness.moved(&share, PIECE, RATE, now);
             }

@@ -357,7 +357,9 @@ impl Session {
 
     /// Counts what the client does not take; whether that, or what all of them do not take, is more than there may be.
     fn has_too_much(&self, unread: usize) -> bool {
-        self.unread.set(unread) || unread > self.worker.settings().limits.session_backlog
+        let settings = self.worker.settings();
+        let limits = &settings.limits;
+        self.unread.set(unread, limits.buffer_memory) || unread > limits.session_backlog
     }
 
     /// Puts bytes that are no answer behind the answers that the client has not taken yet.

@@ -153,8 +153,9 @@ impl Holding {
         }
     }
 
-    /// So many bytes are held from now on. Whether there are more than all together may hold, these included.
-    pub fn set(&self, bytes: usize) -> bool {
+    /// So many bytes are held from now on. Whether there are more than the `most` that all together may hold, these
+    /// included.
+    pub fn set(&self, bytes: usize, most: usize) -> bool {
         let before = self.bytes.replace(bytes);
         if bytes == before {
             // Most often nothing was held, and nothing is.
@@ -163,13 +164,13 @@ impl Holding {
         let buffered = &self.shared.buffered;
         buffered.fetch_sub(before, Ordering::Relaxed);
         let sum = buffered.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        bytes > 0 && sum > self.shared.settings().limits.buffer_memory
+        bytes > 0 && sum > most
     }
 }
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        self.set(0);
+        self.set(0, usize::MAX);
     }
 }
 

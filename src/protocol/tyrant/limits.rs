@@ -16,6 +16,15 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// None but those of the wire: what has them is read whatever it takes.
+    pub const WIRE: Self = Self {
+        argument_max: u32::MAX,
+        key_max: u32::MAX,
+        value_max: u32::MAX,
+        arguments_max: u32::MAX,
+        frame_max: usize::MAX,
+    };
+
     /// The default for requests: 32 MiB an argument, 2^20 arguments, 64 MiB a request.
     pub const REQUEST: Self = Self {
         argument_max: 32 << 20,

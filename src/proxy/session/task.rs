@@ -388,7 +388,8 @@ impl Task {
         } else {
             0
         };
-        if self.half_received.set(held) {
+        let most = self.session.worker.settings().limits.buffer_memory;
+        if self.half_received.set(held, most) {
             return Err(End::Memory);
         }
         Ok(())

@@ -130,15 +130,6 @@ fn a_million_strings_that_arrive_in_little_pieces_are_looked_through_once() {
     assert!(matches!(&replies[..], [Reply::Keys(keys)] if keys.len() == count as usize));
 }
 
-/// No limits but those of the wire.
-const UNLIMITED: Limits = Limits {
-    argument_max: u32::MAX,
-    key_max: u32::MAX,
-    value_max: u32::MAX,
-    arguments_max: u32::MAX,
-    frame_max: usize::MAX,
-};
-
 /// What comes of `bytes` when they arrive `step` at a time and replies over a limit are dropped, and the fault that ends
 /// it.
 fn taken(bytes: &[u8], step: usize, shapes: &[Shape], limits: Limits) -> (Vec<Taken>, Option<ReplyFault>) {
@@ -160,7 +151,7 @@ fn fault_of(reply: &Reply, shape: Shape, limits: Limits) -> Option<SizeFault> {
 
 /// What is to come of bytes under these limits, from what comes of them without any.
 fn wanted(bytes: &[u8], shapes: &[Shape], limits: Limits) -> (Vec<Taken>, Option<ReplyFault>) {
-    let mut decoder = ReplyDecoder::new(UNLIMITED);
+    let mut decoder = ReplyDecoder::new(Limits::WIRE);
     let (replies, end) = fed::fed_by_shape([bytes], shapes, |shape, input| decoder.decode(shape, input));
     let taken = replies
         .into_iter()
