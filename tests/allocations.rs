@@ -47,7 +47,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A backend that has each `put` stored and no record for each `get`, and says what a hash says to `stat`.
+/// A backend that has each `put` stored, finds a value of one byte for each key that is asked for alone, and says what a
+/// hash says to `stat`.
 fn backend() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its address");
@@ -76,9 +77,10 @@ fn answer(mut stream: TcpStream) {
                 _ if !known(2) => break,
                 0x88 => (2, 5 + stat.len()),
                 0x10 if known(10) => (10 + size(2) + size(6), 1),
-                // Neither record nor value.
-                0x30 if known(6) => (6 + size(2), 1),
+                0x30 if known(6) => (6 + size(2), 6),
+                // No record.
                 0x38 if known(6) => (6 + size(2), 1),
+                0x31 if known(10) && size(2) == 1 => (10 + size(6), 14 + size(6)),
                 // The guard asks once for the key and the record of its stamp: neither is there.
                 0x31 if known(10) && known(14 + size(6)) => (14 + size(6) + size(10 + size(6)), 5),
                 0x10 | 0x30 | 0x31 | 0x38 => break,
@@ -93,7 +95,13 @@ fn answer(mut stream: TcpStream) {
                     reply[1..5].copy_from_slice(&(stat.len() as u32).to_be_bytes());
                     reply[5..said].copy_from_slice(stat);
                 }
-                0x30 | 0x38 => reply[0] = 1,
+                0x38 => reply[0] = 1,
+                0x30 => reply[4] = 1,
+                0x31 if said > 5 && known(frame) => {
+                    let key = size(6);
+                    (reply[4], reply[8], reply[12]) = (1, key as u8, 1);
+                    reply[13..13 + key].copy_from_slice(&bytes[10..10 + key]);
+                }
                 _ => {}
             }
             bytes.copy_within(frame..held, 0);
@@ -124,7 +132,10 @@ impl Client {
 
     fn get(&mut self) {
         self.frame[..9].copy_from_slice(&[0xC8, 0x30, 0, 0, 0, 3, b'k', b'e', b'y']);
-        assert_eq!(self.ask(9), 1, "a get finds nothing");
+        assert_eq!(self.ask(9), 0, "a get finds a value");
+        let mut value = [0; 5];
+        self.stream.read_exact(&mut value).expect("a value");
+        assert_eq!(value, [0, 0, 0, 1, 0]);
     }
 
     fn ask(&mut self, size: usize) -> u8 {

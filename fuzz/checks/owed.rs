@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arbitrary::{Arbitrary, Unstructured};
 use ttguard::command::Shape;
-use ttguard::pairing::owed::{Lost, Owed};
+use ttguard::pairing::owed::{Expected, Lost, Owed};
 
 use super::reply::SHAPES;
 
@@ -23,13 +23,29 @@ enum Step {
     /// So many bytes more are written, as far as there are so many.
     Wrote(u8),
     Answered,
+    /// A request whose question others may join, or one that joins the newest where it may.
+    Share {
+        joins: bool,
+        size: u8,
+        deadline: u16,
+    },
+}
+
+/// What answers a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Due {
+    Alone(Shape),
+    /// What answers all requests of this question.
+    Shared(u64),
+    /// The same, and some of them have their part of it.
+    Begun(u64),
 }
 
 /// One request, and what is known of it.
 #[derive(Debug)]
 struct Request {
     number: u64,
-    shape: Shape,
+    due: Due,
     deadline: Instant,
     /// Its bytes that are not written.
     left: usize,
@@ -85,30 +101,87 @@ impl Book {
                 self.ahead = Some(false);
             }
             Step::Prime => {}
-            Step::Push { shape, size, deadline } => self.push(shape, usize::from(size) + 1, deadline),
-            Step::Wrote(count) => self.wrote(count.into()),
-            Step::Answered => {
-                let wanted = self.requests.pop_front_if(|head| head.left == 0);
-                assert_eq!(self.owed.answered(), wanted.map(|request| request.number));
+            Step::Push { shape, size, deadline } => {
+                let (size, shape) = (usize::from(size) + 1, SHAPES[usize::from(shape) % SHAPES.len()]);
+                let deadline = self.deadline(deadline);
+                self.owed.push(shape, deadline, size, self.next);
+                self.pushed(Due::Alone(shape), size, deadline);
             }
+            Step::Share { joins, size, deadline } => self.share(joins, usize::from(size) + 1, deadline),
+            Step::Wrote(count) => self.wrote(count.into()),
+            Step::Answered => self.answered(),
         }
     }
 
-    /// A request whose `size` does not count a byte that has gone ahead.
-    fn push(&mut self, shape: u8, size: usize, deadline: u16) {
-        let (number, shape) = (self.next, SHAPES[usize::from(shape) % SHAPES.len()]);
-        let deadline = self.start + Duration::from_millis(deadline.into());
-        self.next += 1;
-        self.owed.push(shape, deadline, size, number);
+    fn deadline(&self, milliseconds: u16) -> Instant {
+        self.start + Duration::from_millis(milliseconds.into())
+    }
+
+    fn share(&mut self, joins: bool, size: usize, deadline: u16) {
+        let deadline = self.deadline(deadline);
+        let newest = self.joinable().map(|(question, _)| question);
+        let question = newest.filter(|_| joins);
+        match question {
+            Some(_) => self.owed.join(deadline, size, self.next),
+            None => self.owed.push_shared(deadline, size, self.next),
+        }
+        self.pushed(Due::Shared(question.unwrap_or(self.next)), size, deadline);
+    }
+
+    /// The newest question, if one more may join it, and how many share it.
+    fn joinable(&self) -> Option<(u64, usize)> {
+        let Due::Shared(question) = self.requests.back()?.due else {
+            return None;
+        };
+        let mut sharing = self
+            .requests
+            .iter()
+            .filter(|request| request.due == Due::Shared(question));
+        let may = self.ahead.is_none() && !sharing.next()?.is_begun;
+        may.then_some((question, 1 + sharing.count()))
+    }
+
+    /// The oldest requests that share this answer.
+    fn sharing(&self, due: Due) -> impl Iterator<Item = &Request> {
+        self.requests.iter().take_while(move |request| request.due == due)
+    }
+
+    /// The next answer has come, or the next part of one: for the newest of those who share it, and so on.
+    fn answered(&mut self) {
+        let Some(due) = self.requests.front().map(|head| head.due) else {
+            assert_eq!(self.owed.answered(), None);
+            return;
+        };
+        if self.sharing(due).any(|request| request.left > 0) && !matches!(due, Due::Alone(_)) {
+            return;
+        }
+        let (Due::Shared(question) | Due::Begun(question)) = due else {
+            let wanted = self.requests.pop_front_if(|head| head.left == 0);
+            assert_eq!(self.owed.answered(), wanted.map(|request| request.number));
+            return;
+        };
+        let last = self.sharing(due).count() - 1;
+        let wanted = self.requests.remove(last).map(|request| request.number);
+        assert!(self.owed.tags_from(last).next() == wanted.as_ref());
+        assert_eq!(self.owed.take(last), wanted);
+        self.requests
+            .iter_mut()
+            .take(last)
+            .for_each(|request| request.due = Due::Begun(question));
+    }
+
+    /// A request has joined the queue whose `size` does not count a byte that has gone ahead.
+    fn pushed(&mut self, due: Due, size: usize, deadline: Instant) {
         let is_ahead = self.ahead.take() == Some(false);
         self.requests.push_back(Request {
-            number,
-            shape,
+            number: self.next,
+            due,
             deadline,
             left: size + usize::from(is_ahead),
             is_ahead,
             is_begun: false,
         });
+        self.next += 1;
     }
 
     fn wrote(&mut self, count: usize) {
@@ -128,12 +201,22 @@ impl Book {
     }
 
     fn check(&self) {
-        let whole = self.requests.front().filter(|head| head.left == 0);
-        assert_eq!(self.owed.expected(), whole.map(|head| head.shape));
+        assert_eq!(self.owed.expected(), self.expected());
+        assert_eq!(self.owed.joinable(), self.joinable().map(|(_, sharing)| sharing));
         assert_eq!(self.owed.len(), self.requests.len());
         assert_eq!(self.owed.is_empty(), self.requests.is_empty());
         assert_eq!(self.owed.is_primed(), self.ahead.is_some());
         let earliest = self.requests.iter().map(|request| request.deadline).min();
         assert_eq!(self.owed.earliest_deadline(), earliest);
+    }
+
+    fn expected(&self) -> Option<Expected> {
+        let due = self.requests.front()?.due;
+        let expected = match due {
+            Due::Alone(shape) => return (self.requests[0].left == 0).then_some(Expected::Alone(shape)),
+            Due::Shared(_) => Expected::Shared(self.sharing(due).count()),
+            Due::Begun(_) => return None,
+        };
+        self.sharing(due).all(|request| request.left == 0).then_some(expected)
     }
 }

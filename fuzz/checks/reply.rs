@@ -1,12 +1,16 @@
 //! What must hold of any bytes that are read as replies.
 
+use bytes::BytesMut;
 use ttguard::command::{Reply, Shape};
 use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::tyrant::limits::Limits;
-use ttguard::protocol::tyrant::reply::{Dropped, ReplyDecoder, ReplyFault, Taken, encode};
+use ttguard::protocol::tyrant::reply::{Dropped, Record, RecordsDecoder, ReplyDecoder, ReplyFault, Taken, encode};
 
 use super::small::LIMITS;
 use super::{fed, pieces};
+
+/// Bytes that a key may have, as of those who ask.
+const LONGEST: usize = 300;
 
 /// The shapes that a byte of the input can name, by its remainder.
 pub const SHAPES: [Shape; 10] = [
@@ -42,6 +46,7 @@ pub fn check(mut input: &[u8]) {
     }
     assert_eq!(decode(&shapes[..replies.len()], &[&bytes], LIMITS), (replies, Ok(0)));
     check_dropping(&shapes, input, &pieces);
+    check_records(input, &pieces);
 }
 
 /// What is dropped under the limits is what is read without them.
@@ -68,6 +73,66 @@ fn check_dropping(shapes: &[Shape], input: &[u8], pieces: &[&[u8]]) {
             }
         }
     }
+}
+
+/// An answer that is taken apart has the same records as the whole, and those over a limit change nothing about the
+/// others.
+fn check_records(input: &[u8], pieces: &[&[u8]]) {
+    let (head, records, end) = taken_apart(pieces, LIMITS);
+    assert_eq!(taken_apart(&[input], LIMITS), (head, records.clone(), end));
+    let (_, unlimited, unlimited_end) = taken_apart(&[input], Limits::WIRE);
+    assert_eq!(end, unlimited_end);
+    assert_eq!(records.len(), unlimited.len());
+    let mut all = Vec::new();
+    for (taken, record) in records.into_iter().zip(unlimited) {
+        let Record::Whole(key, value) = &record else {
+            panic!("the wire has no limits");
+        };
+        match &taken {
+            Record::Whole(..) => assert_eq!(taken, record),
+            Record::Dropped(dropped_key, dropped) => {
+                assert_eq!(
+                    (dropped_key, dropped.bytes),
+                    (key, 8 + (key.len() + value.len()) as u64)
+                );
+                assert!(dropped.fault.is_over_limit());
+            }
+        }
+        all.push((key.clone(), value.clone()));
+    }
+    if let (Some(count), Ok(_)) = (head, end)
+        && count == all.len()
+    {
+        let whole = encoded(&[Reply::Records(all)]);
+        assert!(input.starts_with(&whole), "the bytes came out changed");
+    }
+}
+
+/// What the head of an answer says, its records, and the fault or the bytes left over that end them.
+type TakenApart = (Option<usize>, Vec<Record>, Result<usize, ReplyFault>);
+
+fn taken_apart(pieces: &[&[u8]], limits: Limits) -> TakenApart {
+    let (mut decoder, mut bytes) = (RecordsDecoder::new(limits), BytesMut::new());
+    let (mut head, mut records) = (None, Vec::new());
+    for piece in pieces {
+        bytes.extend_from_slice(piece);
+        if head.is_none() {
+            head = match decoder.head(&mut bytes) {
+                Ok(head) => head,
+                Err(fault) => return (None, records, Err(fault)),
+            };
+        }
+        while head.is_some_and(|count| records.len() < count) {
+            match decoder.record(&mut bytes, LONGEST) {
+                Ok(Some(record)) => records.push(record),
+                Ok(None) => break,
+                Err(fault) => return (head, records, Err(fault)),
+            }
+        }
+    }
+    // What is dropped leaves as it comes.
+    let is_whole = head.is_none_or(|count| records.len() == count);
+    (head, records, Ok(if is_whole { bytes.len() } else { 0 }))
 }
 
 /// The replies of these shapes in `pieces`, and the fault or the bytes left over that end them.

@@ -50,7 +50,7 @@ pub struct Settings {
     pub ledger_memory: u64,
     /// What a client is told about a refused write.
     pub stale_reply: StaleReply,
-    /// Whether each `get` goes out as a one-key `mget` whose echoed key must match.
+    /// Whether the key of each `get` is asked for by `mget`, whose echoed key must match.
     pub verify_reads: bool,
     /// How answers are kept with their questions.
     pub pairing: PairingSettings,
@@ -91,7 +91,7 @@ impl Default for Settings {
             rules: Rules::default(),
             ledger_memory: 256 << 20,
             stale_reply: StaleReply::Error,
-            verify_reads: false,
+            verify_reads: true,
             pairing: PairingSettings::default(),
             limits: LimitSettings::default(),
             store: StoreSettings::default(),

@@ -2,16 +2,39 @@
 //!
 //! The backend answers one connection's requests strictly in order, so the oldest request that was written owns the
 //! next answer. What was not yet written can still be taken elsewhere; what was may have been carried out.
+//!
+//! Several requests can share one question, and so one answer: while nothing of it is written, more may
+//! [join](Owed::join) the newest.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::command::Shape;
 
+/// What answers a request.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    /// An answer of this shape, to it alone.
+    Alone(Shape),
+    /// One answer to so many requests, of which this is the first.
+    Shared(usize),
+    /// The answer to the first of those before it.
+    Joined,
+}
+
+/// The answer that must come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// One of this shape, to the oldest request.
+    Alone(Shape),
+    /// One to the oldest so many requests.
+    Shared(usize),
+}
+
 /// One request of the lane.
 #[derive(Debug)]
 struct Entry<T> {
-    shape: Shape,
+    due: Due,
     deadline: Instant,
     /// Where its first byte lies in all that the lane was ever given to write.
     start: u64,
@@ -37,6 +60,8 @@ pub struct Owed<T> {
     written: u64,
     /// A byte of the next request has joined the outgoing bytes ahead of it.
     primed: bool,
+    /// How many of the newest requests share a question; 0 when the newest does not.
+    sharing: usize,
 }
 
 impl<T> Default for Owed<T> {
@@ -46,6 +71,7 @@ impl<T> Default for Owed<T> {
             queued: 0,
             written: 0,
             primed: false,
+            sharing: 0,
         }
     }
 }
@@ -83,16 +109,49 @@ impl<T> Owed<T> {
     /// Adds a request of `size` bytes that has joined the lane's outgoing bytes. What went
     /// [ahead](Self::prime) is not counted again.
     pub fn push(&mut self, shape: Shape, deadline: Instant, size: usize, tag: T) {
+        self.add(Due::Alone(shape), deadline, size, tag);
+        self.sharing = 0;
+    }
+
+    /// The same for one whose question others may [join](Self::join).
+    pub fn push_shared(&mut self, deadline: Instant, size: usize, tag: T) {
+        self.add(Due::Shared(1), deadline, size, tag);
+        self.sharing = 1;
+    }
+
+    /// How many requests share the newest question, when one more may join it: not once a byte of it is written, nor
+    /// once anything else has joined the outgoing bytes behind it.
+    pub fn joinable(&self) -> Option<usize> {
+        let first = self.entries.len().checked_sub(self.sharing.max(1))?;
+        let may = self.sharing > 0 && !self.primed && self.entries[first].start >= self.written;
+        may.then_some(self.sharing)
+    }
+
+    /// Adds a request to the newest question, [which allows it](Self::joinable): so many bytes more at its end.
+    pub fn join(&mut self, deadline: Instant, size: usize, tag: T) {
+        debug_assert!(self.joinable().is_some(), "the newest question allows it");
+        let first = self.entries.len() - self.sharing;
+        self.sharing += 1;
+        self.entries[first].due = Due::Shared(self.sharing);
+        self.add(Due::Joined, deadline, size, tag);
+    }
+
+    fn add(&mut self, due: Due, deadline: Instant, size: usize, tag: T) {
         let start = self.queued;
         self.queued += size as u64;
         self.primed = false;
         self.entries.push_back(Entry {
-            shape,
+            due,
             deadline,
             start,
             end: self.queued,
             tag,
         });
+    }
+
+    /// Bytes that joined the lane's outgoing bytes so far.
+    pub fn queued(&self) -> u64 {
+        self.queued
     }
 
     /// Takes note that `bytes` more were written.
@@ -101,19 +160,44 @@ impl<T> Owed<T> {
         self.check();
     }
 
-    /// The shape of the answer that must come next; nothing when no answer can come, because none is owed
-    /// or because the oldest request has not been written whole.
-    pub fn expected(&self) -> Option<Shape> {
+    /// The answer that must come next; nothing when no answer can come, because none is owed or because the oldest
+    /// question has not been written whole.
+    pub fn expected(&self) -> Option<Expected> {
         let head = self.entries.front()?;
-        (head.end <= self.written).then_some(head.shape)
+        let (last, expected) = match head.due {
+            Due::Alone(shape) => (head, Expected::Alone(shape)),
+            Due::Shared(requests) => (self.entries.get(requests - 1)?, Expected::Shared(requests)),
+            // The answer that it shared in has begun, and is taken apart already.
+            Due::Joined => return None,
+        };
+        (last.end <= self.written).then_some(expected)
     }
 
     /// The oldest request's answer has come: takes it out of the queue.
     pub fn answered(&mut self) -> Option<T> {
         self.expected()?;
-        let head = self.entries.pop_front()?;
+        self.take(0)
+    }
+
+    /// Takes out one of the oldest requests, by its place among them, which has its part of the answer that they share.
+    /// No other answer is expected before the last of them is taken.
+    pub fn take(&mut self, place: usize) -> Option<T> {
+        if let Some(head) = self.entries.front_mut()
+            && matches!(head.due, Due::Shared(_))
+        {
+            head.due = Due::Joined;
+        }
+        let entry = self.entries.remove(place)?;
+        self.sharing = self.sharing.min(self.entries.len());
         self.check();
-        Some(head.tag)
+        Some(entry.tag)
+    }
+
+    /// The oldest requests, from this place among them on.
+    pub fn tags_from(&self, place: usize) -> impl Iterator<Item = &T> {
+        self.entries
+            .range(place.min(self.entries.len())..)
+            .map(|entry| &entry.tag)
     }
 
     /// The earliest deadline of all requests, so that a timer can be set.
@@ -138,7 +222,7 @@ impl<T> Owed<T> {
     fn check(&self) {
         debug_assert!(self.written <= self.queued, "no byte is written that was not queued");
         let ahead = u64::from(self.primed);
-        debug_assert!(self.entries.back().is_none_or(|last| last.end + ahead == self.queued));
+        debug_assert!(self.entries.back().is_none_or(|last| last.end + ahead <= self.queued));
     }
 }
 
@@ -223,5 +307,70 @@ mod tests {
         owed.push(Shape::Code, now + Duration::from_secs(2), 1, ());
         owed.push(Shape::Code, now + Duration::from_secs(1), 1, ());
         assert_eq!(owed.earliest_deadline(), Some(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn those_who_share_a_question_are_owed_one_answer_once_all_of_it_is_written() {
+        let now = Instant::now();
+        let mut owed = queue_of(&[4]);
+        assert_eq!(owed.joinable(), None, "a question of one request is not shared");
+        owed.push_shared(now, 10, 1);
+        owed.join(now, 5, 2);
+        owed.join(now, 5, 3);
+        owed.push(Shape::Code, now, 2, 4);
+        assert_eq!(owed.joinable(), None, "something is behind it");
+        owed.wrote(4);
+        assert_eq!(owed.answered(), Some(0));
+        owed.wrote(19);
+        assert_eq!(owed.expected(), None, "a byte is missing");
+        owed.wrote(1);
+        assert_eq!(owed.expected(), Some(Expected::Shared(3)));
+        assert!(owed.tags_from(1).eq(&[2, 3, 4]));
+        assert_eq!(owed.take(1), Some(2), "in whatever order");
+        assert_eq!(owed.expected(), None, "the rest of an answer is no new one");
+        assert_eq!(owed.take(0), Some(1));
+        assert_eq!(owed.take(0), Some(3));
+        owed.wrote(2);
+        assert_eq!(owed.expected(), Some(Expected::Alone(Shape::Code)));
+    }
+
+    #[test]
+    fn nobody_joins_a_question_that_has_begun_to_leave_or_has_a_byte_behind_it() {
+        let now = Instant::now();
+        let mut owed = Owed::new();
+        assert_eq!(owed.joinable(), None);
+        owed.prime();
+        owed.push_shared(now, 9, 0);
+        owed.wrote(1);
+        assert_eq!(owed.joinable(), Some(1), "its first byte alone is no request");
+        owed.join(now, 5, 1);
+        assert_eq!(owed.joinable(), Some(2));
+        owed.prime();
+        assert_eq!(owed.joinable(), None);
+        owed.push_shared(now, 9, 2);
+        assert_eq!(owed.joinable(), Some(1));
+        owed.wrote(14);
+        assert_eq!(
+            owed.joinable(),
+            Some(1),
+            "the first byte of the newest is not yet written"
+        );
+        owed.wrote(2);
+        assert_eq!(owed.joinable(), None);
+        assert_eq!(
+            owed.abandon().collect::<Vec<_>>(),
+            [(Lost::Sent, 0), (Lost::Sent, 1), (Lost::Sent, 2)]
+        );
+    }
+
+    #[test]
+    fn of_those_who_share_a_question_only_those_count_as_sent_whose_bytes_were_touched() {
+        let now = Instant::now();
+        let mut owed = Owed::new();
+        owed.push_shared(now, 10, 0);
+        owed.join(now, 5, 1);
+        owed.wrote(10);
+        assert_eq!(owed.expected(), None);
+        assert_eq!(owed.abandon().collect::<Vec<_>>(), [(Lost::Sent, 0), (Lost::Unsent, 1)]);
     }
 }

@@ -68,6 +68,14 @@ impl Outgoing {
         }
     }
 
+    /// Writes `bytes` over those that lie so many before the end, where they are still in the gathered tail; whether
+    /// they are.
+    pub fn overwrite(&mut self, before_end: usize, bytes: &[u8]) -> bool {
+        let at = self.tail.len().checked_sub(before_end);
+        let place = at.and_then(|at| self.tail.get_mut(at..at + bytes.len()));
+        place.map(|place| place.copy_from_slice(bytes)).is_some()
+    }
+
     /// Fills `slices` with what is to be written next, at most so many bytes, and returns how many it filled.
     pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>], mut most: usize) -> usize {
         let chunks = self.chunks.iter().map(|chunk| chunk.as_ref());
@@ -170,5 +178,17 @@ mod tests {
             }
             assert_eq!(seen, expected);
         }
+    }
+
+    #[test]
+    fn only_what_is_in_the_tail_can_be_written_over() {
+        let mut out = Outgoing::new();
+        out.put_slice(b"abcdef");
+        assert!(out.overwrite(4, b"XY"));
+        assert!(!out.overwrite(7, b"Z"), "before the first");
+        assert!(!out.overwrite(1, b"ZZ"), "beyond the last");
+        out.put_bytes(&Bytes::from(vec![b'-'; COPY_MAX]));
+        assert!(!out.overwrite(COPY_MAX + 2, b"Z"), "no longer in the tail");
+        assert_eq!(out.take()[..7], *b"abXYef-");
     }
 }

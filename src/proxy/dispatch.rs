@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::judging::{Decision, Proposal};
-use super::passenger::{Cargo, ClientCargo, Form};
+use super::passenger::{Cargo, ClientCargo, Form, Found, Passenger};
 use super::records::{self, Probe};
 use super::session::{End, Item, Next, Session, Step, Waiting, note_copy_of_pytyrant, now};
 use super::steps::Steps;
@@ -51,11 +51,8 @@ impl Session {
             _ if item.edit.is_some() => self.step(item),
             Command::Stat if item.form.asks_for_version() => self.pass(item, &Command::Stat, Form::AsIs),
             Command::Get { key } if self.worker.settings().verify_reads => {
-                let wire = Command::Mget {
-                    keys: vec![key.clone()],
-                };
-                let confirmed = self.worker.confirmed(key);
-                self.pass(item, &wire, Form::VerifiedGet { confirmed })
+                let key = key.clone();
+                self.verified_get(item, &key)
             }
             Command::Get { .. } | Command::Vsiz { .. } | Command::Mget { .. } | Command::Size | Command::IterInit => {
                 let wire = item.command.clone();
@@ -119,17 +116,44 @@ impl Session {
         }
     }
 
+    /// Sends a `get` whose answer names its key.
+    fn verified_get(self: &Rc<Self>, item: Item, key: &Bytes) -> Next {
+        let is_doubted = !self.worker.mget_finds.get();
+        let Some(via) = self.worker.via(self.links.current(), 1 + usize::from(is_doubted)) else {
+            return Next::Wait(item, Waiting::Lane);
+        };
+        let confirmed = self.worker.confirmed(key);
+        if is_doubted {
+            // What has never found anything may be denied by the server's mask, and then says so of any record.
+            let found = self.worker.find(&via, key, item.deadline);
+            let wire = item.command.clone();
+            return self.send(&via, &wire, item, None, Form::DoubtedGet { found, confirmed });
+        }
+        let form = Form::VerifiedGet { confirmed };
+        // What else the session has under way may ask for the same key, and would have to be answered in its order.
+        let may_join = self.aloft() == 0;
+        let (command, deadline) = (item.command.clone(), item.deadline);
+        let passenger = self.passenger(&command, item, None, form);
+        via.submit_read(&command, deadline, passenger, may_join);
+        Next::Done
+    }
+
     fn send(self: &Rc<Self>, via: &Via, wire: &Command, item: Item, ticket: Option<Ticket>, form: Form) -> Next {
-        self.took_off();
         let deadline = item.deadline;
+        via.submit(wire, deadline, self.passenger(wire, item, ticket, form));
+        Next::Done
+    }
+
+    /// A request that is about to travel with this command.
+    fn passenger(self: &Rc<Self>, wire: &Command, item: Item, ticket: Option<Ticket>, form: Form) -> Passenger {
+        self.took_off();
         let cargo = Cargo::Client(ClientCargo {
             session: Rc::clone(self),
             item,
             ticket,
             form,
         });
-        via.submit(wire, deadline, self.worker.passenger(wire, cargo, self.turn()));
-        Next::Done
+        self.worker.passenger(wire, cargo, self.turn())
     }
 
     /// `put`, `putkeep`, `putnr`.
@@ -364,6 +388,20 @@ impl super::worker::Worker {
     pub fn record_of(&self, key: &Bytes, stamp: u64) -> (Bytes, Bytes) {
         let digits = self.shared.guard.stamp().write(stamp);
         (records::name_of(key), Bytes::from(digits))
+    }
+
+    /// Asks for a key's record by `mget`, to see whether that finds what there is.
+    fn find(self: &Rc<Self>, via: &Via, key: &Bytes, deadline: std::time::Instant) -> Found {
+        let found = Found::default();
+        let cargo = Cargo::Find {
+            key: key.clone(),
+            found: Rc::clone(&found),
+        };
+        let wire = Command::Mget {
+            keys: vec![key.clone()],
+        };
+        via.submit(&wire, deadline, self.passenger(&wire, cargo, now()));
+        found
     }
 
     /// Asks whether a hidden record is there, just before it is written, where they are counted.

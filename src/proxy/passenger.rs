@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-pub use self::client::{ClientCargo, Form};
+pub use self::client::{ClientCargo, Form, Found};
 use super::account;
 use super::records::{self, Probe};
 use super::session::End;
@@ -63,6 +63,8 @@ pub enum Cargo {
     ReadBack { key: Bytes, hash: KeyHash },
     /// A key is read back because its stamp seemed to have gone back behind one that was confirmed.
     Suspicion { key: Bytes, confirmed: u64 },
+    /// What `mget` finds of a key, asked just before the same by `get`.
+    Find { key: Bytes, found: Found },
     /// Whether a hidden record is there already (`vsiz`), asked just before it is written.
     Probe(Probe),
     /// A hidden record is written; the probe has said whether it is a new one.
@@ -96,14 +98,26 @@ fn outcome_when(lost: Lost) -> Outcome {
 }
 
 impl lane::Passenger for Passenger {
+    fn key(&self) -> Option<&Bytes> {
+        match &self.cargo {
+            Cargo::Client(cargo) => match &cargo.item.command {
+                Command::Get { key } => Some(key),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn accepts(&self, reply: &Reply) -> bool {
         match (&self.cargo, reply) {
             (Cargo::ReadBack { key, .. } | Cargo::Suspicion { key, .. }, Reply::Records(found)) => {
                 let name = records::name_of(key);
                 found.iter().all(|(echoed, _)| echoed == key || *echoed == name)
             }
+            (Cargo::Find { key, .. }, Reply::Records(found)) => {
+                found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key)
+            }
             (Cargo::Client(cargo), Reply::Records(found)) => match &cargo.item.command {
-                Command::Get { key } => found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key),
                 Command::Mget { keys } => are_asked_for(keys, found.iter().map(|(echoed, _)| echoed)),
                 _ => true,
             },
@@ -142,6 +156,14 @@ impl lane::Passenger for Passenger {
                 let found = self.worker.read_back_of(&key, reply);
                 self.worker.suspicion_answered(&key, confirmed, found);
             }
+            Cargo::Find { found, .. } => {
+                if let Reply::Records(records) = reply
+                    && let Some((_, value)) = records.into_iter().next()
+                {
+                    // Asked once, so nothing is set yet.
+                    let _ = found.set(value);
+                }
+            }
             Cargo::Probe(probe) => probe.found(reply.code() != 0),
             Cargo::HiddenRecord(probe) => shared.hidden.written(reply.code(), &probe),
         }
@@ -168,7 +190,7 @@ impl lane::Passenger for Passenger {
                     worker.learn(&key, hash, None);
                 });
             }
-            Cargo::Suspicion { .. } => {}
+            Cargo::Suspicion { .. } | Cargo::Find { .. } => {}
             Cargo::Probe(_) | Cargo::HiddenRecord(_) => shared.hidden.doubt(),
         }
     }
@@ -190,7 +212,7 @@ impl lane::Passenger for Passenger {
                 let _ = reply_to.send(Err(NoReply::Lost(lost)));
             }
             Cargo::ReadBack { key, hash } => self.worker.learn(&key, hash, None),
-            Cargo::Probe(_) | Cargo::Suspicion { .. } => {}
+            Cargo::Probe(_) | Cargo::Suspicion { .. } | Cargo::Find { .. } => {}
             Cargo::HiddenRecord(_) => shared.hidden.doubt(),
         }
     }
@@ -205,7 +227,7 @@ impl line::Passenger for Passenger {
             Cargo::Exchange { tickets, .. } => tickets.is_empty(),
             // The guard has a key read only when nothing of it is under way.
             Cargo::ReadBack { .. } => true,
-            Cargo::Suspicion { .. } | Cargo::Probe(_) | Cargo::HiddenRecord(_) => false,
+            Cargo::Suspicion { .. } | Cargo::Find { .. } | Cargo::Probe(_) | Cargo::HiddenRecord(_) => false,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{Lane, Passenger as _};
 use crate::backend::tyrant::link::Link;
-use crate::command::Command;
+use crate::command::{Command, Verb};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 
@@ -124,6 +124,20 @@ impl Via {
             Self::Embedded { .. } => true,
             Self::File { line, .. } => line.has_room(requests),
             Self::Lane { lane, .. } => lane.has_room(requests),
+        }
+    }
+
+    /// Puts a `get` on its way, so that its answer names its key where it comes over a wire: see [`Lane::submit_read`].
+    pub fn submit_read(&self, command: &Command, deadline: Instant, mut passenger: Passenger, may_join: bool) {
+        match self {
+            Self::Lane { lane, shared } => {
+                passenger.verb = Verb::Mget;
+                shared.in_flight.fetch_add(1, Ordering::Relaxed);
+                let counter = shared.metrics.backend_request_bytes.of(passenger.verb);
+                let bytes = lane.submit_read(deadline, passenger, may_join);
+                counter.increment(bytes as u64);
+            }
+            Self::File { .. } | Self::Embedded { .. } => self.submit(command, deadline, passenger),
         }
     }
 

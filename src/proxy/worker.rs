@@ -45,6 +45,8 @@ pub struct Worker {
     /// Keeps the worker awake while there is work.
     pub busy_poll: BusyPoll,
     pub fairness: Fairness,
+    /// `mget` has found a record since a lane came up, so it says what there is.
+    pub mget_finds: Cell<bool>,
     /// Nothing before the backend was first reached.
     kind: Cell<Option<DatabaseKind>>,
     hold_until: Cell<Option<Instant>>,
@@ -81,6 +83,7 @@ impl Worker {
             slow,
             busy_poll,
             fairness: Fairness::new(now()),
+            mget_finds: Cell::new(kind.is_some()),
             kind: Cell::new(kind),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
@@ -230,6 +233,7 @@ impl LinkEvents for Worker {
         let now = now();
         shared.greeted(greeting, now);
         self.kind.set(Some(greeting.kind));
+        self.mget_finds.set(false);
         self.hold_until.set(shared.hold_until(now));
         shared.lanes.fetch_add(1, Ordering::Relaxed);
         shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);

@@ -36,6 +36,7 @@ mod replay;
 mod resilience;
 mod same;
 mod scripted;
+mod sharing;
 mod stamped;
 mod stopped;
 mod story;

@@ -115,10 +115,10 @@ fn each_kind_of_traffic_moves_its_own_figures() {
     );
     moved(
         "ttguard_backend_requests_total",
-        &[("command", "get"), ("outcome", "failed")],
+        &[("command", "mget"), ("outcome", "failed")],
         1.0,
     );
-    moved("ttguard_backend_seconds_count", &[("command", "get")], 2.0);
+    moved("ttguard_backend_seconds_count", &[("command", "mget")], 2.0);
     moved("ttguard_backend_request_bytes_total", &[("command", "put")], frame(0));
     moved("ttguard_backend_reply_bytes_total", &[("command", "put")], 1.0);
     for (name, least) in [
@@ -163,7 +163,7 @@ fn each_kind_of_traffic_moves_its_own_figures() {
     moved("ttguard_pairing_interventions_total", &[("rule", "deadline")], 1.0);
     moved(
         "ttguard_backend_requests_total",
-        &[("command", "get"), ("outcome", "lost")],
+        &[("command", "mget"), ("outcome", "lost")],
         1.0,
     );
     moved("ttguard_lanes_fenced_total", &[("reason", "deadline")], 1.0);

@@ -97,8 +97,9 @@ fn a_fault_in_an_answer_takes_the_lane_out_of_service() {
 fn a_code_that_means_nothing_is_no_miss_and_puts_nobody_out_of_step() {
     const STRANGE: u8 = 0x4D;
     let (scripted, guarded) = two_records();
-    scripted.rule(Rule::read("a", Act::WrongCode(STRANGE)));
     let mut client = guarded.client();
+    expect_right_answers(&mut client);
+    scripted.rule(Rule::read("a", Act::WrongCode(STRANGE)));
     client.send(&frame::keyed(frame::GET, "a"));
     match client.code().expect("an answer") {
         0 => assert_eq!(client.sized().expect("a value"), b"value of a"),
@@ -114,16 +115,15 @@ fn a_verified_read_does_not_believe_the_answer_to_another_question() {
     let scripted = Scripted::start();
     scripted.insert("a", b"value of a");
     scripted.insert("b", b"value of b");
-    let guarded = Guarded::before(scripted.address(), &format!("{ONE_LANE}[guard]\nverify_reads = true"));
+    let guarded = Guarded::before(scripted.address(), ONE_LANE);
+    expect_right_answers(&mut guarded.client());
+    let gets = || scripted.see(|state| state.requests().filter(|request| request.opcode == frame::GET).count());
+    let before = gets();
     scripted.rule(Rule::read("a", Act::AnswerFor("b")));
     expect_right_answers(&mut guarded.client());
     guarded.expect_metric("ttguard_lanes_fenced_total", &[], 1.0);
-    scripted.see(|state| {
-        let mut reads = state
-            .requests()
-            .filter(|request| request.reads("a") || request.reads("b"));
-        assert!(reads.all(|request| request.opcode == frame::MGET));
-    });
+    let lanes_that_found_nothing_yet = 1;
+    assert!(gets() <= before + lanes_that_found_nothing_yet);
 }
 
 #[test]

@@ -38,18 +38,30 @@ pub struct Tap {
     filled: bool,
     /// Whether the first request was the greeting of a lane; nothing before it was whole.
     is_lane: Option<bool>,
-    /// For each whole request that is not answered, oldest first, the keys that it changes.
-    unanswered: VecDeque<Vec<Bytes>>,
+    /// The whole requests that are not answered, oldest first.
+    unanswered: VecDeque<Unanswered>,
+    /// So many bytes of the backend were answers that have been read to their end.
+    read_whole: u64,
     /// Where each answer ends that has not been read, in all that the backend has written.
     ends: VecDeque<u64>,
     /// All that the backend has written, as it must not be read on a connection that was given up.
     marked: BytesMut,
-    /// Answers that were read while it was in service.
+    /// Requests whose answers were read while it was in service, at most: several may share an `mget`, and each has its
+    /// answer before the others' have come.
     pub answers: u64,
     /// When the guard has finished or closed its side.
     pub given_up: Option<u64>,
     /// When the guard has closed it.
     pub closed: Option<u64>,
+}
+
+/// A request of the guard that has no answer.
+#[derive(Debug)]
+struct Unanswered {
+    /// The keys that it changes.
+    keys: Vec<Bytes>,
+    /// Requests that it may stand for, and that have not been counted as answered.
+    stands_for: u64,
 }
 
 /// What the guard can take bytes of the backend for.
@@ -83,6 +95,7 @@ impl Tap {
             filled: false,
             is_lane: None,
             unanswered: VecDeque::new(),
+            read_whole: 0,
             ends: VecDeque::new(),
             marked: BytesMut::new(),
             answers: 0,
@@ -108,7 +121,13 @@ impl Tap {
         {
             self.is_lane.get_or_insert(matches!(command, Command::Stat));
             let keys = keys_changed(&command);
-            self.unanswered.push_back(keys.clone());
+            self.unanswered.push_back(Unanswered {
+                keys: keys.clone(),
+                stands_for: match &command {
+                    Command::Mget { keys } => keys.len() as u64,
+                    _ => 1,
+                },
+            });
             carried.push(Carried { command, keys });
         }
         Ok(carried)
@@ -156,15 +175,24 @@ impl Tap {
     /// So many bytes of the backend have been read until now. What is read of a connection that was given up answers
     /// nothing.
     pub fn read(&mut self, bytes: u64) {
-        while self.given_up.is_none() && self.ends.front().is_some_and(|end| *end <= bytes) {
-            self.ends.pop_front();
-            self.answers += u64::from(self.unanswered.pop_front().is_some());
+        if self.given_up.is_some() {
+            return;
+        }
+        while let Some(end) = self.ends.pop_front_if(|end| *end <= bytes) {
+            self.read_whole = end;
+            self.answers += self.unanswered.pop_front().map_or(0, |request| request.stands_for);
+        }
+        if let Some(request) = self.unanswered.front_mut()
+            && request.stands_for > 1
+            && bytes > self.read_whole
+        {
+            self.answers += std::mem::take(&mut request.stands_for);
         }
     }
 
     /// Whether a change of this key was written and is not answered.
     pub fn has_in_flight(&self, key: &Bytes) -> bool {
-        self.unanswered.iter().any(|keys| keys.contains(key))
+        self.unanswered.iter().any(|request| request.keys.contains(key))
     }
 }
 

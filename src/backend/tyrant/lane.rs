@@ -1,5 +1,7 @@
 //! One pipelined connection: everything queued goes out in one write, and it reads while it writes.
 
+mod shared;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -10,14 +12,15 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
+use self::shared::{RecordSize, SharedAnswer};
 use super::priming::Priming;
-use crate::command::{Command, Reply};
+use crate::command::{Command, Reply, Shape};
 use crate::pairing::LaneId;
-use crate::pairing::owed::{Lost, Owed};
+use crate::pairing::owed::{Expected, Lost, Owed};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::opcode::{MAGIC, Opcode};
-use crate::protocol::tyrant::reply::{Dropped, ReplyDecoder, ReplyFault, Taken};
+use crate::protocol::tyrant::reply::{Dropped, RecordsDecoder, ReplyDecoder, ReplyFault, Taken};
 use crate::protocol::tyrant::request;
 use crate::transport::{Reader, Writer};
 
@@ -29,6 +32,8 @@ const GATHER_ROUNDS: usize = 4;
 
 /// What travels on a lane with each request, and is told what became of it.
 pub trait Passenger: 'static {
+    /// The key whose record is asked for, where nothing else is.
+    fn key(&self) -> Option<&Bytes>;
     /// Whether the answer can belong to the question.
     fn accepts(&self, reply: &Reply) -> bool;
     /// The answer has come, in so many bytes. `now` is when it was read.
@@ -109,6 +114,9 @@ pub struct Lane<P> {
     priming: RefCell<Priming>,
     /// The question that ended a spell is not answered.
     asking: Cell<bool>,
+    /// Where the count of keys lies in the newest question that can be shared, in all that the lane was given to write.
+    count_at: Cell<u64>,
+    record_size: RecordSize,
     /// The earliest deadline, or an earlier instant when requests were answered since.
     next_deadline: Cell<Option<Instant>>,
     wake: Notify,
@@ -125,6 +133,8 @@ impl<P: Passenger> Lane<P> {
             out: RefCell::new(Outgoing::new()),
             priming: RefCell::default(),
             asking: Cell::new(false),
+            count_at: Cell::new(0),
+            record_size: RecordSize::new(),
             next_deadline: Cell::new(None),
             wake: Notify::new(),
             retired: Cell::new(false),
@@ -156,6 +166,39 @@ impl<P: Passenger> Lane<P> {
         self.queue(command, deadline, Some(passenger))
     }
 
+    /// The same for the [key](Passenger::key) of a passenger: it is asked for by `mget`, which names the key of each
+    /// record, and the answer is that to a `get`. Where it `may_join`, and a question that others ask for their keys has
+    /// not begun to leave, it shares that.
+    pub fn submit_read(&self, deadline: Instant, passenger: P, may_join: bool) -> usize {
+        let Some(key) = passenger.key().cloned() else {
+            debug_assert!(false, "a read asks for a key");
+            return 0;
+        };
+        let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
+        let before = out.len();
+        let sharing = owed
+            .joinable()
+            .filter(|requests| may_join && *requests < self.record_size.most_requests());
+        let behind = (owed.queued() - self.count_at.get()) as usize;
+        if let Some(requests) = sharing
+            && request::add_to_mget(&key, requests as u32 + 1, behind, &mut out)
+        {
+            owed.join(deadline, out.len() - before, Some(passenger));
+        } else {
+            if !owed.is_primed() {
+                out.put_u8(MAGIC);
+            }
+            // Its number lies between what went ahead and the count.
+            self.count_at.set(owed.queued() + (out.len() - before) as u64 + 1);
+            request::encode_mget_behind_magic(&key, &mut out);
+            owed.push_shared(deadline, out.len() - before, Some(passenger));
+        }
+        let size = out.len() - before;
+        drop((owed, out));
+        self.queued(deadline);
+        size
+    }
+
     fn queue(&self, command: &Command, deadline: Instant, passenger: Option<P>) -> usize {
         let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
         let before = out.len();
@@ -166,11 +209,16 @@ impl<P: Passenger> Lane<P> {
         }
         let size = out.len() - before;
         owed.push(Opcode::of(command.verb()).shape, deadline, size, passenger);
+        drop((owed, out));
+        self.queued(deadline);
+        size
+    }
+
+    fn queued(&self, deadline: Instant) {
         if self.next_deadline.get().is_none_or(|next| deadline < next) {
             self.next_deadline.set(Some(deadline));
         }
         self.wake.notify_one();
-        size
     }
 
     /// Asks the lane to end: nothing more will be sent on it.
@@ -202,7 +250,7 @@ impl<P: Passenger> Lane<P> {
         after_batch: impl Fn(),
     ) -> Result<std::convert::Infallible, LaneFault> {
         let mut input = BytesMut::new();
-        let mut decoder = ReplyDecoder::new(self.limits.reply);
+        let mut answers = Answers::new(self.limits.reply);
         let timer = sleep_until(tokio::time::Instant::now());
         tokio::pin!(timer);
         let mut armed: Option<Instant> = None;
@@ -228,7 +276,7 @@ impl<P: Passenger> Lane<P> {
                         return Err(LaneFault::Eof);
                     }
                     let now = now();
-                    self.hand_over(&mut decoder, &mut input, now)?;
+                    self.hand_over(&mut answers, &mut input, now)?;
                     after_batch();
                     // A server that never stops sending would keep the timer from being asked.
                     if self.next_deadline.get().is_some_and(|next| next <= now) {
@@ -303,32 +351,62 @@ impl<P: Passenger> Lane<P> {
         }
     }
 
-    /// Pairs each whole answer, or the end of one that was too large, with the oldest request.
-    fn hand_over(&self, decoder: &mut ReplyDecoder, input: &mut BytesMut, now: Instant) -> Result<(), LaneFault> {
+    /// Pairs each whole answer, or the end of one that was too large, with the oldest request, and each record of an
+    /// answer that requests share with one of them.
+    fn hand_over(&self, answers: &mut Answers, input: &mut BytesMut, now: Instant) -> Result<(), LaneFault> {
         while !input.is_empty() {
-            let Some(shape) = self.owed.borrow().expected() else {
-                return Err(LaneFault::Unasked(input.len()));
-            };
-            let before = input.len();
-            let Some(taken) = decoder.decode_or_drop(shape, input)? else {
-                break;
-            };
-            let bytes = before - input.len();
-            let passenger = self.owed.borrow_mut().answered();
-            match (passenger, taken) {
-                (Some(Some(passenger)), Taken::Dropped(dropped)) => passenger.dropped(dropped, now),
-                (Some(Some(passenger)), Taken::Reply(reply)) if passenger.accepts(&reply) => {
-                    passenger.answered(reply, bytes, now);
+            if let Some(shared) = &mut answers.shared {
+                if !self.take_shared(shared, &mut answers.records, input, now)? {
+                    break;
                 }
-                (Some(Some(passenger)), Taken::Reply(_)) => {
-                    passenger.lost(Lost::Sent);
-                    return Err(LaneFault::Mismatch);
+            } else {
+                let expected = self.owed.borrow().expected();
+                match expected.ok_or(LaneFault::Unasked(input.len()))? {
+                    Expected::Alone(shape) => {
+                        if !self.take_alone(shape, &mut answers.replies, input, now)? {
+                            break;
+                        }
+                    }
+                    Expected::Shared(requests) => {
+                        answers.shared = self.begin_shared(requests, &mut answers.records, input, now)?;
+                        if answers.shared.is_none() {
+                            break;
+                        }
+                    }
                 }
-                (Some(None), _) => self.asking.set(false),
-                (None, _) => {}
             }
+            answers.shared.take_if(|shared| shared.is_whole());
         }
         Ok(())
+    }
+
+    /// Takes an answer to the oldest request; returns false when it is not all there.
+    fn take_alone(
+        &self,
+        shape: Shape,
+        decoder: &mut ReplyDecoder,
+        input: &mut BytesMut,
+        now: Instant,
+    ) -> Result<bool, LaneFault> {
+        let before = input.len();
+        let Some(taken) = decoder.decode_or_drop(shape, input)? else {
+            return Ok(false);
+        };
+        let bytes = before - input.len();
+        let passenger = self.owed.borrow_mut().answered();
+        match (passenger, taken) {
+            (Some(Some(passenger)), Taken::Dropped(dropped)) => passenger.dropped(dropped, now),
+            (Some(Some(passenger)), Taken::Reply(reply)) if passenger.accepts(&reply) => {
+                passenger.answered(reply, bytes, now);
+            }
+            (Some(Some(passenger)), Taken::Reply(_)) => {
+                passenger.lost(Lost::Sent);
+                return Err(LaneFault::Mismatch);
+            }
+            (Some(None), _) => self.asking.set(false),
+            (None, _) => {}
+        }
+        Ok(true)
     }
 
     fn check_deadlines(&self) -> Result<(), LaneFault> {
@@ -337,6 +415,24 @@ impl<P: Passenger> Lane<P> {
         match earliest {
             Some(deadline) if deadline <= now() => Err(LaneFault::Deadline),
             _ => Ok(()),
+        }
+    }
+}
+
+/// What is known of the answers that come.
+struct Answers {
+    replies: ReplyDecoder,
+    records: RecordsDecoder,
+    /// The one that has begun, where it is shared.
+    shared: Option<SharedAnswer>,
+}
+
+impl Answers {
+    fn new(limits: Limits) -> Self {
+        Self {
+            replies: ReplyDecoder::new(limits),
+            records: RecordsDecoder::new(limits),
+            shared: None,
         }
     }
 }

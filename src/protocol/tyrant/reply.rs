@@ -3,6 +3,8 @@
 //! A reply does not say what it answers, so the [`Shape`] that its command is owed must be known to read it. Layouts
 //! are those of the server's own source (`ttserver.c`, the `do_*` functions) and of its protocol page.
 
+mod records;
+
 use bytes::{Buf, Bytes, BytesMut};
 use nom::number::streaming::{be_i32, be_i64, be_u64};
 use thiserror::Error;
@@ -14,6 +16,8 @@ use super::skip::Skip;
 use crate::command::function::Part;
 use crate::command::{Reply, Shape};
 use crate::protocol::outgoing::Outgoing;
+
+pub use records::{Record, RecordsDecoder};
 
 /// The code, which every reply begins with.
 const CODE: usize = 1;
@@ -32,6 +36,9 @@ pub enum ReplyFault {
     /// The command is owed no reply ([`Shape::Nothing`]), so there is none to read.
     #[error("a command that is owed no reply was given one")]
     NotOwed,
+    /// Records that are taken one by one have a code of failure at their head.
+    #[error("an mget was answered with code {0}")]
+    FailedRecords(u8),
     /// The reply has no end ([`Shape::Stream`]), so it cannot be read as a whole.
     #[error("a reply without end cannot be read as a whole")]
     Endless,
@@ -43,6 +50,7 @@ impl ReplyFault {
         match self {
             Self::Size(fault) => fault.name(),
             Self::NotOwed => "not_owed",
+            Self::FailedRecords(_) => "failed_records",
             Self::Endless => "endless",
         }
     }

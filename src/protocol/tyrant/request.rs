@@ -18,7 +18,7 @@ use super::sizes::{self, Scan, SizeFault, header};
 use crate::command::function::{Function, Part};
 use crate::command::{Command, Verb};
 
-pub use encode::{encode, encode_behind_magic};
+pub use encode::{add_to_mget, encode, encode_behind_magic, encode_mget_behind_magic};
 pub use fault::RequestFault;
 
 /// The magic byte and the command's number, which every request begins with.

@@ -1,12 +1,16 @@
 //! What an outcome calls for where a client has asked by itself.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use super::{outcome_of, outcome_when};
 use crate::command::function::Function;
 use crate::command::{Answer, Command, Kind, Reply};
 use crate::guard::verdict::Ticket;
+use crate::logging::RateLimit;
 use crate::metrics::{self, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
@@ -23,13 +27,21 @@ pub struct ClientCargo {
     pub form: Form,
 }
 
+/// The value that `mget` has found, where it has.
+pub type Found = Rc<OnceCell<Bytes>>;
+
+/// How long it is not said again that `mget` does not find what there is.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How the backend's answer becomes the client's.
 #[derive(Debug)]
 pub enum Form {
     /// As it is.
     AsIs,
-    /// A `get` that went out as a one-key `mget`, when this was the newest stamp that the backend was known to hold.
+    /// A `get` whose answer names its key, when this was the newest stamp that the backend was known to hold.
     VerifiedGet { confirmed: Option<u64> },
+    /// The same, where the key was asked for by `mget` and then by `get`, since `mget` has not found anything yet.
+    DoubtedGet { found: Found, confirmed: Option<u64> },
     /// A `put` that went out as a `putlist` of value and stamp; the probe has said whether the stamp's record is new.
     PutList(Probe),
 }
@@ -44,10 +56,12 @@ impl ClientCargo {
         let reply = match self.form {
             Form::AsIs => reply,
             Form::VerifiedGet { confirmed } => {
-                let reply = get_of(reply);
-                if let (Command::Get { key }, Reply::Value(value)) = (&self.item.command, &reply) {
-                    worker.check_stamp(self.session.links.current(), key, confirmed, value);
-                }
+                self.session.check_stamp(&self.item.command, confirmed, &reply);
+                reply
+            }
+            Form::DoubtedGet { found, confirmed } => {
+                let reply = worker.believed(found.get(), reply);
+                self.session.check_stamp(&self.item.command, confirmed, &reply);
                 reply
             }
             Form::PutList(probe) => {
@@ -119,13 +133,36 @@ impl ClientCargo {
     }
 }
 
-/// What `get` answers for the one-key `mget` that stood for it.
-fn get_of(reply: Reply) -> Reply {
-    match reply {
-        Reply::Records(found) => match found.into_iter().next() {
-            Some((_, value)) => Reply::Value(value),
-            None => Reply::Code(1),
-        },
-        other => other,
+impl Session {
+    /// Holds what was read against the stamp that was confirmed when it was asked for.
+    fn check_stamp(&self, command: &Command, confirmed: Option<u64>, reply: &Reply) {
+        if let (Command::Get { key }, Reply::Value(value)) = (command, reply) {
+            self.worker.check_stamp(self.links.current(), key, confirmed, value);
+        }
+    }
+}
+
+impl Worker {
+    /// Which answer to a `get` counts: that of the `mget` just before it, which names its key, where it found a record.
+    /// A server whose mask denies `mget` answers it as if there were none (1.1.41, `do_mget`).
+    fn believed(&self, found: Option<&Bytes>, reply: Reply) -> Reply {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        match (found, reply) {
+            (Some(value), _) => {
+                self.mget_finds.set(true);
+                Reply::Value(value.clone())
+            }
+            (None, Reply::Value(value)) => {
+                if let Some(suppressed) = LOG.admit(now()) {
+                    tracing::warn!(
+                        suppressed,
+                        "get finds a record that mget has not found: where the backend's mask denies mget, each get costs two \
+                         requests and is not verified unless guard.verify_reads is false"
+                    );
+                }
+                Reply::Value(value)
+            }
+            (None, reply) => reply,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::opcode::{MAGIC, Opcode};
-use crate::command::Command;
+use crate::command::{Command, Verb};
 use crate::protocol::outgoing::Outgoing;
 
 /// Adds `command` to `out`: exactly the bytes that it was decoded from.
@@ -115,6 +115,23 @@ pub fn encode_behind_magic(command: &Command, out: &mut Outgoing) {
         | Command::Size
         | Command::Stat => {}
     }
+}
+
+/// The same as [`encode_behind_magic`] for an `mget` of one key, to which others may be [added](add_to_mget).
+pub fn encode_mget_behind_magic(key: &Bytes, out: &mut Outgoing) {
+    out.put_u8(Opcode::of(Verb::Mget).number);
+    out.put_slice(&1u32.to_be_bytes());
+    strings(out, [key]);
+}
+
+/// Adds a key to the `mget` at the end of `out`, which will have `count` keys then; the last `behind` bytes are its count
+/// and all that follows. Returns false, and adds nothing, where the count can no longer be changed.
+pub fn add_to_mget(key: &Bytes, count: u32, behind: usize, out: &mut Outgoing) -> bool {
+    let may = out.overwrite(behind, &count.to_be_bytes());
+    if may {
+        strings(out, [key]);
+    }
+    may
 }
 
 fn sizes<const N: usize>(out: &mut Outgoing, parts: [&Bytes; N]) {

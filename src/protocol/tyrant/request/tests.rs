@@ -374,3 +374,23 @@ proptest! {
         prop_assert_eq!(fed(&bytes, step, LIMITS), fed(&bytes, bytes.len(), LIMITS));
     }
 }
+
+#[test]
+fn keys_are_added_to_an_mget_that_is_already_encoded() {
+    let keys: Vec<Bytes> = ["a", "", "long key"].into_iter().map(Bytes::from).collect();
+    let mut out = Outgoing::new();
+    encode(&Command::Sync, &mut out);
+    out.put_u8(MAGIC);
+    encode_mget_behind_magic(&keys[0], &mut out);
+    let before = 2 + 2;
+    for (count, key) in (2..).zip(&keys[1..]) {
+        let behind = out.len() - before;
+        assert!(add_to_mget(key, count, behind, &mut out));
+    }
+    let mut wanted = Outgoing::new();
+    encode(&Command::Sync, &mut wanted);
+    encode(&Command::Mget { keys }, &mut wanted);
+    assert_eq!(out.take(), wanted.take());
+    assert!(!add_to_mget(&Bytes::new(), 4, 30, &mut out), "its count has left");
+    assert!(out.is_empty());
+}
