@@ -48,7 +48,8 @@
 //! 5. The lane writes all that is queued in one go, and reads while it writes. The
 //!    [`ReplyDecoder`](protocol::tyrant::reply::ReplyDecoder) is told the [`Shape`](command::Shape) of the oldest owed
 //!    answer; what it cuts off belongs to that question. An answer over the limits it drops as it comes, which concerns
-//!    that question alone.
+//!    that question alone. (`get`s that come together share a question: one `mget`, whose answer names each key. A
+//!    [`RecordsDecoder`](protocol::tyrant::reply::RecordsDecoder) takes it apart.)
 //! 6. The request's passenger (`proxy::passenger`) settles the ticket: [`Guard::settle`](guard::Guard::settle) tells the
 //!    ledger what became of it, and wakes who waits for the key.
 //! 7. The session puts the answer into its place. It leaves when all earlier ones have, in its form.

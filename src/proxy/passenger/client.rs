@@ -156,8 +156,8 @@ impl Worker {
                 if let Some(suppressed) = LOG.admit(now()) {
                     tracing::warn!(
                         suppressed,
-                        "get finds a record that mget has not found: where the backend's mask denies mget, each get costs two \
-                         requests and is not verified unless guard.verify_reads is false"
+                        "get finds a record that mget has not found: where this goes on, the backend's mask denies mget, by \
+                         which the guard reads stamps back too: allow it there"
                     );
                 }
                 Reply::Value(value)
