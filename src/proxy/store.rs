@@ -129,16 +129,14 @@ impl Via {
 
     /// Puts a `get` on its way, so that its answer names its key where it comes over a wire: see [`Lane::submit_read`].
     pub fn submit_read(&self, command: &Command, deadline: Instant, mut passenger: Passenger, may_join: bool) {
-        match self {
-            Self::Lane { lane, shared } => {
-                passenger.verb = Verb::Mget;
-                shared.in_flight.fetch_add(1, Ordering::Relaxed);
-                let counter = shared.metrics.backend_request_bytes.of(passenger.verb);
-                let bytes = lane.submit_read(deadline, passenger, may_join);
-                counter.increment(bytes as u64);
-            }
-            Self::File { .. } | Self::Embedded { .. } => self.submit(command, deadline, passenger),
-        }
+        let (Self::Lane { lane, shared }, Command::Get { key }) = (self, command) else {
+            return self.submit(command, deadline, passenger);
+        };
+        passenger.verb = Verb::Mget;
+        shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let bytes = lane.submit_read(key, deadline, passenger, may_join);
+        let counter = shared.metrics.backend_request_bytes.of(Verb::Mget);
+        counter.increment(bytes as u64);
     }
 
     /// Puts a request on its way. With the store in memory its passenger is told the answer before this returns.

@@ -1,5 +1,6 @@
 //! One pipelined connection: everything queued goes out in one write, and it reads while it writes.
 
+mod answers;
 mod shared;
 
 use std::cell::{Cell, RefCell};
@@ -12,15 +13,16 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
-use self::shared::{RecordSize, SharedAnswer};
+use self::answers::Answers;
+use self::shared::RecordSize;
 use super::priming::Priming;
-use crate::command::{Command, Reply, Shape};
+use crate::command::{Command, Reply};
 use crate::pairing::LaneId;
-use crate::pairing::owed::{Expected, Lost, Owed};
+use crate::pairing::owed::{Lost, Owed};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::opcode::{MAGIC, Opcode};
-use crate::protocol::tyrant::reply::{Dropped, RecordsDecoder, ReplyDecoder, ReplyFault, Taken};
+use crate::protocol::tyrant::reply::{Dropped, ReplyFault};
 use crate::protocol::tyrant::request;
 use crate::transport::{Reader, Writer};
 
@@ -164,39 +166,6 @@ impl<P: Passenger> Lane<P> {
     /// [room](Self::has_room).
     pub fn submit(&self, command: &Command, deadline: Instant, passenger: P) -> usize {
         self.queue(command, deadline, Some(passenger))
-    }
-
-    /// The same for the [key](Passenger::key) of a passenger: it is asked for by `mget`, which names the key of each
-    /// record, and the answer is that to a `get`. Where it `may_join`, and a question that others ask for their keys has
-    /// not begun to leave, it shares that.
-    pub fn submit_read(&self, deadline: Instant, passenger: P, may_join: bool) -> usize {
-        let Some(key) = passenger.key().cloned() else {
-            debug_assert!(false, "a read asks for a key");
-            return 0;
-        };
-        let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
-        let before = out.len();
-        let sharing = owed
-            .joinable()
-            .filter(|requests| may_join && *requests < self.record_size.most_requests());
-        let behind = (owed.queued() - self.count_at.get()) as usize;
-        if let Some(requests) = sharing
-            && request::add_to_mget(&key, requests as u32 + 1, behind, &mut out)
-        {
-            owed.join(deadline, out.len() - before, Some(passenger));
-        } else {
-            if !owed.is_primed() {
-                out.put_u8(MAGIC);
-            }
-            // Its number lies between what went ahead and the count.
-            self.count_at.set(owed.queued() + (out.len() - before) as u64 + 1);
-            request::encode_mget_behind_magic(&key, &mut out);
-            owed.push_shared(deadline, out.len() - before, Some(passenger));
-        }
-        let size = out.len() - before;
-        drop((owed, out));
-        self.queued(deadline);
-        size
     }
 
     fn queue(&self, command: &Command, deadline: Instant, passenger: Option<P>) -> usize {
@@ -351,88 +320,12 @@ impl<P: Passenger> Lane<P> {
         }
     }
 
-    /// Pairs each whole answer, or the end of one that was too large, with the oldest request, and each record of an
-    /// answer that requests share with one of them.
-    fn hand_over(&self, answers: &mut Answers, input: &mut BytesMut, now: Instant) -> Result<(), LaneFault> {
-        while !input.is_empty() {
-            if let Some(shared) = &mut answers.shared {
-                if !self.take_shared(shared, &mut answers.records, input, now)? {
-                    break;
-                }
-            } else {
-                let expected = self.owed.borrow().expected();
-                match expected.ok_or(LaneFault::Unasked(input.len()))? {
-                    Expected::Alone(shape) => {
-                        if !self.take_alone(shape, &mut answers.replies, input, now)? {
-                            break;
-                        }
-                    }
-                    Expected::Shared(requests) => {
-                        answers.shared = self.begin_shared(requests, &mut answers.records, input, now)?;
-                        if answers.shared.is_none() {
-                            break;
-                        }
-                    }
-                }
-            }
-            answers.shared.take_if(|shared| shared.is_whole());
-        }
-        Ok(())
-    }
-
-    /// Takes an answer to the oldest request; returns false when it is not all there.
-    fn take_alone(
-        &self,
-        shape: Shape,
-        decoder: &mut ReplyDecoder,
-        input: &mut BytesMut,
-        now: Instant,
-    ) -> Result<bool, LaneFault> {
-        let before = input.len();
-        let Some(taken) = decoder.decode_or_drop(shape, input)? else {
-            return Ok(false);
-        };
-        let bytes = before - input.len();
-        let passenger = self.owed.borrow_mut().answered();
-        match (passenger, taken) {
-            (Some(Some(passenger)), Taken::Dropped(dropped)) => passenger.dropped(dropped, now),
-            (Some(Some(passenger)), Taken::Reply(reply)) if passenger.accepts(&reply) => {
-                passenger.answered(reply, bytes, now);
-            }
-            (Some(Some(passenger)), Taken::Reply(_)) => {
-                passenger.lost(Lost::Sent);
-                return Err(LaneFault::Mismatch);
-            }
-            (Some(None), _) => self.asking.set(false),
-            (None, _) => {}
-        }
-        Ok(true)
-    }
-
     fn check_deadlines(&self) -> Result<(), LaneFault> {
         let earliest = self.owed.borrow().earliest_deadline();
         self.next_deadline.set(earliest);
         match earliest {
             Some(deadline) if deadline <= now() => Err(LaneFault::Deadline),
             _ => Ok(()),
-        }
-    }
-}
-
-/// What is known of the answers that come.
-struct Answers {
-    replies: ReplyDecoder,
-    records: RecordsDecoder,
-    /// The one that has begun, where it is shared.
-    shared: Option<SharedAnswer>,
-}
-
-impl Answers {
-    fn new(limits: Limits) -> Self {
-        Self {
-            replies: ReplyDecoder::new(limits),
-            records: RecordsDecoder::new(limits),
-            shared: None,
         }
     }
 }

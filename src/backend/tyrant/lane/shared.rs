@@ -16,7 +16,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Lane, LaneFault, Passenger};
 use crate::command::Reply;
+use crate::protocol::tyrant::opcode::MAGIC;
 use crate::protocol::tyrant::reply::{Record, RecordsDecoder};
+use crate::protocol::tyrant::request;
 
 /// Requests that may share a question.
 const REQUESTS_MAX: usize = 64;
@@ -45,7 +47,7 @@ impl RecordSize {
     }
 
     /// Requests that may share a question.
-    pub(super) fn most_requests(&self) -> usize {
+    fn most_requests(&self) -> usize {
         (ANSWER / self.0.get().max(1)).clamp(1, REQUESTS_MAX)
     }
 }
@@ -73,6 +75,35 @@ impl SharedAnswer {
 }
 
 impl<P: Passenger> Lane<P> {
+    /// As [`Self::submit`] for the record of this [key](Passenger::key): it is asked for by `mget`, which names the key of
+    /// each record, and the answer is that to a `get`. Where it `may_join`, and a question that others ask for their keys
+    /// has not begun to leave, it shares that.
+    pub fn submit_read(&self, key: &Bytes, deadline: Instant, passenger: P, may_join: bool) -> usize {
+        let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
+        let before = out.len();
+        let sharing = owed
+            .joinable()
+            .filter(|requests| may_join && *requests < self.record_size.most_requests());
+        let behind = (owed.queued() - self.count_at.get()) as usize;
+        if let Some(requests) = sharing
+            && request::add_to_mget(key, requests as u32 + 1, behind, &mut out)
+        {
+            owed.join(deadline, out.len() - before, Some(passenger));
+        } else {
+            if !owed.is_primed() {
+                out.put_u8(MAGIC);
+            }
+            // Its number lies between what went ahead and the count.
+            self.count_at.set(owed.queued() + (out.len() - before) as u64 + 1);
+            request::encode_mget_behind_magic(key, &mut out);
+            owed.push_shared(deadline, out.len() - before, Some(passenger));
+        }
+        let size = out.len() - before;
+        drop((owed, out));
+        self.queued(deadline);
+        size
+    }
+
     /// Takes the head of an answer to the oldest `requests`; returns what has begun with it, or nothing when it is not
     /// all there.
     pub(super) fn begin_shared(

@@ -1,0 +1,91 @@
+//! What the server sends, cut into answers and handed to who asked.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::shared::SharedAnswer;
+use super::{Lane, LaneFault, Passenger};
+use crate::command::Shape;
+use crate::pairing::owed::{Expected, Lost};
+use crate::protocol::tyrant::limits::Limits;
+use crate::protocol::tyrant::reply::{RecordsDecoder, ReplyDecoder, Taken};
+
+/// How far the answers of a lane have been read.
+#[derive(Debug)]
+pub(super) struct Answers {
+    replies: ReplyDecoder,
+    records: RecordsDecoder,
+    /// The one that has begun, where it is shared.
+    shared: Option<SharedAnswer>,
+}
+
+impl Answers {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            replies: ReplyDecoder::new(limits),
+            records: RecordsDecoder::new(limits),
+            shared: None,
+        }
+    }
+}
+
+impl<P: Passenger> Lane<P> {
+    /// Pairs each whole answer, or the end of one that was too large, with the oldest request, and each record of an
+    /// answer that requests share with one of them.
+    pub(super) fn hand_over(&self, answers: &mut Answers, input: &mut BytesMut, now: Instant) -> Result<(), LaneFault> {
+        while !input.is_empty() {
+            if let Some(shared) = &mut answers.shared {
+                if !self.take_shared(shared, &mut answers.records, input, now)? {
+                    break;
+                }
+            } else {
+                let expected = self.owed.borrow().expected();
+                match expected.ok_or(LaneFault::Unasked(input.len()))? {
+                    Expected::Alone(shape) => {
+                        if !self.take_alone(shape, &mut answers.replies, input, now)? {
+                            break;
+                        }
+                    }
+                    Expected::Shared(requests) => {
+                        answers.shared = self.begin_shared(requests, &mut answers.records, input, now)?;
+                        if answers.shared.is_none() {
+                            break;
+                        }
+                    }
+                }
+            }
+            answers.shared.take_if(|shared| shared.is_whole());
+        }
+        Ok(())
+    }
+
+    /// Takes an answer to the oldest request; returns false when it is not all there.
+    fn take_alone(
+        &self,
+        shape: Shape,
+        decoder: &mut ReplyDecoder,
+        input: &mut BytesMut,
+        now: Instant,
+    ) -> Result<bool, LaneFault> {
+        let before = input.len();
+        let Some(taken) = decoder.decode_or_drop(shape, input)? else {
+            return Ok(false);
+        };
+        let bytes = before - input.len();
+        let passenger = self.owed.borrow_mut().answered();
+        match (passenger, taken) {
+            (Some(Some(passenger)), Taken::Dropped(dropped)) => passenger.dropped(dropped, now),
+            (Some(Some(passenger)), Taken::Reply(reply)) if passenger.accepts(&reply) => {
+                passenger.answered(reply, bytes, now);
+            }
+            (Some(Some(passenger)), Taken::Reply(_)) => {
+                passenger.lost(Lost::Sent);
+                return Err(LaneFault::Mismatch);
+            }
+            (Some(None), _) => self.asking.set(false),
+            (None, _) => {}
+        }
+        Ok(true)
+    }
+}
