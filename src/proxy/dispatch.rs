@@ -118,21 +118,22 @@ impl Session {
 
     /// Sends a `get` whose answer names its key.
     fn verified_get(self: &Rc<Self>, item: Item, key: &Bytes) -> Next {
+        // What has never found anything may be denied by the server's mask, and then says so of any record.
         let is_doubted = !self.worker.mget_finds.get();
         let Some(via) = self.worker.via(self.links.current(), 1 + usize::from(is_doubted)) else {
             return Next::Wait(item, Waiting::Lane);
         };
-        let confirmed = self.worker.confirmed(key);
+        let form = Form::VerifiedGet {
+            confirmed: self.worker.confirmed(key),
+            doubted: is_doubted.then(|| self.worker.find(&via, key, item.deadline)),
+        };
+        let command = item.command.clone();
         if is_doubted {
-            // What has never found anything may be denied by the server's mask, and then says so of any record.
-            let found = self.worker.find(&via, key, item.deadline);
-            let wire = item.command.clone();
-            return self.send(&via, &wire, item, None, Form::DoubtedGet { found, confirmed });
+            return self.send(&via, &command, item, None, form);
         }
-        let form = Form::VerifiedGet { confirmed };
         // What else the session has under way may ask for the same key, and would have to be answered in its order.
         let may_join = self.aloft() == 0;
-        let (command, deadline) = (item.command.clone(), item.deadline);
+        let deadline = item.deadline;
         let passenger = self.passenger(&command, item, None, form);
         via.submit_read(&command, deadline, passenger, may_join);
         Next::Done

@@ -203,6 +203,13 @@ mod tests {
             }
         }
 
+        /// 63 others that have been busy for some windows.
+        fn beside_busy() -> Self {
+            let mut world = Self::with_others(63);
+            world.go_on(300, 100, |_, _| {});
+            world
+        }
+
         fn now(&self) -> Instant {
             self.start + self.passed
         }
@@ -234,8 +241,7 @@ mod tests {
 
     #[test]
     fn who_moves_many_bytes_beside_busy_others_has_its_rate() {
-        let mut world = World::with_others(63);
-        world.go_on(300, 100, |_, _| {});
+        let mut world = World::beside_busy();
         let share = Share::default();
         // What was saved up before, and what makes it heavy, is gone soon.
         world.heavy(&share, 1000, 100);
@@ -245,8 +251,7 @@ mod tests {
 
     #[test]
     fn several_of_them_share_it() {
-        let mut world = World::with_others(63);
-        world.go_on(300, 100, |_, _| {});
+        let mut world = World::beside_busy();
         let shares: Vec<Share> = std::iter::repeat_with(Share::default).take(5).collect();
         let mut sum = 0;
         world.go_on(5000, 100, |fairness, now| {
@@ -263,8 +268,7 @@ mod tests {
 
     #[test]
     fn one_large_value_now_and_then_is_not_held_up() {
-        let mut world = World::with_others(63);
-        world.go_on(300, 100, |_, _| {});
+        let mut world = World::beside_busy();
         let share = Share::default();
         for _ in 0..10 {
             for _ in 0..16 {
@@ -292,8 +296,7 @@ mod tests {
 
     #[test]
     fn who_was_held_up_goes_on_as_before_once_the_others_rest() {
-        let mut world = World::with_others(63);
-        world.go_on(300, 100, |_, _| {});
+        let mut world = World::beside_busy();
         let share = Share::default();
         world.heavy(&share, 500, 100);
         assert!(!share.has_room_beside(1000));
@@ -310,8 +313,7 @@ mod tests {
 
     #[test]
     fn a_reload_without_a_rate_lets_everybody_go_on() {
-        let mut world = World::with_others(63);
-        world.go_on(300, 100, |_, _| {});
+        let mut world = World::beside_busy();
         let share = Share::default();
         world.heavy(&share, 500, 100);
         share.goes_on();
@@ -329,8 +331,7 @@ mod tests {
 
     #[test]
     fn who_is_held_up_has_few_large_requests_under_way() {
-        let mut world = World::with_others(63);
-        world.go_on(300, 100, |_, _| {});
+        let mut world = World::beside_busy();
         let share = Share::default();
         assert!(share.has_room_beside(1000));
         world.fairness.moved(&share, 4 << 20, RATE, world.now());

@@ -179,11 +179,12 @@ impl<P: Passenger> Lane<P> {
         let size = out.len() - before;
         owed.push(Opcode::of(command.verb()).shape, deadline, size, passenger);
         drop((owed, out));
-        self.queued(deadline);
+        self.wake_by(deadline);
         size
     }
 
-    fn queued(&self, deadline: Instant) {
+    /// Something is to be written, and its answer due by then.
+    fn wake_by(&self, deadline: Instant) {
         if self.next_deadline.get().is_none_or(|next| deadline < next) {
             self.next_deadline.set(Some(deadline));
         }

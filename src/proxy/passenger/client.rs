@@ -38,10 +38,12 @@ const LOG_INTERVAL: Duration = Duration::from_secs(60);
 pub enum Form {
     /// As it is.
     AsIs,
-    /// A `get` whose answer names its key, when this was the newest stamp that the backend was known to hold.
-    VerifiedGet { confirmed: Option<u64> },
-    /// The same, where the key was asked for by `mget` and then by `get`, since `mget` has not found anything yet.
-    DoubtedGet { found: Found, confirmed: Option<u64> },
+    /// A `get` whose answer names its key, when this was the newest stamp that the backend was known to hold. Where
+    /// `mget` has not found anything yet it is `doubted`: the key was asked for by `mget` and then by `get`.
+    VerifiedGet {
+        doubted: Option<Found>,
+        confirmed: Option<u64>,
+    },
     /// A `put` that went out as a `putlist` of value and stamp; the probe has said whether the stamp's record is new.
     PutList(Probe),
 }
@@ -55,13 +57,14 @@ impl ClientCargo {
         }
         let reply = match self.form {
             Form::AsIs => reply,
-            Form::VerifiedGet { confirmed } => {
-                self.session.check_stamp(&self.item.command, confirmed, &reply);
-                reply
-            }
-            Form::DoubtedGet { found, confirmed } => {
-                let reply = worker.believed(found.get(), reply);
-                self.session.check_stamp(&self.item.command, confirmed, &reply);
+            Form::VerifiedGet { doubted, confirmed } => {
+                let reply = match doubted {
+                    Some(found) => worker.believed(found.get(), reply),
+                    None => reply,
+                };
+                if let (Command::Get { key }, Reply::Value(value)) = (&self.item.command, &reply) {
+                    worker.check_stamp(self.session.links.current(), key, confirmed, value);
+                }
                 reply
             }
             Form::PutList(probe) => {
@@ -129,15 +132,6 @@ impl ClientCargo {
             }
             Some(_) => self.session.fail(self.item.concluding(), End::Deadline),
             None => self.session.fail(self.item.concluding(), End::LaneLost),
-        }
-    }
-}
-
-impl Session {
-    /// Holds what was read against the stamp that was confirmed when it was asked for.
-    fn check_stamp(&self, command: &Command, confirmed: Option<u64>, reply: &Reply) {
-        if let (Command::Get { key }, Reply::Value(value)) = (command, reply) {
-            self.worker.check_stamp(self.links.current(), key, confirmed, value);
         }
     }
 }

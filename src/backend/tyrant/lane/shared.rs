@@ -28,7 +28,7 @@ const REQUESTS_MAX: usize = 64;
 const ANSWER: usize = 64 * 1024;
 
 /// What a `get` is answered where there is no record.
-const NO_RECORD: u8 = 1;
+const MISS: u8 = 1;
 
 /// How large records are, to guess how large an answer will be.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl<P: Passenger> Lane<P> {
         }
         let size = out.len() - before;
         drop((owed, out));
-        self.queued(deadline);
+        self.wake_by(deadline);
         size
     }
 
@@ -181,11 +181,11 @@ impl<P: Passenger> Lane<P> {
 
     /// Answers those whose key has no record.
     fn finish_shared(&self, answer: &mut SharedAnswer, now: Instant) {
-        for _ in 0..std::mem::take(&mut answer.passed) + std::mem::take(&mut answer.ahead) {
+        for _ in 0..answer.passed + answer.ahead {
             self.record_size.saw(0);
             let passenger = self.owed.borrow_mut().take(0).flatten();
             if let Some(passenger) = passenger {
-                passenger.answered(Reply::Code(NO_RECORD), std::mem::take(&mut answer.bytes), now);
+                passenger.answered(Reply::Code(MISS), std::mem::take(&mut answer.bytes), now);
             }
         }
     }
