@@ -399,6 +399,8 @@ impl Session {
         // Boxed, as most of the time a session is not ending: its room would be kept for as long as it lives.
         Box::pin(self.close(&end, &mut task.reader)).await;
         drop(task);
+        // With an answer that is not written it would stay among those that have one until another session has one.
+        self.worker.flush_touched();
     }
 }
 
