@@ -29,9 +29,11 @@ impl LastSeen {
         self.changed.notify_waiters();
     }
 
+    /// Whether a run that is later than this one was seen. An earlier one says nothing: what it told of itself before it
+    /// ended may have come late.
     fn is_gone(&self, instance: Option<&Instance>) -> bool {
         match (instance, self.instance.borrow().as_ref()) {
-            (Some(ours), Some(seen)) => !ours.is_same_run(seen),
+            (Some(ours), Some(seen)) => seen.is_later_than(ours),
             _ => false,
         }
     }

@@ -28,6 +28,11 @@ impl Instance {
     pub fn is_same_run(&self, other: &Self) -> bool {
         self.pid == other.pid && (self.started - other.started).abs() < 0.01
     }
+
+    /// Whether this run began after the other. Where the server's clock was set back between the two it may not seem so.
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        !self.is_same_run(other) && self.started > other.started
+    }
 }
 
 /// What kind of database a server keeps, as far as a guard cares.
@@ -158,6 +163,12 @@ mod tests {
         assert!(same(&first, &later));
         assert!(!same(&first, &again));
         assert!(!same(&first, &stat(8, 1_795_192_757.406_355, 103.250_001)));
+        let is_later = |a: &Greeting, b: &Greeting| match (&a.instance, &b.instance) {
+            (Some(a), Some(b)) => a.is_later_than(b),
+            _ => false,
+        };
+        assert!(is_later(&again, &first));
+        assert!(!is_later(&first, &again) && !is_later(&later, &first) && !is_later(&first, &later));
         assert_eq!(first.kind, DatabaseKind::Plain);
     }
 
