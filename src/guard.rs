@@ -350,7 +350,8 @@ impl<W: Waiter> Guard<W> {
     }
 
     /// Tells the guard what reading a key back has shown; `None` when it could not be read. What is there counts, also
-    /// when it is older than what is known to have been stored, which must not be.
+    /// when it is older than what is known to have been stored, which must not be. Where there is nothing, what is known
+    /// for certain stays.
     pub fn learn(&self, key: KeyHash, found: Option<ReadBack>) -> Option<Receded> {
         let Entry::Occupied(mut occupied) = self.pending.entry(key) else {
             debug_assert!(false, "a key that is read back has a record");
@@ -370,6 +371,20 @@ impl<W: Waiter> Guard<W> {
                 found: *stamp,
             }),
             _ => None,
+        };
+        let found = match (pending.certain(), found) {
+            // What a delete has left may be nowhere but here: a table holds no record of it.
+            (
+                Some(Known::Stamp(confirmed)),
+                Some(ReadBack {
+                    stamp: None,
+                    value: None,
+                }),
+            ) => Some(ReadBack {
+                stamp: Some(confirmed),
+                value: None,
+            }),
+            (_, found) => found,
         };
         let stamp = found.as_ref().map(|found| found.stamp);
         let stored = found.map(|found| Stored {

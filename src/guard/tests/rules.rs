@@ -181,6 +181,28 @@ fn a_tie_with_a_tombstone_is_none() {
     }
 }
 
+/// As in front of a table, which holds no record of a tombstone.
+#[test]
+fn what_a_delete_has_left_is_not_forgotten_when_a_tie_finds_nothing() {
+    let desk = Desk::with(
+        Rules {
+            tie: Tie::First,
+            ..rules()
+        },
+        64,
+        0,
+    );
+    desk.store(1, NOW);
+    let delete = desk.judge(1, Change::Delete, Come::default()).goes();
+    desk.guard.settle(delete, Outcome::Stored);
+    let reader = desk.put(1, NOW).reads(ReadCause::Tie);
+    desk.learn(None, None);
+    let ticket = desk.put_body(1, NOW, "", reader.come()).goes();
+    desk.guard.settle(ticket, Outcome::Unsent);
+    assert_eq!(desk.put(1, NOW - 1).refused(), Refusal::Stale { newer: NOW });
+    assert_eq!(desk.guard.pending(), 0);
+}
+
 #[test]
 fn a_value_that_was_replaced_since_it_was_read_decides_no_tie() {
     let desk = Desk::with(
