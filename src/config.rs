@@ -35,8 +35,8 @@ pub use listeners::ListenerSettings;
 pub use operator::{AdminSettings, InspectSettings, TopSettings};
 pub use reload::NeedsRestart;
 pub use settings::{
-    LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, StaleReply, StoreSettings,
-    Sync,
+    LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, SharedPuts, StaleReply,
+    StoreSettings, Sync,
 };
 pub use tls::TlsSettings;
 pub use transfer::{TransferFile, TransferSettings};

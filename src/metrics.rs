@@ -183,7 +183,7 @@ table! {
     wait_seconds: By<Histogram, KeyWait> = "wait_seconds", Seconds,
         "How long requests waited for the word of the timestamp guard, by cause.", LATENCY;
     retries: By<Counter, RetryKind> = "retries_total", Count,
-        "Requests sent on another lane after theirs was fenced, by kind.";
+        "Requests sent again, by kind: on another lane after theirs was fenced, or apart from those they shared one with that failed.";
 
     lookups: By<Counter, LookupCause> = "lookups_total", Count,
         "Keys read back from the backend before a verdict, by cause.";

@@ -23,6 +23,7 @@ pub(crate) mod records;
 mod serving;
 mod session;
 mod shared;
+mod sharing;
 mod slow;
 mod stamps;
 mod steps;

@@ -22,6 +22,9 @@ const ALLOWED: usize = COUNTED / 100;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
+/// How often the backend was sent a `putlist`.
+static PUTLISTS: AtomicUsize = AtomicUsize::new(0);
+
 struct Counting;
 
 // SAFETY: every call goes to the system's allocator as it came.
@@ -47,7 +50,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A backend that has each `put` stored, finds a value of one byte for each key that is asked for alone, and says what a
+/// A backend that has each `put` and each `putlist` stored, finds a value of one byte for each key that is asked for alone, and says what a
 /// hash says to `stat`.
 fn backend() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -76,6 +79,10 @@ fn answer(mut stream: TcpStream) {
             let (frame, said) = match bytes[1] {
                 _ if !known(2) => break,
                 0x88 => (2, 5 + stat.len()),
+                0x90 => match misc(&bytes[..held]) {
+                    Some(frame) => (frame, 5),
+                    None => break,
+                },
                 0x10 if known(10) => (10 + size(2) + size(6), 1),
                 0x30 if known(6) => (6 + size(2), 6),
                 // No record.
@@ -96,6 +103,11 @@ fn answer(mut stream: TcpStream) {
                     reply[5..said].copy_from_slice(stat);
                 }
                 0x38 => reply[0] = 1,
+                // There is no other function than `putlist`.
+                0x90 if bytes[14..frame].starts_with(b"putlist") => {
+                    PUTLISTS.fetch_add(1, Ordering::Relaxed);
+                }
+                0x90 => reply[0] = 1,
                 0x30 => reply[4] = 1,
                 0x31 if said > 5 && known(frame) => {
                     let key = size(6);
@@ -113,21 +125,46 @@ fn answer(mut stream: TcpStream) {
     }
 }
 
+/// How long the `misc` at the head of these bytes is, when it is all there.
+fn misc(bytes: &[u8]) -> Option<usize> {
+    let number = |at: usize| Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
+    let mut end = 14 + number(2)?;
+    for _ in 0..number(10)? {
+        end += 4 + number(end)?;
+    }
+    (end <= bytes.len()).then_some(end)
+}
+
+/// Puts that are sent together: they share a request.
+const TOGETHER: usize = 8;
+
 /// One client, one question at a time: puts of ever newer stamps, and gets.
 struct Client {
     stream: TcpStream,
-    frame: [u8; 64],
+    frame: [u8; 27 * TOGETHER],
     stamp: u64,
 }
 
 impl Client {
-    fn put(&mut self) {
+    fn write_put(&mut self, place: usize) {
         self.stamp += 1;
-        let head = [0xC8, 0x10, 0, 0, 0, 3, 0, 0, 0, 14];
-        self.frame[..10].copy_from_slice(&head);
-        self.frame[10..13].copy_from_slice(b"key");
-        write!(&mut self.frame[13..27], "{:013}v", self.stamp).expect("room for the value");
+        let frame = &mut self.frame[27 * place..27 * (place + 1)];
+        frame[..10].copy_from_slice(&[0xC8, 0x10, 0, 0, 0, 3, 0, 0, 0, 14]);
+        frame[10..13].copy_from_slice(b"key");
+        write!(&mut frame[13..], "{:013}v", self.stamp).expect("room for the value");
+    }
+
+    fn put(&mut self) {
+        self.write_put(0);
         assert_eq!(self.ask(27), 0, "a put is stored");
+    }
+
+    fn put_together(&mut self) {
+        (0..TOGETHER).for_each(|place| self.write_put(place));
+        self.stream.write_all(&self.frame).expect("send");
+        let mut codes = [1; TOGETHER];
+        self.stream.read_exact(&mut codes).expect("answers");
+        assert_eq!(codes, [0; TOGETHER], "all puts are stored");
     }
 
     fn get(&mut self) {
@@ -165,11 +202,15 @@ fn small_requests_allocate_nothing() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time");
     let mut client = Client {
         stream: TcpStream::connect(address).expect("connect"),
-        frame: [0; 64],
+        frame: [0; 27 * TOGETHER],
         stamp: now.as_millis() as u64 - 100_000,
     };
     client.stream.set_nodelay(true).expect("nodelay");
-    for (what, ask) in [("put", Client::put as fn(&mut Client)), ("get", Client::get)] {
+    for (what, ask) in [
+        ("put", Client::put as fn(&mut Client)),
+        ("puts that share a request", Client::put_together),
+        ("get", Client::get),
+    ] {
         (0..WARM_UP).for_each(|_| ask(&mut client));
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         (0..COUNTED).for_each(|_| ask(&mut client));
@@ -177,4 +218,10 @@ fn small_requests_allocate_nothing() {
         assert!(allocated <= ALLOWED, "{COUNTED} times {what}: {allocated} allocations");
         println!("{COUNTED} times {what}: {allocated} allocations");
     }
+    let putlists = PUTLISTS.load(Ordering::Relaxed);
+    assert_eq!(
+        putlists,
+        WARM_UP + COUNTED,
+        "those that are sent together share a request"
+    );
 }

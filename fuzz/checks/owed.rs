@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arbitrary::{Arbitrary, Unstructured};
 use ttguard::command::Shape;
-use ttguard::pairing::owed::{Expected, Lost, Owed};
+use ttguard::pairing::owed::{Expected, Joinable, Lost, Owed};
 
 use super::reply::SHAPES;
 
@@ -29,14 +29,23 @@ enum Step {
         size: u8,
         deadline: u16,
     },
+    /// The same for one that has a question of its own until another joins it: so many bytes more then.
+    Store {
+        joins: bool,
+        size: u8,
+        grows: u8,
+        deadline: u16,
+    },
 }
 
 /// What answers a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Due {
     Alone(Shape),
+    /// A code, as long as nobody joins this question.
+    Joinable(u64),
     /// What answers all requests of this question.
-    Shared(u64),
+    Shared(Shape, u64),
     /// The same, and some of them have their part of it.
     Begun(u64),
 }
@@ -47,6 +56,8 @@ struct Request {
     number: u64,
     due: Due,
     deadline: Instant,
+    /// Its bytes without one that has gone ahead.
+    size: usize,
     /// Its bytes that are not written.
     left: usize,
     /// The first of them joined the queue ahead of the others, and makes no request sent.
@@ -108,6 +119,12 @@ impl Book {
                 self.pushed(Due::Alone(shape), size, deadline);
             }
             Step::Share { joins, size, deadline } => self.share(joins, usize::from(size) + 1, deadline),
+            Step::Store {
+                joins,
+                size,
+                grows,
+                deadline,
+            } => self.store(joins, usize::from(size) + 1, grows.into(), deadline),
             Step::Wrote(count) => self.wrote(count.into()),
             Step::Answered => self.answered(),
         }
@@ -119,26 +136,48 @@ impl Book {
 
     fn share(&mut self, joins: bool, size: usize, deadline: u16) {
         let deadline = self.deadline(deadline);
-        let newest = self.joinable().map(|(question, _)| question);
-        let question = newest.filter(|_| joins);
-        match question {
-            Some(_) => self.owed.join(deadline, size, self.next),
-            None => self.owed.push_shared(deadline, size, self.next),
+        let newest = self.joinable(Shape::Records).filter(|_| joins);
+        match newest {
+            Some((_, newest)) => self.owed.join(newest, deadline, size, self.next),
+            None => self.owed.push_shared(Shape::Records, deadline, size, self.next),
         }
-        self.pushed(Due::Shared(question.unwrap_or(self.next)), size, deadline);
+        let question = newest.map_or(self.next, |(question, _)| question);
+        self.pushed(Due::Shared(Shape::Records, question), size, deadline);
     }
 
-    /// The newest question, if one more may join it, and how many share it.
-    fn joinable(&self) -> Option<(u64, usize)> {
-        let Due::Shared(question) = self.requests.back()?.due else {
-            return None;
+    fn store(&mut self, joins: bool, size: usize, grows: usize, deadline: u16) {
+        let deadline = self.deadline(deadline);
+        let Some((question, newest)) = self.joinable(Shape::Strings).filter(|_| joins) else {
+            self.owed
+                .push_joinable(Shape::Code, Shape::Strings, deadline, size, self.next);
+            self.pushed(Due::Joinable(self.next), size, deadline);
+            return;
         };
-        let mut sharing = self
-            .requests
-            .iter()
-            .filter(|request| request.due == Due::Shared(question));
-        let may = self.ahead.is_none() && !sharing.next()?.is_begun;
-        may.then_some((question, 1 + sharing.count()))
+        let due = Due::Shared(Shape::Strings, question);
+        if let Some(first) = self.requests.back_mut()
+            && first.due == Due::Joinable(question)
+        {
+            self.owed.ask_newest_otherwise(newest, first.size, first.size + grows);
+            first.size += grows;
+            first.left += grows;
+            first.due = due;
+        }
+        self.owed.join(newest, deadline, size, self.next);
+        self.pushed(due, size, deadline);
+    }
+
+    /// The newest question, if one more may join it that is answered so.
+    fn joinable(&self, by: Shape) -> Option<(u64, Joinable)> {
+        let due = self.requests.back()?.due;
+        let (shape, question) = match due {
+            Due::Joinable(question) => (Shape::Strings, question),
+            Due::Shared(shape, question) => (shape, question),
+            Due::Alone(_) | Due::Begun(_) => return None,
+        };
+        let mut sharing = self.requests.iter().filter(|request| request.due == due);
+        let may = shape == by && self.ahead.is_none() && !sharing.next()?.is_begun;
+        let requests = 1 + sharing.count();
+        may.then_some((question, Joinable { shape, requests }))
     }
 
     /// The oldest requests that share this answer.
@@ -152,10 +191,11 @@ impl Book {
             assert_eq!(self.owed.answered(), None);
             return;
         };
-        if self.sharing(due).any(|request| request.left > 0) && !matches!(due, Due::Alone(_)) {
+        let is_alone = matches!(due, Due::Alone(_) | Due::Joinable(_));
+        if self.sharing(due).any(|request| request.left > 0) && !is_alone {
             return;
         }
-        let (Due::Shared(question) | Due::Begun(question)) = due else {
+        let (Due::Shared(_, question) | Due::Begun(question)) = due else {
             let wanted = self.requests.pop_front_if(|head| head.left == 0);
             assert_eq!(self.owed.answered(), wanted.map(|request| request.number));
             return;
@@ -177,6 +217,7 @@ impl Book {
             number: self.next,
             due,
             deadline,
+            size,
             left: size + usize::from(is_ahead),
             is_ahead,
             is_begun: false,
@@ -202,7 +243,8 @@ impl Book {
 
     fn check(&self) {
         assert_eq!(self.owed.expected(), self.expected());
-        assert_eq!(self.owed.joinable(), self.joinable().map(|(_, sharing)| sharing));
+        let newest = self.joinable(Shape::Records).or_else(|| self.joinable(Shape::Strings));
+        assert_eq!(self.owed.joinable(), newest.map(|(_, newest)| newest));
         assert_eq!(self.owed.len(), self.requests.len());
         assert_eq!(self.owed.is_empty(), self.requests.is_empty());
         assert_eq!(self.owed.is_primed(), self.ahead.is_some());
@@ -214,7 +256,8 @@ impl Book {
         let due = self.requests.front()?.due;
         let expected = match due {
             Due::Alone(shape) => return (self.requests[0].left == 0).then_some(Expected::Alone(shape)),
-            Due::Shared(_) => Expected::Shared(self.sharing(due).count()),
+            Due::Joinable(_) => return (self.requests[0].left == 0).then_some(Expected::Alone(Shape::Code)),
+            Due::Shared(shape, _) => Expected::Shared(shape, self.sharing(due).count()),
             Due::Begun(_) => return None,
         };
         self.sharing(due).all(|request| request.left == 0).then_some(expected)

@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 use ttguard::backend::tyrant::connect::Route;
-use ttguard::config::{ListenerSettings, Pipelining, Settings, StaleReply};
+use ttguard::config::{ListenerSettings, Pipelining, Settings, SharedPuts, StaleReply};
 use ttguard::guard::rules::LedgerMode;
 use ttguard::metrics::Metrics;
 use ttguard::protocol::request::Fault;
@@ -109,6 +109,7 @@ fn settings(setup: u8) -> Settings {
         bulk_size: 64,
         primed_lanes: 0,
         verify_reads: is(2),
+        shared_puts: if is(2) { SharedPuts::All } else { SharedPuts::Off },
         stale_reply: if is(3) { StaleReply::Ok } else { StaleReply::Error },
         ..Settings::default()
     };

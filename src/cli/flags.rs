@@ -136,6 +136,10 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_PRIMED_LANES]
     #[arg(long, value_name = "N")]
     primed_lanes: Option<String>,
+    /// Where puts that come together share one request: off, hash (databases in a file) or all (also in memory, where
+    /// there is neither capnum nor capsiz) [default: hash] [variable: TTGUARD_SHARED_PUTS]
+    #[arg(long, value_name = "WHERE")]
+    shared_puts: Option<String>,
     /// How long a worker looks for work before it sleeps, such as 100us: less latency for a core [default: 0s]
     /// [variable: TTGUARD_BUSY_POLL]
     #[arg(long, value_name = "DUR")]
@@ -198,6 +202,7 @@ impl ServeFlags {
             workers: one("workers", self.workers),
             lanes: one("lanes", self.lanes),
             primed_lanes: one("primed-lanes", self.primed_lanes),
+            shared_puts: one("shared-puts", self.shared_puts),
             busy_poll: one("busy-poll", self.busy_poll),
             request_timeout: one("request-timeout", self.request_timeout),
             sync: one("sync", self.sync),
@@ -235,6 +240,7 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         workers: one("workers"),
         lanes: one("lanes"),
         primed_lanes: one("primed-lanes"),
+        shared_puts: one("shared-puts"),
         busy_poll: one("busy-poll"),
         request_timeout: one("request-timeout"),
         sync: one("sync"),

@@ -1,6 +1,6 @@
 //! The words of the settings file: one table for reading and printing.
 
-use super::settings::{LogFormat, LogLevel, Pipelining, Settings, StaleReply, Sync};
+use super::settings::{LogFormat, LogLevel, Pipelining, Settings, SharedPuts, StaleReply, Sync};
 use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
 use crate::guard::stamp::Unit;
 use crate::journal::refusals::KeyForm;
@@ -27,6 +27,11 @@ pub(super) const MEANINGS: &Names<ExtMeaning> = &[
     ("out", ExtMeaning::Out),
 ];
 pub(super) const STALE_REPLIES: &Names<StaleReply> = &[("error", StaleReply::Error), ("ok", StaleReply::Ok)];
+pub(super) const SHARED_PUTS: &Names<SharedPuts> = &[
+    ("off", SharedPuts::Off),
+    ("hash", SharedPuts::Hash),
+    ("all", SharedPuts::All),
+];
 pub(super) const PIPELININGS: &Names<Pipelining> = &[("allow", Pipelining::Allow), ("forbid", Pipelining::Forbid)];
 pub(super) const DIALECTS: &Names<Dialect> = &[("tyrant", Dialect::Tyrant), ("pytyrant", Dialect::PyTyrant)];
 pub(super) const PROTOCOLS: &Names<Protocol> = &[

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use super::listeners::Printed;
 use super::measure::{write_duration, write_size};
 use super::names::{
-    FORMATS, KEY_FORMS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, STALE_REPLIES, SYNCS, TIES, UNITS,
-    word,
+    FORMATS, KEY_FORMS, LEDGERS, LEVELS, MEANINGS, MODES, PIPELININGS, POLICIES, SHARED_PUTS, STALE_REPLIES, SYNCS,
+    TIES, UNITS, word,
 };
 use super::settings::Settings;
 
@@ -85,6 +85,7 @@ impl Settings {
         values.insert("bulk_lanes", self.bulk_lanes.to_string());
         values.insert("bulk_size", string(&write_size(self.bulk_size as u64)));
         values.insert("primed_lanes", self.primed_lanes.to_string());
+        values.insert("shared_puts", string(word(SHARED_PUTS, &self.shared_puts)));
         values.insert("busy_poll", string(&write_duration(self.busy_poll)));
         values.insert("stamp.digits", stamp.digits().to_string());
         let column = self.rules.column.as_deref().unwrap_or_default();

@@ -28,6 +28,7 @@ const CHANGEABLE: &[&str] = &[
     "admin_keys",
     "admin_hosts",
     "bulk_size",
+    "shared_puts",
     "guard.mode",
     "guard.ledger",
     "guard.tie",

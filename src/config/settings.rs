@@ -42,6 +42,8 @@ pub struct Settings {
     pub bulk_size: usize,
     /// Lanes, of all workers together, that may keep a thread of the backend waiting for their next request.
     pub primed_lanes: usize,
+    /// Which puts may share a request.
+    pub shared_puts: SharedPuts,
     /// How long a worker looks for work before it sleeps; zero where it sleeps at once.
     pub busy_poll: Duration,
     /// How writes are judged.
@@ -87,6 +89,7 @@ impl Default for Settings {
             bulk_lanes: 2,
             bulk_size: 32 << 10,
             primed_lanes: 4,
+            shared_puts: SharedPuts::Hash,
             busy_poll: Duration::ZERO,
             rules: Rules::default(),
             ledger_memory: 256 << 20,
@@ -104,6 +107,18 @@ impl Default for Settings {
 fn half_the_cores() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (cores / 2).clamp(1, 256)
+}
+
+/// Where puts that come together may go out as one `misc putlist`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedPuts {
+    /// Nowhere.
+    Off,
+    /// Where the backend keeps a hash in a file.
+    Hash,
+    /// There, and where it keeps a hash or a tree in memory: one that may grow without bounds, since `putlist` does not
+    /// keep it within them.
+    All,
 }
 
 /// What a client is told about a refused write.

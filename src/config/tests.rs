@@ -92,6 +92,7 @@ fn every_key_is_read_and_printed() {
         bulk_lanes = 3
         bulk_size = "7KiB"
         primed_lanes = 5
+        shared_puts = "all"
         busy_poll = "9ms"
         tls = { cert = "/c", key = "/k", client_ca = "/a" }
         stamp = { digits = 16, unit = "s", column = "t\"s" }

@@ -8,7 +8,7 @@ use super::error::{UsageError, quoted};
 use super::given::{Given, Raw};
 use super::item::{Item, text};
 use super::measure::{write_duration, write_size};
-use super::names::{FORMATS, KEY_FORMS, LEVELS, PIPELININGS, STALE_REPLIES, SYNCS};
+use super::names::{FORMATS, KEY_FORMS, LEVELS, PIPELININGS, SHARED_PUTS, STALE_REPLIES, SYNCS};
 use super::ranges;
 use super::settings::{LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings, reply_limits};
 use super::written::{LimitsWritten, LogWritten, PairingWritten, SourceFile, StoreWritten, Written};
@@ -58,6 +58,7 @@ impl<'a> Validator<'a> {
             bulk_size: item("bulk_size", &written.bulk_size).bytes(ranges::BULK_SIZE, default.bulk_size)?,
             primed_lanes: item("primed_lanes", &written.primed_lanes)
                 .count(ranges::PRIMED_LANES, default.primed_lanes)?,
+            shared_puts: item("shared_puts", &written.shared_puts).word(SHARED_PUTS, default.shared_puts)?,
             busy_poll: item("busy_poll", &written.busy_poll).duration(ranges::BUSY_POLL, default.busy_poll)?,
             rules: self.rules(guard, &written.stamp)?,
             ledger_memory: item("guard.ledger_memory", &guard.ledger_memory)

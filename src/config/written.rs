@@ -68,6 +68,7 @@ pub(crate) struct Overrides {
     pub(crate) workers: Option<Given>,
     pub(crate) lanes: Option<Given>,
     pub(crate) primed_lanes: Option<Given>,
+    pub(crate) shared_puts: Option<Given>,
     pub(crate) busy_poll: Option<Given>,
     pub(crate) request_timeout: Option<Given>,
     pub(crate) sync: Option<Given>,
@@ -107,6 +108,7 @@ pub(super) struct Written {
     pub(super) bulk_lanes: Option<Given>,
     pub(super) bulk_size: Option<Given>,
     pub(super) primed_lanes: Option<Given>,
+    pub(super) shared_puts: Option<Given>,
     pub(super) busy_poll: Option<Given>,
     #[serde(deserialize_with = "table")]
     pub(super) stamp: StampWritten,
@@ -152,6 +154,7 @@ impl Written {
         set(&mut self.workers, upper.workers);
         set(&mut self.lanes, upper.lanes);
         set(&mut self.primed_lanes, upper.primed_lanes);
+        set(&mut self.shared_puts, upper.shared_puts);
         set(&mut self.busy_poll, upper.busy_poll);
         set(&mut self.stamp.digits, upper.stamp_digits);
         set(&mut self.stamp.unit, upper.stamp_unit);

@@ -92,8 +92,12 @@ async fn converse(mut stream: TcpStream, mut held: watch::Receiver<bool>) -> io:
 fn answer(command: &Command) -> Reply {
     match command {
         Command::Get { key } => Reply::Value(Bytes::from(value_of(&String::from_utf8_lossy(key)))),
-        // ttguard asks for it on every new connection.
+        // ttguard asks for both on every new connection.
         Command::Stat => Reply::Value(Bytes::from_static(b"type\thash\n")),
+        Command::Misc { .. } => Reply::Strings {
+            code: 1,
+            strings: Vec::new(),
+        },
         _ => Reply::Code(1),
     }
 }

@@ -266,6 +266,8 @@ labels! {
         Write = "write",
         /// Anything that had not been sent yet.
         Unsent = "unsent",
+        /// A write that shared a request which failed, by itself.
+        Apart = "apart",
     }
 
     /// Why a key was read back.

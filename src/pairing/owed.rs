@@ -4,7 +4,7 @@
 //! next answer. What was not yet written can still be taken elsewhere; what was may have been carried out.
 //!
 //! Several requests can share one question, and so one answer: while nothing of it is written, more may
-//! [join](Owed::join) the newest.
+//! [join](Owed::join) the newest. It may be one that is asked otherwise where it is asked for one request alone.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -16,8 +16,8 @@ use crate::command::Shape;
 enum Due {
     /// An answer of this shape, to it alone.
     Alone(Shape),
-    /// One answer to so many requests, of which this is the first.
-    Shared(usize),
+    /// One answer of this shape to so many requests, of which this is the first.
+    Shared(Shape, usize),
     /// The answer to the first of those before it.
     Joined,
 }
@@ -27,8 +27,17 @@ enum Due {
 pub enum Expected {
     /// One of this shape, to the oldest request.
     Alone(Shape),
-    /// One to the oldest so many requests.
-    Shared(usize),
+    /// One of this shape, to the oldest so many requests.
+    Shared(Shape, usize),
+}
+
+/// The newest question, while more requests may join it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joinable {
+    /// What answers it once it is shared.
+    pub shape: Shape,
+    /// Those that it is asked for already.
+    pub requests: usize,
 }
 
 /// One request of the lane.
@@ -60,8 +69,8 @@ pub struct Owed<T> {
     written: u64,
     /// A byte of the next request has joined the outgoing bytes ahead of it.
     primed: bool,
-    /// How many of the newest requests share a question; 0 when the newest does not.
-    sharing: usize,
+    /// The question of the newest requests, where others might share it.
+    newest: Option<Joinable>,
 }
 
 impl<T> Default for Owed<T> {
@@ -71,7 +80,7 @@ impl<T> Default for Owed<T> {
             queued: 0,
             written: 0,
             primed: false,
-            sharing: 0,
+            newest: None,
         }
     }
 }
@@ -110,30 +119,54 @@ impl<T> Owed<T> {
     /// [ahead](Self::prime) is not counted again.
     pub fn push(&mut self, shape: Shape, deadline: Instant, size: usize, tag: T) {
         self.add(Due::Alone(shape), deadline, size, tag);
-        self.sharing = 0;
+        self.newest = None;
     }
 
-    /// The same for one whose question others may [join](Self::join).
-    pub fn push_shared(&mut self, deadline: Instant, size: usize, tag: T) {
-        self.add(Due::Shared(1), deadline, size, tag);
-        self.sharing = 1;
+    /// The same for one whose question, with an answer of this shape, others may [join](Self::join).
+    pub fn push_shared(&mut self, shape: Shape, deadline: Instant, size: usize, tag: T) {
+        self.add(Due::Shared(shape, 1), deadline, size, tag);
+        self.newest = Some(Joinable { shape, requests: 1 });
     }
 
-    /// How many requests share the newest question, when one more may join it: not once a byte of it is written, nor
-    /// once anything else has joined the outgoing bytes behind it.
-    pub fn joinable(&self) -> Option<usize> {
-        let first = self.entries.len().checked_sub(self.sharing.max(1))?;
-        let may = self.sharing > 0 && !self.primed && self.entries[first].start >= self.written;
-        may.then_some(self.sharing)
+    /// The same for one that is asked for by a question of its own, with an answer of the shape `alone`, as long as no
+    /// other [joins](Self::join) it. Before one does, [it is asked otherwise](Self::ask_newest_otherwise).
+    pub fn push_joinable(&mut self, alone: Shape, shared: Shape, deadline: Instant, size: usize, tag: T) {
+        self.add(Due::Alone(alone), deadline, size, tag);
+        self.newest = Some(Joinable {
+            shape: shared,
+            requests: 1,
+        });
+    }
+
+    /// The newest question, when one more may join it: not once a byte of it is written, nor once anything else has
+    /// joined the outgoing bytes behind it.
+    pub fn joinable(&self) -> Option<Joinable> {
+        let newest = self.newest?;
+        let first = self.entries.len().checked_sub(newest.requests)?;
+        let may = !self.primed && self.entries[first].start >= self.written;
+        may.then_some(newest)
+    }
+
+    /// Takes note that the newest request, [which others may join](Self::joinable), is asked for by the question that
+    /// they can share: its last bytes, `before` of them, have become `after` others.
+    pub fn ask_newest_otherwise(&mut self, newest: Joinable, before: usize, after: usize) {
+        debug_assert_eq!(self.joinable(), Some(newest), "nothing of it is written");
+        debug_assert_eq!(newest.requests, 1, "nobody shares it");
+        self.queued = self.queued - before as u64 + after as u64;
+        if let Some(entry) = self.entries.back_mut() {
+            entry.due = Due::Shared(newest.shape, 1);
+            entry.end = self.queued;
+        }
     }
 
     /// Adds a request to the newest question, [which allows it](Self::joinable): so many bytes more at its end.
-    pub fn join(&mut self, deadline: Instant, size: usize, tag: T) {
-        debug_assert!(self.joinable().is_some(), "the newest question allows it");
-        let first = self.entries.len() - self.sharing;
-        self.sharing += 1;
-        self.entries[first].due = Due::Shared(self.sharing);
+    pub fn join(&mut self, newest: Joinable, deadline: Instant, size: usize, tag: T) {
+        debug_assert_eq!(self.joinable(), Some(newest), "the newest question allows it");
+        let requests = newest.requests + 1;
+        let first = self.entries.len() - newest.requests;
+        self.entries[first].due = Due::Shared(newest.shape, requests);
         self.add(Due::Joined, deadline, size, tag);
+        self.newest = Some(Joinable { requests, ..newest });
     }
 
     fn add(&mut self, due: Due, deadline: Instant, size: usize, tag: T) {
@@ -166,7 +199,7 @@ impl<T> Owed<T> {
         let head = self.entries.front()?;
         let (last, expected) = match head.due {
             Due::Alone(shape) => (head, Expected::Alone(shape)),
-            Due::Shared(requests) => (self.entries.get(requests - 1)?, Expected::Shared(requests)),
+            Due::Shared(shape, requests) => (self.entries.get(requests - 1)?, Expected::Shared(shape, requests)),
             // The answer that it shared in has begun, and is taken apart already.
             Due::Joined => return None,
         };
@@ -183,12 +216,12 @@ impl<T> Owed<T> {
     /// No other answer is expected before the last of them is taken.
     pub fn take(&mut self, place: usize) -> Option<T> {
         if let Some(head) = self.entries.front_mut()
-            && matches!(head.due, Due::Shared(_))
+            && matches!(head.due, Due::Shared(..))
         {
             head.due = Due::Joined;
         }
         let entry = self.entries.remove(place)?;
-        self.sharing = self.sharing.min(self.entries.len());
+        self.newest = self.newest.filter(|newest| newest.requests <= self.entries.len());
         self.check();
         Some(entry.tag)
     }
@@ -309,22 +342,32 @@ mod tests {
         assert_eq!(owed.earliest_deadline(), Some(now + Duration::from_secs(1)));
     }
 
+    /// How many share the newest question, where others may.
+    fn sharing<T>(owed: &Owed<T>) -> Option<usize> {
+        owed.joinable().map(|newest| newest.requests)
+    }
+
+    fn join<T>(owed: &mut Owed<T>, size: usize, tag: T) {
+        let newest = owed.joinable().expect("the newest question allows it");
+        owed.join(newest, Instant::now(), size, tag);
+    }
+
     #[test]
     fn those_who_share_a_question_are_owed_one_answer_once_all_of_it_is_written() {
         let now = Instant::now();
         let mut owed = queue_of(&[4]);
-        assert_eq!(owed.joinable(), None, "a question of one request is not shared");
-        owed.push_shared(now, 10, 1);
-        owed.join(now, 5, 2);
-        owed.join(now, 5, 3);
+        assert_eq!(sharing(&owed), None, "a question of one request is not shared");
+        owed.push_shared(Shape::Records, now, 10, 1);
+        join(&mut owed, 5, 2);
+        join(&mut owed, 5, 3);
         owed.push(Shape::Code, now, 2, 4);
-        assert_eq!(owed.joinable(), None, "something is behind it");
+        assert_eq!(sharing(&owed), None, "something is behind it");
         owed.wrote(4);
         assert_eq!(owed.answered(), Some(0));
         owed.wrote(19);
         assert_eq!(owed.expected(), None, "a byte is missing");
         owed.wrote(1);
-        assert_eq!(owed.expected(), Some(Expected::Shared(3)));
+        assert_eq!(owed.expected(), Some(Expected::Shared(Shape::Records, 3)));
         assert!(owed.tags_from(1).eq(&[2, 3, 4]));
         assert_eq!(owed.take(1), Some(2), "in whatever order");
         assert_eq!(owed.expected(), None, "the rest of an answer is no new one");
@@ -338,25 +381,25 @@ mod tests {
     fn nobody_joins_a_question_that_has_begun_to_leave_or_has_a_byte_behind_it() {
         let now = Instant::now();
         let mut owed = Owed::new();
-        assert_eq!(owed.joinable(), None);
+        assert_eq!(sharing(&owed), None);
         owed.prime();
-        owed.push_shared(now, 9, 0);
+        owed.push_shared(Shape::Records, now, 9, 0);
         owed.wrote(1);
-        assert_eq!(owed.joinable(), Some(1), "its first byte alone is no request");
-        owed.join(now, 5, 1);
-        assert_eq!(owed.joinable(), Some(2));
+        assert_eq!(sharing(&owed), Some(1), "its first byte alone is no request");
+        join(&mut owed, 5, 1);
+        assert_eq!(sharing(&owed), Some(2));
         owed.prime();
-        assert_eq!(owed.joinable(), None);
-        owed.push_shared(now, 9, 2);
-        assert_eq!(owed.joinable(), Some(1));
+        assert_eq!(sharing(&owed), None);
+        owed.push_shared(Shape::Records, now, 9, 2);
+        assert_eq!(sharing(&owed), Some(1));
         owed.wrote(14);
         assert_eq!(
-            owed.joinable(),
+            sharing(&owed),
             Some(1),
             "the first byte of the newest is not yet written"
         );
         owed.wrote(2);
-        assert_eq!(owed.joinable(), None);
+        assert_eq!(sharing(&owed), None);
         assert_eq!(
             owed.abandon().collect::<Vec<_>>(),
             [(Lost::Sent, 0), (Lost::Sent, 1), (Lost::Sent, 2)]
@@ -367,10 +410,36 @@ mod tests {
     fn of_those_who_share_a_question_only_those_count_as_sent_whose_bytes_were_touched() {
         let now = Instant::now();
         let mut owed = Owed::new();
-        owed.push_shared(now, 10, 0);
-        owed.join(now, 5, 1);
+        owed.push_shared(Shape::Records, now, 10, 0);
+        join(&mut owed, 5, 1);
         owed.wrote(10);
         assert_eq!(owed.expected(), None);
         assert_eq!(owed.abandon().collect::<Vec<_>>(), [(Lost::Sent, 0), (Lost::Unsent, 1)]);
+    }
+
+    #[test]
+    fn a_question_of_its_own_becomes_one_that_is_shared_when_another_joins_it() {
+        let now = Instant::now();
+        let mut owed = Owed::new();
+        owed.push_joinable(Shape::Code, Shape::Strings, now, 10, 0);
+        owed.wrote(10);
+        assert_eq!(owed.expected(), Some(Expected::Alone(Shape::Code)), "nobody has joined");
+        assert_eq!(owed.answered(), Some(0));
+        owed.prime();
+        owed.push_joinable(Shape::Code, Shape::Strings, now, 9, 1);
+        owed.wrote(1);
+        owed.ask_newest_otherwise(owed.joinable().expect("nobody has joined"), 9, 20);
+        join(&mut owed, 5, 2);
+        assert_eq!(sharing(&owed), Some(2));
+        owed.push(Shape::Code, now, 2, 3);
+        assert_eq!(owed.joinable(), None);
+        owed.wrote(24);
+        assert_eq!(owed.expected(), None, "a byte is missing");
+        owed.wrote(1);
+        assert_eq!(owed.expected(), Some(Expected::Shared(Shape::Strings, 2)));
+        assert_eq!((owed.take(0), owed.take(0)), (Some(1), Some(2)));
+        owed.wrote(2);
+        assert_eq!(owed.answered(), Some(3));
+        assert_eq!(owed.queued(), 38);
     }
 }

@@ -76,6 +76,16 @@ impl Outgoing {
         place.map(|place| place.copy_from_slice(bytes)).is_some()
     }
 
+    /// Takes the last bytes out again, where so many are still in the gathered tail; whether they are.
+    pub fn cut(&mut self, bytes: usize) -> bool {
+        let left = self.tail.len().checked_sub(bytes);
+        if let Some(left) = left {
+            self.tail.truncate(left);
+            self.queued -= bytes;
+        }
+        left.is_some()
+    }
+
     /// Fills `slices` with what is to be written next, at most so many bytes, and returns how many it filled.
     pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>], mut most: usize) -> usize {
         let chunks = self.chunks.iter().map(|chunk| chunk.as_ref());
@@ -189,6 +199,18 @@ mod tests {
         assert!(!out.overwrite(1, b"ZZ"), "beyond the last");
         out.put_bytes(&Bytes::from(vec![b'-'; COPY_MAX]));
         assert!(!out.overwrite(COPY_MAX + 2, b"Z"), "no longer in the tail");
+        assert!(!out.cut(1), "nor can it be taken out");
         assert_eq!(out.take()[..7], *b"abXYef-");
+    }
+
+    #[test]
+    fn what_is_in_the_tail_can_be_taken_out_again() {
+        let mut out = Outgoing::new();
+        out.put_slice(b"abcdef");
+        assert!(!out.cut(7), "there are six");
+        assert!(out.cut(4));
+        out.put_slice(b"gh");
+        assert_eq!(out.len(), 4);
+        assert_eq!(out.take(), "abgh");
     }
 }

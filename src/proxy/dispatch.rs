@@ -11,7 +11,6 @@ use super::records::{self, Probe};
 use super::session::{End, Item, Next, Session, Step, Waiting, note_copy_of_pytyrant, now};
 use super::steps::Steps;
 use super::store::Via;
-use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
 use crate::command::{Answer, Command, Reason, Reply, Verb};
 use crate::config::StaleReply;
@@ -161,7 +160,8 @@ impl Session {
     fn store(self: &Rc<Self>, mut item: Item, key: &Bytes, value: Bytes) -> Next {
         let change = self.worker.change_of(&value);
         let with_record = self.worker.keeps_records() && matches!(change, Change::Stamped { .. });
-        if with_record && (item.command.verb() == Verb::PutKeep || self.worker.kind() != DatabaseKind::Plain) {
+        let may_list = self.worker.kind().is_plain() && !self.worker.denies_misc();
+        if with_record && (item.command.verb() == Verb::PutKeep || !may_list) {
             // The stamp's record must follow the value's outcome.
             return if self.aloft() > 0 {
                 Next::Wait(item, Waiting::Settled)
@@ -183,7 +183,20 @@ impl Session {
             },
             other => other.clone(),
         };
-        self.send(&via, &wire, item, Some(ticket), Form::AsIs)
+        self.send_write(&via, &wire, item, ticket, Form::AsIs)
+    }
+
+    /// Sends a write that may share its request with others.
+    fn send_write(self: &Rc<Self>, via: &Via, wire: &Command, item: Item, ticket: Ticket, form: Form) -> Next {
+        let is_listed = wire.verb() == Verb::Misc;
+        // What is sent once more after a failure must do no harm.
+        let may_share = ticket.is_idempotent() && !item.apart && self.worker.shares_puts(is_listed, self.turn());
+        if !may_share {
+            return self.send(via, wire, item, Some(ticket), form);
+        }
+        let deadline = item.deadline;
+        via.submit_write(wire, deadline, self.passenger(wire, item, Some(ticket), form));
+        Next::Done
     }
 
     /// Value and stamp in one `putlist`, the value first.
@@ -203,7 +216,7 @@ impl Session {
             options: 0,
             arguments: vec![key.clone(), value.clone(), name, digits],
         };
-        self.send(via, &wire, item, Some(ticket), Form::PutList(probe))
+        self.send_write(via, &wire, item, ticket, Form::PutList(probe))
     }
 
     /// `out`: the tombstone goes first, so that an older write cannot come between.

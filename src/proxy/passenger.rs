@@ -108,6 +108,16 @@ impl lane::Passenger for Passenger {
         }
     }
 
+    fn record(&self) -> Option<(&Bytes, &Bytes)> {
+        match &self.cargo {
+            Cargo::Client(cargo) => match &cargo.item.command {
+                Command::Put { key, value } | Command::PutNr { key, value } => Some((key, value)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn accepts(&self, reply: &Reply) -> bool {
         match (&self.cargo, reply) {
             (Cargo::ReadBack { key, .. } | Cargo::Suspicion { key, .. }, Reply::Records(found)) => {
@@ -167,6 +177,16 @@ impl lane::Passenger for Passenger {
             Cargo::Probe(probe) => probe.found(reply.code() != 0),
             Cargo::HiddenRecord(probe) => shared.hidden.written(reply.code(), &probe),
         }
+    }
+
+    fn undone(self, code: u8, bytes: usize, now: Instant) {
+        let Cargo::Client(cargo) = self.cargo else {
+            return self.answered(Reply::Code(code), bytes, now);
+        };
+        let shared = &self.worker.shared;
+        shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        account::backend_answered(&shared.metrics, self.verb, code, bytes, self.queued, now);
+        cargo.undone(&self.worker, now);
     }
 
     fn dropped(self, dropped: Dropped, now: Instant) {

@@ -437,6 +437,7 @@ impl Session {
             received,
             deadline: received + patience,
             retried: false,
+            apart: false,
             standing: Standing::default(),
         }
     }

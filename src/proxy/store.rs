@@ -139,6 +139,18 @@ impl Via {
         counter.increment(bytes as u64);
     }
 
+    /// Puts a stamped write on its way, which may share its request with others where it goes over a wire: see
+    /// [`Lane::submit_write`].
+    pub fn submit_write(&self, command: &Command, deadline: Instant, passenger: Passenger) {
+        let Self::Lane { lane, shared } = self else {
+            return self.submit(command, deadline, passenger);
+        };
+        let verb = passenger.verb;
+        shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let bytes = lane.submit_write(command, deadline, passenger);
+        shared.metrics.backend_request_bytes.of(verb).increment(bytes as u64);
+    }
+
     /// Puts a request on its way. With the store in memory its passenger is told the answer before this returns.
     pub fn submit(&self, command: &Command, deadline: Instant, passenger: Passenger) {
         match self {

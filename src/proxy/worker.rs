@@ -15,6 +15,7 @@ use super::fairness::Fairness;
 use super::passenger::{Cargo, Passenger};
 use super::session::{Session, now};
 use super::shared::Shared;
+use super::sharing::Sharing;
 use super::store::{Store, Via};
 use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
 use crate::backend::tyrant::lane::LaneFault;
@@ -45,10 +46,12 @@ pub struct Worker {
     /// Keeps the worker awake while there is work.
     pub busy_poll: BusyPoll,
     pub fairness: Fairness,
+    pub sharing: Sharing,
     /// `mget` has found a record since a lane came up, so it says what there is.
     pub mget_finds: Cell<bool>,
     /// Nothing before the backend was first reached.
     kind: Cell<Option<DatabaseKind>>,
+    denies_misc: Cell<bool>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
     next_bulk_link: Cell<usize>,
@@ -71,7 +74,7 @@ impl Worker {
         let settings = shared.settings();
         let busy_poll = BusyPoll::new(settings.busy_poll);
         let slow = Arc::new(Semaphore::new(settings.limits.slow_connections));
-        let kind = store.here().map(|_| DatabaseKind::Plain);
+        let kind = store.here().map(|_| DatabaseKind::Memory);
         Rc::new(Self {
             shared,
             stamp_column: settings.rules.column.clone(),
@@ -83,8 +86,10 @@ impl Worker {
             slow,
             busy_poll,
             fairness: Fairness::new(now()),
+            sharing: Sharing::default(),
             mget_finds: Cell::new(kind.is_some()),
             kind: Cell::new(kind),
+            denies_misc: Cell::new(false),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
             next_bulk_link: Cell::new(0),
@@ -191,6 +196,11 @@ impl Worker {
         self.kind.get().unwrap_or(DatabaseKind::Foreign)
     }
 
+    /// Whether the backend answers `misc` without doing anything.
+    pub fn denies_misc(&self) -> bool {
+        self.denies_misc.get()
+    }
+
     /// Whether the backend has been reached, so that it is known what its commands mean.
     pub fn knows_backend(&self) -> bool {
         self.kind.get().is_some()
@@ -226,6 +236,17 @@ impl Worker {
     }
 }
 
+fn note_denied_misc() {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(60));
+    if let Some(suppressed) = LOG.admit(Instant::now()) {
+        tracing::warn!(
+            suppressed,
+            "the backend's mask denies misc, and it answers as if all were well: so misc is denied here, and puts do not \
+             share requests; rows of a table cannot be read back"
+        );
+    }
+}
+
 impl LinkEvents for Worker {
     fn up(&self, greeting: &Greeting, again: bool) {
         let shared = &self.shared;
@@ -233,11 +254,15 @@ impl LinkEvents for Worker {
         let now = now();
         shared.greeted(greeting, now);
         self.kind.set(Some(greeting.kind));
+        self.denies_misc.set(greeting.denies_misc);
         self.mget_finds.set(false);
         self.hold_until.set(shared.hold_until(now));
         shared.lanes.fetch_add(1, Ordering::Relaxed);
         shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);
         tracing::info!(kind = ?greeting.kind, "a lane is up");
+        if greeting.denies_misc {
+            note_denied_misc();
+        }
     }
 
     fn connect_failed(&self, fault: ConnectFault, error: &io::Error) {

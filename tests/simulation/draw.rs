@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use siphasher::sip::SipHasher13;
 use ttguard::access::Access;
-use ttguard::config::{Pipelining, Settings, StaleReply};
+use ttguard::config::{Pipelining, Settings, SharedPuts, StaleReply};
 use ttguard::guard::rules::{ExtMeaning, LedgerMode, Mode, Tie};
 use ttguard::guard::stamp::{StampFormat, Unit};
 
@@ -35,6 +35,7 @@ impl Plan {
             script: Vec::new(),
         };
         modes(&mut stream("modes"), &mut plan.settings);
+        plan.settings.shared_puts = pick(&mut stream("shared puts"), &[SharedPuts::Off, SharedPuts::All]);
         plan.bound_zombies(&mut stream("zombies"));
         if plan.calm {
             plan.network.quieten();

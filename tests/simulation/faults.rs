@@ -110,6 +110,10 @@ kinds! {
     RefusedOpaque,
     /// A list was added to a B+ tree beside what was there.
     Duplicated,
+    /// Puts of several clients came in one request.
+    SharedPuts,
+    /// Such a request failed.
+    SharedPutsFailed,
     /// A record was removed where no tombstone can be kept beside it.
     Unrecorded,
     /// A script changed a record.

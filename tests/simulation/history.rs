@@ -42,6 +42,15 @@ fn number_of(value: &[u8]) -> Option<usize> {
     std::str::from_utf8(&value[start + 1..end]).ok()?.parse().ok()
 }
 
+impl History {
+    /// Whether these values were asked for by more than one question.
+    pub fn are_shared<'a>(&self, values: impl Iterator<Item = &'a Bytes>) -> bool {
+        let mut asked = values.filter_map(|value| Some(self.writes.get(number_of(value)?)?.asked_at));
+        let first = asked.next();
+        asked.any(|at| Some(at) != first)
+    }
+}
+
 /// What kind of write was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {

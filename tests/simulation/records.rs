@@ -218,10 +218,9 @@ impl Records {
             }
             (b"getlist", keys) => (true, self.found_all(keys)),
             (b"putlist", pairs) => {
-                let mut done = true;
-                for pair in pairs.chunks_exact(2) {
-                    done &= self.add(&pair[0], &pair[1], witness);
-                }
+                // At the first that cannot be stored it ends.
+                let mut pairs = pairs.chunks_exact(2);
+                let done = pairs.all(|pair| self.add(&pair[0], &pair[1], witness));
                 (done, Vec::new())
             }
             (b"outlist", keys) => {

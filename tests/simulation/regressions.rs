@@ -35,6 +35,14 @@ macro_rules! regressions {
 }
 
 regressions! {
+    /// What an earlier run of the backend had told of itself came late. A lane to the later run passed for fenced then, as if
+    /// that were the one that is gone.
+    a_word_of_an_earlier_run_came_late: 8435;
+    /// A write with the stamp of a tombstone that is nowhere but in the ledger had the key read back; nothing was found, and
+    /// the tombstone was forgotten.
+    a_tombstone_was_forgotten_for_a_tie: 13019;
+    /// A session that ended with an answer unwritten was kept until another session had an answer.
+    an_ended_session_was_kept_for_its_last_answer: 9721;
     /// A lane that was given up passed for done at once. What the backend still had of it was carried out after a newer
     /// write of the same key, by another lane.
     a_lane_that_was_given_up_was_not_fenced: 9;

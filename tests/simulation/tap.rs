@@ -47,7 +47,7 @@ pub struct Tap {
     /// All that the backend has written, as it must not be read on a connection that was given up.
     marked: BytesMut,
     /// Requests whose answers were read while it was in service, at most: several may share an `mget`, and each has its
-    /// answer before the others' have come.
+    /// answer before the others' have come, or a `putlist`.
     pub answers: u64,
     /// When the guard has finished or closed its side.
     pub given_up: Option<u64>,
@@ -125,6 +125,9 @@ impl Tap {
                 keys: keys.clone(),
                 stands_for: match &command {
                     Command::Mget { keys } => keys.len() as u64,
+                    Command::Misc {
+                        function, arguments, ..
+                    } if function == "putlist" => arguments.len() as u64 / 2,
                     _ => 1,
                 },
             });

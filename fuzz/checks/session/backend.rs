@@ -103,9 +103,10 @@ impl Backend {
             reply::encode(&reply, &mut out);
         }
         let bytes = out.take();
-        // The first question of each connection is no client's.
+        // The first questions of each connection are no client's.
         let fate = match command {
             Command::Stat => Fate::Whole,
+            Command::Misc { function, .. } if function == "error" => Fate::Whole,
             _ => Fate::from(self.fates.borrow_mut().pop().unwrap_or(0)),
         };
         match fate {
@@ -206,18 +207,20 @@ fn answer_to(command: &Command) -> Option<Reply> {
 const STAT: &[u8] =
     b"version\t1.1.41\ntime\t1700000000.000000\npid\t7\ntype\ton-memory hash\nrnum\t3\nru_real\t1.000000\n";
 
+const FAILED: Reply = Reply::Strings {
+    code: 1,
+    strings: Vec::new(),
+};
+
 fn misc(function: &[u8], arguments: &[Bytes]) -> Reply {
     let first = || arguments.first().cloned().unwrap_or_default();
     let strings = match function {
         b"get" => match value_of(&first()) {
             Some(value) => vec![value],
-            None => {
-                return Reply::Strings {
-                    code: 1,
-                    strings: vec![],
-                };
-            }
+            None => return FAILED,
         },
+        // A hash in memory has none.
+        b"error" => return FAILED,
         b"getlist" => {
             let found = arguments.iter().filter_map(|key| Some([key.clone(), value_of(key)?]));
             found.flatten().collect()

@@ -1,19 +1,24 @@
-//! The first question on every new connection: is there a Tyrant, which one, and what does it keep?
+//! The first questions on every new connection: is there a Tyrant, which one, what does it keep, and does it mean what it
+//! says?
 
 use std::borrow::Cow;
 use std::io;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
-use crate::command::{Command, Reply, Shape};
+use crate::command::{Command, Reply};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
+use crate::protocol::tyrant::opcode::Opcode;
 use crate::protocol::tyrant::reply::ReplyDecoder;
 use crate::protocol::tyrant::request;
 use crate::transport::{Reader, Writer};
 
 /// Most bytes that `stat` may answer; the real one sends under 2 KiB.
 const STAT_MAX: u32 = 64 * 1024;
+
+/// The option of `misc` that keeps it out of the update log.
+const WITHOUT_LOG: u32 = 1;
 
 /// One run of one server process. A server that was started again is another instance, with another memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +43,11 @@ impl Instance {
 /// What kind of database a server keeps, as far as a guard cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabaseKind {
-    /// Keys and values: a hash, or a tree in memory.
-    Plain,
+    /// A hash in a file.
+    Hash,
+    /// A hash or a tree in memory. Where it may not grow beyond `capnum` or `capsiz`, `put` drops the oldest records, but
+    /// `misc putlist` does not (`tcadbmisc` of Tokyo Cabinet 1.4.48); `stat` does not say whether it may.
+    Memory,
     /// A B+ tree: `misc putlist` adds duplicates instead of replacing.
     BPlusTree,
     /// Records of columns.
@@ -51,6 +59,11 @@ pub enum DatabaseKind {
 }
 
 impl DatabaseKind {
+    /// Whether it has one value for each key, which is bytes.
+    pub fn is_plain(self) -> bool {
+        matches!(self, Self::Hash | Self::Memory)
+    }
+
     /// Whether it can hold a `timestamp.` record.
     pub fn holds_records(self) -> bool {
         !matches!(self, Self::Table | Self::FixedLength)
@@ -80,6 +93,8 @@ pub struct Greeting {
     pub instance: Option<Instance>,
     /// What it keeps.
     pub kind: DatabaseKind,
+    /// Whether its mask denies `misc`. It then answers that all is well, and does nothing (1.1.41, `do_misc`).
+    pub denies_misc: bool,
 }
 
 impl Greeting {
@@ -101,23 +116,45 @@ impl Greeting {
             Some("B+ tree") => DatabaseKind::BPlusTree,
             Some("table") => DatabaseKind::Table,
             Some("fixed-length") => DatabaseKind::FixedLength,
-            Some("hash" | "on-memory hash" | "on-memory tree") => DatabaseKind::Plain,
+            Some("hash") => DatabaseKind::Hash,
+            Some("on-memory hash" | "on-memory tree") => DatabaseKind::Memory,
             _ => DatabaseKind::Foreign,
         };
         Self {
             instance: instance(),
             kind,
+            denies_misc: false,
         }
     }
 }
 
-/// Asks `stat` on a new connection.
+/// Asks on a new connection who answers.
 ///
 /// # Errors
 /// `InvalidData` when what answers is no Tyrant; otherwise what broke the connection.
 pub async fn greet(reader: &mut Reader, writer: &Writer) -> io::Result<Greeting> {
+    let Reply::Value(stat) = ask(&Command::Stat, reader, writer).await? else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    let mut greeting = Greeting::parse(&stat);
+    // In a skeleton a function of any name can mean anything.
+    if greeting.kind != DatabaseKind::Foreign {
+        let last_error = Command::Misc {
+            function: Bytes::from_static(b"error"),
+            options: WITHOUT_LOG,
+            arguments: Vec::new(),
+        };
+        // A database that has this function says something, and one that has not, that it failed (`tcadbmisc`).
+        let said = ask(&last_error, reader, writer).await?;
+        greeting.denies_misc = matches!(said, Reply::Strings { code: 0, strings } if strings.is_empty());
+    }
+    Ok(greeting)
+}
+
+/// Asks a question, of which only its whole answer and nothing else may come.
+async fn ask(question: &Command, reader: &mut Reader, writer: &Writer) -> io::Result<Reply> {
     let mut out = Outgoing::new();
-    request::encode(&Command::Stat, &mut out);
+    request::encode(question, &mut out);
     while !out.is_empty() {
         writer.writable().await?;
         writer.write_ready(&mut out)?;
@@ -130,8 +167,8 @@ pub async fn greet(reader: &mut Reader, writer: &Writer) -> io::Result<Greeting>
     let mut decoder = ReplyDecoder::new(limits);
     let mut input = BytesMut::new();
     loop {
-        match decoder.decode(Shape::Value, &mut input) {
-            Ok(Some(Reply::Value(stat))) if input.is_empty() => return Ok(Greeting::parse(&stat)),
+        match decoder.decode(Opcode::of(question.verb()).shape, &mut input) {
+            Ok(Some(reply)) if input.is_empty() => return Ok(reply),
             Ok(None) => {}
             _ => return Err(io::ErrorKind::InvalidData.into()),
         }
@@ -169,7 +206,7 @@ mod tests {
         };
         assert!(is_later(&again, &first));
         assert!(!is_later(&first, &again) && !is_later(&later, &first) && !is_later(&first, &later));
-        assert_eq!(first.kind, DatabaseKind::Plain);
+        assert_eq!(first.kind, DatabaseKind::Memory);
     }
 
     #[test]
@@ -183,7 +220,7 @@ mod tests {
         }
         assert_eq!(identity("x").as_deref(), Some("0"));
         assert_eq!(identity("next"), None);
-        assert_eq!(DatabaseKind::Plain.identity(b"007").as_deref(), Some(&b"007"[..]));
+        assert_eq!(DatabaseKind::Hash.identity(b"007").as_deref(), Some(&b"007"[..]));
     }
 
     #[test]

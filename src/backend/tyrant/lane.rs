@@ -1,7 +1,8 @@
 //! One pipelined connection: everything queued goes out in one write, and it reads while it writes.
 
 mod answers;
-mod shared;
+mod reads;
+mod writes;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -14,7 +15,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use self::answers::Answers;
-use self::shared::RecordSize;
+use self::reads::RecordSize;
 use super::priming::Priming;
 use crate::command::{Command, Reply};
 use crate::pairing::LaneId;
@@ -32,6 +33,9 @@ const WRITE_TURN: usize = 256 * 1024;
 /// How often a lane lets others add to the batch before it writes, while the batch still grows.
 const GATHER_ROUNDS: usize = 4;
 
+/// Requests that may share a question.
+const REQUESTS_MAX: usize = 64;
+
 /// What travels on a lane with each request, and is told what became of it.
 pub trait Passenger: 'static {
     /// The key whose record is asked for, where nothing else is.
@@ -40,6 +44,12 @@ pub trait Passenger: 'static {
     fn accepts(&self, reply: &Reply) -> bool;
     /// The answer has come, in so many bytes. `now` is when it was read.
     fn answered(self, reply: Reply, bytes: usize, now: Instant);
+    /// The record that it is to store, key and value, where it does nothing else and [may share](Lane::submit_write) its
+    /// request.
+    fn record(&self) -> Option<(&Bytes, &Bytes)>;
+    /// The answer to those who share its request has come, in so many bytes: with this code, which says that what one of
+    /// them asked for was not done, and not which.
+    fn undone(self, code: u8, bytes: usize, now: Instant);
     /// The answer has come, was over a limit, and is gone. `now` is when its last byte was read.
     fn dropped(self, dropped: Dropped, now: Instant);
     /// The lane is out of service: no answer will come from it.
@@ -116,8 +126,11 @@ pub struct Lane<P> {
     priming: RefCell<Priming>,
     /// The question that ended a spell is not answered.
     asking: Cell<bool>,
-    /// Where the count of keys lies in the newest question that can be shared, in all that the lane was given to write.
+    /// Where the count of strings lies in the newest question that is or may be shared, in all that the lane was given
+    /// to write.
     count_at: Cell<u64>,
+    /// How many strings the newest `putlist` has; none while its first record is a `put` of its own.
+    listed: Cell<u32>,
     record_size: RecordSize,
     /// The earliest deadline, or an earlier instant when requests were answered since.
     next_deadline: Cell<Option<Instant>>,
@@ -136,6 +149,7 @@ impl<P: Passenger> Lane<P> {
             priming: RefCell::default(),
             asking: Cell::new(false),
             count_at: Cell::new(0),
+            listed: Cell::new(0),
             record_size: RecordSize::new(),
             next_deadline: Cell::new(None),
             wake: Notify::new(),

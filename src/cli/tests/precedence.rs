@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 28] = [
+const CASES: [Case; 29] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -124,6 +124,11 @@ const CASES: [Case; 28] = [
         flag: "primed-lanes",
         file: "primed_lanes = 1",
         values: ["0", "2"],
+    },
+    Case {
+        flag: "shared-puts",
+        file: "shared_puts = \"off\"",
+        values: ["hash", "all"],
     },
     Case {
         flag: "busy-poll",

@@ -314,6 +314,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
         "guard.stale_reply = \"no\"",
         &["guard.stale_reply is \"no\"", "error, ok"],
     ),
+    ("shared_puts = \"some\"", &["shared_puts is \"some\"", "off, hash, all"]),
     (
         "guard.verify_reads = \"yes\"",
         &["guard.verify_reads is \"yes\"", "true, false"],

@@ -18,7 +18,10 @@ use super::sizes::{self, Scan, SizeFault, header};
 use crate::command::function::{Function, Part};
 use crate::command::{Command, Verb};
 
-pub use encode::{add_to_mget, encode, encode_behind_magic, encode_mget_behind_magic};
+pub use encode::{
+    MGET_COUNT_AT, MISC_COUNT_AT, add_to_list, encode, encode_behind_magic, encode_mget_behind_magic,
+    encode_putlist_behind_magic, put_size_behind_magic,
+};
 pub use fault::RequestFault;
 
 /// The magic byte and the command's number, which every request begins with.

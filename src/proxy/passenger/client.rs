@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{outcome_of, outcome_when};
 use crate::command::function::Function;
 use crate::command::{Answer, Command, Kind, Reply};
-use crate::guard::verdict::Ticket;
+use crate::guard::verdict::{Outcome, Ticket};
 use crate::logging::RateLimit;
 use crate::metrics::{self, RetryKind};
 use crate::pairing::owed::Lost;
@@ -99,6 +99,28 @@ impl ClientCargo {
         }
         self.session.landed();
         self.session.fail(self.item.concluding(), End::ReplyTooLarge);
+    }
+
+    /// What shared its request has failed: this or another. So the key is read back, and this is sent by itself.
+    pub(super) fn undone(self, worker: &Worker, now: Instant) {
+        let shared = &worker.shared;
+        worker.sharing.failed(now);
+        if let Some(ticket) = self.ticket {
+            shared.guard.settle(ticket, Outcome::Failed);
+        }
+        if matches!(self.form, Form::PutList(_)) {
+            shared.hidden.doubt();
+        }
+        self.session.landed();
+        if now < self.item.deadline {
+            shared.metrics.retries.of(RetryKind::Apart).increment(1);
+            self.session.retry(Item {
+                apart: true,
+                ..self.item
+            });
+        } else {
+            self.session.fail(self.item.concluding(), End::Deadline);
+        }
     }
 
     pub(super) fn lost(self, worker: &Worker, lost: Lost) {

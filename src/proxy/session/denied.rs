@@ -26,6 +26,8 @@ impl Session {
             _ if item.barred => Some(item.command.verb()),
             // It is sent under another command's number, and in what unit its timestamp is nobody knows.
             Command::Restore { .. } if self.listener.dialect == Dialect::PyTyrant => Some(Verb::Restore),
+            // It would be answered as if it were done.
+            Command::Misc { .. } if self.worker.denies_misc() => Some(Verb::Misc),
             Command::Ext { function, .. }
                 if let (true, Some(meaning)) = (
                     access.allows(protocol, Verb::Ext),
@@ -52,7 +54,7 @@ impl Session {
             && match self.worker.kind() {
                 DatabaseKind::FixedLength => true,
                 DatabaseKind::Foreign => matches!(command, Command::Misc { .. }),
-                DatabaseKind::Plain | DatabaseKind::BPlusTree | DatabaseKind::Table => false,
+                DatabaseKind::Hash | DatabaseKind::Memory | DatabaseKind::BPlusTree | DatabaseKind::Table => false,
             }
     }
 

@@ -63,6 +63,8 @@ pub struct Item {
     pub deadline: Instant,
     /// It was sent before, on a lane that was lost.
     pub retried: bool,
+    /// It goes out by itself: a request that it shared with others has failed.
+    pub apart: bool,
     /// What it comes back to the judge with.
     pub standing: Standing,
 }

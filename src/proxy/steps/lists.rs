@@ -6,7 +6,6 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{Call, Done, Steps, outcome};
-use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Answer, Command, Reply};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
@@ -147,7 +146,7 @@ impl Steps {
         tally.answered(code);
         let hidden = &self.worker.shared.hidden;
         probes.iter().for_each(|probe| hidden.written(code, probe));
-        if code == 0 && self.worker.kind() != DatabaseKind::Plain {
+        if code == 0 && !self.worker.kind().is_plain() {
             for (key, value) in records {
                 if let Some(value) = value {
                     self.record_stamp(&key, &value).await?;
@@ -221,9 +220,7 @@ impl Steps {
             arguments.push(key.clone());
             arguments.extend(value.clone());
             let stamp = value.as_ref().and_then(|value| self.stamp_of(value));
-            if let Some(stamp) =
-                stamp.filter(|_| self.worker.keeps_records() && self.worker.kind() == DatabaseKind::Plain)
-            {
+            if let Some(stamp) = stamp.filter(|_| self.worker.keeps_records() && self.worker.kind().is_plain()) {
                 let (name, digits) = self.worker.record_of(key, stamp);
                 probes.push(self.worker.probe(via, &name, self.deadline));
                 arguments.extend([name, digits]);

@@ -187,6 +187,18 @@ impl Conversation {
         {
             world.violated("mapped", || format!("#{}: {command:?} reached the backend", self.id));
         }
+        let is_shared = match command {
+            Command::Misc {
+                function, arguments, ..
+            } if function == "putlist" => {
+                let values = arguments.iter().skip(1).step_by(2);
+                world.history.borrow().are_shared(values)
+            }
+            _ => false,
+        };
+        if is_shared {
+            world.strike(Fault::SharedPuts);
+        }
         let mut reply = self.execute(command);
         if world.strikes(plan.garbled) && matches!(shape, Shape::Value | Shape::Records | Shape::Keys | Shape::Strings)
         {
@@ -201,6 +213,9 @@ impl Conversation {
         } else if world.strikes(plan.wrong_code) && !matches!(command, Command::Stat) {
             world.strike(Fault::WrongCode);
             reply = failure(shape, NONSENSE);
+        }
+        if is_shared && reply.code() != 0 {
+            world.strike(Fault::SharedPutsFailed);
         }
         if shape != Shape::Nothing {
             let mut out = Outgoing::new();

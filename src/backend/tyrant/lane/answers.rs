@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::shared::SharedAnswer;
+use super::reads::SharedAnswer;
 use super::{Lane, LaneFault, Passenger};
 use crate::command::Shape;
 use crate::pairing::owed::{Expected, Lost};
@@ -47,7 +47,12 @@ impl<P: Passenger> Lane<P> {
                             break;
                         }
                     }
-                    Expected::Shared(requests) => {
+                    Expected::Shared(Shape::Strings, requests) => {
+                        if !self.take_stored(requests, &mut answers.replies, input, now)? {
+                            break;
+                        }
+                    }
+                    Expected::Shared(_, requests) => {
                         answers.shared = self.begin_shared(requests, &mut answers.records, input, now)?;
                         if answers.shared.is_none() {
                             break;

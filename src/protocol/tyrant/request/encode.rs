@@ -124,12 +124,39 @@ pub fn encode_mget_behind_magic(key: &Bytes, out: &mut Outgoing) {
     strings(out, [key]);
 }
 
-/// Adds a key to the `mget` at the end of `out`, which will have `count` keys then; the last `behind` bytes are its count
-/// and all that follows. Returns false, and adds nothing, where the count can no longer be changed.
-pub fn add_to_mget(key: &Bytes, count: u32, behind: usize, out: &mut Outgoing) -> bool {
+/// Where the count of its keys lies in an `mget`, behind [`MAGIC`].
+pub const MGET_COUNT_AT: usize = 1;
+
+/// Where the count of its arguments lies in a `misc`, behind [`MAGIC`]: behind the size of its function and its options.
+pub const MISC_COUNT_AT: usize = 1 + 4 + 4;
+
+/// How many bytes of a `put` lie behind [`MAGIC`].
+pub fn put_size_behind_magic(key: &Bytes, value: &Bytes) -> usize {
+    1 + 4 + 4 + key.len() + value.len()
+}
+
+/// The same as [`encode_behind_magic`] for a `misc putlist` of one record, to which others may be [added](add_to_list).
+pub fn encode_putlist_behind_magic(key: &Bytes, value: &Bytes, out: &mut Outgoing) {
+    let (function, options) = (b"putlist", 0u32);
+    out.put_u8(Opcode::of(Verb::Misc).number);
+    out.put_slice(&(function.len() as u32).to_be_bytes());
+    out.put_slice(&options.to_be_bytes());
+    out.put_slice(&2u32.to_be_bytes());
+    out.put_slice(function);
+    strings(out, [key, value]);
+}
+
+/// Adds strings to the `mget` or `misc` at the end of `out`, which will have `count` of them then; the last `behind`
+/// bytes are its count and all that follows. Returns false, and adds nothing, where the count can no longer be changed.
+pub fn add_to_list<'a>(
+    added: impl IntoIterator<Item = &'a Bytes>,
+    count: u32,
+    behind: usize,
+    out: &mut Outgoing,
+) -> bool {
     let may = out.overwrite(behind, &count.to_be_bytes());
     if may {
-        strings(out, [key]);
+        strings(out, added);
     }
     may
 }

@@ -385,12 +385,12 @@ fn keys_are_added_to_an_mget_that_is_already_encoded() {
     let before = 2 + 2;
     for (count, key) in (2..).zip(&keys[1..]) {
         let behind = out.len() - before;
-        assert!(add_to_mget(key, count, behind, &mut out));
+        assert!(add_to_list([key], count, behind, &mut out));
     }
     let mut wanted = Outgoing::new();
     encode(&Command::Sync, &mut wanted);
     encode(&Command::Mget { keys }, &mut wanted);
     assert_eq!(out.take(), wanted.take());
-    assert!(!add_to_mget(&Bytes::new(), 4, 30, &mut out), "its count has left");
+    assert!(!add_to_list([&Bytes::new()], 4, 30, &mut out), "its count has left");
     assert!(out.is_empty());
 }

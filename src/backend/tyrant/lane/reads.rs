@@ -14,14 +14,11 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Lane, LaneFault, Passenger};
-use crate::command::Reply;
+use super::{Lane, LaneFault, Passenger, REQUESTS_MAX};
+use crate::command::{Reply, Shape};
 use crate::protocol::tyrant::opcode::MAGIC;
 use crate::protocol::tyrant::reply::{Record, RecordsDecoder};
-use crate::protocol::tyrant::request;
-
-/// Requests that may share a question.
-const REQUESTS_MAX: usize = 64;
+use crate::protocol::tyrant::request::{self, MGET_COUNT_AT};
 
 /// Bytes that an answer should not have more of. The server holds an answer as a whole before it sends it, and whoever
 /// asks behind it waits for all of it.
@@ -81,22 +78,22 @@ impl<P: Passenger> Lane<P> {
     pub fn submit_read(&self, key: &Bytes, deadline: Instant, passenger: P, may_join: bool) -> usize {
         let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
         let before = out.len();
-        let sharing = owed
-            .joinable()
-            .filter(|requests| may_join && *requests < self.record_size.most_requests());
+        let newest = owed.joinable().filter(|newest| {
+            may_join && newest.shape == Shape::Records && newest.requests < self.record_size.most_requests()
+        });
         let behind = (owed.queued() - self.count_at.get()) as usize;
-        if let Some(requests) = sharing
-            && request::add_to_mget(key, requests as u32 + 1, behind, &mut out)
+        if let Some(newest) = newest
+            && request::add_to_list([key], newest.requests as u32 + 1, behind, &mut out)
         {
-            owed.join(deadline, out.len() - before, Some(passenger));
+            owed.join(newest, deadline, out.len() - before, Some(passenger));
         } else {
             if !owed.is_primed() {
                 out.put_u8(MAGIC);
             }
-            // Its number lies between what went ahead and the count.
-            self.count_at.set(owed.queued() + (out.len() - before) as u64 + 1);
+            let ahead = out.len() - before;
+            self.count_at.set(owed.queued() + (ahead + MGET_COUNT_AT) as u64);
             request::encode_mget_behind_magic(key, &mut out);
-            owed.push_shared(deadline, out.len() - before, Some(passenger));
+            owed.push_shared(Shape::Records, deadline, out.len() - before, Some(passenger));
         }
         let size = out.len() - before;
         drop((owed, out));
