@@ -49,7 +49,8 @@
 //!    [`ReplyDecoder`](protocol::tyrant::reply::ReplyDecoder) is told the [`Shape`](command::Shape) of the oldest owed
 //!    answer; what it cuts off belongs to that question. An answer over the limits it drops as it comes, which concerns
 //!    that question alone. (`get`s that come together share a question: one `mget`, whose answer names each key. A
-//!    [`RecordsDecoder`](protocol::tyrant::reply::RecordsDecoder) takes it apart.)
+//!    [`RecordsDecoder`](protocol::tyrant::reply::RecordsDecoder) takes it apart. So do stamped `put`s, where the backend's
+//!    database allows it: one `misc putlist`, whose answer is a code for all.)
 //! 6. The request's passenger (`proxy::passenger`) settles the ticket: [`Guard::settle`](guard::Guard::settle) tells the
 //!    ledger what became of it, and wakes who waits for the key.
 //! 7. The session puts the answer into its place. It leaves when all earlier ones have, in its form.

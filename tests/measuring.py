@@ -36,6 +36,8 @@ class Machinery:
         server = os.environ.get("TTSERVER") or fail("TTSERVER is not set: the path of a ttserver to compare with")
         self.server = Path(server)
         self.folder = Path(tempfile.mkdtemp(prefix="measuring."))
+        # For files that no disk is to slow down.
+        self.memory = Path(tempfile.mkdtemp(prefix="measuring.", dir="/dev/shm"))
         self.running = []
         # Ended from outside, it still ends what it started.
         signal.signal(signal.SIGTERM, lambda *_: fail("ended"))
@@ -60,9 +62,9 @@ class Machinery:
         libraries = dict(os.environ, LD_LIBRARY_PATH=str(binary.parent))
         return self.run([binary, *address, *options, store], "listening started", env=libraries)
 
-    def tyrant_tcp(self, *options, binary=None):
+    def tyrant_tcp(self, *options, binary=None, store="*"):
         port = free_port()
-        return port, self.tyrant(["-host", "127.0.0.1", "-port", str(port)], *options, binary=binary)
+        return port, self.tyrant(["-host", "127.0.0.1", "-port", str(port)], *options, binary=binary, store=store)
 
     def guard(self, backend, *options, admin=""):
         port = free_port()
@@ -101,7 +103,8 @@ class Machinery:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in (self.folder, self.memory):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def build():

@@ -42,7 +42,7 @@ regressions! {
     /// the tombstone was forgotten.
     a_tombstone_was_forgotten_for_a_tie: 13019;
     /// A session that ended with an answer unwritten was kept until another session had an answer.
-    an_ended_session_was_kept_for_its_last_answer: 9721;
+    an_ended_session_was_kept_for_its_last_answer: 9685;
     /// A lane that was given up passed for done at once. What the backend still had of it was carried out after a newer
     /// write of the same key, by another lane.
     a_lane_that_was_given_up_was_not_fenced: 9;
