@@ -50,8 +50,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A backend that has each `put` and each `putlist` stored, finds a value of one byte for each key that is asked for alone, and says what a
-/// hash says to `stat`.
+/// A backend that has each `put` and each `putlist` stored, finds a value of one byte for each key that is asked for
+/// alone, and says what a hash says to `stat`.
 fn backend() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("its address");

@@ -23,10 +23,7 @@ pub struct Sharing {
 
 impl Sharing {
     fn may(&self, now: Instant) -> bool {
-        if self.apart_until.get().is_some_and(|until| until <= now) {
-            self.apart_until.set(None);
-        }
-        self.apart_until.get().is_none()
+        self.apart_until.get().is_none_or(|until| until <= now)
     }
 
     /// A shared request has failed.

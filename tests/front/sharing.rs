@@ -18,11 +18,12 @@ const MUCH: usize = 24 << 20;
 /// Has clients ask at once, each one of these frames, while the backend reads nothing. They come in this order.
 fn ask_together(scripted: &Scripted, guarded: &Guarded, frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<Client> {
     let gate = scripted.gate();
+    scripted.insert("held", b"ten bytes.");
     scripted.rule(Rule::once(Act::HoldAnswer(gate), |request| {
         request.opcode == frame::VSIZ
     }));
     let mut holds = guarded.client();
-    holds.send(&frame::keyed(frame::VSIZ, "a"));
+    holds.send(&frame::keyed(frame::VSIZ, "held"));
     scripted.wait_reached(gate);
     let large = "x".repeat(MUCH);
     let mut fills = [guarded.client(), guarded.client()];
@@ -38,10 +39,7 @@ fn ask_together(scripted: &Scripted, guarded: &Guarded, frames: impl IntoIterato
         guarded.expect_metric("ttguard_in_flight", &[], 3.0 + clients.len() as f64);
     }
     scripted.open(gate);
-    let size = holds.recv(1);
-    if size == [0] {
-        holds.recv(4);
-    }
+    assert_eq!(holds.recv(5), [0, 0, 0, 0, 10], "the size of a value");
     for client in &mut fills {
         assert_eq!(client.recv(1), [1], "there is no such record");
     }

@@ -127,8 +127,12 @@ fn stamps_that_are_no_time_know_no_clock() {
 // Ties.
 
 /// Stores "b" under a stamp, offers `body` under the same, and says whether it got in.
+fn desk_with(tie: Tie) -> Desk {
+    Desk::with(Rules { tie, ..rules() }, 64, 0)
+}
+
 fn wins_tie(tie: Tie, body: &str) -> bool {
-    let desk = Desk::with(Rules { tie, ..rules() }, 64, 0);
+    let desk = desk_with(tie);
     let ticket = desk.put_body(1, NOW, "b", Come::default()).goes();
     desk.guard.settle(ticket, Outcome::Stored);
     let (verdict, bell) = desk.put_body(1, NOW, body, Come::default());
@@ -184,14 +188,7 @@ fn a_tie_with_a_tombstone_is_none() {
 /// As in front of a table, which holds no record of a tombstone.
 #[test]
 fn what_a_delete_has_left_is_not_forgotten_when_a_tie_finds_nothing() {
-    let desk = Desk::with(
-        Rules {
-            tie: Tie::First,
-            ..rules()
-        },
-        64,
-        0,
-    );
+    let desk = desk_with(Tie::First);
     desk.store(1, NOW);
     let delete = desk.judge(1, Change::Delete, Come::default()).goes();
     desk.guard.settle(delete, Outcome::Stored);
@@ -205,14 +202,7 @@ fn what_a_delete_has_left_is_not_forgotten_when_a_tie_finds_nothing() {
 
 #[test]
 fn a_value_that_was_replaced_since_it_was_read_decides_no_tie() {
-    let desk = Desk::with(
-        Rules {
-            tie: Tie::Greater,
-            ..rules()
-        },
-        64,
-        0,
-    );
+    let desk = desk_with(Tie::Greater);
     desk.store(1, NOW);
     let first = desk.put_body(1, NOW, "c", Come::default()).reads(ReadCause::Tie);
     let second = desk.put_body(1, NOW, "b", Come::default()).waits(WaitCause::Lookup);
@@ -228,7 +218,7 @@ fn a_value_that_was_replaced_since_it_was_read_decides_no_tie() {
 #[test]
 fn an_equal_stamp_in_flight_is_awaited_unless_the_last_wins() {
     for tie in [Tie::Last, Tie::First, Tie::Greater] {
-        let desk = Desk::with(Rules { tie, ..rules() }, 64, 0);
+        let desk = desk_with(tie);
         let _flying = desk.put(1, NOW).goes();
         let second = desk.put(1, NOW);
         if tie == Tie::Last {
@@ -449,14 +439,7 @@ fn what_is_forgotten_stays_below_the_horizon_when_the_clock_went_back() {
 
 #[test]
 fn a_record_that_was_deleted_since_it_was_read_wins_no_tie() {
-    let desk = Desk::with(
-        Rules {
-            tie: Tie::First,
-            ..rules()
-        },
-        64,
-        0,
-    );
+    let desk = desk_with(Tie::First);
     desk.store(1, NOW);
     let reader = desk.put_body(1, NOW, "b", Come::default()).reads(ReadCause::Tie);
     desk.learn(Some(NOW), Some(&value(NOW, "")));

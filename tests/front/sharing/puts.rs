@@ -28,14 +28,25 @@ fn warm_up(guarded: &Guarded, clock: Clock) {
     }
 }
 
+/// What each client is answered.
+fn codes(clients: &mut [Client]) -> Vec<u8> {
+    clients.iter_mut().map(|client| client.recv(1)[0]).collect()
+}
+
+/// The newest of each key is there.
+#[track_caller]
+fn expect_kept(scripted: &Scripted, clock: Clock) {
+    for (key, offset) in [("a", 2), ("b", 1), ("c", 3), ("d", 4)] {
+        assert_eq!(scripted.text(key), Some(clock.text(offset)));
+    }
+}
+
 #[track_caller]
 fn expect_stored(clients: &mut [Client], scripted: &Scripted, clock: Clock) {
     for (client, (key, _)) in clients.iter_mut().zip(ASKED) {
         assert_eq!(client.recv(1), [0], "{key} is stored");
     }
-    for (key, offset) in [("a", 2), ("b", 1), ("c", 3), ("d", 4)] {
-        assert_eq!(scripted.text(key), Some(clock.text(offset)));
-    }
+    expect_kept(scripted, clock);
 }
 
 fn set_up(settings: &str) -> (Scripted, Guarded, Clock) {
@@ -99,11 +110,9 @@ fn where_it_fails_each_is_sent_by_itself_and_so_are_others_for_a_while() {
         }));
         let mut clients = ask_together(&scripted, &guarded, frames(clock));
         // The older one of "a" may come behind the newer one then.
-        let codes: Vec<_> = clients.iter_mut().map(|client| client.recv(1)[0]).collect();
+        let codes = codes(&mut clients);
         assert!(matches!(codes[..], [0 | 2, 0, 0, 0, 0]), "{codes:?}");
-        for (key, offset) in [("a", 2), ("b", 1), ("c", 3), ("d", 4)] {
-            assert_eq!(scripted.text(key), Some(clock.text(offset)));
-        }
+        expect_kept(&scripted, clock);
         guarded.expect_metric("ttguard_retries_total", &[("kind", "apart")], 5.0);
         assert_eq!(guarded.scrape("ttguard_lanes_fenced_total", &[]), 0.0);
         guarded.expect_log("has not stored all of several puts");
@@ -119,7 +128,7 @@ fn a_put_that_fails_alone_is_told_so_and_no_other() {
         ..Rule::once(Act::WrongCode(1), fails)
     });
     let mut clients = ask_together(&scripted, &guarded, frames(clock));
-    let codes: Vec<_> = clients.iter_mut().map(|client| client.recv(1)[0]).collect();
+    let codes = codes(&mut clients);
     assert!(matches!(codes[..], [0 | 2, 0, 0, 1, 0]), "{codes:?}");
 }
 
@@ -138,11 +147,9 @@ fn a_fault_in_the_answer_takes_the_lane_out_of_service_and_loses_no_put() {
         let (scripted, guarded, clock) = set_up("");
         scripted.rule(Rule::once(act, is_shared));
         let mut clients = ask_together(&scripted, &guarded, frames(clock));
-        let codes: Vec<_> = clients.iter_mut().map(|client| client.recv(1)[0]).collect();
+        let codes = codes(&mut clients);
         assert!(matches!(codes[..], [0 | 2, 0, 0, 0, 0]), "{codes:?}");
-        for (key, offset) in [("a", 2), ("b", 1), ("c", 3), ("d", 4)] {
-            assert_eq!(scripted.text(key), Some(clock.text(offset)));
-        }
+        expect_kept(&scripted, clock);
         guarded.expect_metric("ttguard_lanes_fenced_total", &[], 1.0);
     }
 }
