@@ -96,17 +96,36 @@ fn a_fault_in_an_answer_takes_the_lane_out_of_service() {
 #[test]
 fn a_code_that_means_nothing_is_no_miss_and_puts_nobody_out_of_step() {
     const STRANGE: u8 = 0x4D;
+    // Before anything was found the key is asked for twice, by `mget` and by `get`.
+    for was_anything_found in [false, true] {
+        let (scripted, guarded) = two_records();
+        let mut client = guarded.client();
+        if was_anything_found {
+            expect_right_answers(&mut client);
+        }
+        scripted.rule(Rule::read("a", Act::WrongCode(STRANGE)));
+        client.send(&frame::keyed(frame::GET, "a"));
+        match client.code().expect("an answer") {
+            0 => assert_eq!(client.sized().expect("a value"), b"value of a"),
+            code => assert_eq!(code, STRANGE, "a failure may be passed on as it is, never as a miss"),
+        }
+        expect_right_answers(&mut client);
+        expect_right_answers(&mut guarded.client());
+        guarded.expect_metric("ttguard_lanes_fenced_total", &[], 1.0);
+    }
+}
+
+#[test]
+fn a_failed_mget_puts_nobody_out_of_step() {
     let (scripted, guarded) = two_records();
     let mut client = guarded.client();
+    scripted.rule(Rule::once(Act::WrongCode(0x4D), |request| {
+        request.opcode == frame::MGET
+    }));
+    let found = client.mget(&["b", "none", "a"]);
+    let record = |key: &str| (key.as_bytes().to_vec(), format!("value of {key}").into_bytes());
+    assert_eq!(found, [record("b"), record("a")]);
     expect_right_answers(&mut client);
-    scripted.rule(Rule::read("a", Act::WrongCode(STRANGE)));
-    client.send(&frame::keyed(frame::GET, "a"));
-    match client.code().expect("an answer") {
-        0 => assert_eq!(client.sized().expect("a value"), b"value of a"),
-        code => assert_eq!(code, STRANGE, "a failure may be passed on as it is, never as a miss"),
-    }
-    expect_right_answers(&mut client);
-    expect_right_answers(&mut guarded.client());
     guarded.expect_metric("ttguard_lanes_fenced_total", &[], 1.0);
 }
 
