@@ -30,6 +30,9 @@ use crate::protocol::tyrant::reply::Dropped;
 /// How long what could not be read is left alone before it is tried again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
+/// The code of a failure, the only one that the server knows.
+const FAILED: u8 = 1;
+
 /// What travels with a request.
 #[derive(Debug)]
 pub struct Passenger {
@@ -120,9 +123,9 @@ impl lane::Passenger for Passenger {
 
     fn accepts(&self, reply: &Reply) -> bool {
         match (&self.cargo, reply) {
-            // A server never fails an `mget` (1.1.41, `do_mget`), and what follows the code would be taken for the next
-            // answer.
-            (_, Reply::Code(_)) => self.verb != Verb::Mget,
+            // A server never fails an `mget` (1.1.41, `do_mget`), and one that does not know it says so with 1. Behind any
+            // other code records may follow, which would be taken for the next answer.
+            (_, Reply::Code(code)) => *code == FAILED || self.verb != Verb::Mget,
             (Cargo::ReadBack { key, .. } | Cargo::Suspicion { key, .. }, Reply::Records(found)) => {
                 let name = records::name_of(key);
                 found.iter().all(|(echoed, _)| echoed == key || *echoed == name)

@@ -199,7 +199,9 @@ fn a_client_that_never_reads_holds_up_nobody_and_fills_no_memory() {
     const ASKED: usize = 2_000;
     let scripted = Scripted::start();
     scripted.insert("large", &vec![b'x'; 1 << 20]);
-    let guarded = Guarded::before(scripted.address(), ONE_LANE);
+    // A deadline that is not reached on a busy machine either.
+    let settings = format!("{ONE_LANE}pairing.request_timeout = \"30s\"\n");
+    let guarded = Guarded::before(scripted.address(), &settings);
     let mut deaf = guarded.client();
     // A guard that ends such a session at once is as good as one that stops reading from it.
     let _ = deaf.try_send(&frame::keyed(frame::GET, "large").repeat(ASKED));

@@ -10,8 +10,8 @@ mod systemd;
 
 use std::net::{SocketAddr, TcpListener};
 
-/// An address that is free now. Nothing keeps it free, so it is used at once.
+/// An address that is free now. Nothing keeps it free, but that other tests take theirs at 127.0.0.1.
 fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listener = TcpListener::bind("127.0.0.2:0").expect("a free port");
     listener.local_addr().expect("its address")
 }

@@ -9,7 +9,8 @@ use crate::scripted::{Act, End, Rule, Scripted};
 use crate::stamped::Clock;
 
 /// One lane for everybody, so that a fault on it concerns everybody. The fence waits longer than any test.
-const ONE_LANE: &str = "workers = 1\nlanes = 1\n[pairing]\nrequest_timeout = \"2s\"\nfence_timeout = \"60s\"\n";
+const ONE_LANE: &str =
+    "workers = 1\nlanes = 1\nbulk_lanes = 0\n[pairing]\nrequest_timeout = \"2s\"\nfence_timeout = \"60s\"\n";
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// How much later than its deadline an RST may be seen on a busy machine.
 const GRACE: Duration = Duration::from_secs(3);
