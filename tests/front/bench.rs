@@ -40,10 +40,11 @@ fn a_closed_loop_sends_as_many_requests_as_it_should_and_finds_nothing_wrong() {
     assert_eq!(result["wrong"], serde_json::json!({}));
     assert_eq!(result["errors"], serde_json::json!({}));
     assert!(result["checked"].as_u64() > Some(500), "{result}");
-    // Every key has a newer record: each late write, and nothing else, is stale.
+    // Every key has a newer record: each late write is stale, and besides only what another client has overtaken.
     assert_eq!(result["late"]["accepted"], 0);
-    assert_eq!(result["late"]["refused"], result["verbs"]["put"]["codes"]["2"]);
-    assert!(result["late"]["refused"].as_u64() > Some(0), "{result}");
+    let refused = result["late"]["refused"].as_u64();
+    assert!(refused > Some(0), "{result}");
+    assert!(refused <= result["verbs"]["put"]["codes"]["2"].as_u64(), "{result}");
     assert_eq!(result["verbs"]["putnr"]["latency"], Value::Null);
     assert!(result["verbs"]["get"]["latency"]["p99_us"].as_f64() > Some(0.0));
     assert!(guarded.scrape("ttguard_requests_total", &[]) >= 3100.0);
