@@ -78,6 +78,8 @@ struct Write {
     stamp: Option<u64>,
     kind: Asked,
     asked_at: u64,
+    /// What the guard's clock showed then.
+    asked_clock: u64,
     attempts: u32,
     /// The step and the era in which it was last carried out.
     done: Option<(u64, u64)>,
@@ -220,13 +222,14 @@ impl History {
     }
 
     /// A write is about to be asked for.
-    pub fn asked(&mut self, step: u64, key: &Bytes, value: &Bytes, kind: Asked) {
+    pub fn asked(&mut self, world: &World, key: &Bytes, value: &Bytes, kind: Asked) {
         self.writes.push(Write {
             key: key.clone(),
             value: value.clone(),
             stamp: stamp_of(value),
             kind,
-            asked_at: step,
+            asked_at: world.steps(),
+            asked_clock: world.clock.now(),
             attempts: 0,
             done: None,
         });

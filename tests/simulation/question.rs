@@ -117,8 +117,7 @@ impl Asker {
     }
 
     fn note(&self, key: &Bytes, value: &Bytes, kind: Asked) {
-        let steps = self.world.steps();
-        self.world.history.borrow_mut().asked(steps, key, value, kind);
+        self.world.history.borrow_mut().asked(&self.world, key, value, kind);
     }
 
     /// The next question.

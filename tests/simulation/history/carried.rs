@@ -25,6 +25,7 @@ impl History {
         let (tie, future, observes, horizon) = (self.tie, self.future, self.observes, self.horizon);
         let (remembers, is_exact) = (self.remembers, self.is_exact);
         let asked_at = self.carried_out(world, value);
+        let asked_clock = self.clock_when_asked(value);
         let steps = world.steps();
         let (mut stale_let_through, mut future_let_through) = (0, 0);
         let story = self.story(key);
@@ -37,8 +38,8 @@ impl History {
             });
             let is_ahead = stamp > world.clock.most_since(asked_at).saturating_add(future);
             if observes {
-                // A clock that is set while the write is under way can make it pass or not.
-                let may_be_ahead = stamp > world.clock.least_since(asked_at, u64::MAX).saturating_add(future);
+                // While the write is under way the clock goes on, or is set: it can have been ahead when it was judged.
+                let may_be_ahead = stamp > world.clock.least_since(asked_at, asked_clock).saturating_add(future);
                 let is_up = by == Bearer::Lane;
                 let is_known =
                     is_up && key.starts_with(b"k") && !story.tainted && (newest <= Some(horizon) || is_exact);
@@ -193,6 +194,12 @@ impl History {
     /// Returns the step at which it was asked for.
     fn carried_out(&mut self, world: &World, value: &Bytes) -> u64 {
         number_of(value).map_or(0, |number| self.attempt(world, number, true))
+    }
+
+    /// What the guard's clock showed when this was asked for; nothing is ahead of what nobody asked for.
+    fn clock_when_asked(&self, value: &Bytes) -> u64 {
+        let write = number_of(value).and_then(|number| self.writes.get(number));
+        write.map_or(u64::MAX, |write| write.asked_clock)
     }
 
     fn attempt(&mut self, world: &World, number: usize, done: bool) -> u64 {
