@@ -26,16 +26,25 @@ fn line(output: &Output) -> String {
     text
 }
 
+/// What is found by a load with these flags, which nothing goes wrong with.
+#[track_caller]
+fn measured(guarded: &Guarded, flags: &str) -> Value {
+    let target = guarded.address().to_string();
+    let flags: Vec<_> = flags
+        .split_whitespace()
+        .chain(["--json", "--target", target.as_str()])
+        .collect();
+    let output = bench(&flags);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    json(&output)["result"].take()
+}
+
 #[test]
 fn a_closed_loop_sends_as_many_requests_as_it_should_and_finds_nothing_wrong() {
     let guarded = Guarded::memory("");
-    let target = guarded.address().to_string();
     let flags = "--connections 6 --threads 2 --keys 100 --mix put=60,get=20,mget=10,out=5,putnr=5 --value-size 32-2KiB \
-                 --late 20% --fill --guarded --warmup 0s --requests 3000 --json --target";
-    let flags: Vec<_> = flags.split_whitespace().chain([target.as_str()]).collect();
-    let output = bench(&flags);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let result = &json(&output)["result"];
+                 --late 20% --fill --guarded --warmup 0s --requests 3000";
+    let result = measured(&guarded, flags);
     assert_eq!(result["all"]["requests"], 3000);
     assert_eq!(result["wrong"], serde_json::json!({}));
     assert_eq!(result["errors"], serde_json::json!({}));
@@ -48,6 +57,17 @@ fn a_closed_loop_sends_as_many_requests_as_it_should_and_finds_nothing_wrong() {
     assert_eq!(result["verbs"]["putnr"]["latency"], Value::Null);
     assert!(result["verbs"]["get"]["latency"]["p99_us"].as_f64() > Some(0.0));
     assert!(guarded.scrape("ttguard_requests_total", &[]) >= 3100.0);
+}
+
+#[test]
+fn of_a_client_alone_each_late_write_and_nothing_else_is_stale() {
+    let guarded = Guarded::memory("");
+    let flags = "--connections 1 --threads 1 --keys 100 --mix put=60,get=40 --late 20% --fill --guarded --warmup 0s \
+                 --requests 3000";
+    let result = measured(&guarded, flags);
+    assert_eq!(result["late"]["accepted"], 0);
+    assert!(result["late"]["refused"].as_u64() > Some(0), "{result}");
+    assert_eq!(result["late"]["refused"], result["verbs"]["put"]["codes"]["2"]);
 }
 
 #[test]

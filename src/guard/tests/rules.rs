@@ -126,11 +126,11 @@ fn stamps_that_are_no_time_know_no_clock() {
 
 // Ties.
 
-/// Stores "b" under a stamp, offers `body` under the same, and says whether it got in.
 fn desk_with(tie: Tie) -> Desk {
     Desk::with(Rules { tie, ..rules() }, 64, 0)
 }
 
+/// Stores "b" under a stamp, offers `body` under the same, and says whether it got in.
 fn wins_tie(tie: Tie, body: &str) -> bool {
     let desk = desk_with(tie);
     let ticket = desk.put_body(1, NOW, "b", Come::default()).goes();
