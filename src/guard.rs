@@ -12,6 +12,7 @@ pub mod stamp;
 pub mod verdict;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -21,10 +22,10 @@ use dashmap::mapref::entry::Entry;
 use self::ledger::{HashSeed, KeyHash, Known, Ledger};
 use self::pending::{Pending, Ruling};
 use self::rules::{Mode, Policy, Rules};
-use self::ruling::{observed, ruling_at_once, ruling_on_tie};
+use self::ruling::{observed, ruling_at_once, ruling_on_tie, within};
 use self::stamp::StampFormat;
 use self::verdict::{
-    Admitted, Change, Glance, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter,
+    Admitted, Change, Glance, Learnt, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter,
 };
 use crate::command::Verb;
 use crate::pairing::LaneId;
@@ -61,6 +62,9 @@ pub struct Guard<W> {
     rules: ArcSwap<Rules>,
     seed: HashSeed,
     ledger: Ledger,
+    /// The newest stamp that any guard can have let in so far. It never falls, so that what was let in before the clock
+    /// went back, or the tolerance was lowered, binds as before.
+    latest: AtomicU64,
     /// Locked before the ledger, never after it; one key at a time. The keys are hashed under a secret seed already,
     /// so the table needs none of its own.
     pending: DashMap<KeyHash, Pending<W>, foldhash::fast::FixedState>,
@@ -74,6 +78,7 @@ impl<W: Waiter> Guard<W> {
             stamp: rules.stamp,
             rules: ArcSwap::from_pointee(rules),
             seed,
+            latest: AtomicU64::new(ledger.horizon()),
             ledger,
             pending: DashMap::with_hasher_and_shard_amount(foldhash::fast::FixedState::default(), PENDING_SHARDS),
         }
@@ -142,6 +147,31 @@ impl<W: Waiter> Guard<W> {
         self.seed.hash(key)
     }
 
+    /// Whether the backend may hold a stamp of this key: then a value without one does not go by itself.
+    pub fn may_hold_stamp(&self, key: KeyHash) -> bool {
+        let known = match self.pending.get(&key) {
+            Some(pending) => pending.certain(),
+            None => Some(self.ledger.get(key)),
+        };
+        match known {
+            Some(Known::Stamp(0)) => false,
+            Some(Known::Absent) => self.ledger.horizon() > 0,
+            _ => true,
+        }
+    }
+
+    /// Whether a value that is made of what is stored has a stamp too far ahead of the clock to be stored.
+    pub fn refuses_made(&self, made: Change<'_>, now: Duration) -> Option<Refusal> {
+        let is_stamped = matches!(made, Change::Stamped { .. });
+        ruling_at_once(&self.rules.load(), made, now).filter(|_| is_stamped)
+    }
+
+    /// The newest stamp that any guard can have let in until now.
+    fn latest(&self, rules: &Rules, now: Duration) -> u64 {
+        let latest = Self::horizon_at_start(rules, now);
+        self.latest.fetch_max(latest, Ordering::AcqRel).max(latest)
+    }
+
     /// The change that storing `value` is.
     pub fn change_of<'a>(&self, value: &'a [u8]) -> Change<'a> {
         match self.stamp.read(value) {
@@ -179,6 +209,7 @@ impl<W: Waiter> Guard<W> {
     ) -> Verdict {
         let rules = &**self.rules.load();
         let at_once = ruling_at_once(rules, change, now);
+        self.latest(rules, now);
         if let (Some(refusal), Mode::Enforce) = (at_once, rules.mode) {
             if origin.turn {
                 self.pass_turn(key);
@@ -189,7 +220,7 @@ impl<W: Waiter> Guard<W> {
             Entry::Vacant(vacant) => {
                 let known = self.ledger.get(key);
                 let ruling = observed(rules, self.ruling(rules, change, known, now, None));
-                let (ruling, would_refuse) = (ruling.0, at_once.or(ruling.1));
+                let (ruling, would_refuse) = (within(rules, ruling.0, now), at_once.or(ruling.1));
                 let mut pending = Pending::new(origin.lane, known);
                 let verdict = self.carry_out(&mut pending, key, ruling, would_refuse, origin, waiter);
                 if !pending.is_idle() {
@@ -204,7 +235,7 @@ impl<W: Waiter> Guard<W> {
                 }
                 let ruling = self.ruling_under_way(rules, pending, change, origin, now, stored);
                 let ruling = observed(rules, ruling);
-                let (ruling, would_refuse) = (ruling.0, at_once.or(ruling.1));
+                let (ruling, would_refuse) = (within(rules, ruling.0, now), at_once.or(ruling.1));
                 let verdict = self.carry_out(pending, key, ruling, would_refuse, origin, waiter);
                 pending.wake_next(None);
                 if pending.is_idle() {
@@ -241,7 +272,11 @@ impl<W: Waiter> Guard<W> {
             _ => {}
         }
         let stored = stored.filter(|stored| stored.version == pending.version());
-        self.ruling(rules, change, pending.known, now, stored)
+        match self.ruling(rules, change, pending.known, now, stored) {
+            go @ Ruling::Go(Admitted::Unstamped { keeps: 0 }) if pending.flies_unstamped() => go,
+            _ if matches!(change, Change::Unstamped) && pending.is_flying() => Ruling::Wait(WaitCause::OlderInFlight),
+            ruling => ruling,
+        }
     }
 
     /// The ruling when nothing that matters is in flight.
@@ -254,8 +289,8 @@ impl<W: Waiter> Guard<W> {
         stored: Option<&Stored>,
     ) -> Ruling {
         match change {
-            // What is stored may be older afterwards than what is remembered, never newer.
-            Change::Unstamped | Change::Tidy => Ruling::Go(Admitted::Unstamped),
+            Change::Tidy => Ruling::Go(Admitted::Tidy),
+            Change::Unstamped => self.ruling_on_unstamped(known),
             Change::Unordered => Ruling::Go(Admitted::Unordered {
                 bound: Self::horizon_at_start(rules, now),
             }),
@@ -264,19 +299,35 @@ impl<W: Waiter> Guard<W> {
                 Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
                 Known::Absent if stamp > self.ledger.horizon() => Ruling::Go(Admitted::Stamped(stamp)),
                 Known::Absent => Ruling::Read(ReadCause::Horizon),
-                Known::Stamp(newer) if stamp < newer => Ruling::Refuse(Refusal::Stale { newer }),
                 Known::Stamp(equal) if stamp == equal => ruling_on_tie(rules.tie, stamp, value, stored),
-                Known::Stamp(_) => Ruling::Go(Admitted::Stamped(stamp)),
+                known => match known.newer_than(stamp) {
+                    Some(newer) => Ruling::Refuse(Refusal::Stale { newer }),
+                    None => Ruling::Go(Admitted::Stamped(stamp)),
+                },
             },
         }
     }
 
-    /// A tombstone is the newest known stamp, or the clock less the tolerance, whichever is newer. Where a newer
-    /// stamp may be stored than either, the key is read first.
+    /// A value without a stamp would make forgotten what it lies over, once the ledger has forgotten it too: so the key's
+    /// record keeps that. Where a stamp may be stored that nobody remembers, the key is read first.
+    fn ruling_on_unstamped(&self, known: Known) -> Ruling {
+        match known {
+            Known::Stamp(keeps) | Known::Record(keeps) => Ruling::Go(Admitted::Unstamped { keeps }),
+            Known::Absent if self.ledger.horizon() == 0 => Ruling::Go(Admitted::Unstamped { keeps: 0 }),
+            Known::Absent => Ruling::Read(ReadCause::Horizon),
+            Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
+        }
+    }
+
+    /// A tombstone is the newest known stamp, or the clock less the tolerance, whichever is newer; but never further ahead
+    /// than a write may be. Where a newer stamp may be stored than either, the key is read first.
     fn ruling_on_delete(&self, rules: &Rules, known: Known, now: Duration) -> Ruling {
         let floor = rules.stamp.at(now.saturating_sub(rules.delete_tolerance)).unwrap_or(0);
         match known {
-            Known::Stamp(stamp) => Ruling::Go(Admitted::Tombstone(stamp.max(floor))),
+            Known::Stamp(stamp) | Known::Record(stamp) => {
+                let latest = Self::horizon_at_start(rules, now);
+                Ruling::Go(Admitted::Tombstone(stamp.max(floor).min(latest)))
+            }
             Known::Absent if self.ledger.horizon() <= floor => Ruling::Go(Admitted::Tombstone(floor)),
             Known::Absent => Ruling::Read(ReadCause::Delete),
             Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
@@ -345,61 +396,47 @@ impl<W: Waiter> Guard<W> {
         };
         match known {
             Known::Stamp(stamp) => Some(stamp),
-            Known::Absent | Known::Unknown { .. } => None,
+            Known::Absent | Known::Record(_) | Known::Unknown { .. } => None,
         }
     }
 
     /// Tells the guard what reading a key back has shown; `None` when it could not be read. What is there counts, also
-    /// when it is older than what is known to have been stored, which must not be. Where there is nothing, what is known
-    /// for certain stays.
-    pub fn learn(&self, key: KeyHash, found: Option<ReadBack>) -> Option<Receded> {
+    /// when it is older than what is known to have been stored, which must not be; but a stamp that no guard can have let
+    /// in counts for nothing. Where there is nothing, what is known for certain stays.
+    pub fn learn(&self, key: KeyHash, found: Option<ReadBack>, now: Duration) -> Learnt {
         let Entry::Occupied(mut occupied) = self.pending.entry(key) else {
             debug_assert!(false, "a key that is read back has a record");
-            return None;
+            return Learnt::default();
         };
+        let latest = self.latest(&self.rules.load(), now);
         let pending = occupied.get_mut();
-        let receded = match (pending.certain(), &found) {
+        let certain = pending.certain();
+        let ahead = found.as_ref().and_then(|found| found.ahead(latest));
+        let receded = match (certain, &found) {
             // A record that is gone may have been evicted.
-            (
-                Some(Known::Stamp(confirmed)),
-                Some(ReadBack {
-                    stamp: Some(stamp),
-                    value: Some(_),
-                }),
-            ) if *stamp < confirmed => Some(Receded {
-                confirmed,
-                found: *stamp,
-            }),
+            (Some(Known::Stamp(confirmed)), Some(found)) if found.value.is_some() && ahead.is_none() => {
+                let found = found.known(latest).bound();
+                (0 < found && found < confirmed).then_some(Receded { confirmed, found })
+            }
             _ => None,
         };
-        let found = match (pending.certain(), found) {
-            // What a delete has left may be nowhere but here: a table holds no record of it.
-            (
-                Some(Known::Stamp(confirmed)),
-                Some(ReadBack {
-                    stamp: None,
-                    value: None,
-                }),
-            ) => Some(ReadBack {
-                stamp: Some(confirmed),
-                value: None,
-            }),
-            (_, found) => found,
-        };
-        let stamp = found.as_ref().map(|found| found.stamp);
         let stored = found.map(|found| Stored {
-            stamp: found.stamp.unwrap_or(0),
+            known: match certain {
+                // What a delete has left may be nowhere but here: a table holds no record of it.
+                Some(known @ (Known::Stamp(_) | Known::Record(_))) if found == ReadBack::default() => known,
+                _ => found.known(latest),
+            },
             value: found.value,
             version: pending.version(),
         });
-        pending.finish_reading(stamp, stored.as_ref());
+        pending.finish_reading(stored.as_ref());
         if pending.known != Known::Absent {
             self.ledger.put(key, pending.known);
         }
         if pending.is_idle() {
             occupied.remove();
         }
-        receded
+        Learnt { receded, ahead }
     }
 
     /// A waiter that was woken with a turn will not judge again.

@@ -145,7 +145,7 @@ impl Book {
 fn bound(known: Known) -> u64 {
     match known {
         Known::Absent => 0,
-        Known::Stamp(stamp) => stamp,
+        Known::Stamp(stamp) | Known::Record(stamp) => stamp,
         Known::Unknown { bound } => bound,
     }
 }

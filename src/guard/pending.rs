@@ -109,10 +109,8 @@ impl<W: Waiter> Pending<W> {
         if self.unordered > 0 || self.doubt.is_some() {
             return Some(Ruling::Wait(WaitCause::OlderInFlight));
         }
-        if let Known::Stamp(known) = self.known
-            && stamp < known
-        {
-            return Some(Ruling::Refuse(Refusal::Stale { newer: known }));
+        if let Some(newer) = self.known.newer_than(stamp) {
+            return Some(Ruling::Refuse(Refusal::Stale { newer }));
         }
         match stamp.cmp(&self.newest) {
             std::cmp::Ordering::Greater => Some(Ruling::Go(Admitted::Stamped(stamp))),
@@ -145,6 +143,11 @@ impl<W: Waiter> Pending<W> {
         self.flying > 0
     }
 
+    /// Whether nothing is in flight but values without a stamp, that keep nothing.
+    pub(super) fn flies_unstamped(&self) -> bool {
+        self.newest == 0 && self.doubt.is_none() && !self.alone
+    }
+
     /// Someone waits until nothing is in flight, to have the key to itself then.
     pub(super) fn want_alone(&mut self) {
         self.alone_wanted = true;
@@ -153,12 +156,13 @@ impl<W: Waiter> Pending<W> {
     /// Takes note of a change that is put into the lane's queue in this step.
     pub(super) fn depart(&mut self, admitted: Admitted, out_of_order: bool, alone: bool) {
         self.phase = Phase::Flying;
-        self.alone = alone;
+        // Until the key's record is stored the change itself is not sent, so nothing may come between.
+        self.alone = alone || admitted.record().is_some();
         self.flying += 1;
         self.version = self.version.wrapping_add(1);
         match admitted {
             Admitted::Stamped(stamp) | Admitted::Tombstone(stamp) => self.newest = self.newest.max(stamp),
-            Admitted::Unstamped => self.unordered += 1,
+            Admitted::Unstamped { .. } | Admitted::Tidy => self.unordered += 1,
             Admitted::Unordered { bound } => {
                 self.unordered += 1;
                 self.cast_doubt(bound);
@@ -172,26 +176,35 @@ impl<W: Waiter> Pending<W> {
     /// Takes note of what became of a change in flight.
     pub(super) fn arrive(&mut self, admitted: Admitted, outcome: Outcome) {
         self.flying -= 1;
-        if matches!(admitted, Admitted::Unstamped | Admitted::Unordered { .. }) {
+        if matches!(
+            admitted,
+            Admitted::Unstamped { .. } | Admitted::Unordered { .. } | Admitted::Tidy
+        ) {
             self.unordered -= 1;
         }
         match (outcome, admitted) {
-            (Outcome::Stored, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.confirm(stamp),
-            (Outcome::Stored | Outcome::Failed, Admitted::Unstamped) => {
-                // A stamped record was overwritten, or it was not, or a tombstone still lies beside it: only the
-                // backend knows.
-                if let Known::Stamp(known) = self.known {
+            (Outcome::Unsent, _) | (_, Admitted::Unstamped { keeps: 0 }) if outcome != Outcome::Lost => {}
+            (Outcome::Stored, Admitted::Stamped(stamp)) => self.known = self.known.with(Known::Stamp(stamp)),
+            (Outcome::Stored, Admitted::Tombstone(stamp) | Admitted::Unstamped { keeps: stamp }) => {
+                self.confirm_record(stamp);
+            }
+            // The record was removed, or it was not, or it was older than the value: only the backend knows.
+            (Outcome::Stored | Outcome::Failed, Admitted::Tidy) => {
+                if let Known::Stamp(known) | Known::Record(known) = self.known {
                     self.cast_doubt(known);
                 }
             }
-            // The record of the tombstone went before it, and may have been sent.
-            (Outcome::Unsent, Admitted::Tombstone(stamp)) => self.lose(stamp),
-            (Outcome::Unsent, _) => {}
-            (Outcome::Failed, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.cast_doubt(stamp),
-            (Outcome::Lost, Admitted::Stamped(stamp) | Admitted::Tombstone(stamp)) => self.lose(stamp),
-            (Outcome::Lost, Admitted::Unstamped) => self.lose(0),
+            (
+                Outcome::Failed,
+                Admitted::Stamped(stamp) | Admitted::Tombstone(stamp) | Admitted::Unstamped { keeps: stamp },
+            ) => self.cast_doubt(stamp),
+            (
+                Outcome::Lost,
+                Admitted::Stamped(stamp) | Admitted::Tombstone(stamp) | Admitted::Unstamped { keeps: stamp },
+            ) => self.lose(stamp),
             (Outcome::Lost, Admitted::Unordered { bound }) => self.lose(bound),
-            (_, Admitted::Unordered { .. }) => {}
+            (Outcome::Lost, Admitted::Tidy) => self.lose(0),
+            (_, Admitted::Unordered { .. }) | (Outcome::Unsent, _) => {}
         }
         if self.flying == 0 {
             self.newest = 0;
@@ -215,13 +228,13 @@ impl<W: Waiter> Pending<W> {
         }
     }
 
-    fn confirm(&mut self, stamp: u64) {
+    /// The record is all that is left of what was stored; nothing else was under way. A tombstone may be older than what
+    /// it was left for, where the clock went back meanwhile.
+    fn confirm_record(&mut self, stamp: u64) {
         self.known = match self.known {
-            Known::Stamp(known) => Known::Stamp(known.max(stamp)),
-            Known::Absent => Known::Stamp(stamp),
-            Known::Unknown { bound } => Known::Unknown {
-                bound: bound.max(stamp),
-            },
+            unknown @ Known::Unknown { .. } => unknown.with(Known::Record(stamp)),
+            _ if stamp == 0 => Known::Stamp(0),
+            _ => Known::Record(stamp),
         };
     }
 
@@ -247,11 +260,7 @@ impl<W: Waiter> Pending<W> {
     }
 
     fn bound(&self, bound: u64) -> u64 {
-        match self.known {
-            Known::Absent => bound,
-            Known::Stamp(stamp) => stamp.max(bound),
-            Known::Unknown { bound: known } => known.max(bound),
-        }
+        self.known.bound().max(bound)
     }
 
     /// What is confirmed, where nothing that is under way puts it in doubt.
@@ -273,16 +282,16 @@ impl<W: Waiter> Pending<W> {
     }
 
     /// Takes note of what was read back, or that it could not be. Wakes those who wait.
-    pub(super) fn finish_reading(&mut self, stamp: Option<Option<u64>>, stored: Option<&Stored>) {
+    pub(super) fn finish_reading(&mut self, stored: Option<&Stored>) {
         self.phase = Phase::Reserved;
-        match (stamp, self.doubt.take()) {
+        match (stored, self.doubt.take()) {
             // What was read may have been read before the disturbance.
             (_, Some(bound)) => {
                 self.known = Known::Unknown {
                     bound: self.bound(bound),
                 }
             }
-            (Some(found), None) => self.known = Known::Stamp(found.unwrap_or(0)),
+            (Some(stored), None) => self.known = stored.known,
             (None, None) => {}
         }
         self.wake_next(stored);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ledger::Known;
 use super::pending::Ruling;
 use super::rules::{Mode, Policy, Rules, Tie};
 use super::verdict::{Admitted, Change, ReadCause, Refusal, Stored};
@@ -15,6 +16,14 @@ pub(super) fn ruling_at_once(rules: &Rules, change: Change<'_>, now: Duration) -
         }
         Change::Unstamped if rules.unstamped == Policy::Refuse => Some(Refusal::Unstamped),
         _ => None,
+    }
+}
+
+/// What a change is remembered by that is let through although its stamp is too far ahead: nobody is bound by that.
+pub(super) fn within(rules: &Rules, ruling: Ruling, now: Duration) -> Ruling {
+    match (ruling, rules.stamp.at(now + rules.future_tolerance)) {
+        (Ruling::Go(Admitted::Stamped(stamp)), Some(latest)) => Ruling::Go(Admitted::Stamped(stamp.min(latest))),
+        (ruling, _) => ruling,
     }
 }
 
@@ -37,11 +46,11 @@ pub(super) fn ruling_on_tie(tie: Tie, stamp: u64, value: &[u8], stored: Option<&
     if tie == Tie::Last {
         return Ruling::Go(Admitted::Stamped(stamp));
     }
-    let Some(stored) = stored.filter(|stored| stored.stamp == stamp) else {
+    let Some(stored) = stored.filter(|stored| stored.known == Known::Stamp(stamp)) else {
         return Ruling::Read(ReadCause::Tie);
     };
     let wins = match (&stored.value, tie) {
-        // The stamp is a tombstone's, or stands alone: there is nothing to tie with.
+        // The server has dropped it: there is nothing to tie with.
         (None, _) => true,
         (Some(bytes), _) if bytes == value => true,
         (Some(bytes), Tie::Greater) => value > bytes.as_ref(),

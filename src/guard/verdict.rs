@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Receded;
 use super::ledger::{KeyHash, Known};
 use crate::pairing::LaneId;
 
@@ -15,7 +16,7 @@ pub enum Change<'a> {
         /// The value, stamp included.
         value: &'a [u8],
     },
-    /// A value without a stamp.
+    /// A value without a stamp. What the key has confirmed is not forgotten for it.
     Unstamped,
     /// The record's removal.
     Delete,
@@ -42,7 +43,8 @@ pub enum Verdict {
 /// Why a write is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A newer write is stored; `newer` is its stamp.
+    /// A newer write is stored; `newer` is its stamp. Or one as new was, and was deleted, or lies under a value without a
+    /// stamp.
     Stale {
         /// The stamp of the newer write.
         newer: u64,
@@ -87,12 +89,27 @@ pub enum ReadCause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admitted {
     Stamped(u64),
-    Unstamped,
+    /// What the key has confirmed, which its record is to keep from now on; 0 for nothing.
+    Unstamped {
+        keeps: u64,
+    },
     Tombstone(u64),
     /// The greatest stamp that the change can leave behind.
     Unordered {
         bound: u64,
     },
+    Tidy,
+}
+
+impl Admitted {
+    /// The stamp that the key's record must hold before the change may go.
+    pub(super) fn record(self) -> Option<u64> {
+        match self {
+            Self::Tombstone(stamp) => Some(stamp),
+            Self::Unstamped { keeps } if keeps > 0 => Some(keeps),
+            _ => None,
+        }
+    }
 }
 
 /// The right to send one change, and the duty to settle it.
@@ -119,6 +136,12 @@ impl Ticket {
         }
     }
 
+    /// The stamp that the key's record must hold before the change may be sent: a delete's tombstone, or what a value
+    /// without a stamp would make forgotten. Until it is settled the change has its key to itself.
+    pub fn record(&self) -> Option<u64> {
+        self.admitted.record()
+    }
+
     /// Whether the change can be sent twice without harm: stamped writes, and nothing else.
     pub fn is_idempotent(&self) -> bool {
         matches!(self.admitted, Admitted::Stamped(_)) && self.would_refuse.is_none()
@@ -138,25 +161,54 @@ pub enum Outcome {
     /// The backend says that it failed. That is no proof that nothing was stored: with an update log
     /// the real server stores the record first and fails when the log cannot be written.
     Failed,
-    /// It never left for the backend.
+    /// It never left for the backend, nor did the record that had to go before it.
     Unsent,
     /// It left, and no answer will come.
     Lost,
 }
 
 /// What reading a key back has shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadBack {
-    /// The newer of the value's own stamp and the `timestamp.` record; nothing where neither has one.
+    /// The value's own stamp; nothing where there is none.
     pub stamp: Option<u64>,
-    /// The value, where there is a record.
+    /// The stamp of the `timestamp.` record.
+    pub record: Option<u64>,
+    /// The value, where there is one.
     pub value: Option<Bytes>,
+}
+
+impl ReadBack {
+    /// What is known of the key by it. Stamps above `latest` bind nobody.
+    pub(super) fn known(&self, latest: u64) -> Known {
+        let binding = |stamp: Option<u64>| stamp.filter(|stamp| *stamp <= latest).unwrap_or(0);
+        let (own, record) = (binding(self.stamp), binding(self.record));
+        if record > own {
+            Known::Record(record)
+        } else {
+            Known::Stamp(own)
+        }
+    }
+
+    /// The newest stamp that binds nobody, being above `latest`.
+    pub(super) fn ahead(&self, latest: u64) -> Option<u64> {
+        self.stamp.max(self.record).filter(|stamp| *stamp > latest)
+    }
+}
+
+/// What was to be learnt from what a key was found with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Learnt {
+    /// The backend has stored a stamp, and now holds an older one.
+    pub receded: Option<Receded>,
+    /// The backend holds a stamp that no guard can have let in. It binds nobody.
+    pub ahead: Option<u64>,
 }
 
 /// The value stored under a stamp, for breaking ties.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    pub(super) stamp: u64,
+    pub(super) known: Known,
     pub(super) value: Option<Bytes>,
     pub(super) version: u32,
 }

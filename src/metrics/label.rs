@@ -108,6 +108,8 @@ labels! {
         ForeignKey = "foreign_key",
         /// The backend holds an older stamp of a key than it has stored before.
         StampBack = "stamp_back",
+        /// The backend holds a stamp further ahead of the clock than any guard has let in.
+        StampAhead = "stamp_ahead",
     }
 
     /// How the settings were read again.

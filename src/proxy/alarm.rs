@@ -15,7 +15,7 @@ use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Command, Reply};
 use crate::guard::Receded;
 use crate::guard::ledger::KeyHash;
-use crate::guard::verdict::{Change, ReadBack};
+use crate::guard::verdict::{Change, Learnt, ReadBack};
 use crate::logging::RateLimit;
 use crate::metrics::{Alarm, Label};
 
@@ -77,10 +77,11 @@ impl Worker {
     /// What a key was found with that had seemed to go back.
     pub fn suspicion_answered(&self, key: &Bytes, confirmed: u64, found: Option<ReadBack>) {
         if let Some(ReadBack {
-            stamp: Some(found),
+            stamp,
+            record,
             value: Some(_),
         }) = found
-            && found < confirmed
+            && let Some(found) = stamp.max(record).filter(|found| *found < confirmed)
             && self.confirmed(key) == Some(confirmed)
         {
             self.note_receded(key, Receded { confirmed, found });
@@ -89,9 +90,27 @@ impl Worker {
 
     /// Tells the guard what reading a key back has shown.
     pub fn learn(&self, key: &Bytes, hash: KeyHash, found: Option<ReadBack>) {
-        if let Some(receded) = self.shared.guard.learn(hash, found) {
+        let Learnt { receded, ahead } = self.shared.guard.learn(hash, found, (self.shared.clock)());
+        if let Some(receded) = receded {
             self.note_receded(key, receded);
         }
+        if let Some(stamp) = ahead {
+            self.note_ahead(key, stamp);
+        }
+    }
+
+    fn shown(&self, key: &Bytes) -> String {
+        let hash = self.shared.guard.key(key).short();
+        self.settings().admin_keys.write(key, hash)
+    }
+
+    fn note_ahead(&self, key: &Bytes, stamp: u64) {
+        let shown = self.shown(key);
+        let what = format!(
+            "the backend holds stamp {stamp} for key {shown}, further ahead of the clock than guard.future_tolerance: \
+             something wrote it past ttguard, by a script, or while its rules or its clock were others; it binds nobody"
+        );
+        self.shared.raise(Alarm::StampAhead, &what);
     }
 
     fn note_receded(&self, key: &Bytes, receded: Receded) {
@@ -100,10 +119,7 @@ impl Worker {
         if self.kind() == DatabaseKind::BPlusTree {
             return;
         }
-        let shown = self
-            .settings()
-            .admin_keys
-            .write(key, self.shared.guard.key(key).short());
+        let shown = self.shown(key);
         let what = format!(
             "the backend holds stamp {found} for key {shown}, and has stored {confirmed} before: something writes to it \
              past ttguard"

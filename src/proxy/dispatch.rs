@@ -15,7 +15,7 @@ use crate::command::function::Function;
 use crate::command::{Answer, Command, Reason, Reply, Verb};
 use crate::config::StaleReply;
 use crate::guard::rules::LedgerMode;
-use crate::guard::verdict::{Change, Refusal, Ticket};
+use crate::guard::verdict::{self, Change, Refusal, Ticket};
 use crate::journal::Asker;
 use crate::metrics::{Intervention, Outcome};
 use crate::protocol::tyrant::dialect::Dialect;
@@ -61,6 +61,8 @@ impl Session {
                 let (key, value) = (key.clone(), value.clone());
                 self.store(item, &key, value)
             }
+            // The record of its tombstone must be stored before.
+            Command::Out { .. } if self.worker.kind().holds_records() => self.step_alone(item),
             Command::Out { key } => {
                 let key = key.clone();
                 self.remove(item, &key)
@@ -69,8 +71,10 @@ impl Session {
                 let (key, value) = (key.clone(), value.clone());
                 self.merge(item, &key, &value)
             }
+            // What becomes of it depends on what is stored.
+            Command::PutShl { .. } => self.step_alone(item),
+            Command::PutCat { value, .. } if self.worker.may_begin_stamp(value) => self.step_alone(item),
             Command::PutCat { key, .. }
-            | Command::PutShl { key, .. }
             | Command::AddInt { key, .. }
             | Command::AddDouble { key, .. } => {
                 let key = key.clone();
@@ -163,16 +167,23 @@ impl Session {
         let may_list = self.worker.kind().is_plain() && !self.worker.denies_misc();
         if with_record && (item.command.verb() == Verb::PutKeep || !may_list) {
             // The stamp's record must follow the value's outcome.
-            return if self.aloft() > 0 {
-                Next::Wait(item, Waiting::Settled)
-            } else {
-                self.step(item)
-            };
+            return self.step_alone(item);
+        }
+        let hash = self.worker.hash_of(key);
+        let (guard, kind) = (&self.worker.shared.guard, self.worker.kind());
+        if matches!(change, Change::Unstamped) && kind.holds_records() && guard.may_hold_stamp(hash) {
+            // The record of what it may lie over must be stored before.
+            return self.step_alone(item);
         }
         let (via, ticket) = match self.judge(&mut item, key, change) {
             Ok(passage) => passage,
             Err(obstacle) => return self.obstructed(item, obstacle),
         };
+        if self.worker.wants_record(&ticket) {
+            // Something with a stamp was stored just now.
+            guard.settle(ticket, verdict::Outcome::Unsent);
+            return self.step_alone(item);
+        }
         if let (true, Change::Stamped { stamp, .. }) = (with_record, change) {
             return self.send_with_record(&via, item, key, &value, stamp, ticket);
         }
@@ -219,11 +230,10 @@ impl Session {
         self.send_write(via, &wire, item, ticket, Form::PutList(probe))
     }
 
-    /// `out`: the tombstone goes first, so that an older write cannot come between.
+    /// `out` where the backend holds no record of a tombstone: the guard alone remembers it.
     fn remove(self: &Rc<Self>, mut item: Item, key: &Bytes) -> Next {
         match self.judge(&mut item, key, Change::Delete) {
             Ok((via, ticket)) => {
-                self.worker.bury(&via, key, &ticket, item.deadline);
                 let wire = item.command.clone();
                 self.send(&via, &wire, item, Some(ticket), Form::AsIs)
             }
@@ -296,12 +306,21 @@ impl Session {
         Next::Done
     }
 
+    /// As [`Self::step`], once everything that the session sent before is settled.
+    fn step_alone(self: &Rc<Self>, item: Item) -> Next {
+        if self.aloft() > 0 {
+            Next::Wait(item, Waiting::Settled)
+        } else {
+            self.step(item)
+        }
+    }
+
     /// A command that takes several exchanges, alone in its session until it is done.
     fn step(self: &Rc<Self>, item: Item) -> Next {
         let what = item.concluding();
         let steps = Steps::new(Rc::clone(self), &item);
         let step: Step = match item.edit {
-            Some(edit) => Box::pin(steps.carry_out_edit(item.command, edit)),
+            edit @ Some(_) => Box::pin(steps.carry_out_edit(item.command, edit)),
             None => Box::pin(steps.carry_out(item.command)),
         };
         Next::Step(what, step)
@@ -383,6 +402,31 @@ impl super::worker::Worker {
         }
     }
 
+    /// Whether bytes that are added to a value can be a part of its stamp: then what is stored decides what it becomes.
+    pub fn may_begin_stamp(&self, added: &[u8]) -> bool {
+        let is_time = self.shared.guard.stamp().unit().nanoseconds().is_some();
+        is_time && added.first().is_some_and(u8::is_ascii_digit)
+    }
+
+    /// Refuses what would be stored with a stamp too far ahead of the clock, by a command that a stamp cannot order.
+    pub fn admit_made(&self, asker: Asker, key: &Bytes, made: &[u8]) -> Result<(), Refusal> {
+        let (shared, change) = (&self.shared, self.change_of(made));
+        match shared.guard.refuses_made(change, (shared.clock)()) {
+            Some(refusal) => {
+                self.note_refusal(asker, key, change, refusal);
+                if shared.guard.enforces() { Err(refusal) } else { Ok(()) }
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a stamp is further ahead of the clock than a write's may be.
+    pub fn is_ahead(&self, stamp: u64) -> bool {
+        let change = Change::Stamped { stamp, value: b"" };
+        let now = (self.shared.clock)();
+        self.shared.guard.refuses_made(change, now).is_some()
+    }
+
     /// Whether a write is denied because of its key: the name of a record that keeps a stamp, which only ttguard writes,
     /// or one that names another record each time.
     pub fn denies_key(&self, asker: Asker, key: &Bytes) -> bool {
@@ -428,30 +472,5 @@ impl super::worker::Worker {
         let wire = Command::Vsiz { key: name.clone() };
         via.submit(&wire, deadline, self.passenger(&wire, cargo, now()));
         probe
-    }
-
-    /// Writes the record that keeps a key's stamp.
-    pub fn write_record(self: &Rc<Self>, via: &Via, key: &Bytes, stamp: u64, deadline: std::time::Instant) {
-        if !self.kind().holds_records() {
-            return;
-        }
-        let (name, digits) = self.record_of(key, stamp);
-        let probe = self.probe(via, &name, deadline);
-        let wire = Command::Put {
-            key: name,
-            value: digits,
-        };
-        via.submit(
-            &wire,
-            deadline,
-            self.passenger(&wire, Cargo::HiddenRecord(probe), now()),
-        );
-    }
-
-    /// Leaves a delete's tombstone.
-    pub fn bury(self: &Rc<Self>, via: &Via, key: &Bytes, ticket: &Ticket, deadline: std::time::Instant) {
-        if let Some(stamp) = ticket.tombstone() {
-            self.write_record(via, key, stamp, deadline);
-        }
     }
 }

@@ -146,12 +146,9 @@ impl Worker {
             stamp: its.map(stamp),
         };
         let glance = shared.guard.glance(self.hash_of(key));
-        let known = match glance.known {
-            Known::Stamp(known) => Some(known),
-            Known::Absent | Known::Unknown { .. } => None,
-        };
+        let known = glance.known.stamp();
         let read = [value, record].into_iter().flatten().filter_map(|(_, stamp)| stamp);
-        let newest = read.chain(known.filter(|stamp| *stamp > 0)).max();
+        let newest = read.chain(known).max();
         KeyReport {
             value: value.map(stored),
             record: record.map(stored),
@@ -159,7 +156,7 @@ impl Worker {
             ledger: match glance.known {
                 Known::Absent => LedgerReport::Absent,
                 Known::Stamp(0) => LedgerReport::Stamp { stamp: None },
-                Known::Stamp(known) => LedgerReport::Stamp {
+                Known::Stamp(known) | Known::Record(known) => LedgerReport::Stamp {
                     stamp: Some(stamp(known)),
                 },
                 Known::Unknown { .. } => LedgerReport::Unknown,

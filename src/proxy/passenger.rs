@@ -15,6 +15,7 @@ pub use self::client::{ClientCargo, Form, Found};
 use super::account;
 use super::records::{self, Probe};
 use super::session::End;
+use super::steps::{Recorded, Unrecorded};
 use super::worker::Worker;
 use crate::backend::embedded::line;
 use crate::backend::tyrant::greeting::DatabaseKind;
@@ -70,8 +71,14 @@ pub enum Cargo {
     Find { key: Bytes, found: Found },
     /// Whether a hidden record is there already (`vsiz`), asked just before it is written.
     Probe(Probe),
-    /// A hidden record is written; the probe has said whether it is a new one.
-    HiddenRecord(Probe),
+    /// A hidden record is written, which a change waits for; the probe has said whether it is a new one.
+    Record {
+        probe: Probe,
+        /// Of the change.
+        ticket: Ticket,
+        /// Who sends the change.
+        tell: oneshot::Sender<Result<Recorded, Unrecorded>>,
+    },
 }
 
 /// Why there is nothing to go on with.
@@ -181,7 +188,16 @@ impl lane::Passenger for Passenger {
                 }
             }
             Cargo::Probe(probe) => probe.found(reply.code() != 0),
-            Cargo::HiddenRecord(probe) => shared.hidden.written(reply.code(), &probe),
+            Cargo::Record { probe, ticket, tell } => {
+                shared.hidden.written(reply.code(), &probe);
+                let recorded = Recorded::new(&self.worker, ticket);
+                // Dropped it says by itself that no more than the record can be there.
+                let _ = tell.send(if reply.code() == 0 {
+                    Ok(recorded)
+                } else {
+                    Err(Unrecorded::Failed)
+                });
+            }
         }
     }
 
@@ -217,7 +233,12 @@ impl lane::Passenger for Passenger {
                 });
             }
             Cargo::Suspicion { .. } | Cargo::Find { .. } => {}
-            Cargo::Probe(_) | Cargo::HiddenRecord(_) => shared.hidden.doubt(),
+            Cargo::Record { ticket, tell, .. } => {
+                shared.hidden.doubt();
+                shared.guard.settle(ticket, Outcome::Failed);
+                let _ = tell.send(Err(Unrecorded::Failed));
+            }
+            Cargo::Probe(_) => shared.hidden.doubt(),
         }
     }
 
@@ -239,7 +260,11 @@ impl lane::Passenger for Passenger {
             }
             Cargo::ReadBack { key, hash } => self.worker.learn(&key, hash, None),
             Cargo::Probe(_) | Cargo::Suspicion { .. } | Cargo::Find { .. } => {}
-            Cargo::HiddenRecord(_) => shared.hidden.doubt(),
+            Cargo::Record { ticket, tell, .. } => {
+                shared.hidden.doubt();
+                shared.guard.settle(ticket, outcome_when(lost));
+                let _ = tell.send(Err(Unrecorded::Lost(lost)));
+            }
         }
     }
 }
@@ -253,7 +278,7 @@ impl line::Passenger for Passenger {
             Cargo::Exchange { tickets, .. } => tickets.is_empty(),
             // The guard has a key read only when nothing of it is under way.
             Cargo::ReadBack { .. } => true,
-            Cargo::Suspicion { .. } | Cargo::Find { .. } | Cargo::Probe(_) | Cargo::HiddenRecord(_) => false,
+            Cargo::Suspicion { .. } | Cargo::Find { .. } | Cargo::Probe(_) | Cargo::Record { .. } => false,
         }
     }
 

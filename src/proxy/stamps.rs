@@ -62,18 +62,21 @@ impl Worker {
                 let column = self.stamp_column()?.as_bytes();
                 let stamp = columns::among(&strings, column).and_then(|value| format.read(value));
                 let value = (code == 0).then(|| columns::joined(&strings));
-                return Some(ReadBack { stamp, value });
+                return Some(ReadBack {
+                    stamp,
+                    record: None,
+                    value,
+                });
             }
             _ => return None,
         };
-        let stamp = found.iter().filter_map(|(_, value)| format.read(value)).max();
         let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
+        let record = found.iter().find(|(echoed, _)| echoed != key).map(|(_, value)| value);
+        let stamp = |bytes: Option<&Bytes>| bytes.and_then(|bytes| format.read(bytes));
         Some(ReadBack {
-            stamp,
-            // A value of an older stamp than its record's is not what that stamp stood for: there is nothing to tie with.
-            value: value
-                .filter(|value| format.read(value).is_none_or(|own| Some(own) == stamp))
-                .cloned(),
+            stamp: stamp(value),
+            record: stamp(record),
+            value: value.cloned(),
         })
     }
 }

@@ -3,9 +3,12 @@
 mod edits;
 mod lists;
 mod reads;
+mod recorded;
 mod tidy;
 mod upheavals;
 mod writes;
+
+pub use self::recorded::{Recorded, Unrecorded};
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -110,6 +113,11 @@ impl Steps {
                 self.put_then_record(key, value, false).await
             }
             Command::PutKeep { key, value } => self.put_then_record(key, value, true).await,
+            Command::Out { ref key } => {
+                let key = key.clone();
+                self.remove(&key, &command).await
+            }
+            Command::PutCat { .. } | Command::PutShl { .. } => self.carry_out_edit(command, None).await,
             Command::IterNext => self.iter_next().await,
             Command::FwmKeys { prefix, max } => self.fwmkeys(prefix, max).await,
             Command::Rnum => self.rnum().await,
@@ -287,8 +295,7 @@ impl Steps {
                 Err(refusal) => return Ok(Guarded::Refused(refusal)),
             };
             let is_idempotent = may_repeat && ticket.is_idempotent();
-            self.worker.bury(&via, key, &ticket, self.deadline);
-            let reply = self.send(&via, command, vec![ticket]);
+            let reply = self.send_guarded(&via, key, command, ticket);
             match outcome(reply).await {
                 Ok(reply) => return Ok(Guarded::Answered(reply)),
                 Err(none) => {

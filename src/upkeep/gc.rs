@@ -1,4 +1,4 @@
-//! Removes the tombstones of old deletes.
+//! Removes the tombstones of old deletes, and those of the far future.
 
 use std::fmt;
 use std::thread;
@@ -20,6 +20,8 @@ pub struct Collected {
     pub tombstones: u64,
     /// Those of them that are old enough.
     pub old: u64,
+    /// Those of them that lie further in the future than any guard lets in: they bind nobody, and go too.
+    pub ahead: u64,
     /// Those of them that are removed.
     pub removed: u64,
 }
@@ -29,9 +31,14 @@ impl fmt::Display for Collected {
         let Self {
             tombstones,
             old,
+            ahead,
             removed,
         } = self;
-        write!(f, "{tombstones} tombstones, {old} old enough, {removed} removed")
+        write!(f, "{tombstones} tombstones, {old} old enough, ")?;
+        if *ahead > 0 {
+            write!(f, "{ahead} in the future, ")?;
+        }
+        write!(f, "{removed} removed")
     }
 }
 
@@ -86,17 +93,19 @@ impl Collector<'_> {
         if batch.is_empty() {
             return Ok(());
         }
-        let newest = self.settings.newest(since_epoch());
+        let (newest, rules) = (self.settings.newest(since_epoch()), &self.settings.rules);
+        let latest = rules.stamp.at(since_epoch() + rules.future_tolerance);
         for pair in self.pairs.look(batch)? {
             let stamp = pair.record.and_then(|record| self.settings.rules.stamp.read(&record));
             let (None, Some(stamp)) = (pair.value, stamp) else {
                 continue;
             };
             self.collected.tombstones += 1;
-            if stamp >= newest {
-                continue;
+            match latest {
+                Some(latest) if stamp > latest => self.collected.ahead += 1,
+                _ if stamp >= newest => continue,
+                _ => self.collected.old += 1,
             }
-            self.collected.old += 1;
             if !self.settings.dry_run {
                 self.wait();
                 let gone = self.pairs.tidy("ttguard_forget", vec![self.age.clone(), pair.key])?;

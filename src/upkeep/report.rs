@@ -11,7 +11,7 @@ use crate::transfer::shown;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A value's stamp lies further ahead of the clock than `future_tolerance`: it blocks its key until then.
+    /// A value's stamp lies further ahead of the clock than `future_tolerance`: it binds nobody before that.
     Future,
     /// A value has no stamp: nothing protects it from a late write.
     Unstamped,

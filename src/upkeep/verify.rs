@@ -139,7 +139,9 @@ impl Look<'_> {
                 return Ok(());
             }
         }
-        let can_fix = matches!(kind, Kind::RecordOlder | Kind::Leftover);
+        // One of the far future without a value is a tombstone, which `gc` removes.
+        let can_fix =
+            matches!(kind, Kind::RecordOlder | Kind::Leftover) || kind == Kind::RecordFuture && pair.value.is_some();
         let fixed = can_fix && self.settings.fix && self.pairs.tidy("ttguard_mend", vec![pair.key.clone()])?;
         self.note(kind, &pair.key, fixed);
         Ok(())

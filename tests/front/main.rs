@@ -2,6 +2,7 @@
 //! between raw clients and backends that lie, stall and die. Beside it, the codecs held against recorded bytes.
 
 mod access;
+mod ahead;
 mod bench;
 mod busy_poll;
 mod client;
@@ -19,6 +20,7 @@ mod hostile;
 mod http;
 mod inspected;
 mod life;
+mod kept;
 mod limits;
 mod memcached;
 mod misc;

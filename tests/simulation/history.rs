@@ -89,16 +89,16 @@ struct Write {
 struct Story {
     /// What the key held, from which step on.
     versions: Vec<(u64, Option<Bytes>)>,
-    /// Every stamp that was ever stored, or was tried as a tombstone, with its value.
+    /// Every stamp that was ever stored, with its value.
     carried: Vec<(u64, Option<Bytes>)>,
     /// Something befell it that nothing is promised for, until a newer write than all before has made it known again.
     tainted: bool,
     /// It has been so at some time.
     was_tainted: bool,
-    /// The greatest stamp that was ever stored, or was tried as a tombstone.
+    /// Stamps that only a record kept at some time: what bore them was deleted, or lay under something else.
+    bare: Vec<u64>,
+    /// The greatest stamp that was ever stored.
     highest: u64,
-    /// The greatest tombstone that could not be stored.
-    unburied: Option<u64>,
     /// The greatest stamp that was removed where no tombstone can be stored.
     buried: Option<u64>,
     outs_asked: u64,
@@ -112,6 +112,11 @@ impl Story {
     fn carry(&mut self, stamp: u64, value: Option<Bytes>) {
         self.carried.push((stamp, value));
         self.highest = self.highest.max(stamp);
+    }
+
+    /// The key holds something with this stamp, or nothing, and its record has that one.
+    fn hold(&mut self, own: Option<u64>, hidden: Option<u64>) {
+        self.bare.extend(hidden.filter(|hidden| Some(*hidden) > own));
     }
 
     /// From now on nothing is promised.

@@ -58,9 +58,12 @@ impl Witness for Observer<'_> {
         self.count_again(key);
     }
 
-    fn changed(&mut self, _: &Records, key: &Bytes, added: &Bytes, result: &Bytes) {
+    fn changed(&mut self, records: &Records, key: &Bytes, added: &Bytes, result: &Bytes) {
         self.count(key);
-        self.world.history.borrow_mut().changed(self.world, key, added, result);
+        self.world
+            .history
+            .borrow_mut()
+            .changed(self.world, records, key, added, result);
     }
 
     fn removed(&mut self, records: &Records, key: &Bytes) {
@@ -74,7 +77,7 @@ impl Witness for Observer<'_> {
         if base_of(key) == key {
             history.attempted(self.world, value);
         } else {
-            history.stamp_failed(self.world, key, stamp_of(value).unwrap_or(0));
+            history.stamp_failed(self.world, key);
         }
     }
 

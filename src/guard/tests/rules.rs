@@ -68,12 +68,8 @@ fn only_what_is_not_above_the_horizon_is_read() {
         let reader = desk.put(1, stamp).reads(ReadCause::Horizon);
         desk.learn(Some(NOW), None);
         let judged = desk.put_body(1, stamp, "", reader.come());
-        if stamp < NOW {
-            assert_eq!(judged.refused(), stale(NOW));
-        } else {
-            desk.guard.settle(judged.goes(), Outcome::Stored);
-        }
-        assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(NOW), 0));
+        assert_eq!(judged.refused(), stale(NOW), "a record that stands alone refuses its equal too");
+        assert_eq!((desk.known(), desk.guard.pending()), (Known::Record(NOW), 0));
     }
 }
 
@@ -175,29 +171,128 @@ fn the_rule_decides_between_equal_stamps() {
 }
 
 #[test]
-fn a_tie_with_a_tombstone_is_none() {
-    for tie in [Tie::First, Tie::Greater] {
+fn a_tombstone_refuses_the_deleted_records_own_stamp_whatever_the_tie_and_however_it_is_known() {
+    for tie in [Tie::Last, Tie::First, Tie::Greater] {
+        // It is remembered.
+        let desk = desk_with(tie);
+        desk.store(1, NOW);
+        let delete = desk.judge(1, Change::Delete, Come::default()).goes();
+        assert_eq!(delete.record(), Some(NOW));
+        desk.guard.settle(delete, Outcome::Stored);
+        assert_eq!(desk.put(1, NOW).refused(), stale(NOW), "{tie:?}");
+        desk.guard.settle(desk.put(1, NOW + 1).goes(), Outcome::Stored);
+        assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(NOW + 1), 0));
+
+        // It is read back.
         let desk = Desk::with(Rules { tie, ..rules() }, 64, NOW);
         let reader = desk.put(1, NOW).reads(ReadCause::Horizon);
         desk.learn(Some(NOW), None);
-        desk.guard
-            .settle(desk.put_body(1, NOW, "", reader.come()).goes(), Outcome::Stored);
+        assert_eq!(desk.put_body(1, NOW, "", reader.come()).refused(), stale(NOW), "{tie:?}");
+        desk.guard.settle(desk.put(1, NOW + 1).goes(), Outcome::Stored);
     }
+}
+
+#[test]
+fn a_record_whose_stamp_the_value_has_too_is_no_tombstone() {
+    let desk = Desk::with(rules(), 64, NOW);
+    let reader = desk.put(1, NOW).reads(ReadCause::Horizon);
+    desk.learn_both(Some(NOW), Some(NOW), Some(&value(NOW, "")));
+    let ticket = desk.put_body(1, NOW, "other", reader.come()).goes();
+    desk.guard.settle(ticket, Outcome::Stored);
 }
 
 /// As in front of a table, which holds no record of a tombstone.
 #[test]
-fn what_a_delete_has_left_is_not_forgotten_when_a_tie_finds_nothing() {
-    let desk = desk_with(Tie::First);
-    desk.store(1, NOW);
-    let delete = desk.judge(1, Change::Delete, Come::default()).goes();
-    desk.guard.settle(delete, Outcome::Stored);
-    let reader = desk.put(1, NOW).reads(ReadCause::Tie);
+fn what_a_delete_has_left_is_not_forgotten_when_nothing_is_found() {
+    let desk = Desk::with(rules(), 64, NOW);
+    let delete = desk.judge(1, Change::Delete, Come::default());
+    let reader = delete.reads(ReadCause::Delete);
+    let waiter = desk.put(1, NOW - 20).waits(WaitCause::Lookup);
     desk.learn(None, None);
-    let ticket = desk.put_body(1, NOW, "", reader.come()).goes();
-    desk.guard.settle(ticket, Outcome::Unsent);
-    assert_eq!(desk.put(1, NOW - 1).refused(), Refusal::Stale { newer: NOW });
-    assert_eq!(desk.guard.pending(), 0);
+    let delete = desk.judge(1, Change::Delete, reader.come()).goes();
+    desk.guard.settle(delete, Outcome::Stored);
+    assert_eq!(desk.put_body(1, NOW - 20, "", waiter.come()).refused(), stale(NOW - 10));
+    assert_eq!(desk.known(), Known::Record(NOW - 10));
+}
+
+// Stamps that no guard can have let in.
+
+#[test]
+fn a_stamp_of_the_far_future_that_is_found_is_told_and_binds_nobody() {
+    const FAR: u64 = 9_999_999_999_999;
+    let far = value(FAR, "");
+    for (stamp, record, text) in [
+        (Some(FAR), None, Some(far.as_str())),
+        (None, Some(FAR), None),
+        (Some(NOW - 5), Some(FAR), Some("x")),
+        (Some(NOW + 51), None, Some("x")),
+    ] {
+        let desk = Desk::with(rules(), 64, NOW);
+        let reader = desk.put(1, NOW - 4).reads(ReadCause::Horizon);
+        let learnt = desk.learn_both(stamp, record, text);
+        assert_eq!((learnt.ahead, learnt.receded), (stamp.max(record), None));
+        let ticket = desk.put_body(1, NOW - 4, "", reader.come()).goes();
+        desk.guard.settle(ticket, Outcome::Stored);
+        assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(NOW - 4), 0));
+        assert!(desk.guard.ledger().horizon() <= NOW, "nothing of it stays");
+
+        let desk = Desk::with(rules(), 64, NOW);
+        let reader = desk.judge(1, Change::Delete, Come::default()).reads(ReadCause::Delete);
+        desk.learn_both(stamp, record, text);
+        let delete = desk.judge(1, Change::Delete, reader.come()).goes();
+        assert!(delete.record() <= Some(NOW - 5), "{delete:?}");
+        desk.guard.settle(delete, Outcome::Stored);
+    }
+}
+
+#[test]
+fn what_was_let_in_binds_when_the_clock_went_back_and_a_tombstone_stays_within_the_tolerance() {
+    let desk = Desk::new();
+    desk.store(1, NOW + 50);
+    desk.guard.distrust_everything(Duration::from_millis(NOW));
+    let earlier = Duration::from_millis(NOW - 1_000);
+    let origin = |turn| crate::guard::Origin {
+        lane: LaneId(1),
+        turn,
+        alone: false,
+    };
+    let (old, bell) = (value(NOW - 1_000, ""), Bell::default());
+    let change = desk.guard.change_of(old.as_bytes());
+    let verdict = desk.guard.judge(desk.key, change, origin(false), earlier, None, || bell.clone());
+    assert!(matches!(verdict, crate::guard::verdict::Verdict::Read(_)), "{verdict:?}");
+    let stored = value(NOW + 50, "");
+    let found = crate::guard::verdict::ReadBack {
+        stamp: Some(NOW + 50),
+        record: None,
+        value: Some(stored.into()),
+    };
+    assert_eq!(desk.guard.learn(desk.key, Some(found), earlier).ahead, None);
+    let turn = bell.come().turn;
+    let verdict = desk.guard.judge(desk.key, change, origin(turn), earlier, None, || bell.clone());
+    assert_eq!((verdict, bell.clone()).refused(), stale(NOW + 50));
+    let delete = desk.guard.judge(desk.key, Change::Delete, origin(false), earlier, None, || bell.clone());
+    let delete = (delete, bell).goes();
+    assert_eq!(delete.record(), Some(NOW - 950), "no further ahead than a write may be");
+    desk.guard.settle(delete, Outcome::Stored);
+    assert_eq!(desk.known(), Known::Record(NOW - 950));
+}
+
+#[test]
+fn what_is_made_of_a_value_is_refused_when_its_stamp_is_too_far_ahead() {
+    let now = Duration::from_millis(NOW);
+    for (made, refusal) in [
+        (value(NOW + 50, "x"), None),
+        (value(NOW + 51, "x"), Some(Refusal::Future)),
+        ("plain".to_owned(), None),
+    ] {
+        let strict = Rules { unstamped: Policy::Refuse, ..rules() };
+        for rules in [rules(), strict] {
+            let desk = Desk::with(rules, 64, 0);
+            assert_eq!(desk.guard.refuses_made(desk.guard.change_of(made.as_bytes()), now), refusal);
+        }
+        let desk = Desk::with(opaque(), 64, 0);
+        assert_eq!(desk.guard.refuses_made(desk.guard.change_of(made.as_bytes()), now), None);
+    }
 }
 
 #[test]
@@ -260,14 +355,48 @@ fn a_value_without_a_stamp_passes_or_refused() {
 }
 
 #[test]
-fn an_unstamped_write_leaves_doubt_even_when_it_failed() {
-    for outcome in [Outcome::Stored, Outcome::Failed] {
-        let desk = Desk::new();
-        desk.store(1, NOW);
-        let ticket = desk.judge(1, Change::Unstamped, Come::default()).goes();
-        desk.guard.settle(ticket, outcome);
-        desk.put(1, NOW - 1).reads(ReadCause::Unknown);
+fn a_value_without_a_stamp_has_what_it_lies_over_kept_in_a_record() {
+    let desk = Desk::new();
+    desk.store(1, NOW);
+    let ticket = desk.judge(1, Change::Unstamped, Come::default()).goes();
+    assert_eq!((ticket.record(), ticket.tombstone()), (Some(NOW), None));
+    desk.put(1, NOW + 1).waits(WaitCause::OlderInFlight).leave();
+    desk.judge(1, Change::Unstamped, Come::default()).waits(WaitCause::OlderInFlight).leave();
+    desk.guard.settle(ticket, Outcome::Stored);
+    assert_eq!(desk.known(), Known::Record(NOW));
+    for stamp in [NOW - 1, NOW] {
+        assert_eq!(desk.put(1, stamp).refused(), stale(NOW));
     }
+    let again = desk.judge(1, Change::Unstamped, Come::default()).goes();
+    assert_eq!(again.record(), Some(NOW));
+    desk.guard.settle(again, Outcome::Failed);
+    desk.put(1, NOW - 1).reads(ReadCause::Unknown).leave();
+    desk.learn_both(None, Some(NOW), Some("plain"));
+    assert_eq!((desk.known(), desk.guard.pending()), (Known::Record(NOW), 0));
+}
+
+#[test]
+fn a_value_without_a_stamp_is_sent_at_once_where_no_stamp_can_be_and_else_the_key_is_read() {
+    let desk = Desk::new();
+    let unstamped = || desk.judge(1, Change::Unstamped, Come::default());
+    let (first, second) = (unstamped().goes(), unstamped().goes());
+    assert_eq!((first.record(), second.record()), (None, None));
+    desk.guard.settle(first, Outcome::Stored);
+    desk.guard.settle(second, Outcome::Stored);
+    assert!(!desk.guard.may_hold_stamp(desk.key));
+    let flying = desk.put(1, NOW).goes();
+    unstamped().waits(WaitCause::OlderInFlight).leave();
+    desk.guard.settle(flying, Outcome::Stored);
+    assert!(desk.guard.may_hold_stamp(desk.key));
+
+    let desk = Desk::with(rules(), 64, NOW);
+    assert!(desk.guard.may_hold_stamp(desk.key));
+    let reader = desk.judge(1, Change::Unstamped, Come::default()).reads(ReadCause::Horizon);
+    desk.learn_both(Some(NOW), None, Some(&value(NOW, "")));
+    let ticket = desk.judge(1, Change::Unstamped, reader.come()).goes();
+    assert_eq!(ticket.record(), Some(NOW));
+    desk.guard.settle(ticket, Outcome::Unsent);
+    assert_eq!(desk.known(), Known::Stamp(NOW), "nothing was sent");
 }
 
 #[test]
@@ -294,17 +423,17 @@ fn a_record_that_was_tidied_away_is_not_taken_for_one_that_is_still_there() {
 // Deletes.
 
 #[test]
-fn a_delete_that_was_not_sent_leaves_doubt_for_the_record_of_its_tombstone_may_have_been() {
+fn a_delete_of_which_nothing_was_sent_changes_nothing_and_one_whose_record_alone_was_leaves_doubt() {
     let desk = Desk::new();
     desk.store(1, NOW - 20);
     let delete = desk.judge(1, Change::Delete, Come::default()).goes();
     desk.guard.settle(delete, Outcome::Unsent);
-    let waiter = desk.put(2, NOW - 15).waits(WaitCause::Fence);
-    desk.guard.fenced(LaneId(1), true);
-    let reader = desk.put_body(2, NOW - 15, "", waiter.come()).reads(ReadCause::Unknown);
-    desk.learn(Some(NOW - 10), None);
-    let refusal = desk.put_body(2, NOW - 15, "", reader.come()).refused();
-    assert_eq!(refusal, Refusal::Stale { newer: NOW - 10 });
+    assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(NOW - 20), 0));
+    let delete = desk.judge(1, Change::Delete, Come::default()).goes();
+    desk.guard.settle(delete, Outcome::Failed);
+    let reader = desk.put(2, NOW - 15).reads(ReadCause::Unknown);
+    desk.learn_both(Some(NOW - 20), Some(NOW - 10), Some(&value(NOW - 20, "")));
+    assert_eq!(desk.put_body(2, NOW - 15, "", reader.come()).refused(), stale(NOW - 10));
 }
 
 #[test]
@@ -324,7 +453,7 @@ fn a_tombstone_is_the_newest_known_stamp_or_the_clock_less_the_tolerance() {
         assert!(!ticket.is_idempotent());
         desk.guard.settle(ticket, Outcome::Stored);
         assert_eq!(desk.put(1, tombstone - 1).refused(), stale(tombstone));
-        assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(tombstone), 0));
+        assert_eq!((desk.known(), desk.guard.pending()), (Known::Record(tombstone), 0));
     }
 }
 
@@ -355,10 +484,9 @@ fn a_delete_waits_for_what_is_in_flight_and_others_for_it() {
     desk.guard.settle(flying, Outcome::Stored);
     let ticket = desk.judge(1, Change::Delete, delete.come()).goes();
     assert_eq!(ticket.tombstone(), Some(NOW));
-    let newer = desk.put(1, NOW + 1).goes();
+    desk.put(1, NOW + 1).waits(WaitCause::OlderInFlight).leave();
     desk.put(2, NOW + 2).waits(WaitCause::OtherLane).leave();
     desk.guard.settle(ticket, Outcome::Failed);
-    desk.guard.settle(newer, Outcome::Stored);
     desk.put(1, NOW + 1).reads(ReadCause::Unknown);
 }
 
@@ -445,9 +573,6 @@ fn a_record_that_was_deleted_since_it_was_read_wins_no_tie() {
     desk.learn(Some(NOW), Some(&value(NOW, "")));
     let delete = desk.judge(1, Change::Delete, Come::default()).goes();
     desk.guard.settle(delete, Outcome::Stored);
-    let reader = desk.put_body(1, NOW, "b", reader.come()).reads(ReadCause::Tie);
-    desk.learn(Some(NOW), None);
-    desk.guard
-        .settle(desk.put_body(1, NOW, "b", reader.come()).goes(), Outcome::Stored);
+    assert_eq!(desk.put_body(1, NOW, "b", reader.come()).refused(), stale(NOW));
     assert_eq!(desk.guard.pending(), 0);
 }

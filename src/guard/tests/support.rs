@@ -8,7 +8,7 @@ pub(super) use super::bell::{Bell, Rung};
 use crate::guard::ledger::{HashSeed, KeyHash, Known, Ledger};
 use crate::guard::rules::Rules;
 use crate::guard::stamp::StampFormat;
-use crate::guard::verdict::{Change, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause};
+use crate::guard::verdict::{Change, Learnt, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause};
 use crate::guard::{Guard, Origin, Receded};
 use crate::pairing::LaneId;
 
@@ -69,10 +69,17 @@ impl Desk {
         self.guard.settle(ticket, Outcome::Stored);
     }
 
-    /// Tells what reading back has shown.
+    /// Tells what reading back has shown: a value with this stamp, or a record of it alone.
     pub(super) fn learn(&self, stamp: Option<u64>, value: Option<&str>) -> Option<Receded> {
+        let record = if value.is_none() { stamp } else { None };
+        self.learn_both(stamp.filter(|_| value.is_some()), record, value).receded
+    }
+
+    /// Tells what reading back has shown: the value's own stamp, the record's, and the value.
+    pub(super) fn learn_both(&self, stamp: Option<u64>, record: Option<u64>, value: Option<&str>) -> Learnt {
         let value = value.map(|value| Bytes::copy_from_slice(value.as_bytes()));
-        self.guard.learn(self.key, Some(ReadBack { stamp, value }))
+        let found = ReadBack { stamp, record, value };
+        self.guard.learn(self.key, Some(found), Duration::from_millis(NOW))
     }
 
     pub(super) fn known(&self) -> Known {

@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const NOTHING: ReadBack = ReadBack {
     stamp: None,
+    record: None,
     value: None,
 };
 
@@ -116,7 +117,7 @@ impl Worker {
             match verdict {
                 Verdict::Go(ticket) => return self.flying.push_back(ticket),
                 Verdict::Refuse(_) => return,
-                Verdict::Read(_) => drop(self.guard.learn(key, Some(NOTHING))),
+                Verdict::Read(_) => drop(self.guard.learn(key, Some(NOTHING), Duration::from_millis(NOW))),
                 // A real lane's queue empties by itself.
                 Verdict::Wait(_) => while self.settle_one() {},
             }

@@ -195,7 +195,7 @@ fn while_some_of_a_lane_are_lost_the_rest_is_awaited() {
         .reads(ReadCause::Unknown)
         .leave();
     desk.learn(Some(NOW), None);
-    assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(NOW), 0));
+    assert_eq!((desk.known(), desk.guard.pending()), (Known::Record(NOW), 0));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_fence_that_times_out_fails_those_who_waited_and_the_key_is_read() {
     assert!(waiters.iter().all(super::support::Bell::is_unfenced));
     assert_eq!(desk.guard.pending(), 0);
     desk.put(2, NOW + 9).reads(ReadCause::Unknown).leave();
-    desk.guard.learn(desk.key, None);
+    desk.guard.learn(desk.key, None, std::time::Duration::from_millis(NOW));
     assert_eq!(desk.guard.pending(), 0);
     assert!(matches!(desk.known(), Known::Unknown { .. }), "it could not be read");
 }
@@ -239,7 +239,7 @@ fn a_write_that_was_in_flight_when_everything_changed_proves_nothing() {
         .reads(ReadCause::Unknown)
         .leave();
     desk.learn(Some(NOW), None);
-    assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(NOW), 0));
+    assert_eq!((desk.known(), desk.guard.pending()), (Known::Record(NOW), 0));
 }
 
 #[test]

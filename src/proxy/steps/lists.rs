@@ -149,7 +149,7 @@ impl Steps {
         if code == 0 && !self.worker.kind().is_plain() {
             for (key, value) in records {
                 if let Some(value) = value {
-                    self.record_stamp(&key, &value).await?;
+                    tally.answered(self.record_stamp(&key, &value).await?);
                 }
             }
         }
@@ -177,8 +177,8 @@ impl Steps {
                 Some(value) => self.worker.change_of(value),
                 None => Change::Delete,
             };
-            // Each record of the batch may send a probe ahead of it.
-            if !via.has_room(batch.records.len() + ROOM) {
+            // Each record of the batch may send a probe and the record of its stamp ahead of it.
+            if !via.has_room(batch.records.len() * 2 + ROOM) {
                 frames.extend(self.send_batch(&via, function, options, &mut batch));
                 via = self.via_for_write().await?;
             }
@@ -189,9 +189,14 @@ impl Steps {
             match self.worker.judge(proposal, &mut standing) {
                 Decision::Refused(refusal) => tally.refused(refusal, self.worker.refusal_code(refusal)),
                 Decision::Go(ticket) => {
-                    self.worker.bury(&via, &key, &ticket, self.deadline);
+                    // What has to wait for its record must not hold up the others of a list, which are in the order of
+                    // their lane. All deletes have to.
+                    let waits = self.worker.wants_record(&ticket);
+                    if waits && value.is_some() {
+                        frames.extend(self.send_batch(&via, function, options, &mut batch));
+                    }
                     batch.add(key, value, ticket);
-                    if batch.is_full() {
+                    if batch.is_full() || waits && batch.records[0].1.is_some() {
                         frames.extend(self.send_batch(&via, function, options, &mut batch));
                         via = self.via_for_write().await?;
                     }
@@ -231,7 +236,13 @@ impl Steps {
             options,
             arguments,
         };
-        let reply = self.send(via, &wire, tickets);
+        let reply = if tickets.iter().any(|ticket| self.worker.wants_record(ticket)) {
+            let keys = records.iter().map(|(key, _)| key.clone());
+            let changes = keys.zip(tickets).collect();
+            self.worker.send_recorded(via, self.link, changes, wire, self.deadline)
+        } else {
+            self.send(via, &wire, tickets)
+        };
         Some(Frame {
             records,
             probes,

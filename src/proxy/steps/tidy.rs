@@ -5,6 +5,7 @@
 //! removed is the new one that came in between. There is no removal "if it is still this" in Tyrant's protocol, but here
 //! the key can be held. Only what goes around this ttguard is not kept off.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -76,8 +77,8 @@ impl Steps {
         Ok(answered(self.exchange(&next, false).await?))
     }
 
-    /// `ttguard_forget`: removes the tombstone of a key that has no record, when it is older than so many milliseconds:
-    /// code 0. Code 1 where there is no such tombstone, and 5 for an age within which writes are expected to be late.
+    /// `ttguard_forget`: removes the tombstone of a key that has no record, when it is older than so many milliseconds, or
+    /// further ahead of the clock than any guard lets in: code 0. Code 1 where there is no such tombstone, and 5 for an age within which writes are expected to be late.
     pub(super) async fn forget(&mut self, call: Call) -> Done {
         let shared = &self.worker.shared;
         let (settings, format) = (self.worker.settings(), shared.guard.stamp());
@@ -92,26 +93,30 @@ impl Steps {
         let Some(newest) = age.and_then(|age| format.at(now.saturating_sub(age))) else {
             return says(DENIED);
         };
+        let worker = Rc::clone(&self.worker);
         self.tidy(key.clone(), |found| {
             let stamp = found.record.as_ref().and_then(|record| format.read(record));
             match (&found.value, stamp) {
-                (None, Some(stamp)) if stamp < newest => Becomes::Gone,
+                (None, Some(stamp)) if stamp < newest || worker.is_ahead(stamp) => Becomes::Gone,
                 _ => Becomes::Same,
             }
         })
         .await
     }
 
-    /// `ttguard_mend`: a `timestamp.` record that is older than its value goes, or becomes what it should be where there
+    /// `ttguard_mend`: a `timestamp.` record that is older than its value, or too far ahead of the clock, goes, or becomes what it should be where there
     /// is to be one beside every value: code 0. Code 1 where there is no such record. The value stays as it is.
     pub(super) async fn mend(&mut self, call: Call) -> Done {
         let [key] = &call.arguments[..] else {
             return says(LEFT);
         };
         let (format, keeps) = (self.worker.shared.guard.stamp(), self.worker.keeps_records());
+        let worker = Rc::clone(&self.worker);
         self.tidy(key.clone(), |found| {
             let stamp = |bytes: &Option<Bytes>| bytes.as_ref().and_then(|bytes| format.read(bytes));
             match (stamp(&found.value), stamp(&found.record)) {
+                (Some(value), Some(record)) if worker.is_ahead(record) && keeps => Becomes::Stamp(value),
+                (_, Some(record)) if worker.is_ahead(record) && found.value.is_some() => Becomes::Gone,
                 (Some(value), Some(record)) if record < value && keeps => Becomes::Stamp(value),
                 (Some(value), Some(record)) if record < value => Becomes::Gone,
                 _ => Becomes::Same,

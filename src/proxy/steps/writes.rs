@@ -4,8 +4,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::recorded::UNAVAILABLE;
 use super::{Call, Done, EXT_DONE, Guarded, Steps, answered, outcome};
-use crate::command::function::Function;
+use crate::backend::tyrant::greeting::DatabaseKind;
+use crate::command::function::{Function, until_nul};
 use crate::command::{Answer, Command, Reply, Verb, columns};
 use crate::guard::rules::ExtMeaning;
 use crate::guard::verdict::{Change, Refusal};
@@ -17,18 +19,18 @@ impl Steps {
         self.worker.shared.guard.stamp().read(value)
     }
 
-    /// Writes the record of a stamp after its value was stored, and waits until it is. For nothing where stamps have no
-    /// records of their own.
+    /// Writes the record of a stamp after its value was stored, and waits until it is. Gives the code of that: 0, or that
+    /// of a record that could not be stored. For nothing where stamps have no records of their own.
     ///
     /// The record is judged like a write of its key: had a delete come between, it would take the delete's tombstone away.
-    pub(super) async fn record_stamp(&self, key: &Bytes, value: &Bytes) -> Result<(), End> {
+    pub(super) async fn record_stamp(&self, key: &Bytes, value: &Bytes) -> Result<u8, End> {
         let Some(stamp) = self.stamp_of(value).filter(|_| self.worker.keeps_records()) else {
-            return Ok(());
+            return Ok(0);
         };
         let change = Change::Stamped { stamp, value };
         let Ok((via, ticket)) = self.admit_as(None, false, key, change).await? else {
             // Something newer is stored, and has a record of its own.
-            return Ok(());
+            return Ok(0);
         };
         let (name, digits) = self.worker.record_of(key, stamp);
         let probe = self.worker.probe(&via, &name, self.deadline);
@@ -41,7 +43,7 @@ impl Steps {
         match reply {
             Ok(reply) => {
                 hidden.written(reply.code(), &probe);
-                Ok(())
+                Ok(if reply.code() == 0 { 0 } else { UNAVAILABLE })
             }
             Err(_) => {
                 hidden.doubt();
@@ -67,11 +69,30 @@ impl Steps {
         };
         match self.guarded(&key, worker.change_of(&value), &wire, !keep).await? {
             Guarded::Answered(reply) => {
-                if reply.code() == 0 {
-                    self.record_stamp(&key, &value).await?;
-                }
-                Ok(answered(reply))
+                self.with_record(&key, &value, reply).await
             }
+            Guarded::Refused(refusal) => Ok(self.refused(refusal)),
+        }
+    }
+
+    /// The answer to a value that was stored, or not, once its record is too.
+    async fn with_record(&self, key: &Bytes, value: &Bytes, reply: Reply) -> Done {
+        let code = if reply.code() == 0 {
+            self.record_stamp(key, value).await?
+        } else {
+            0
+        };
+        Ok(answered(match (code, reply) {
+            (0, reply) => reply,
+            (code, Reply::Strings { strings, .. }) => Reply::Strings { code, strings },
+            (code, _) => Reply::Code(code),
+        }))
+    }
+
+    /// `out` in any form: a delete, once its tombstone is stored.
+    pub(super) async fn remove(&mut self, key: &Bytes, wire: &Command) -> Done {
+        match self.guarded(key, Change::Delete, wire, false).await? {
+            Guarded::Answered(reply) => Ok(answered(reply)),
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
         }
     }
@@ -83,10 +104,7 @@ impl Steps {
             ExtMeaning::PutKeep => self.put_then_record(key, value, true).await?,
             ExtMeaning::Out => {
                 let wire = Command::Out { key: key.clone() };
-                match self.guarded(&key, Change::Delete, &wire, false).await? {
-                    Guarded::Answered(reply) => answered(reply),
-                    Guarded::Refused(refusal) => self.refused(refusal),
-                }
+                self.remove(&key, &wire).await?
             }
         };
         Ok(match answer {
@@ -105,10 +123,7 @@ impl Steps {
         let wire = call.command();
         match self.guarded(&key, worker.change_of(&value), &wire, may_repeat).await? {
             Guarded::Answered(reply) => {
-                if reply.code() == 0 {
-                    self.record_stamp(&key, &value).await?;
-                }
-                Ok(answered(reply))
+                self.with_record(&key, &value, reply).await
             }
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
         }
@@ -131,10 +146,7 @@ impl Steps {
 
     pub(super) async fn misc_out(&mut self, call: Call) -> Done {
         let key = call.arguments[0].clone();
-        match self.guarded(&key, Change::Delete, &call.command(), false).await? {
-            Guarded::Answered(reply) => Ok(answered(reply)),
-            Guarded::Refused(refusal) => Ok(self.refused(refusal)),
-        }
+        self.remove(&key, &call.command()).await
     }
 
     pub(super) async fn misc_unordered(&mut self, call: Call) -> Done {
@@ -147,9 +159,32 @@ impl Steps {
         if let Err(refusal) = self.worker.admit_unordered(self.asker, policy, &key) {
             return Ok(self.refused(refusal));
         }
+        let value = self.value_of(&call);
+        match &call.function[..] {
+            // What is added to may be the head of a stamp.
+            function if until_nul(function) == b"putcat" => {
+                if self.worker.may_begin_stamp(&value) {
+                    return self.append(key, value, call.command()).await;
+                }
+            }
+            _ => {
+                if let Err(refusal) = self.worker.admit_made(self.asker, &key, &value) {
+                    return Ok(self.refused(refusal));
+                }
+            }
+        }
         match self.guarded(&key, Change::Unordered, &call.command(), false).await? {
             Guarded::Answered(reply) => Ok(answered(reply)),
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
+        }
+    }
+
+    /// What a function of `misc` stores: the columns of a row as one value.
+    fn value_of(&self, call: &Call) -> Bytes {
+        match &call.arguments[1..] {
+            [value] => value.clone(),
+            given if self.worker.kind() == DatabaseKind::Table => columns::joined(given),
+            given => given.first().cloned().unwrap_or_default(),
         }
     }
 

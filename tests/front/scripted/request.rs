@@ -51,6 +51,12 @@ impl Request {
             || self.is_misc(&["putlist"]) && self.arguments.iter().step_by(2).any(|one| one == key.as_bytes())
     }
 
+    /// Whether it deletes `key`, by whatever command.
+    pub fn deletes(&self, key: &str) -> bool {
+        self.opcode == frame::OUT && self.names(key)
+            || self.is_misc(&["out", "outlist"]) && self.arguments.iter().any(|one| one == key.as_bytes())
+    }
+
     /// Whether it is what a client's `get` of `key` becomes: `get`, or `mget` of that key alone. The
     /// guard's own lookups ask for two keys.
     pub fn reads(&self, key: &str) -> bool {

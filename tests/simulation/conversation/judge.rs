@@ -60,6 +60,16 @@ pub(super) fn judge(world: &World, question: &Question, reply: &Reply) {
                 world.violated("hidden", || format!("a hidden key was shown: {keys:?}"));
             }
         }
+        (
+            Command::Misc {
+                function, arguments, ..
+            },
+            Reply::Strings { code: 0, .. },
+        ) if function == "out" || function == "outlist" => {
+            for key in arguments {
+                history.out_acknowledged(world, key, asked_at);
+            }
+        }
         (Command::Misc { .. }, Reply::Strings { code, .. }) => {
             let numbers: Vec<_> = question.writes.iter().map(|(_, number)| *number).collect();
             match code {

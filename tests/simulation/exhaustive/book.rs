@@ -77,7 +77,8 @@ impl Witness for Book {
                 Tie::First => is_tie,
                 Tie::Greater => is_tie && old.is_some_and(|old| old > value),
             };
-            if stamp < newest || loses {
+            let is_gone = stamp == newest && old.and_then(|old| stamp_of(old)) != Some(newest);
+            if stamp < newest || loses || is_gone {
                 self.broken(&format!("{key:?}: {value:?} was stored over {old:?}, stamp {newest}"));
             }
         }

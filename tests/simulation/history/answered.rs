@@ -115,7 +115,7 @@ impl History {
         self.writes.iter().filter(is_suspect).count()
     }
 
-    /// Whether something newer than a write was ever carried out, or tried as a tombstone.
+    /// Whether something newer than a write was ever carried out, or as new and is gone.
     fn is_stale(&self, key: &Bytes, value: &Bytes, stamp: u64) -> bool {
         let tie = self.tie;
         // What an unstamped write has left may be the value that its stamp's record stands for, without its stamp.
@@ -129,7 +129,7 @@ impl History {
         };
         self.stories
             .get(key)
-            .is_some_and(|story| story.carried.iter().any(newer))
+            .is_some_and(|story| story.carried.iter().any(newer) || story.bare.contains(&stamp))
     }
 
     /// Something was read: `fits` says of each value, or of none, whether the answer can mean it.

@@ -28,9 +28,20 @@ impl History {
         let asked_clock = self.clock_when_asked(value);
         let steps = world.steps();
         let (mut stale_let_through, mut future_let_through) = (0, 0);
+        let keeps_records = self.keeps_records;
         let story = self.story(key);
+        let own = old.as_deref().and_then(stamp_of);
+        if keeps_records {
+            story.hold(stamp_of(value), hidden);
+        } else if stamp_of(value).is_none() {
+            story.bare.extend(own);
+        }
+        if stamp_of(value).is_none() && own > hidden && keeps_records && !story.tainted && !observes && is_ordered(key) {
+            world.violated("I5", || format!("{key:?}: {value:?} lies over {old:?}, whose stamp is kept nowhere"));
+        }
         if let Some(stamp) = stamp_of(value) {
-            let older = newest.is_some_and(|newest| stamp < newest);
+            let is_gone = hidden == Some(stamp) && own < hidden;
+            let older = newest.is_some_and(|newest| stamp < newest) || is_gone;
             let loses_tie = old.as_ref().is_some_and(|old| {
                 stamp_of(old) == Some(stamp)
                     && old != value
@@ -55,7 +66,7 @@ impl History {
                     world.violated("future", || format!("{key:?}: {value:?} was stored ahead of its time"));
                 }
                 // An unstamped write makes the guard read the key back, and forget what only it knew.
-                if remembers && story.buried.is_some_and(|buried| stamp < buried) && key.starts_with(b"k") {
+                if remembers && story.buried.is_some_and(|buried| stamp <= buried) && key.starts_with(b"k") {
                     world.violated("I5", || {
                         format!(
                             "{key:?} was brought back by {value:?}, though {:?} had been removed",
@@ -96,7 +107,9 @@ impl History {
         self.expect_records(world, name);
         let old = records.get(name).and_then(|record| stamp_of(record));
         let (observes, horizon) = (self.observes, self.horizon);
+        let own = records.get(&base_of(name)).and_then(|value| stamp_of(value));
         let story = self.story(&base_of(name));
+        story.hold(own, Some(stamp));
         if old.is_some_and(|old| stamp < old) && !story.tainted && !observes && is_ordered(&base_of(name)) {
             world.violated("I1", || format!("{name:?} goes down from {old:?} to {stamp}"));
         }
@@ -105,11 +118,8 @@ impl History {
     }
 
     /// A hidden record could not be stored.
-    pub fn stamp_failed(&mut self, world: &World, name: &Bytes, stamp: u64) {
+    pub fn stamp_failed(&mut self, world: &World, name: &Bytes) {
         self.expect_records(world, name);
-        let story = self.story(&base_of(name));
-        story.carry(stamp, None);
-        story.unburied = story.unburied.max(Some(stamp));
     }
 
     fn expect_records(&self, world: &World, name: &Bytes) {
@@ -121,7 +131,7 @@ impl History {
     }
 
     /// A record is about to be changed in a way that a stamp cannot order.
-    pub fn changed(&mut self, world: &World, key: &Bytes, added: &Bytes, result: &Bytes) {
+    pub fn changed(&mut self, world: &World, records: &Records, key: &Bytes, added: &Bytes, result: &Bytes) {
         let asked_at = match <[u8; 4]>::try_from(added.as_ref()) {
             Ok(number) => self.attempt(world, i32::from_ne_bytes(number) as usize, true),
             Err(_) => self.carried_out(world, added),
@@ -129,6 +139,7 @@ impl History {
         let steps = world.steps();
         let future = self.future;
         let story = self.story(key);
+        story.hold(stamp_of(result), hidden_stamp(records, key));
         story.versions.push((steps, Some(result.clone())));
         // What was added can make a value the greater one of a tie.
         if let Some(stamp) = stamp_of(result) {
@@ -155,6 +166,7 @@ impl History {
         let tombstone = world.clock.most_since(0).saturating_sub(self.delete);
         let story = self.story(key);
         story.outs_done += 1;
+        story.hold(None, hidden);
         story.last_out = steps;
         story.versions.push((steps, None));
         if !keeps_records {
@@ -164,10 +176,8 @@ impl History {
             story.buried = story.buried.max(old);
             story.acknowledged.clear();
             story.carried.push((tombstone, None));
-        } else if old > hidden && story.unburied >= old {
-            // Where a tombstone cannot be stored, nothing can keep an older write from bringing the record back once
-            // the ledger has forgotten the key.
-            story.taint();
+            story.bare.extend(old);
+            story.bare.push(tombstone);
         } else if old > hidden && !story.tainted && !observes && is_ordered(key) {
             world.violated("I5", || {
                 format!("{key:?} was removed with stamp {old:?}, its tombstone is {hidden:?}")

@@ -6,43 +6,61 @@ use ttguard::guard::rules::{Mode, Tie};
 use ttguard::guard::verdict::{Refusal, Ticket};
 
 /// The backend carries out a change. Here shows whether it was let through in order.
-pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64) {
+pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64, latest: u64) {
     if feat == Feat::Failed {
         return;
     }
-    let before = held.stamp();
-    let is_judged = !sent.would_refuse && !sent.excused && !held.haunted;
+    let (known, before) = (held.known(latest), held.stamp(latest));
+    // What was ahead when it was stored bound nobody; it may have begun to bind meanwhile.
+    let is_judged = !sent.would_refuse && !sent.excused && !held.haunted && !held.ahead;
+    let halfway = feat == Feat::FailedHalfway;
+    let mut is_ahead = held.ahead;
     match &sent.want {
-        Want::Stamped { .. } if feat == Feat::FailedHalfway => return,
+        Want::Stamped { .. } if halfway => return,
         Want::Stamped { stamp, value } => {
-            assert!(!is_judged || *stamp >= before, "{stamp} overwrites {before}");
+            let is_newer = *stamp > before || known == Known::Stamp(*stamp);
+            assert!(!is_judged || is_newer, "{stamp} overwrites {known:?}");
             held.value = Some((Some(*stamp), value.clone()));
+            is_ahead = *stamp > sent.latest;
         }
-        Want::Unstamped => held.value = Some((None, "unstamped".into())),
+        Want::Unstamped => {
+            if let Some(keeps) = sent.record {
+                held.record = Some(keeps);
+            }
+            if !halfway {
+                held.value = Some((None, "unstamped".into()));
+                is_ahead = false;
+            }
+            assert!(!is_judged || held.stamp(latest) >= before, "{before} is forgotten");
+        }
         Want::Delete => {
-            let tombstone = sent.tombstone.expect("a delete has a tombstone");
+            let tombstone = sent.record.expect("a delete has a tombstone");
             assert!(
-                !is_judged || tombstone >= before,
+                !is_judged || tombstone >= before.min(sent.latest),
                 "a tombstone of {tombstone} hides {before}"
             );
+            assert!(tombstone <= sent.latest, "a tombstone of {tombstone} is ahead of its time");
             held.record = Some(tombstone);
-            if feat != Feat::FailedHalfway {
+            if !halfway {
                 held.value = None;
+                is_ahead = false;
             }
         }
-        Want::Unordered { .. } => match sent.leaves {
-            Some(stamp) => held.value = Some((Some(stamp), format!("{stamp:013}x").into())),
-            None => held.value = None,
-        },
+        Want::Unordered { .. } => {
+            held.value = sent.leaves.map(|stamp| (Some(stamp), format!("{stamp:013}x").into()));
+            is_ahead = sent.leaves.is_some_and(|stamp| stamp > sent.latest);
+        }
         Want::Tidy => held.record = None,
     }
-    if held.stamp() < before {
-        let may_lower = !is_judged || matches!(sent.want, Want::Unstamped | Want::Unordered { .. } | Want::Tidy);
+    held.ahead = is_ahead;
+    if held.stamp(latest) < before {
+        let is_clamped = matches!(sent.want, Want::Delete) && sent.record == Some(sent.latest);
+        let may_lower = !is_judged || is_clamped || matches!(sent.want, Want::Unordered { .. } | Want::Tidy);
         assert!(
             may_lower,
             "{:?} lowers the stamp from {before} to {}",
             sent.want,
-            held.stamp()
+            held.stamp(latest)
         );
         held.acknowledged = 0;
         held.lowered = moment;
@@ -96,8 +114,10 @@ impl World {
             Refusal::Future => assert!(!self.setup.opaque && *stamp > self.now + TOLERANCE),
             _ if self.upheaval || held.haunted => {}
             Refusal::Stale { newer } => {
-                let stored = held.stamp();
-                assert!(*stamp < newer, "{stamp} is refused for {newer}");
+                let stored = held.stamp(self.latest());
+                let is_gone = stored > newer || held.known(self.latest()) == Known::Record(newer);
+                assert!(*stamp < newer || is_gone, "{stamp} is refused for {newer}");
+                assert!(*stamp <= newer, "{stamp} is refused for {newer}");
                 assert!(
                     newer <= stored,
                     "{stamp} is refused for {newer}, but {stored} is stored"
@@ -105,7 +125,7 @@ impl World {
             }
             Refusal::Tie => {
                 assert_ne!(self.setup.tie, Tie::Last);
-                assert_eq!(held.stamp(), *stamp);
+                assert_eq!(held.known(self.latest()), Known::Stamp(*stamp));
                 let stored = held.value.as_ref().map(|(_, bytes)| bytes);
                 assert!(stored.is_some_and(|stored| stored != value));
                 assert!(self.setup.tie == Tie::First || stored.is_some_and(|stored| stored > value));
@@ -119,7 +139,8 @@ impl World {
         let ledger = self.guard.ledger();
         assert!(ledger.len() <= ledger.entries_max());
         for (index, held) in self.held.iter().enumerate() {
-            let stamp = held.stamp();
+            let known = held.known(self.latest());
+            let stamp = known.bound();
             if !held.haunted {
                 assert!(
                     stamp >= held.acknowledged,
@@ -129,13 +150,15 @@ impl World {
             }
             let hash = self.hash(index);
             let is_pending = self.guard.glance(hash).under_way.is_some();
-            if is_pending || self.upheaval || held.haunted {
+            if is_pending || self.upheaval || held.haunted || held.ahead {
                 continue;
             }
             let horizon = ledger.horizon();
             match ledger.get(hash) {
                 Known::Absent => assert!(stamp <= horizon, "key {index}: {stamp} above the horizon {horizon}"),
-                Known::Stamp(known) => assert_eq!(known, stamp, "key {index}: known is not what is stored"),
+                remembered @ (Known::Stamp(_) | Known::Record(_)) => {
+                    assert_eq!(remembered, known, "key {index}: known is not what is stored");
+                }
                 Known::Unknown { bound } => {
                     assert!(
                         stamp <= bound.max(horizon),

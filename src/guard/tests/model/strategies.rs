@@ -38,7 +38,7 @@ fn wish() -> impl Strategy<Value = Wish> {
         6 => (-3..=3i8, 0..3u8).prop_map(|(offset, body)| Wish::Stamped { offset, body }),
         2 => Just(Wish::Unstamped),
         3 => Just(Wish::Delete),
-        1 => prop::option::of(0..=100u8).prop_map(|leaves| Wish::Unordered { leaves }),
+        1 => prop::option::of(0..=120u8).prop_map(|leaves| Wish::Unordered { leaves }),
         1 => Just(Wish::Tidy),
     ]
 }

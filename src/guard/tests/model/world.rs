@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use bytes::Bytes;
-use ttguard::guard::ledger::{HashSeed, KeyHash, Ledger};
+use ttguard::guard::ledger::{HashSeed, KeyHash, Known, Ledger};
 use ttguard::guard::rules::{Mode, Rules, Tie};
 use ttguard::guard::stamp::{StampFormat, Unit};
 use ttguard::guard::verdict::{Change, Outcome, ReadBack, Stored, Ticket, Verdict};
@@ -19,7 +19,7 @@ pub(super) const TOLERANCE: u64 = 50;
 const DELETE_TOLERANCE: u64 = 10;
 const START: u64 = 1_000_000;
 /// What a key may hold beyond the oldest stamp it may hold.
-const ABOVE: u8 = 101;
+const ABOVE: u8 = 121;
 
 /// What the world is like at the beginning.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub(super) enum Feat {
     Failed,
     /// It answers that it failed, but it is stored: the update log could not be written.
     FailedButStored,
-    /// Of a delete, only the tombstone.
+    /// Of a delete, or of a value without a stamp, only the record of the stamp.
     FailedHalfway,
 }
 
@@ -148,18 +148,31 @@ pub(super) struct Held {
     pub(super) lowered: u64,
     /// A lane that was never seen to end may still write here.
     pub(super) haunted: bool,
+    /// When it was stored, the value's stamp was further ahead than a guard may let in.
+    pub(super) ahead: bool,
 }
 
 impl Held {
-    /// The newest stamp that reading back would show; 0 for none.
-    pub(super) fn stamp(&self) -> u64 {
+    /// What is to be known of it: what is above `latest` binds nobody.
+    pub(super) fn known(&self, latest: u64) -> Known {
         let own = self.value.as_ref().and_then(|(stamp, _)| *stamp);
-        own.max(self.record).unwrap_or(0)
+        let [own, record] = [own, self.record].map(|stamp| stamp.filter(|stamp| *stamp <= latest).unwrap_or(0));
+        if record > own {
+            Known::Record(record)
+        } else {
+            Known::Stamp(own)
+        }
+    }
+
+    /// The newest stamp that binds; 0 for none.
+    pub(super) fn stamp(&self, latest: u64) -> u64 {
+        self.known(latest).bound()
     }
 
     fn read_back(&self) -> ReadBack {
         ReadBack {
-            stamp: Some(self.stamp()).filter(|stamp| *stamp > 0),
+            stamp: self.value.as_ref().and_then(|(stamp, _)| *stamp),
+            record: self.record,
             value: self.value.as_ref().map(|(_, bytes)| bytes.clone()),
         }
     }
@@ -171,7 +184,10 @@ pub(super) struct Sent {
     pub(super) key: usize,
     pub(super) want: Want,
     pub(super) alone: bool,
-    pub(super) tombstone: Option<u64>,
+    /// The stamp that the key's record is to hold first.
+    pub(super) record: Option<u64>,
+    /// Nothing above this could be let in when it was sent.
+    pub(super) latest: u64,
     pub(super) would_refuse: bool,
     /// The records were changed around it: it may find anything.
     pub(super) excused: bool,
@@ -235,6 +251,8 @@ pub(super) struct World {
     pub(super) guard: Guard<Bell>,
     hashes: Vec<KeyHash>,
     pub(super) now: u64,
+    /// The furthest that the clock has been.
+    peak: u64,
     pub(super) held: Vec<Held>,
     pub(super) lanes: Vec<Lane>,
     pub(super) dead: Vec<DeadLane>,
@@ -272,6 +290,7 @@ impl World {
             guard,
             hashes,
             now: START,
+            peak: START,
             held,
             lanes: Vec::new(),
             dead: Vec::new(),
@@ -304,6 +323,15 @@ impl World {
         }
         self.come_to_rest();
         self.check_at_rest();
+    }
+
+    /// Nothing above this can have been let in until now.
+    pub(super) fn latest(&self) -> u64 {
+        self.latest_at(self.peak)
+    }
+
+    fn latest_at(&self, now: u64) -> u64 {
+        if self.setup.opaque { u64::MAX } else { now + TOLERANCE }
     }
 
     pub(super) fn clock(&self) -> Duration {
@@ -354,7 +382,10 @@ impl World {
             }
             // What comes in behind the guard's back is bounded by the clock only while that does not go back.
             Op::Clock(step) if self.upheaval && step < 0 => {}
-            Op::Clock(step) => self.now = self.now.saturating_add_signed(step.clamp(-20, 60).into()),
+            Op::Clock(step) => {
+                self.now = self.now.saturating_add_signed(step.clamp(-20, 60).into());
+                self.peak = self.peak.max(self.now);
+            }
             Op::UpheavalBegins => self.upheaval_begins(),
             Op::UpheavalStrikes { seed } if self.upheaval => self.replace_records(seed),
             Op::UpheavalEnds if self.upheaval => self.upheaval_ends(),
@@ -443,7 +474,7 @@ impl World {
 
     fn send(&mut self, key: usize, lane: usize, want: Want, alone: bool, ticket: Ticket) {
         let leaves = match want {
-            // Nobody stores a stamp that the clock does not allow yet, and what passes unjudged is no exception.
+            // What passes unjudged may leave a stamp that the clock does not allow yet.
             Want::Unordered { leaves: Some(above) } => Some(self.now - TOLERANCE + u64::from(above % ABOVE)),
             _ => None,
         };
@@ -451,7 +482,8 @@ impl World {
             key,
             want,
             alone,
-            tombstone: ticket.tombstone(),
+            record: ticket.record(),
+            latest: self.latest_at(self.now),
             would_refuse: ticket.would_refuse().is_some(),
             excused: self.upheaval,
             leaves,
@@ -469,6 +501,7 @@ impl World {
         let Some(position) = self.lanes[lane].queue.iter().position(|errand| !errand.is_done()) else {
             return false;
         };
+        let latest = self.latest();
         match &mut self.lanes[lane].queue[position] {
             Errand::Read { key, found } => *found = Some(self.held[*key].read_back()),
             Errand::Change { sent, done, .. } => {
@@ -479,7 +512,7 @@ impl World {
                     Outcome::Failed
                 };
                 *done = Some((outcome, self.moment));
-                carry_out(&mut self.held[sent.key], sent, feat, self.moment);
+                carry_out(&mut self.held[sent.key], sent, feat, self.moment, latest);
             }
         }
         true
@@ -491,7 +524,7 @@ impl World {
         }
         match self.lanes[lane].queue.pop_front() {
             Some(Errand::Read { key, found }) => {
-                let receded = self.guard.learn(self.hash(key), found);
+                let receded = self.guard.learn(self.hash(key), found, self.clock()).receded;
                 assert!(
                     receded.is_none() || self.upheaval,
                     "nothing but what the guard let through was stored: {receded:?}"
@@ -499,9 +532,11 @@ impl World {
             }
             Some(Errand::Change { sent, ticket, done }) => {
                 let (outcome, moment) = done.expect("it is done");
+                let latest = self.latest();
                 let held = &mut self.held[sent.key];
                 if let (Outcome::Stored, Want::Stamped { stamp, .. }) = (outcome, &sent.want)
                     && moment > held.lowered
+                    && *stamp <= latest
                 {
                     held.acknowledged = held.acknowledged.max(*stamp);
                 }
@@ -533,7 +568,7 @@ impl World {
         for (position, errand) in queue.into_iter().enumerate() {
             let left = position < sent_count;
             match errand {
-                Errand::Read { key, .. } => drop(self.guard.learn(self.hash(key), None)),
+                Errand::Read { key, .. } => drop(self.guard.learn(self.hash(key), None, self.clock())),
                 Errand::Change { sent, ticket, done } => {
                     let (key, want, alone) = (sent.key, sent.want.clone(), sent.alone);
                     let again = !left || (retry && ticket.is_idempotent());
@@ -567,7 +602,8 @@ impl World {
         if let Some(mut sent) = queue.pop_front() {
             self.moment += 1;
             sent.excused |= self.held[sent.key].haunted;
-            carry_out(&mut self.held[sent.key], &sent, feat, self.moment);
+            let latest = self.latest();
+            carry_out(&mut self.held[sent.key], &sent, feat, self.moment, latest);
         }
     }
 
