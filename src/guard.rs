@@ -150,7 +150,7 @@ impl<W: Waiter> Guard<W> {
     /// Whether the backend may hold a stamp of this key: then a value without one does not go by itself.
     pub fn may_hold_stamp(&self, key: KeyHash) -> bool {
         let known = match self.pending.get(&key) {
-            Some(pending) => pending.certain(),
+            Some(pending) => Some(pending.known).filter(|_| pending.flies_unstamped()),
             None => Some(self.ledger.get(key)),
         };
         match known {

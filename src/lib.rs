@@ -57,7 +57,7 @@
 //!
 //! With the store in memory steps 5 and 6 happen on the spot; with one in a file a thread of its own commits what all
 //! workers have put on their [`Line`](backend::embedded::line::Line)s, and reads happen on the spot. A command that takes
-//! several exchanges (a list, `rnum`, an `ext`, an [`Edit`](command::edit::Edit) of what is stored) goes through
+//! several exchanges (a list, a delete, `rnum`, an `ext`, an [`Edit`](command::edit::Edit) of what is stored) goes through
 //! `proxy::steps` instead, alone in its session; a slow or endless one through `proxy::slow`, on a connection of its own.
 //!
 //! # Words
@@ -74,7 +74,8 @@
 //!   that lies behind the session knows the backend's keys alone.
 //! - **Alarm**: a sign of what must never happen.
 //! - **Dialect**: the form of the binary protocol that a listener's clients speak.
-//! - **Tombstone**: the stamp that a delete leaves, in a record of the backend named `timestamp.KEY`.
+//! - **Tombstone**: the stamp that a delete leaves, in a record of the backend named `timestamp.KEY`. Such a record goes
+//!   before what it is for, which is sent when it is stored: [`Ticket::record`](guard::verdict::Ticket::record).
 //! - **Judge** a change, and its **verdict** is go, refuse, wait or read. **Settle** it when its
 //!   [`Outcome`](guard::verdict::Outcome) is known: stored, failed, unsent or lost.
 //! - **Fence** a lane: half-close it and read it to its end, which alone proves that the backend is done with what it

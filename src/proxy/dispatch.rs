@@ -74,9 +74,7 @@ impl Session {
             // What becomes of it depends on what is stored.
             Command::PutShl { .. } => self.step_alone(item),
             Command::PutCat { value, .. } if self.worker.may_begin_stamp(value) => self.step_alone(item),
-            Command::PutCat { key, .. }
-            | Command::AddInt { key, .. }
-            | Command::AddDouble { key, .. } => {
+            Command::PutCat { key, .. } | Command::AddInt { key, .. } | Command::AddDouble { key, .. } => {
                 let key = key.clone();
                 self.change_unordered(item, &key)
             }

@@ -45,36 +45,111 @@ fn attempts() -> Vec<Attempt> {
         ("putkeep", None, store(frame::PUTKEEP, FAR), refused()),
         ("putnr", None, store(frame::PUTNR, FAR), Says::Nothing),
         ("putcat, missing", None, store(frame::PUTCAT, FAR), refused()),
-        ("putcat, short", Some("99999"), store(frame::PUTCAT, "99999999x"), refused()),
+        (
+            "putcat, short",
+            Some("99999"),
+            store(frame::PUTCAT, "99999999x"),
+            refused(),
+        ),
         ("putcat, empty", Some(""), store(frame::PUTCAT, FAR), refused()),
-        ("putshl, missing", None, frame::putshl("k", FAR.as_bytes(), 13), refused()),
-        ("putshl, missing, narrow", None, frame::putshl("k", FAR.as_bytes(), 4), refused()),
-        ("putshl, cut", Some("abc"), frame::putshl("k", FAR.as_bytes(), 13), refused()),
-        ("putshl, bared", Some("abc99999"), frame::putshl("k", b"99999999", 13), refused()),
-        ("putshl, by nothing", Some("x9999999999999"), frame::putshl("k", b"", 13), refused()),
+        (
+            "putshl, missing",
+            None,
+            frame::putshl("k", FAR.as_bytes(), 13),
+            refused(),
+        ),
+        (
+            "putshl, missing, narrow",
+            None,
+            frame::putshl("k", FAR.as_bytes(), 4),
+            refused(),
+        ),
+        (
+            "putshl, cut",
+            Some("abc"),
+            frame::putshl("k", FAR.as_bytes(), 13),
+            refused(),
+        ),
+        (
+            "putshl, bared",
+            Some("abc99999"),
+            frame::putshl("k", b"99999999", 13),
+            refused(),
+        ),
+        (
+            "putshl, by nothing",
+            Some("x9999999999999"),
+            frame::putshl("k", b"", 13),
+            refused(),
+        ),
         ("misc put", None, misc("put", &["k", FAR]), refused()),
         ("misc putkeep", None, misc("putkeep", &["k", FAR]), refused()),
         ("misc putlist", None, misc("putlist", &["k", FAR]), refused()),
         ("misc putcat, missing", None, misc("putcat", &["k", FAR]), refused()),
-        ("misc putcat, short", Some("9999"), misc("putcat", &["k", "999999999"]), refused()),
+        (
+            "misc putcat, short",
+            Some("9999"),
+            misc("putcat", &["k", "999999999"]),
+            refused(),
+        ),
         ("misc putdup", None, misc("putdup", &["k", FAR]), refused()),
         ("misc putdupback", None, misc("putdupback", &["k", FAR]), refused()),
         ("mapped put", None, frame::ext("put_ts", "k", FAR.as_bytes()), refused()),
-        ("mapped putkeep", None, frame::ext("keep_ts", "k", FAR.as_bytes()), refused()),
+        (
+            "mapped putkeep",
+            None,
+            frame::ext("keep_ts", "k", FAR.as_bytes()),
+            refused(),
+        ),
         ("set", None, set("set", FAR), line()),
         ("add", None, set("add", FAR), line()),
         ("replace", Some("x"), set("replace", FAR), line()),
         ("append", Some("9"), set("append", "999999999999"), line()),
         ("prepend", Some("x"), set("prepend", FAR), line()),
         ("prepend, the rest", Some("99999"), set("prepend", "99999999"), line()),
-        ("incr", Some("999999999999"), b"incr k 9000000000000\r\n".to_vec(), line()),
-        ("decr, of a negative number", Some("-9999"), b"incr k 9999999999999\r\n".to_vec(), line()),
+        (
+            "incr",
+            Some("999999999999"),
+            b"incr k 9000000000000\r\n".to_vec(),
+            line(),
+        ),
+        (
+            "decr, of a negative number",
+            Some("-9999"),
+            b"incr k 9999999999999\r\n".to_vec(),
+            line(),
+        ),
         ("PUT", None, web("PUT", "/k", &[], FAR), conflict()),
-        ("PUT, kept", None, web("PUT", "/k", &["X-TT-PDMODE: 1"], FAR), conflict()),
-        ("PUT, appended", None, web("PUT", "/k", &["X-TT-PDMODE: 2"], FAR), conflict()),
-        ("PUT, appended, short", Some("9"), web("PUT", "/k", &["X-TT-PDMODE: 2"], "999999999999"), conflict()),
-        ("POST misc", None, web("POST", "/", &[&called("putcat")], &format!("0=k&1={FAR}")), conflict()),
-        ("POST mapped", None, web("POST", "/k", &["X-TT-XNAME: put_ts"], FAR), conflict()),
+        (
+            "PUT, kept",
+            None,
+            web("PUT", "/k", &["X-TT-PDMODE: 1"], FAR),
+            conflict(),
+        ),
+        (
+            "PUT, appended",
+            None,
+            web("PUT", "/k", &["X-TT-PDMODE: 2"], FAR),
+            conflict(),
+        ),
+        (
+            "PUT, appended, short",
+            Some("9"),
+            web("PUT", "/k", &["X-TT-PDMODE: 2"], "999999999999"),
+            conflict(),
+        ),
+        (
+            "POST misc",
+            None,
+            web("POST", "/", &[&called("putcat")], &format!("0=k&1={FAR}")),
+            conflict(),
+        ),
+        (
+            "POST mapped",
+            None,
+            web("POST", "/k", &["X-TT-XNAME: put_ts"], FAR),
+            conflict(),
+        ),
     ]
 }
 
@@ -105,7 +180,11 @@ fn expect_open(client: &mut Client, name: &str, clock: Clock) {
     let tombstone = client.text("timestamp.k").expect("a tombstone");
     let tombstone: i64 = tombstone[..13].parse().expect("digits");
     assert!(tombstone <= now() + 300_000, "{name}: {tombstone}");
-    assert_eq!(client.put("k", &clock.value(60_000)), 0, "{name}: a write of a minute later");
+    assert_eq!(
+        client.put("k", &clock.value(60_000)),
+        0,
+        "{name}: a write of a minute later"
+    );
 }
 
 /// Tries all of them; `make` puts what the key is to hold before.
@@ -152,7 +231,11 @@ fn no_path_leads_a_stamp_of_the_far_future_into_a_real_server() {
 fn a_stamp_of_the_far_future_that_is_found_is_an_alarm_and_binds_nobody() {
     let clock = Clock::start();
     let far = format!("{FAR} from elsewhere");
-    for (value, record) in [(Some(far.as_str()), None), (None, Some(FAR)), (Some("plain"), Some(FAR))] {
+    for (value, record) in [
+        (Some(far.as_str()), None),
+        (None, Some(FAR)),
+        (Some("plain"), Some(FAR)),
+    ] {
         for (name, function) in [("write", "put"), ("delete", "out")] {
             let scripted = Scripted::start();
             if let Some(value) = value {
@@ -169,7 +252,10 @@ fn a_stamp_of_the_far_future_that_is_found_is_an_alarm_and_binds_nobody() {
             } else {
                 assert_eq!(client.out("k"), u8::from(value.is_none()), "{name}");
                 let tombstone = scripted.text("timestamp.k").expect("a tombstone");
-                assert!(tombstone[..13].parse::<i64>().expect("digits") <= now() + 300_000, "{tombstone}");
+                assert!(
+                    tombstone[..13].parse::<i64>().expect("digits") <= now() + 300_000,
+                    "{tombstone}"
+                );
                 assert_eq!(client.put("k", &clock.value(60_000)), 0, "{name}");
             }
             guarded.expect_metric("ttguard_alarms_total", &[("alarm", "stamp_ahead")], 1.0);

@@ -68,7 +68,11 @@ fn only_what_is_not_above_the_horizon_is_read() {
         let reader = desk.put(1, stamp).reads(ReadCause::Horizon);
         desk.learn(Some(NOW), None);
         let judged = desk.put_body(1, stamp, "", reader.come());
-        assert_eq!(judged.refused(), stale(NOW), "a record that stands alone refuses its equal too");
+        assert_eq!(
+            judged.refused(),
+            stale(NOW),
+            "a record that stands alone refuses its equal too"
+        );
         assert_eq!((desk.known(), desk.guard.pending()), (Known::Record(NOW), 0));
     }
 }
@@ -187,7 +191,11 @@ fn a_tombstone_refuses_the_deleted_records_own_stamp_whatever_the_tie_and_howeve
         let desk = Desk::with(Rules { tie, ..rules() }, 64, NOW);
         let reader = desk.put(1, NOW).reads(ReadCause::Horizon);
         desk.learn(Some(NOW), None);
-        assert_eq!(desk.put_body(1, NOW, "", reader.come()).refused(), stale(NOW), "{tie:?}");
+        assert_eq!(
+            desk.put_body(1, NOW, "", reader.come()).refused(),
+            stale(NOW),
+            "{tie:?}"
+        );
         desk.guard.settle(desk.put(1, NOW + 1).goes(), Outcome::Stored);
     }
 }
@@ -258,8 +266,13 @@ fn what_was_let_in_binds_when_the_clock_went_back_and_a_tombstone_stays_within_t
     };
     let (old, bell) = (value(NOW - 1_000, ""), Bell::default());
     let change = desk.guard.change_of(old.as_bytes());
-    let verdict = desk.guard.judge(desk.key, change, origin(false), earlier, None, || bell.clone());
-    assert!(matches!(verdict, crate::guard::verdict::Verdict::Read(_)), "{verdict:?}");
+    let verdict = desk
+        .guard
+        .judge(desk.key, change, origin(false), earlier, None, || bell.clone());
+    assert!(
+        matches!(verdict, crate::guard::verdict::Verdict::Read(_)),
+        "{verdict:?}"
+    );
     let stored = value(NOW + 50, "");
     let found = crate::guard::verdict::ReadBack {
         stamp: Some(NOW + 50),
@@ -268,9 +281,13 @@ fn what_was_let_in_binds_when_the_clock_went_back_and_a_tombstone_stays_within_t
     };
     assert_eq!(desk.guard.learn(desk.key, Some(found), earlier).ahead, None);
     let turn = bell.come().turn;
-    let verdict = desk.guard.judge(desk.key, change, origin(turn), earlier, None, || bell.clone());
+    let verdict = desk
+        .guard
+        .judge(desk.key, change, origin(turn), earlier, None, || bell.clone());
     assert_eq!((verdict, bell.clone()).refused(), stale(NOW + 50));
-    let delete = desk.guard.judge(desk.key, Change::Delete, origin(false), earlier, None, || bell.clone());
+    let delete = desk
+        .guard
+        .judge(desk.key, Change::Delete, origin(false), earlier, None, || bell.clone());
     let delete = (delete, bell).goes();
     assert_eq!(delete.record(), Some(NOW - 950), "no further ahead than a write may be");
     desk.guard.settle(delete, Outcome::Stored);
@@ -285,13 +302,22 @@ fn what_is_made_of_a_value_is_refused_when_its_stamp_is_too_far_ahead() {
         (value(NOW + 51, "x"), Some(Refusal::Future)),
         ("plain".to_owned(), None),
     ] {
-        let strict = Rules { unstamped: Policy::Refuse, ..rules() };
+        let strict = Rules {
+            unstamped: Policy::Refuse,
+            ..rules()
+        };
         for rules in [rules(), strict] {
             let desk = Desk::with(rules, 64, 0);
-            assert_eq!(desk.guard.refuses_made(desk.guard.change_of(made.as_bytes()), now), refusal);
+            assert_eq!(
+                desk.guard.refuses_made(desk.guard.change_of(made.as_bytes()), now),
+                refusal
+            );
         }
         let desk = Desk::with(opaque(), 64, 0);
-        assert_eq!(desk.guard.refuses_made(desk.guard.change_of(made.as_bytes()), now), None);
+        assert_eq!(
+            desk.guard.refuses_made(desk.guard.change_of(made.as_bytes()), now),
+            None
+        );
     }
 }
 
@@ -361,7 +387,9 @@ fn a_value_without_a_stamp_has_what_it_lies_over_kept_in_a_record() {
     let ticket = desk.judge(1, Change::Unstamped, Come::default()).goes();
     assert_eq!((ticket.record(), ticket.tombstone()), (Some(NOW), None));
     desk.put(1, NOW + 1).waits(WaitCause::OlderInFlight).leave();
-    desk.judge(1, Change::Unstamped, Come::default()).waits(WaitCause::OlderInFlight).leave();
+    desk.judge(1, Change::Unstamped, Come::default())
+        .waits(WaitCause::OlderInFlight)
+        .leave();
     desk.guard.settle(ticket, Outcome::Stored);
     assert_eq!(desk.known(), Known::Record(NOW));
     for stamp in [NOW - 1, NOW] {
@@ -391,7 +419,9 @@ fn a_value_without_a_stamp_is_sent_at_once_where_no_stamp_can_be_and_else_the_ke
 
     let desk = Desk::with(rules(), 64, NOW);
     assert!(desk.guard.may_hold_stamp(desk.key));
-    let reader = desk.judge(1, Change::Unstamped, Come::default()).reads(ReadCause::Horizon);
+    let reader = desk
+        .judge(1, Change::Unstamped, Come::default())
+        .reads(ReadCause::Horizon);
     desk.learn_both(Some(NOW), None, Some(&value(NOW, "")));
     let ticket = desk.judge(1, Change::Unstamped, reader.come()).goes();
     assert_eq!(ticket.record(), Some(NOW));

@@ -8,7 +8,9 @@ pub(super) use super::bell::{Bell, Rung};
 use crate::guard::ledger::{HashSeed, KeyHash, Known, Ledger};
 use crate::guard::rules::Rules;
 use crate::guard::stamp::StampFormat;
-use crate::guard::verdict::{Change, Learnt, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause};
+use crate::guard::verdict::{
+    Change, Learnt, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause,
+};
 use crate::guard::{Guard, Origin, Receded};
 use crate::pairing::LaneId;
 
@@ -72,7 +74,8 @@ impl Desk {
     /// Tells what reading back has shown: a value with this stamp, or a record of it alone.
     pub(super) fn learn(&self, stamp: Option<u64>, value: Option<&str>) -> Option<Receded> {
         let record = if value.is_none() { stamp } else { None };
-        self.learn_both(stamp.filter(|_| value.is_some()), record, value).receded
+        self.learn_both(stamp.filter(|_| value.is_some()), record, value)
+            .receded
     }
 
     /// Tells what reading back has shown: the value's own stamp, the record's, and the value.

@@ -68,9 +68,7 @@ impl Steps {
             }
         };
         match self.guarded(&key, worker.change_of(&value), &wire, !keep).await? {
-            Guarded::Answered(reply) => {
-                self.with_record(&key, &value, reply).await
-            }
+            Guarded::Answered(reply) => self.with_record(&key, &value, reply).await,
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
         }
     }
@@ -122,9 +120,7 @@ impl Steps {
         let worker = Rc::clone(&self.worker);
         let wire = call.command();
         match self.guarded(&key, worker.change_of(&value), &wire, may_repeat).await? {
-            Guarded::Answered(reply) => {
-                self.with_record(&key, &value, reply).await
-            }
+            Guarded::Answered(reply) => self.with_record(&key, &value, reply).await,
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
         }
     }

@@ -36,8 +36,11 @@ impl History {
         } else if stamp_of(value).is_none() {
             story.bare.extend(own);
         }
-        if stamp_of(value).is_none() && own > hidden && keeps_records && !story.tainted && !observes && is_ordered(key) {
-            world.violated("I5", || format!("{key:?}: {value:?} lies over {old:?}, whose stamp is kept nowhere"));
+        if stamp_of(value).is_none() && own > hidden && keeps_records && !story.tainted && !observes && is_ordered(key)
+        {
+            world.violated("I5", || {
+                format!("{key:?}: {value:?} lies over {old:?}, whose stamp is kept nowhere")
+            });
         }
         if let Some(stamp) = stamp_of(value) {
             let is_gone = hidden == Some(stamp) && own < hidden;

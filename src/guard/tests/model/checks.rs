@@ -39,7 +39,10 @@ pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64, l
                 !is_judged || tombstone >= before.min(sent.latest),
                 "a tombstone of {tombstone} hides {before}"
             );
-            assert!(tombstone <= sent.latest, "a tombstone of {tombstone} is ahead of its time");
+            assert!(
+                tombstone <= sent.latest,
+                "a tombstone of {tombstone} is ahead of its time"
+            );
             held.record = Some(tombstone);
             if !halfway {
                 held.value = None;
