@@ -142,7 +142,7 @@ fn nothing_comes_between_the_reading_and_the_writing_of_an_edit() {
     scripted.insert("n", b"5");
     let guarded = Guarded::before(scripted.address(), "workers = 1\nlanes = 1\n");
     let gate = scripted.gate();
-    scripted.rule(Rule::read("n", Act::HoldAnswer(gate)));
+    scripted.rule(Rule::look("n", Act::HoldAnswer(gate)));
     let (mut counting, mut putting) = (guarded.client(), guarded.client());
     counting.send(b"incr n 1\r\n");
     scripted.wait_reached(gate);
@@ -166,7 +166,7 @@ fn a_session_that_ends_in_the_middle_of_an_edit_blocks_nobody() {
     let settings = "workers = 1\nlanes = 1\n[pairing]\npipelining = \"forbid\"\n";
     let guarded = Guarded::before(scripted.address(), settings);
     let gate = scripted.gate();
-    scripted.rule(Rule::read("n", Act::HoldAnswer(gate)));
+    scripted.rule(Rule::look("n", Act::HoldAnswer(gate)));
     let mut leaving = guarded.client();
     leaving.send(b"incr n 1\r\n");
     scripted.wait_reached(gate);
