@@ -319,15 +319,13 @@ impl<W: Waiter> Guard<W> {
         }
     }
 
-    /// A tombstone is the newest known stamp, or the clock less the tolerance, whichever is newer; but never further ahead
-    /// than a write may be. Where a newer stamp may be stored than either, the key is read first.
+    /// A tombstone is the newest known stamp, or the clock less the tolerance, whichever is newer. So it is no further ahead
+    /// than what was let in: what is found beyond that is not known. Where a newer stamp may be stored than either, the key
+    /// is read first.
     fn ruling_on_delete(&self, rules: &Rules, known: Known, now: Duration) -> Ruling {
         let floor = rules.stamp.at(now.saturating_sub(rules.delete_tolerance)).unwrap_or(0);
         match known {
-            Known::Stamp(stamp) | Known::Record(stamp) => {
-                let latest = Self::horizon_at_start(rules, now);
-                Ruling::Go(Admitted::Tombstone(stamp.max(floor).min(latest)))
-            }
+            Known::Stamp(stamp) | Known::Record(stamp) => Ruling::Go(Admitted::Tombstone(stamp.max(floor))),
             Known::Absent if self.ledger.horizon() <= floor => Ruling::Go(Admitted::Tombstone(floor)),
             Known::Absent => Ruling::Read(ReadCause::Delete),
             Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),

@@ -228,8 +228,7 @@ impl<W: Waiter> Pending<W> {
         }
     }
 
-    /// The record is all that is left of what was stored; nothing else was under way. A tombstone may be older than what
-    /// it was left for, where the clock went back meanwhile.
+    /// The record is all that is left of what was stored; nothing else was under way.
     fn confirm_record(&mut self, stamp: u64) {
         self.known = match self.known {
             unknown @ Known::Unknown { .. } => unknown.with(Known::Record(stamp)),

@@ -36,13 +36,10 @@ pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64, l
         Want::Delete => {
             let tombstone = sent.record.expect("a delete has a tombstone");
             assert!(
-                !is_judged || tombstone >= before.min(sent.latest),
+                !is_judged || tombstone >= before,
                 "a tombstone of {tombstone} hides {before}"
             );
-            assert!(
-                tombstone <= sent.latest,
-                "a tombstone of {tombstone} is ahead of its time"
-            );
+            assert!(tombstone <= latest, "a tombstone of {tombstone} is ahead of its time");
             held.record = Some(tombstone);
             if !halfway {
                 held.value = None;
@@ -57,8 +54,7 @@ pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64, l
     }
     held.ahead = is_ahead;
     if held.stamp(latest) < before {
-        let is_clamped = matches!(sent.want, Want::Delete) && sent.record == Some(sent.latest);
-        let may_lower = !is_judged || is_clamped || matches!(sent.want, Want::Unordered { .. } | Want::Tidy);
+        let may_lower = !is_judged || matches!(sent.want, Want::Unordered { .. } | Want::Tidy);
         assert!(
             may_lower,
             "{:?} lowers the stamp from {before} to {}",
