@@ -8,6 +8,7 @@ pub mod ledger;
 mod pending;
 pub mod rules;
 mod ruling;
+pub mod spread;
 pub mod stamp;
 pub mod verdict;
 

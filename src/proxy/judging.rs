@@ -71,9 +71,7 @@ impl Worker {
             None => self.count_passage(asker, change),
             Some(refusal) => self.note_refusal(asker, key, change, refusal),
         }
-        if let Change::Stamped { stamp, .. } = change {
-            self.measure_offset(stamp);
-        }
+        self.measure_stamp(change, refusal);
     }
 
     fn decide(self: &Rc<Self>, proposal: Proposal<'_>, standing: &mut Standing) -> Decision {

@@ -10,6 +10,7 @@ mod concurrency;
 mod conformance;
 mod corpora;
 mod dialect;
+mod digits;
 mod durable;
 mod every_write;
 mod frame;
