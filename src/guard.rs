@@ -8,6 +8,7 @@ pub mod ledger;
 mod pending;
 pub mod rules;
 mod ruling;
+pub mod spread;
 pub mod stamp;
 pub mod verdict;
 
@@ -246,6 +247,31 @@ impl<W: Waiter> Guard<W> {
         }
     }
 
+    /// Begins to read a key back ahead of a change that would have to wait for that, as long as nothing of the key is
+    /// under way. Judging it is left to [`Guard::judge`], which finds what was learned, or waits for it.
+    ///
+    /// After `Some` the caller must read the key back and call [`Guard::learn`]. What a tie needs is not read ahead: it
+    /// holds for whoever waits for it only.
+    pub fn look_ahead(&self, key: KeyHash, change: Change<'_>, lane: LaneId, now: Duration) -> Option<ReadCause> {
+        let rules = &**self.rules.load();
+        if ruling_at_once(rules, change, now).is_some() && rules.mode == Mode::Enforce {
+            return None;
+        }
+        let Entry::Vacant(vacant) = self.pending.entry(key) else {
+            return None;
+        };
+        let known = self.ledger.get(key);
+        match self.ruling(rules, change, known, now, None) {
+            Ruling::Read(cause) if cause != ReadCause::Tie => {
+                let mut pending = Pending::new(lane, known);
+                pending.start_reading();
+                vacant.insert(pending);
+                Some(cause)
+            }
+            _ => None,
+        }
+    }
+
     fn ruling_under_way(
         &self,
         rules: &Rules,
@@ -358,7 +384,8 @@ impl<W: Waiter> Guard<W> {
                 Verdict::Wait(cause)
             }
             Ruling::Read(cause) => {
-                pending.start_reading(origin.lane, waiter());
+                pending.start_reading();
+                pending.wait_first(origin.lane, waiter());
                 Verdict::Read(cause)
             }
         }

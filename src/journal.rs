@@ -63,11 +63,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Takes note of a refusal.
-    pub fn refused(&self, refused: Refused<'_>) {
+    /// Takes note of a refusal. Returns whether it is the first of its client with a stamp in the future, as far as that
+    /// is remembered.
+    pub fn refused(&self, refused: Refused<'_>) -> bool {
         let mut kept = self.refused.lock();
         kept.0.add(refused);
-        kept.1.add(refused);
+        kept.1.add(refused)
     }
 
     /// The last refusals, newest first.

@@ -41,16 +41,17 @@
 //! 2. The session gives it a [`Place`](pairing::order::Place) in its order of answers, and a deadline.
 //! 3. `proxy::dispatch` has it judged: [`Guard::judge`](guard::Guard::judge) reads the stamp and gives a
 //!    [`Verdict`](guard::verdict::Verdict). *Refuse* is answered at once; *wait* and *read* come back here when the key
-//!    is worth judging again.
+//!    is worth judging again. While a request waits for that, those behind it have their keys looked up already
+//!    (`proxy::look_up`).
 //! 4. *Go* is a [`Ticket`](guard::verdict::Ticket). In the same step, before anything else can run on this thread, the
 //!    command joins the queue of the session's [`Lane`](backend::tyrant::lane::Lane), which has one
 //!    [`Owed`](pairing::owed::Owed) answer more. So a key's writes leave in the order in which they were judged.
 //! 5. The lane writes all that is queued in one go, and reads while it writes. The
 //!    [`ReplyDecoder`](protocol::tyrant::reply::ReplyDecoder) is told the [`Shape`](command::Shape) of the oldest owed
 //!    answer; what it cuts off belongs to that question. An answer over the limits it drops as it comes, which concerns
-//!    that question alone. (`get`s that come together share a question: one `mget`, whose answer names each key. A
-//!    [`RecordsDecoder`](protocol::tyrant::reply::RecordsDecoder) takes it apart. So do stamped `put`s, where the backend's
-//!    database allows it: one `misc putlist`, whose answer is a code for all.)
+//!    that question alone. (`get`s and look-ups that come together share a question: one `mget`, whose answer names each
+//!    key. A [`RecordsDecoder`](protocol::tyrant::reply::RecordsDecoder) takes it apart. So do stamped `put`s, where the
+//!    backend's database allows it: one `misc putlist`, whose answer is a code for all.)
 //! 6. The request's passenger (`proxy::passenger`) settles the ticket: [`Guard::settle`](guard::Guard::settle) tells the
 //!    ledger what became of it, and wakes who waits for the key.
 //! 7. The session puts the answer into its place. It leaves when all earlier ones have, in its form.

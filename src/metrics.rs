@@ -41,6 +41,7 @@ pub use label::{
 use registry::Registry;
 
 use crate::command::Verb;
+use crate::guard::spread::Lies;
 use crate::protocol::Protocol;
 
 /// A row of the table.
@@ -128,6 +129,8 @@ table! {
         "How much older than the stored stamp a stale write was, refused or only observed.", AGE;
     stamp_offset: By<Histogram, Side> = "stamp_offset_seconds", Seconds,
         "How far from our clock the stamp of a judged write was, by the side on which it lies.", AGE;
+    stamps: By<Counter, Lies> = "stamps_total", Count,
+        "Values judged, by where the digits at their head lie as a stamp, seen from our clock: nowhere where there are none.";
 
     sessions: Gauge = "sessions", Count,
         "Client connections open now.";

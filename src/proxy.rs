@@ -18,6 +18,7 @@ mod fairness;
 mod inquiry;
 mod judging;
 mod listener;
+mod look_up;
 mod passenger;
 pub(crate) mod records;
 mod serving;

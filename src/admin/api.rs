@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Readiness;
+use crate::guard::spread::Lies;
 use crate::journal::{clients, history, lanes, refusals};
 use crate::metrics::{
     CloseReason, FenceReason, Intervention, Judged, Label, LookupCause, Metrics, Observed, Outcome, WaitCause,
@@ -132,6 +133,9 @@ pub struct Counts {
     pub lanes_fenced: Tally,
     /// Keys read back, by cause.
     pub lookups: Tally,
+    /// Values judged, by where the digits at their head lie as a stamp.
+    #[serde(default)]
+    pub stamps: Tally,
     /// Requests that waited, by cause.
     pub waits: Tally,
 }
@@ -150,6 +154,7 @@ impl Counts {
             sessions_closed: tally::<CloseReason>(metrics, "ttguard_sessions_closed_total"),
             lanes_fenced: tally::<FenceReason>(metrics, "ttguard_lanes_fenced_total"),
             lookups: tally::<LookupCause>(metrics, "ttguard_lookups_total"),
+            stamps: tally::<Lies>(metrics, "ttguard_stamps_total"),
             waits: tally::<WaitCause>(metrics, "ttguard_waits_total"),
         }
     }

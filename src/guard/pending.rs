@@ -273,10 +273,14 @@ impl<W: Waiter> Pending<W> {
         self.version
     }
 
-    /// The key is being read back from now on. Whoever asked for it is first to be judged by what it shows: were
-    /// others to go first, they would change the key, and it would have to be read again.
-    pub(super) fn start_reading(&mut self, lane: LaneId, waiter: W) {
+    /// The key is being read back from now on.
+    pub(super) fn start_reading(&mut self) {
         self.phase = Phase::Reading;
+    }
+
+    /// Adds whoever has asked for what is being read: first to be judged by what it shows. Were others to go first, they
+    /// would change the key, and it would have to be read again.
+    pub(super) fn wait_first(&mut self, lane: LaneId, waiter: W) {
         self.waiters.push_front((lane, waiter));
     }
 

@@ -56,8 +56,8 @@ pub struct Shown {
 }
 
 impl Clients {
-    /// Counts a refusal.
-    pub fn add(&mut self, refused: Refused<'_>) {
+    /// Counts a refusal. Returns whether it is the first of its client with a stamp in the future, since that is kept here.
+    pub fn add(&mut self, refused: Refused<'_>) -> bool {
         let host = refused.asker.peer.host();
         let entry = self.entry(host);
         let off_by = refused.off_by.unwrap_or_default();
@@ -74,6 +74,7 @@ impl Clients {
             }
             Observed::Tie | Observed::Unstamped | Observed::Denied => {}
         }
+        refused.reason == Observed::Future && entry.future == 1
     }
 
     fn entry(&mut self, host: Host) -> &mut Entry {

@@ -1,6 +1,7 @@
 //! The values of every label, as plain enums.
 
 use crate::command::Verb;
+use crate::guard::spread::Lies;
 use crate::protocol::Protocol;
 use crate::protocol::tyrant::opcode::{Opcode, TABLE};
 
@@ -308,6 +309,19 @@ impl Label for Protocol {
     }
 }
 
+impl Label for Lies {
+    const NAME: &'static str = "lies";
+    const ALL: &'static [Self] = &Lies::ALL;
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
 impl Label for Verb {
     const NAME: &'static str = "command";
     const ALL: &'static [Self] = &{
@@ -349,6 +363,7 @@ mod tests {
         check::<Protocol>();
         check::<Carried>();
         check::<Side>();
+        check::<Lies>();
         check::<KeyWait>();
         check::<Intervention>();
         check::<Alarm>();

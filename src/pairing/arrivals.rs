@@ -31,6 +31,11 @@ impl Arrivals {
         self.marks.shrink_to_fit();
     }
 
+    /// How many bytes have come before the last `left`.
+    pub fn before(&self, left: usize) -> u64 {
+        self.received - left as u64
+    }
+
     /// All but the last `left` bytes are taken up: when the last of them came. Nothing when none ever came.
     pub fn taken(&mut self, left: usize) -> Option<Instant> {
         let taken = self.received - left as u64;

@@ -428,11 +428,16 @@ impl super::worker::Worker {
     /// Whether a write is denied because of its key: the name of a record that keeps a stamp, which only ttguard writes,
     /// or one that names another record each time.
     pub fn denies_key(&self, asker: Asker, key: &Bytes) -> bool {
-        if !records::is_hidden(key) && self.kind().identity(key).is_some() {
+        if !self.is_unwritable(key) {
             return false;
         }
         self.note_refusal(asker, key, Change::Unordered, Refusal::Denied);
         self.shared.guard.enforces()
+    }
+
+    /// Whether no client may write this key.
+    pub fn is_unwritable(&self, key: &Bytes) -> bool {
+        records::is_hidden(key) || self.kind().identity(key).is_none()
     }
 
     /// Whether stamps have records of their own beside every value.

@@ -5,13 +5,10 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::account;
-use super::passenger::Cargo;
-use super::session::now;
 use super::store::Via;
 use super::waiting::{GuardWait, Standing, Turn};
 use super::worker::Worker;
 use crate::guard::Origin;
-use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
 use crate::journal::Asker;
 use crate::pairing::LaneId;
@@ -74,9 +71,7 @@ impl Worker {
             None => self.count_passage(asker, change),
             Some(refusal) => self.note_refusal(asker, key, change, refusal),
         }
-        if let Change::Stamped { stamp, .. } = change {
-            self.measure_offset(stamp);
-        }
+        self.measure_stamp(change, refusal);
     }
 
     fn decide(self: &Rc<Self>, proposal: Proposal<'_>, standing: &mut Standing) -> Decision {
@@ -114,19 +109,10 @@ impl Worker {
             }
             (Verdict::Read(cause), Some(wait)) => {
                 shared.metrics.lookups.of(account::lookup(cause)).increment(1);
-                self.read_back(via, key, hash);
+                self.read_back(via, key, hash, None);
                 Decision::Wait(wait)
             }
             (Verdict::Wait(_) | Verdict::Read(_), None) => unreachable!("the guard keeps a waiter with every wait"),
         }
-    }
-
-    /// Reads a key back: the value, and the record that keeps its stamp where the value cannot.
-    fn read_back(self: &Rc<Self>, via: &Via, key: &Bytes, hash: KeyHash) {
-        let command = self.question_of(key);
-        let now = now();
-        let deadline = now + self.settings().pairing.request_timeout;
-        let cargo = Cargo::ReadBack { key: key.clone(), hash };
-        via.submit(&command, deadline, self.passenger(&command, cargo, now));
     }
 }

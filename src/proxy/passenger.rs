@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 pub use self::client::{ClientCargo, Form, Found};
 use super::account;
+use super::look_up::Ahead;
 use super::records::{self, Probe};
 use super::session::End;
 use super::steps::{Recorded, Unrecorded};
@@ -64,7 +65,7 @@ pub enum Cargo {
         tickets: Vec<Ticket>,
     },
     /// A key is read back for the guard.
-    ReadBack { key: Bytes, hash: KeyHash },
+    ReadBack(ReadBackCargo),
     /// A key is read back because its stamp seemed to have gone back behind one that was confirmed.
     Suspicion { key: Bytes, confirmed: u64 },
     /// What `mget` finds of a key, asked just before the same by `get`.
@@ -79,6 +80,28 @@ pub enum Cargo {
         /// Who sends the change.
         tell: oneshot::Sender<Result<Recorded, Unrecorded>>,
     },
+}
+
+/// A key that is read back for the guard.
+#[derive(Debug)]
+pub struct ReadBackCargo {
+    /// The key, and the name of the record that keeps its stamp, where there can be one.
+    pub keys: Vec<Bytes>,
+    pub hash: KeyHash,
+    /// Nobody has asked for it yet; counted for as long as this lasts.
+    pub _ahead: Option<Ahead>,
+}
+
+impl ReadBackCargo {
+    /// The key itself.
+    pub fn key(&self) -> &Bytes {
+        &self.keys[0]
+    }
+
+    fn learn(&self, worker: &Rc<Worker>, found: Option<Reply>) {
+        let found = found.and_then(|reply| worker.read_back_of(self.key(), reply));
+        worker.learn(self.key(), self.hash, found);
+    }
 }
 
 /// Why there is nothing to go on with.
@@ -108,13 +131,23 @@ fn outcome_when(lost: Lost) -> Outcome {
 }
 
 impl lane::Passenger for Passenger {
-    fn key(&self) -> Option<&Bytes> {
+    fn keys(&self) -> &[Bytes] {
         match &self.cargo {
             Cargo::Client(cargo) => match &cargo.item.command {
-                Command::Get { key } => Some(key),
-                _ => None,
+                Command::Get { key } => std::slice::from_ref(key),
+                _ => &[],
             },
-            _ => None,
+            Cargo::ReadBack(cargo) => &cargo.keys,
+            _ => &[],
+        }
+    }
+
+    fn answer_of(&self, mut found: Vec<(Bytes, Bytes)>) -> Reply {
+        match &self.cargo {
+            Cargo::ReadBack(_) => Reply::Records(found),
+            _ => found
+                .pop()
+                .map_or(Reply::Code(FAILED), |(_, value)| Reply::Value(value)),
         }
     }
 
@@ -133,7 +166,10 @@ impl lane::Passenger for Passenger {
             // A server never fails an `mget` (1.1.41, `do_mget`), and one that does not know it says so with 1. Behind any
             // other code records may follow, which would be taken for the next answer.
             (_, Reply::Code(code)) => *code == FAILED || self.verb != Verb::Mget,
-            (Cargo::ReadBack { key, .. } | Cargo::Suspicion { key, .. }, Reply::Records(found)) => {
+            (Cargo::ReadBack(cargo), Reply::Records(found)) => {
+                found.iter().all(|(echoed, _)| cargo.keys.contains(echoed))
+            }
+            (Cargo::Suspicion { key, .. }, Reply::Records(found)) => {
                 let name = records::name_of(key);
                 found.iter().all(|(echoed, _)| echoed == key || *echoed == name)
             }
@@ -171,10 +207,7 @@ impl lane::Passenger for Passenger {
                 // Whoever asked may have ended meanwhile.
                 let _ = reply_to.send(Ok(reply));
             }
-            Cargo::ReadBack { key, hash } => {
-                let found = self.worker.read_back_of(&key, reply);
-                self.worker.learn(&key, hash, found);
-            }
+            Cargo::ReadBack(cargo) => cargo.learn(&self.worker, Some(reply)),
             Cargo::Suspicion { key, confirmed } => {
                 let found = self.worker.read_back_of(&key, reply);
                 self.worker.suspicion_answered(&key, confirmed, found);
@@ -224,12 +257,12 @@ impl lane::Passenger for Passenger {
                 }
                 let _ = reply_to.send(Err(NoReply::TooLarge));
             }
-            Cargo::ReadBack { key, hash } => {
+            Cargo::ReadBack(cargo) => {
                 let worker = Rc::clone(&self.worker);
                 // Asked again at once, it would be no smaller.
                 spawn_local(async move {
                     sleep(ASK_AGAIN).await;
-                    worker.learn(&key, hash, None);
+                    cargo.learn(&worker, None);
                 });
             }
             Cargo::Suspicion { .. } | Cargo::Find { .. } => {}
@@ -258,7 +291,7 @@ impl lane::Passenger for Passenger {
                 }
                 let _ = reply_to.send(Err(NoReply::Lost(lost)));
             }
-            Cargo::ReadBack { key, hash } => self.worker.learn(&key, hash, None),
+            Cargo::ReadBack(cargo) => cargo.learn(&self.worker, None),
             Cargo::Probe(_) | Cargo::Suspicion { .. } | Cargo::Find { .. } => {}
             Cargo::Record { ticket, tell, .. } => {
                 shared.hidden.doubt();
@@ -277,7 +310,7 @@ impl line::Passenger for Passenger {
             // Its session has nothing else under way.
             Cargo::Exchange { tickets, .. } => tickets.is_empty(),
             // The guard has a key read only when nothing of it is under way.
-            Cargo::ReadBack { .. } => true,
+            Cargo::ReadBack(_) => true,
             Cargo::Suspicion { .. } | Cargo::Find { .. } | Cargo::Probe(_) | Cargo::Record { .. } => false,
         }
     }

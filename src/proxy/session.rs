@@ -421,12 +421,7 @@ impl Session {
         inner.next_number += 1;
         let place = (!form.is_silent(&command)).then(|| inner.order.open());
         let settings = self.worker.settings();
-        let timeouts = &settings.pairing;
-        let patience = if slow::is_slow(&command) {
-            timeouts.slow_timeout
-        } else {
-            timeouts.request_timeout
-        };
+        let patience = slow::patience(&command, &settings.pairing);
         Item {
             number,
             place,

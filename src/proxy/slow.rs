@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -25,6 +25,7 @@ use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::LinkEvents;
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
+use crate::config::PairingSettings;
 use crate::guard::verdict::{Change, Outcome, Ticket};
 use crate::metrics::Carried;
 use crate::pairing::LaneId;
@@ -48,6 +49,30 @@ pub fn is_slow(command: &Command) -> bool {
                 | Verb::Restore
                 | Verb::SetMst
         ),
+    }
+}
+
+/// For so many records of a list a request has its time once more: each is judged by itself, and many may have to be
+/// looked up.
+const LIST_PATIENCE: usize = 10_000;
+
+/// How long a client may wait for the answer to this command.
+pub fn patience(command: &Command, timeouts: &PairingSettings) -> Duration {
+    let (timeout, longest) = (timeouts.request_timeout, timeouts.slow_timeout);
+    match command {
+        command if is_slow(command) => longest,
+        Command::Misc {
+            function, arguments, ..
+        } => {
+            let records = match Function::named(function) {
+                Function::PutList => arguments.len() / 2,
+                Function::OutList => arguments.len(),
+                _ => 0,
+            };
+            let times = 1 + u32::try_from(records / LIST_PATIENCE).unwrap_or(u32::MAX - 1);
+            timeout.saturating_mul(times).min(longest.max(timeout))
+        }
+        _ => timeout,
     }
 }
 

@@ -127,14 +127,24 @@ impl Via {
         }
     }
 
-    /// Puts a `get` on its way, so that its answer names its key where it comes over a wire: see [`Lane::submit_read`].
+    /// How many may look keys up this way ahead of their turn: see [`Lane::most_ahead`]. Where every look is answered on
+    /// the spot, none has to.
+    pub fn most_ahead(&self) -> usize {
+        match self {
+            Self::Embedded { .. } | Self::File { .. } => 0,
+            Self::Lane { lane, .. } => lane.most_ahead(),
+        }
+    }
+
+    /// Puts a read on its way. Where it goes over a wire, a `get`, or an `mget` of a passenger that is read back, shares
+    /// its question with others, and the answer names its keys: see [`Lane::submit_read`].
     pub fn submit_read(&self, command: &Command, deadline: Instant, mut passenger: Passenger, may_join: bool) {
-        let (Self::Lane { lane, shared }, Command::Get { key }) = (self, command) else {
+        let (Self::Lane { lane, shared }, Command::Get { .. } | Command::Mget { .. }) = (self, command) else {
             return self.submit(command, deadline, passenger);
         };
         passenger.verb = Verb::Mget;
         shared.in_flight.fetch_add(1, Ordering::Relaxed);
-        let bytes = lane.submit_read(key, deadline, passenger, may_join);
+        let bytes = lane.submit_read(deadline, passenger, may_join);
         let counter = shared.metrics.backend_request_bytes.of(Verb::Mget);
         counter.increment(bytes as u64);
     }

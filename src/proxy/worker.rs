@@ -47,6 +47,8 @@ pub struct Worker {
     pub busy_poll: BusyPoll,
     pub fairness: Fairness,
     pub sharing: Sharing,
+    /// Keys that are looked up ahead of their turn.
+    pub ahead: Rc<Cell<usize>>,
     /// `mget` has found a record since a lane came up, so it says what there is.
     pub mget_finds: Cell<bool>,
     /// Nothing before the backend was first reached.
@@ -87,6 +89,7 @@ impl Worker {
             busy_poll,
             fairness: Fairness::new(now()),
             sharing: Sharing::default(),
+            ahead: Rc::default(),
             mget_finds: Cell::new(kind.is_some()),
             kind: Cell::new(kind),
             denies_misc: Cell::new(false),
@@ -172,6 +175,11 @@ impl Worker {
         via
     }
 
+    /// The way to the store for those who do not wait for it.
+    pub fn via_now(&self, link: usize) -> Option<Via> {
+        self.store.via(&self.shared, link, 0)
+    }
+
     /// From when on a link's lane is not waited for any more; nothing while it is up.
     pub fn gives_up_at(&self, link: usize) -> Option<Instant> {
         let down_since = self.store.down_since(link)?;
@@ -180,15 +188,19 @@ impl Worker {
 
     /// Until when guarded writes are held back; nothing when they are not.
     pub fn hold_until(&self) -> Option<Instant> {
-        let mut until = self.hold_until.get()?;
-        let now = now();
-        if until <= now {
-            let held = self.shared.hold_until(now);
-            self.hold_until.set(held);
-            until = held?;
-        }
+        let until = self.held_until()?;
         self.shared.metrics.waits.of(WaitCause::StartHold).increment(1);
         Some(until)
+    }
+
+    /// The same for those who do not wait for it.
+    pub fn held_until(&self) -> Option<Instant> {
+        let until = self.hold_until.get()?;
+        let now = now();
+        if until <= now {
+            self.hold_until.set(self.shared.hold_until(now));
+        }
+        self.hold_until.get()
     }
 
     /// What kind of database the backend keeps. To be asked where [`Self::knows_backend`].

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::guard::spread::Lies;
 use crate::transfer::shown;
 
 /// What can be found of a record.
@@ -62,6 +63,17 @@ impl Kind {
     }
 }
 
+/// Where stamps lie, in words.
+const LIES: [(Lies, &str); 7] = [
+    (Lies::Minute, "within a minute of the clock"),
+    (Lies::Hour, "within an hour"),
+    (Lies::Day, "within a day"),
+    (Lies::Year, "within a year"),
+    (Lies::Older, "older than a year"),
+    (Lies::Future, "in the future"),
+    (Lies::Timeless, "that are no times"),
+];
+
 /// What was found of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Findings {
@@ -84,6 +96,8 @@ pub struct Report {
     pub complete: bool,
     /// Whether the server is a ttguard, which shows what it hides.
     pub through_guard: bool,
+    /// Where the stamps of the values lie: how many at each place.
+    pub stamps: BTreeMap<Lies, u64>,
     /// What was found, by kind.
     pub found: BTreeMap<Kind, Findings>,
 }
@@ -102,6 +116,27 @@ impl Report {
         }
     }
 
+    fn tell_stamps(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places: Vec<_> = LIES
+            .iter()
+            .filter_map(|(lies, words)| Some(format!("{} {words}", self.stamps.get(lies)?)))
+            .collect();
+        let stamped: u64 = LIES.iter().filter_map(|(lies, _)| self.stamps.get(lies)).sum();
+        match places.is_empty() {
+            true => writeln!(f, "{stamped:>10}  values with a stamp"),
+            false => writeln!(f, "{stamped:>10}  values with a stamp: {}", places.join(", ")),
+        }
+    }
+
+    /// What to ask oneself, where many values would be refused; nothing otherwise.
+    fn question(&self) -> Option<&'static str> {
+        let future = self.stamps.get(&Lies::Future)?;
+        (*future > 0).then_some(
+            "do the values with stamps in the future carry a stamp? where they do not, a write of such a value is refused \
+             (code 3): see stamp.digits, and begin with --mode observe",
+        )
+    }
+
     /// Whether there is no defect but those that are mended, and everything was seen.
     pub fn is_clean(&self) -> bool {
         let is_fine = |(kind, findings): (&Kind, &Findings)| !kind.is_defect() || findings.fixed == findings.count;
@@ -112,6 +147,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:>10}  records", self.records)?;
+        self.tell_stamps(f)?;
         for kind in Kind::ALL {
             let Some(findings) = self.found.get(&kind) else {
                 if kind.is_defect() {
@@ -133,6 +169,9 @@ impl fmt::Display for Report {
                 true => writeln!(f)?,
                 false => writeln!(f, ": {}{more}", keys.join(", "))?,
             }
+        }
+        if let Some(question) = self.question() {
+            writeln!(f, "{question}")?;
         }
         if !self.complete {
             let [before, after] = self.counted;

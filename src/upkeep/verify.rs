@@ -7,6 +7,7 @@ use super::report::{Kind, Report};
 use super::{no_guard, since_epoch};
 use crate::config::VerifySettings;
 use crate::guard::rules::LedgerMode;
+use crate::guard::spread::Lies;
 use crate::proxy::records;
 use crate::transfer::walk::Walk;
 use crate::transfer::{Fault, progress};
@@ -76,10 +77,13 @@ impl Look<'_> {
                 Ok(())
             };
         }
-        match self.settings.rules.stamp.read(value) {
-            None => self.note(Kind::Unstamped, &name, false),
-            Some(stamp) if self.is_future(stamp) => self.note(Kind::Future, &name, false),
-            Some(_) => {}
+        let rules = &self.settings.rules;
+        let lies = Lies::of(rules.stamp.read(value), rules, since_epoch());
+        *self.report.stamps.entry(lies).or_default() += 1;
+        match lies {
+            Lies::Nowhere => self.note(Kind::Unstamped, &name, false),
+            Lies::Future => self.note(Kind::Future, &name, false),
+            _ => {}
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod ahead;
+mod batches;
 mod bench;
 mod busy_poll;
 mod client;
@@ -10,6 +11,7 @@ mod concurrency;
 mod conformance;
 mod corpora;
 mod dialect;
+mod digits;
 mod durable;
 mod every_write;
 mod frame;

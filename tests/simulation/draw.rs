@@ -10,7 +10,7 @@ use ttguard::config::{Pipelining, Settings, SharedPuts, StaleReply};
 use ttguard::guard::rules::{ExtMeaning, LedgerMode, Mode, Tie};
 use ttguard::guard::stamp::{StampFormat, Unit};
 
-use crate::plan::{Blow, ClientPlan, ClockPlan, Database, MAPPED, NetworkPlan, Plan, ServerPlan};
+use crate::plan::{BatchPlan, Blow, ClientPlan, ClockPlan, Database, MAPPED, NetworkPlan, Plan, ServerPlan};
 
 impl Plan {
     /// The plan of a seed.
@@ -26,6 +26,7 @@ impl Plan {
             network: network(&mut stream("network")),
             server: server(&mut stream("server")),
             clients: clients(&mut stream("clients")),
+            batches: batches(&mut stream("batches")),
             database: database(&mut stream("database")),
             clock: clock(&mut stream("clock"), duration),
             calm: stream("calm").u8(..10) == 0,
@@ -204,6 +205,13 @@ fn clients(random: &mut Rng) -> ClientPlan {
         control: random.u8(..4) == 0,
         large: chance(random, 0.2),
         scripts: random.bool(),
+    }
+}
+
+fn batches(random: &mut Rng) -> BatchPlan {
+    BatchPlan {
+        chance: chance(random, 1.0),
+        keys: pick(random, &[8, 40, 150]),
     }
 }
 

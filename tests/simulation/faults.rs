@@ -80,6 +80,8 @@ kinds! {
     HalfClosed,
     /// A client sent several requests at once.
     Pipelined,
+    /// A client wrote many keys at once that hardly anything is known of.
+    UnknownBatch,
     /// A client gave up waiting and used the connection again.
     GaveUp,
     /// A client sent what is no request.

@@ -18,6 +18,7 @@ pub struct Plan {
     pub network: NetworkPlan,
     pub server: ServerPlan,
     pub clients: ClientPlan,
+    pub batches: BatchPlan,
     pub database: Database,
     pub clock: ClockPlan,
     /// Neither network nor backend does any harm, so that the checker can say exactly what must come out.
@@ -124,6 +125,15 @@ pub struct ClientPlan {
     pub large: f64,
     /// `ext`, where unordered changes are made at all.
     pub scripts: bool,
+}
+
+/// Batches of keys that hardly anything is known of.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchPlan {
+    /// How often what a client pipelines is such a batch.
+    pub chance: f64,
+    /// From so many keys.
+    pub keys: usize,
 }
 
 impl ClientPlan {
@@ -233,6 +243,7 @@ impl Plan {
         plan.ledger_entries = Some(3);
         plan.network.quieten();
         plan.server.quieten();
+        plan.batches.chance = 0.0;
         plan.clients.count = script.len();
         plan.clients.keys = 2;
         plan.clients.skew = vec![0; script.len()];

@@ -191,6 +191,10 @@ impl Asker {
 
     fn put(&mut self) -> Question {
         let key = self.key();
+        self.put_of(key)
+    }
+
+    fn put_of(&mut self, key: Bytes) -> Question {
         let (value, number) = self.value(&key, Asked::Repeatable);
         let writes = vec![(key.clone(), number)];
         Question::writing(Command::Put { key, value }, writes)

@@ -62,6 +62,26 @@ const horizon = (age) => {
   return `${lasting(age)} behind the clock: later writes of forgotten keys are read first`;
 };
 
+const LIES = {
+  nowhere: "no such digits",
+  minute: "within a minute of the clock",
+  hour: "within an hour",
+  day: "within a day",
+  year: "within a year",
+  older: "older than a year",
+  future: "in the future",
+  timeless: "stamps that are no times",
+};
+
+function showStamps(stamps, digits, share) {
+  const all = Object.values(stamps).reduce((total, number) => total + number, 0);
+  const stamped = all - stamps.nowhere;
+  const doubt = stamps.future + stamps.older > stamped / 10 ? " Do those far from the clock carry a stamp? If not, see stamp.digits, and use mode observe meanwhile." : "";
+  find("stamps-note").textContent =
+    `${share(stamped, all)} of the values written since the start begin with ${digits} digits, and so look stamped. When those times lie:${doubt}`;
+  bars("stamps", Object.entries(LIES).map(([name, text]) => [text, stamps[name]]));
+}
+
 function showStatus(status, backends) {
   const down = backends.filter(({ state }) => state !== "up");
   if (!status.ready) mark("bad", `✗ not ready: ${status.why_not}`);
@@ -83,6 +103,7 @@ function showStatus(status, backends) {
     ["Half-received requests", `${bytes(status.buffered_bytes)} of ${bytes(status.buffered_max_bytes)}`],
   ]);
   bars("interventions", Object.entries(counts.interventions).map(([name, number]) => [words(name), number]));
+  showStamps(counts.stamps, setting("stamp.digits"), share);
   const told = (tally) => {
     const some = Object.entries(tally).filter(([, number]) => number > 0);
     return some.map(([name, number]) => `${words(name)} ${count(number)}`).join(", ") || "none";

@@ -38,8 +38,10 @@ const REQUESTS_MAX: usize = 64;
 
 /// What travels on a lane with each request, and is told what became of it.
 pub trait Passenger: 'static {
-    /// The key whose record is asked for, where nothing else is.
-    fn key(&self) -> Option<&Bytes>;
+    /// The keys whose records are asked for, where nothing else is and it [may share](Lane::submit_read) its request.
+    fn keys(&self) -> &[Bytes];
+    /// Its answer, where these records of its keys were found.
+    fn answer_of(&self, found: Vec<(Bytes, Bytes)>) -> Reply;
     /// Whether the answer can belong to the question.
     fn accepts(&self, reply: &Reply) -> bool;
     /// The answer has come, in so many bytes. `now` is when it was read.
@@ -129,7 +131,7 @@ pub struct Lane<P> {
     /// Where the count of strings lies in the newest question that is or may be shared, in all that the lane was given
     /// to write.
     count_at: Cell<u64>,
-    /// How many strings the newest `putlist` has; none while its first record is a `put` of its own.
+    /// How many strings the newest question has that is or may be shared; none while it is a `put` of its own.
     listed: Cell<u32>,
     record_size: RecordSize,
     /// The earliest deadline, or an earlier instant when requests were answered since.

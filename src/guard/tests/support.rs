@@ -65,6 +65,17 @@ impl Desk {
         self.put_body(lane, stamp, "", Come::default())
     }
 
+    /// Has the key looked up ahead of a put of `stamp`.
+    pub(super) fn look_ahead(&self, lane: u64, stamp: u64) -> Option<ReadCause> {
+        let value = format!("{stamp:013}");
+        let change = Change::Stamped {
+            stamp,
+            value: value.as_bytes(),
+        };
+        let now = Duration::from_millis(NOW);
+        self.guard.look_ahead(self.key, change, LaneId(lane), now)
+    }
+
     /// Stores `stamp` and hears of it.
     pub(super) fn store(&self, lane: u64, stamp: u64) {
         let ticket = self.put(lane, stamp).goes();

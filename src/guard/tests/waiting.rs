@@ -1,8 +1,9 @@
 //! Who waits for whom, and who is woken when.
 
-use super::support::{Come, Desk, Expected, NOW};
+use super::support::{Come, Desk, Expected, NOW, rules};
 use crate::guard::Receded;
 use crate::guard::ledger::Known;
+use crate::guard::rules::{Rules, Tie};
 use crate::guard::verdict::{Change, Outcome, ReadCause, Refusal, WaitCause};
 use crate::pairing::LaneId;
 
@@ -326,4 +327,68 @@ fn what_is_in_doubt_is_not_confirmed() {
     assert_eq!(desk.guard.confirmed(desk.key), None, "it may be anything by now");
     desk.guard.settle(doubtful, Outcome::Stored);
     assert_eq!(desk.guard.confirmed(desk.key), None);
+}
+
+#[test]
+fn what_is_looked_up_ahead_is_known_when_its_turn_comes() {
+    let desk = Desk::with(rules(), 64, u64::MAX);
+    assert_eq!(desk.look_ahead(1, NOW), Some(ReadCause::Horizon));
+    assert_eq!(desk.look_ahead(1, NOW), None, "it is under way");
+    assert_eq!(desk.learn(Some(NOW - 1), Some("value")), None);
+    assert_eq!(desk.guard.pending(), 0, "nobody waits");
+    assert_eq!(desk.look_ahead(1, NOW), None, "it is known");
+    assert_eq!(desk.put(1, NOW - 2).refused(), Refusal::Stale { newer: NOW - 1 });
+    desk.store(1, NOW);
+}
+
+#[test]
+fn whoever_comes_while_a_key_is_looked_up_ahead_waits_for_that() {
+    let desk = Desk::with(rules(), 64, u64::MAX);
+    assert_eq!(desk.look_ahead(1, NOW), Some(ReadCause::Horizon));
+    let (same, other) = (
+        desk.put(1, NOW).waits(WaitCause::Lookup),
+        desk.put(2, NOW + 1).waits(WaitCause::Lookup),
+    );
+    desk.learn(None, None);
+    assert!(same.has_rung() && !other.has_rung(), "one lane after the other");
+    let ticket = desk.put_body(1, NOW, "", same.come()).goes();
+    desk.guard.settle(ticket, Outcome::Stored);
+    let ticket = desk.put_body(2, NOW + 1, "", other.come()).goes();
+    desk.guard.settle(ticket, Outcome::Stored);
+    assert_eq!((desk.known(), desk.guard.pending()), (Known::Stamp(NOW + 1), 0));
+}
+
+#[test]
+fn nothing_is_looked_up_ahead_that_needs_no_look_or_cannot_go() {
+    let desk = Desk::with(rules(), 64, NOW);
+    assert_eq!(desk.look_ahead(1, NOW + 1), None, "newer than all that is forgotten");
+    assert_eq!(desk.look_ahead(1, NOW + 51), None, "too far ahead");
+    let ticket = desk.put(1, NOW + 1).goes();
+    assert_eq!(desk.look_ahead(1, NOW), None, "a write is in flight");
+    desk.guard.settle(ticket, Outcome::Lost);
+    assert_eq!(desk.look_ahead(1, NOW), None, "its fence is awaited");
+    desk.guard.fenced(LaneId(1), true);
+    assert_eq!(desk.look_ahead(1, NOW), Some(ReadCause::Unknown));
+    desk.guard.learn(desk.key, None);
+    assert_eq!(desk.guard.pending(), 0, "it could not be read");
+    assert_eq!(
+        desk.look_ahead(1, NOW),
+        Some(ReadCause::Unknown),
+        "so it may be tried again"
+    );
+}
+
+#[test]
+fn what_a_tie_needs_is_not_looked_up_ahead() {
+    let desk = Desk::with(
+        Rules {
+            tie: Tie::First,
+            ..rules()
+        },
+        64,
+        0,
+    );
+    desk.store(1, NOW);
+    assert_eq!(desk.look_ahead(1, NOW), None);
+    drop(desk.put_body(1, NOW, "other", Come::default()).reads(ReadCause::Tie));
 }

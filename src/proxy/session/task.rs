@@ -1,5 +1,6 @@
 //! The task of a session: reads, dispatches, and steps in when the client does not take its answers at once.
 
+mod ahead;
 mod cut;
 mod overdue;
 
@@ -10,6 +11,7 @@ use bytes::BytesMut;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
+use self::ahead::LookedAhead;
 use self::cut::Cut;
 use super::item::{Concluding, End, Item, Next, Step, Waiting};
 use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
@@ -53,6 +55,7 @@ pub(super) struct Task {
     /// When the request that is not all there began to come.
     begun: Option<Instant>,
     arrivals: Arrivals,
+    ahead: LookedAhead,
     /// A slow command is under way.
     is_slow: bool,
     /// When the last slow command ended: what was asked behind it could not be answered before.
@@ -86,6 +89,7 @@ impl Task {
             served: now(),
             begun: None,
             arrivals: Arrivals::default(),
+            ahead: LookedAhead::default(),
             is_slow: false,
             clear_from: None,
             read_in_turn: 0,
@@ -112,6 +116,7 @@ impl Task {
                 }
                 Err(end) => return end,
             };
+            self.look_ahead();
             worker.flush_touched();
             let mut has_asked = false;
             if let Some(end) = self.finished(hungry) {

@@ -12,6 +12,7 @@ use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::proxy::dispatch::{ROOM, refused};
 use crate::proxy::judging::{Decision, Proposal};
+use crate::proxy::look_up::Looked;
 use crate::proxy::passenger::NoReply;
 use crate::proxy::records::Probe;
 use crate::proxy::session::End;
@@ -23,6 +24,9 @@ const BATCH_RECORDS: usize = 256;
 
 /// A frame of a list is closed when it has grown to so many bytes.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// So many records of a list are looked at to find those whose keys have to be looked up.
+const LOOK_AHEAD: usize = 4096;
 
 /// A key, and its value where one is put.
 type Record = (Bytes, Option<Bytes>);
@@ -167,16 +171,16 @@ impl Steps {
         let mut frames = Vec::new();
         let mut batch = Batch::default();
         let mut standing = Standing::default();
+        // Records at the head of what is left to do whose keys have been looked up ahead, where that is called for.
+        let mut looked = 0usize;
         let mut via = self.via_for_write().await?;
         while let Some((key, value)) = work.pop_front() {
+            looked = looked.saturating_sub(1);
             if self.worker.denies_key(self.asker, &key) {
                 tally.refused(Refusal::Denied, self.worker.refusal_code(Refusal::Denied));
                 continue;
             }
-            let change = match &value {
-                Some(value) => self.worker.change_of(value),
-                None => Change::Delete,
-            };
+            let change = self.change_of(&value);
             // Each record of the batch may send a probe and the record of its stamp ahead of it.
             if !via.has_room(batch.records.len() * 2 + ROOM) {
                 frames.extend(self.send_batch(&via, function, options, &mut batch));
@@ -203,7 +207,9 @@ impl Steps {
                 }
                 Decision::Wait(wait) => {
                     frames.extend(self.send_batch(&via, function, options, &mut batch));
+                    looked = self.look_ahead(&via, work, looked);
                     work.push_front((key, value));
+                    looked += 1;
                     standing = self.woken(wait).await?;
                     via = self.via_for_write().await?;
                 }
@@ -211,6 +217,24 @@ impl Steps {
         }
         frames.extend(self.send_batch(&via, function, options, &mut batch));
         Ok(frames)
+    }
+
+    fn change_of<'a>(&self, value: &'a Option<Bytes>) -> Change<'a> {
+        match value {
+            Some(value) => self.worker.change_of(value),
+            None => Change::Delete,
+        }
+    }
+
+    /// Has the keys of a list looked up while one of it is waited for, behind the first so many, for which that was done
+    /// before. Returns for how many it is now.
+    fn look_ahead(&self, via: &Via, work: &VecDeque<Record>, looked: usize) -> usize {
+        let ahead = work.iter().take(LOOK_AHEAD).skip(looked);
+        let seen = ahead.take_while(|(key, value)| {
+            let change = self.change_of(value);
+            self.worker.look_ahead(via, key, change) != Looked::Enough
+        });
+        looked + seen.count()
     }
 
     fn send_batch(&self, via: &Via, function: &Bytes, options: u32, batch: &mut Batch) -> Option<Frame> {

@@ -58,7 +58,7 @@ impl Request {
     }
 
     /// Whether it is what a client's `get` of `key` becomes: `get`, or `mget` of that key alone. The
-    /// guard's own lookups ask for two keys.
+    /// guard's own look-ups ask for two keys, or for many such pairs.
     pub fn reads(&self, key: &str) -> bool {
         self.opcode == frame::GET && self.names(key)
             || self.opcode == frame::MGET && self.arguments.len() == 1 && self.names(key)
@@ -66,7 +66,9 @@ impl Request {
 
     /// Whether it is the guard's own look at a key and its hidden record.
     pub fn looks_at(&self, key: &str) -> bool {
-        self.opcode == frame::MGET && self.arguments.len() == 2 && self.names(key)
+        let name = format!("timestamp.{key}").into_bytes();
+        let mut pairs = self.arguments.windows(2);
+        self.opcode == frame::MGET && pairs.any(|pair| pair[0] == key.as_bytes() && pair[1] == name)
     }
 
     /// The same request for another key.

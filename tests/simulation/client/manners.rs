@@ -67,7 +67,12 @@ async fn pipelining(line: &mut Conversation, asker: &mut Asker, random: &mut Rng
         }
         let count = random.usize(2..8);
         line.world.strike(Fault::Pipelined);
-        let questions = (0..count).map(|_| asker.ask()).collect();
+        let questions = if line.world.strikes(line.world.plan.batches.chance) {
+            line.world.strike(Fault::UnknownBatch);
+            asker.batch()
+        } else {
+            (0..count).map(|_| asker.ask()).collect()
+        };
         if !line.send_together(questions).await {
             return;
         }

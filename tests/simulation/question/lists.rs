@@ -1,5 +1,7 @@
 //! `misc`: single records and lists of them.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 
 use super::{Asker, Question};
@@ -41,6 +43,35 @@ impl Asker {
                 }
                 Self::misc("putlist", arguments, writes)
             }
+        }
+    }
+
+    /// Writes of many keys, of which hardly anything is known: one by one, or as one list.
+    pub fn batch(&mut self) -> Vec<Question> {
+        let world = Rc::clone(&self.world);
+        let (clients, most) = (&world.plan.clients, world.plan.batches.keys);
+        let first = self.random.usize(..most);
+        // Behind those that are written alone, also where a key is its digits.
+        let keys =
+            (first..most.min(first + self.random.usize(4..40))).map(|number| Bytes::from(format!("w{}", 100 + number)));
+        let keys: Vec<_> = keys.collect();
+        let lists = clients.lists && world.plan.database != Database::Tree;
+        match self.random.u8(..3) {
+            0 if lists && clients.deletes => {
+                keys.iter()
+                    .for_each(|key| self.world.history.borrow_mut().out_asked(key));
+                vec![Self::misc("outlist", keys, Vec::new())]
+            }
+            1 if lists => {
+                let (mut arguments, mut writes) = (Vec::new(), Vec::new());
+                for key in keys {
+                    let (value, number) = self.value(&key, Asked::Repeatable);
+                    arguments.extend([key.clone(), value]);
+                    writes.push((key, number));
+                }
+                vec![Self::misc("putlist", arguments, writes)]
+            }
+            _ => keys.into_iter().map(|key| self.put_of(key)).collect(),
         }
     }
 

@@ -8,6 +8,9 @@
 //!
 //! A key may be asked for twice, by two clients: each record then goes to the first that still waits for it. Both asked
 //! before the server looked, so both answers were true while they waited.
+//!
+//! Who reads a key back for the guard asks for two records, that of the key and that of its stamp. It has its answer when
+//! all that can come of both has come.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -15,19 +18,22 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::{Lane, LaneFault, Passenger, REQUESTS_MAX};
-use crate::command::{Reply, Shape};
+use crate::command::Shape;
 use crate::protocol::tyrant::opcode::MAGIC;
-use crate::protocol::tyrant::reply::{Record, RecordsDecoder};
+use crate::protocol::tyrant::reply::{Dropped, Record, RecordsDecoder};
 use crate::protocol::tyrant::request::{self, MGET_COUNT_AT};
 
 /// Bytes that an answer should not have more of. The server holds an answer as a whole before it sends it, and whoever
 /// asks behind it waits for all of it.
 const ANSWER: usize = 64 * 1024;
 
-/// What a `get` is answered where there is no record.
-const MISS: u8 = 1;
+/// Bytes of records that may be under way for nobody who waits yet: see [`Lane::most_ahead`].
+const AHEAD: usize = 1 << 20;
 
-/// How large records are, to guess how large an answer will be.
+/// So many of them at most, however small they are.
+const AHEAD_MAX: usize = 4096;
+
+/// How large what one request finds is, to guess how large an answer will be.
 #[derive(Debug)]
 pub(super) struct RecordSize(Cell<usize>);
 
@@ -37,7 +43,7 @@ impl RecordSize {
         Self(Cell::new(ANSWER))
     }
 
-    /// Takes note of a record, or of none. One that is large counts at once, smaller ones with time.
+    /// Takes note of what was found, or of nothing. What is large counts at once, what is smaller with time.
     fn saw(&self, bytes: usize) {
         let before = self.0.get();
         self.0.set(bytes.max(before - before / 8));
@@ -62,6 +68,17 @@ pub(super) struct SharedAnswer {
     longest: usize,
     /// Bytes that have come and were not counted for any request.
     bytes: usize,
+    /// What has come for the first of those ahead.
+    part: Part,
+}
+
+/// What has come for one request of several keys.
+#[derive(Debug, Default)]
+struct Part {
+    /// Of its keys nothing more can come for the first so many.
+    keys: usize,
+    found: Vec<(Bytes, Bytes)>,
+    dropped: Option<Dropped>,
 }
 
 impl SharedAnswer {
@@ -72,19 +89,21 @@ impl SharedAnswer {
 }
 
 impl<P: Passenger> Lane<P> {
-    /// As [`Self::submit`] for the record of this [key](Passenger::key): it is asked for by `mget`, which names the key of
-    /// each record, and the answer is that to a `get`. Where it `may_join`, and a question that others ask for their keys
-    /// has not begun to leave, it shares that.
-    pub fn submit_read(&self, key: &Bytes, deadline: Instant, passenger: P, may_join: bool) -> usize {
+    /// As [`Self::submit`] for the records of the passenger's [keys](Passenger::keys): they are asked for by `mget`, which
+    /// names the key of each. Where it `may_join`, and a question that others ask for their keys has not begun to leave, it
+    /// shares that.
+    pub fn submit_read(&self, deadline: Instant, passenger: P, may_join: bool) -> usize {
         let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
-        let before = out.len();
+        let (before, keys) = (out.len(), passenger.keys());
         let newest = owed.joinable().filter(|newest| {
             may_join && newest.shape == Shape::Records && newest.requests < self.record_size.most_requests()
         });
         let behind = (owed.queued() - self.count_at.get()) as usize;
+        let listed = self.listed.get() + keys.len() as u32;
         if let Some(newest) = newest
-            && request::add_to_list([key], newest.requests as u32 + 1, behind, &mut out)
+            && request::add_to_list(keys, listed, behind, &mut out)
         {
+            self.listed.set(listed);
             owed.join(newest, deadline, out.len() - before, Some(passenger));
         } else {
             if !owed.is_primed() {
@@ -92,13 +111,20 @@ impl<P: Passenger> Lane<P> {
             }
             let ahead = out.len() - before;
             self.count_at.set(owed.queued() + (ahead + MGET_COUNT_AT) as u64);
-            request::encode_mget_behind_magic(key, &mut out);
+            self.listed.set(keys.len() as u32);
+            request::encode_mget_behind_magic(keys, &mut out);
             owed.push_shared(Shape::Records, deadline, out.len() - before, Some(passenger));
         }
         let size = out.len() - before;
         drop((owed, out));
         self.wake_by(deadline);
         size
+    }
+
+    /// How many may ask for records that nobody waits for yet, so that what they find is little: see
+    /// [`Self::submit_read`]. It is few until records were seen to be small.
+    pub fn most_ahead(&self) -> usize {
+        (AHEAD / self.record_size.0.get().max(1)).clamp(1, AHEAD_MAX)
     }
 
     /// Takes the head of an answer to the oldest `requests`; returns what has begun with it, or nothing when it is not
@@ -114,15 +140,17 @@ impl<P: Passenger> Lane<P> {
         let Some(records) = decoder.head(input)? else {
             return Ok(None);
         };
-        if records > requests {
+        let (keys, longest) = self.keys_of(requests);
+        if records > keys {
             return Err(LaneFault::Mismatch);
         }
         let mut answer = SharedAnswer {
             records,
             passed: 0,
             ahead: requests,
-            longest: self.longest_key(requests),
+            longest,
             bytes: before - input.len(),
+            part: Part::default(),
         };
         if answer.is_whole() {
             self.finish_shared(&mut answer, now);
@@ -130,10 +158,12 @@ impl<P: Passenger> Lane<P> {
         Ok(Some(answer))
     }
 
-    fn longest_key(&self, requests: usize) -> usize {
+    /// How many keys the oldest `requests` ask for, and how long the longest is.
+    fn keys_of(&self, requests: usize) -> (usize, usize) {
         let owed = self.owed.borrow();
-        let keys = owed.tags_from(0).take(requests).filter_map(|tag| tag.as_ref()?.key());
-        keys.map(Bytes::len).max().unwrap_or(0)
+        let tags = owed.tags_from(0).take(requests).flatten();
+        let sizes = tags.flat_map(|passenger| passenger.keys().iter().map(Bytes::len));
+        sizes.fold((0, 0), |(count, longest), size| (count + 1, longest.max(size)))
     }
 
     /// Takes the next record of an answer, and the end of the answer with its last one; returns false when it is not all
@@ -147,17 +177,24 @@ impl<P: Passenger> Lane<P> {
     ) -> Result<bool, LaneFault> {
         let before = input.len();
         let record = decoder.record(input, answer.longest)?;
-        answer.bytes += before - input.len();
+        let bytes = before - input.len();
         let Some(record) = record else {
+            answer.bytes += bytes;
             return Ok(false);
         };
-        self.record_size.saw(answer.bytes);
         let (Record::Whole(key, _) | Record::Dropped(key, _)) = &record;
-        let passenger = self.asker_of(answer, key).ok_or(LaneFault::Mismatch)?;
-        let bytes = std::mem::take(&mut answer.bytes);
+        let (over, place) = self.asker_of(answer, key).ok_or(LaneFault::Mismatch)?;
+        for _ in 0..over {
+            self.pass_over(answer, now);
+        }
+        answer.bytes += bytes;
+        answer.part.keys = place + 1;
         match record {
-            Record::Whole(_, value) => passenger.answered(Reply::Value(value), bytes, now),
-            Record::Dropped(_, dropped) => passenger.dropped(dropped, now),
+            Record::Whole(key, value) => answer.part.found.push((key, value)),
+            Record::Dropped(_, dropped) => answer.part.dropped = Some(dropped),
+        }
+        if self.is_last_key(answer) {
+            self.pass_over(answer, now);
         }
         answer.records -= 1;
         if answer.is_whole() {
@@ -166,23 +203,57 @@ impl<P: Passenger> Lane<P> {
         Ok(true)
     }
 
-    /// Takes the next of those who asked for this key out of the queue.
-    fn asker_of(&self, answer: &mut SharedAnswer, key: &Bytes) -> Option<P> {
-        let mut owed = self.owed.borrow_mut();
-        let asks = |tag: &Option<P>| tag.as_ref().is_some_and(|passenger| passenger.key() == Some(key));
-        let over = owed.tags_from(answer.passed).take(answer.ahead).position(asks)?;
-        answer.passed += over;
-        answer.ahead -= over + 1;
-        owed.take(answer.passed)?
+    /// Who is next to have asked for this key: how many of those ahead come before, and its place among the keys of that
+    /// request. Nothing is changed: where nobody is, nothing of the answer is to be believed.
+    fn asker_of(&self, answer: &SharedAnswer, key: &Bytes) -> Option<(usize, usize)> {
+        let owed = self.owed.borrow();
+        let ahead = owed.tags_from(answer.passed).take(answer.ahead);
+        ahead.enumerate().find_map(|(over, tag)| {
+            let from = if over == 0 { answer.part.keys } else { 0 };
+            let place = tag.as_ref()?.keys().get(from..)?.iter().position(|one| one == key)?;
+            Some((over, from + place))
+        })
     }
 
-    /// Answers those whose key has no record.
+    fn is_last_key(&self, answer: &SharedAnswer) -> bool {
+        let owed = self.owed.borrow();
+        let first = owed.tags_from(answer.passed).next().and_then(Option::as_ref);
+        first.is_none_or(|passenger| answer.part.keys >= passenger.keys().len())
+    }
+
+    /// Nothing more comes for the first of those ahead. It has its answer where something has; those who asked for what is
+    /// not there have theirs at the end, once all of the answer is seen to be one.
+    fn pass_over(&self, answer: &mut SharedAnswer, now: Instant) {
+        let Part { found, dropped, .. } = std::mem::take(&mut answer.part);
+        answer.ahead -= 1;
+        if found.is_empty() && dropped.is_none() {
+            answer.passed += 1;
+            return;
+        }
+        let bytes = std::mem::take(&mut answer.bytes);
+        self.record_size.saw(bytes);
+        let passenger = self.owed.borrow_mut().take(answer.passed).flatten();
+        match (passenger, dropped) {
+            (Some(passenger), Some(dropped)) => passenger.dropped(dropped, now),
+            (Some(passenger), None) => {
+                let reply = passenger.answer_of(found);
+                passenger.answered(reply, bytes, now);
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Answers those whose keys have no record.
     fn finish_shared(&self, answer: &mut SharedAnswer, now: Instant) {
-        for _ in 0..answer.passed + answer.ahead {
+        while answer.ahead > 0 {
+            self.pass_over(answer, now);
+        }
+        for _ in 0..answer.passed {
             self.record_size.saw(0);
             let passenger = self.owed.borrow_mut().take(0).flatten();
             if let Some(passenger) = passenger {
-                passenger.answered(Reply::Code(MISS), std::mem::take(&mut answer.bytes), now);
+                let reply = passenger.answer_of(Vec::new());
+                passenger.answered(reply, std::mem::take(&mut answer.bytes), now);
             }
         }
     }

@@ -71,5 +71,6 @@ fn op() -> impl Strategy<Value = Op> {
         1 => any::<u8>().prop_map(|seed| Op::UpheavalStrikes { seed }),
         2 => Just(Op::UpheavalEnds),
         1 => any::<u8>().prop_map(|seed| Op::Restart { seed }),
+        6 => (any::<u8>(), any::<u8>(), wish()).prop_map(|(key, lane, wish)| Op::LookAhead { key, lane, wish }),
     ]
 }

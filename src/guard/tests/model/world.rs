@@ -108,6 +108,12 @@ pub(super) enum Op {
     Restart {
         seed: u8,
     },
+    /// A key is looked up before anybody has asked for that.
+    LookAhead {
+        key: u8,
+        lane: u8,
+        wish: Wish,
+    },
 }
 
 /// What a client wants done, once the clock has made it concrete.
@@ -391,13 +397,14 @@ impl World {
             Op::UpheavalEnds if self.upheaval => self.upheaval_ends(),
             Op::UpheavalStrikes { .. } | Op::UpheavalEnds => {}
             Op::Restart { seed } => self.restart(seed),
+            Op::LookAhead { key, lane, wish } => self.look_ahead(usize::from(key), usize::from(lane), wish),
         }
     }
 
     // Clients.
 
-    fn ask(&mut self, key: usize, lane: usize, wish: Wish, alone: bool) {
-        let want = match wish {
+    fn want_of(&self, wish: Wish) -> Want {
+        match wish {
             Wish::Stamped { offset, body } => {
                 let stamp = self.now.saturating_add_signed(offset.into());
                 let value = Bytes::from(format!("{stamp:013}{body}"));
@@ -407,7 +414,20 @@ impl World {
             Wish::Delete => Want::Delete,
             Wish::Unordered { leaves } => Want::Unordered { leaves },
             Wish::Tidy => Want::Tidy,
-        };
+        }
+    }
+
+    fn look_ahead(&mut self, key: usize, lane: usize, wish: Wish) {
+        let (key, lane, want) = (key % self.setup.keys, lane % self.setup.lanes, self.want_of(wish));
+        let id = self.lanes[lane].id;
+        let cause = self.guard.look_ahead(self.hash(key), want.change(), id, self.clock());
+        if cause.is_some() {
+            self.lanes[lane].queue.push_back(Errand::Read { key, found: None });
+        }
+    }
+
+    fn ask(&mut self, key: usize, lane: usize, wish: Wish, alone: bool) {
+        let want = self.want_of(wish);
         let alone = alone || matches!(want, Want::Tidy);
         self.judge(Client {
             key: key % self.setup.keys,

@@ -117,11 +117,11 @@ pub fn encode_behind_magic(command: &Command, out: &mut Outgoing) {
     }
 }
 
-/// The same as [`encode_behind_magic`] for an `mget` of one key, to which others may be [added](add_to_list).
-pub fn encode_mget_behind_magic(key: &Bytes, out: &mut Outgoing) {
+/// The same as [`encode_behind_magic`] for an `mget` of these keys, to which others may be [added](add_to_list).
+pub fn encode_mget_behind_magic(keys: &[Bytes], out: &mut Outgoing) {
     out.put_u8(Opcode::of(Verb::Mget).number);
-    out.put_slice(&1u32.to_be_bytes());
-    strings(out, [key]);
+    out.put_slice(&(keys.len() as u32).to_be_bytes());
+    strings(out, keys);
 }
 
 /// Where the count of its keys lies in an `mget`, behind [`MAGIC`].

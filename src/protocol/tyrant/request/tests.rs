@@ -381,7 +381,7 @@ fn keys_are_added_to_an_mget_that_is_already_encoded() {
     let mut out = Outgoing::new();
     encode(&Command::Sync, &mut out);
     out.put_u8(MAGIC);
-    encode_mget_behind_magic(&keys[0], &mut out);
+    encode_mget_behind_magic(std::slice::from_ref(&keys[0]), &mut out);
     let before = 2 + 2;
     for (count, key) in (2..).zip(&keys[1..]) {
         let behind = out.len() - before;
