@@ -2,6 +2,7 @@
 
 mod edits;
 mod lists;
+pub mod pieces;
 mod reads;
 mod tidy;
 mod upheavals;
@@ -110,6 +111,7 @@ impl Steps {
                 self.put_then_record(key, value, false).await
             }
             Command::PutKeep { key, value } => self.put_then_record(key, value, true).await,
+            Command::Mget { keys } => self.mget(keys).await,
             Command::IterNext => self.iter_next().await,
             Command::FwmKeys { prefix, max } => self.fwmkeys(prefix, max).await,
             Command::Rnum => self.rnum().await,
@@ -149,6 +151,7 @@ impl Steps {
             Function::PutList => self.put_list(call).await,
             Function::Out if !call.arguments.is_empty() => self.misc_out(call).await,
             Function::OutList => self.out_list(call).await,
+            Function::Read if Function::lists(&call.function) => self.get_list(call).await,
             Function::Put | Function::PutKeep | Function::Unordered if !call.arguments.is_empty() => {
                 self.misc_unordered(call).await
             }
@@ -199,9 +202,37 @@ impl Steps {
 
     fn send(&self, via: &Via, command: &Command, tickets: Vec<Ticket>) -> oneshot::Receiver<Result<Reply, NoReply>> {
         let (reply_to, reply) = oneshot::channel();
-        let cargo = Cargo::Exchange { reply_to, tickets };
-        via.submit(command, self.deadline, self.worker.passenger(command, cargo, now()));
+        let asked = Vec::new();
+        self.submit(
+            via,
+            command,
+            Cargo::Exchange {
+                reply_to,
+                tickets,
+                asked,
+            },
+        );
         reply
+    }
+
+    /// Sends a read of these keys, whose answer may name no others.
+    fn ask(&self, via: &Via, command: &Command, asked: Vec<Bytes>) -> oneshot::Receiver<Result<Reply, NoReply>> {
+        let (reply_to, reply) = oneshot::channel();
+        let tickets = Vec::new();
+        self.submit(
+            via,
+            command,
+            Cargo::Exchange {
+                reply_to,
+                tickets,
+                asked,
+            },
+        );
+        reply
+    }
+
+    fn submit(&self, via: &Via, command: &Command, cargo: Cargo) {
+        via.submit(command, self.deadline, self.worker.passenger(command, cargo, now()));
     }
 
     /// Sends a command that is not judged; again where that cannot do harm.

@@ -37,6 +37,7 @@ mod resilience;
 mod same;
 mod scripted;
 mod sharing;
+mod stalls;
 mod stamped;
 mod stopped;
 mod story;

@@ -58,7 +58,7 @@ pub struct Item {
     /// How it differs from its command.
     pub edit: Option<Edit>,
     pub form: Form,
-    /// When it had been read whole.
+    /// When it had come whole, as far as can be known.
     pub received: Instant,
     pub deadline: Instant,
     /// It was sent before, on a lane that was lost.
@@ -76,6 +76,7 @@ pub struct Concluding {
     pub place: Option<Place>,
     pub form: Form,
     pub received: Instant,
+    pub deadline: Instant,
 }
 
 impl Item {
@@ -90,6 +91,7 @@ impl Item {
             place: self.place,
             form: self.form,
             received: self.received,
+            deadline: self.deadline,
         }
     }
 }
