@@ -46,6 +46,8 @@ impl Session {
             return self.deny(Item { barred: true, ..item }, by);
         }
         match &item.command {
+            _ if item.unlooked && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
+            _ if item.unlooked => self.step(item),
             // Alone in its session, and with its key to itself.
             _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
             _ if item.edit.is_some() => self.step(item),
@@ -321,6 +323,7 @@ impl Session {
         let steps = Steps::new(Rc::clone(self), &item);
         let step: Step = match item.edit {
             Some(edit) => Box::pin(steps.carry_out_edit(item.command, edit)),
+            None if item.unlooked => Box::pin(steps.carry_out_list(item.command)),
             None => Box::pin(steps.carry_out(item.command)),
         };
         Next::Step(what, step)

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-pub use self::denied::note_copy_of_pytyrant;
+pub use self::denied::{denial_for_keys, note_copy_of_pytyrant};
 pub use self::ending::LINGER;
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
 use self::links::Links;
@@ -437,7 +437,9 @@ impl Session {
             form,
         } = request;
         let keys = &self.listener.keys;
+        let unlooked = !keys.is_open() && denied::is_long_list(&command);
         let barred = !keys.is_open()
+            && !unlooked
             && !form.asks_for_version()
             && !keys.enter(&mut command, &self.worker.settings().limits.request);
         let mut inner = self.inner.borrow_mut();
@@ -456,6 +458,7 @@ impl Session {
             place,
             command,
             barred,
+            unlooked,
             edit,
             form,
             received,

@@ -16,10 +16,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout_at};
 
+use super::apart::apart;
 use super::dispatch::ROOM;
 use super::judging::{Decision, Proposal};
 use super::passenger::{Cargo, NoReply};
-use super::session::{End, Item, Session, now};
+use super::session::{End, Item, Session, denial_for_keys, now};
 use super::slow::{self, Touches};
 use super::store::Via;
 use super::waiting::{GuardWait, Standing, Unfenced};
@@ -128,6 +129,20 @@ impl Steps {
             Command::Vanish | Command::Restore { .. } | Command::SetMst { .. } => self.upheaval(command).await,
             other => Ok(answered(slow::exchange(&self, other, Touches::Nothing).await?)),
         }
+    }
+
+    /// As [`Self::carry_out`], once all keys of a long list were looked at, and made the store's.
+    pub async fn carry_out_list(self, mut command: Command) -> Done {
+        let (listener, limits) = (Arc::clone(&self.listener), self.worker.settings().limits.request);
+        let looked = apart(usize::MAX, move || {
+            (listener.keys.enter(&mut command, &limits), command)
+        });
+        let (may, command) = looked.await?;
+        if !may {
+            let answer = denial_for_keys(&self.worker, &self.listener, &command, self.form)?;
+            return Ok((Outcome::Refused, answer));
+        }
+        self.carry_out(command).await
     }
 
     async fn call(&mut self, call: Call) -> Done {

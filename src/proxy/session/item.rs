@@ -55,6 +55,8 @@ pub struct Item {
     pub command: Command,
     /// It names a key that is denied here, or concerns more than the keys that it names where some are.
     pub barred: bool,
+    /// It names so many keys that they have yet to be looked at, where some are denied.
+    pub unlooked: bool,
     /// How it differs from its command.
     pub edit: Option<Edit>,
     pub form: Form,
