@@ -25,10 +25,13 @@ const PIECE: usize = 512;
 /// Pieces that are under way at once, so that a backend far away is not waited for after each.
 const AHEAD: usize = 16;
 
+/// The keys of a piece that is under way, and the answer to come.
+type Piece = (Vec<Bytes>, oneshot::Receiver<Result<Reply, NoReply>>);
+
 /// A read in pieces.
 struct Pieces {
     keys: std::vec::IntoIter<Bytes>,
-    under_way: VecDeque<(Vec<Bytes>, oneshot::Receiver<Result<Reply, NoReply>>)>,
+    under_way: VecDeque<Piece>,
     /// Bytes of what was read so far.
     bytes: usize,
     stint: Stint,
@@ -106,12 +109,7 @@ impl Steps {
         }
     }
 
-    fn send_piece(
-        &self,
-        via: &Via,
-        ask: impl Fn(Vec<Bytes>) -> Command,
-        keys: Vec<Bytes>,
-    ) -> (Vec<Bytes>, oneshot::Receiver<Result<Reply, NoReply>>) {
+    fn send_piece(&self, via: &Via, ask: impl Fn(Vec<Bytes>) -> Command, keys: Vec<Bytes>) -> Piece {
         let reply = self.ask(via, &ask(keys.clone()), keys.clone());
         (keys, reply)
     }
