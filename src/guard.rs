@@ -479,13 +479,29 @@ impl<W: Waiter> Guard<W> {
     /// A lane that died with writes in flight has ended (the backend is done with all that it had buffered), or its
     /// fence has timed out. Its keys are read back before they are judged again.
     pub fn fenced(&self, lane: LaneId, ended: bool) {
-        self.pending.retain(|key, pending| {
+        (0..Self::PARTS).for_each(|part| self.fenced_in(part, lane, ended));
+    }
+
+    /// Parts of the keys with something under way, for [`Self::fenced_in`].
+    pub const PARTS: usize = PENDING_SHARDS;
+
+    /// As [`Self::fenced`], for the keys of one part alone: where very many have something under way, others can have
+    /// their turn in between.
+    pub fn fenced_in(&self, part: usize, lane: LaneId, ended: bool) {
+        let hash_of = |(key, _): &(KeyHash, _)| self.pending.hash_usize(key) as u64;
+        let mut shard = self.pending.shards()[part].write();
+        let all: Vec<_> = shard.drain().collect();
+        for (key, mut slot) in all {
+            let pending: &mut Pending<W> = slot.get_mut();
             if pending.fencing() == Some(lane) {
                 pending.finish_fence(ended);
-                self.ledger.put(*key, pending.known);
+                self.ledger.put(key, pending.known);
             }
-            !pending.is_idle()
-        });
+            if !pending.is_idle() {
+                let kept = (key, slot);
+                shard.insert(hash_of(&kept), kept, hash_of);
+            }
+        }
     }
 
     /// Something changed many keys at once (`vanish`, `restore`, a backend that came back as another): nothing that

@@ -57,9 +57,10 @@
 //! 7. The session puts the answer into its place. It leaves when all earlier ones have, in its form.
 //!
 //! With the store in memory steps 5 and 6 happen on the spot; with one in a file a thread of its own commits what all
-//! workers have put on their [`Line`](backend::embedded::line::Line)s, and reads happen on the spot. A command that takes
-//! several exchanges (a list, a delete, `rnum`, an `ext`, an [`Edit`](command::edit::Edit) of what is stored) goes through
-//! `proxy::steps` instead, alone in its session; a slow or endless one through `proxy::slow`, on a connection of its own.
+//! workers have put on their [`Line`](backend::embedded::line::Line)s, and small reads happen on the spot. A command that
+//! takes several exchanges (a list, a delete, a read of very many keys, `rnum`, an `ext`, an
+//! [`Edit`](command::edit::Edit) of what is stored) goes through `proxy::steps` instead, alone in its session; a slow or
+//! endless one through `proxy::slow`, on a connection of its own.
 //!
 //! # Words
 //!

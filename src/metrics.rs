@@ -142,6 +142,10 @@ table! {
         "Pauses of sessions that move many bytes, for the sake of those that move few.";
     sessions_closed: By<Counter, CloseReason> = "sessions_closed_total", Count,
         "Client connections ended, by reason.";
+    worker_stalls: Counter = "worker_stalls_total", Count,
+        "Times that a worker was kept from its sockets for long; what waited too long for that was reset.";
+    worker_delay: Histogram = "worker_delay_seconds", Seconds,
+        "How late each beat of a worker came, some of them a second: for so long it was kept from its sockets.", LATENCY;
     slow_connections: Gauge = "slow_connections", Count,
         "Backend connections open now that carry one slow command each.";
     buffered: Gauge = "buffered_bytes", Bytes,

@@ -3,11 +3,13 @@
 //! A worker has its sessions and its lanes on one thread. A session reads and decodes requests; `dispatch` sends those of
 //! one exchange, `steps` those of several, `slow` those that need a connection of their own. A `passenger` travels with
 //! each request and knows what its outcome calls for. `judging` asks the guard, and `waiting` is how a request comes back to
-//! it. `fairness` has sessions that move many bytes let the others go first.
+//! it. `fairness` has sessions that move many bytes let the others go first, `heartbeat` sees when all of them had to
+//! wait, and `apart` is where long work goes.
 
 mod account;
 mod admission;
 mod alarm;
+mod apart;
 mod arrival;
 mod busy_poll;
 pub mod control;
@@ -15,6 +17,7 @@ mod crew;
 mod dispatch;
 mod facts;
 mod fairness;
+mod heartbeat;
 mod inquiry;
 mod judging;
 mod listener;

@@ -16,11 +16,15 @@ use super::stamp::DIGITS_MAX;
 /// Bytes of one slot of the table: the hash, the entry and the table's own control byte.
 const SLOT_BYTES: u64 = 21;
 
-/// Independent parts of the table, each with a lock of its own. Small ledgers have one.
+/// Independent parts of the table, each with a lock of its own. Small ledgers have fewer.
 const SHARDS_MAX: u64 = 256;
 
 /// Fewest slots a part should have, so that parts fill evenly.
 const SHARD_SLOTS_MIN: u64 = 1024;
+
+/// Most slots that a part has: its oldest entries go at once, and whoever stores something waits for that. Large ledgers
+/// have more parts instead.
+const SHARD_SLOTS_MAX: u64 = 1 << 16;
 
 /// The seeded 96-bit hash of a key. With 10^9 keys the chance that any two share one is below 10^-11.
 ///
@@ -193,13 +197,21 @@ pub struct Ledger {
     shard_slots_max: usize,
     horizon: AtomicU64,
     evicted: AtomicU64,
+    /// For each part, no stamp that its entries stand for is above this.
+    newest: Box<[Newest]>,
 }
+
+/// In a cache line of its own, as it is written with each entry.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Newest(AtomicU64);
 
 impl Ledger {
     /// A ledger that never takes more than about `bytes_max` bytes, with the horizon where it is now.
     pub fn with_memory(bytes_max: u64, horizon: u64) -> Self {
         let slots = (bytes_max / SLOT_BYTES).max(SHARD_SLOTS_MIN);
-        let shards = 1 << (slots / SHARD_SLOTS_MIN).clamp(2, SHARDS_MAX).ilog2();
+        let most = SHARDS_MAX.max(slots / SHARD_SLOTS_MAX);
+        let shards = 1 << (slots / SHARD_SLOTS_MIN).clamp(2, most).ilog2();
         let shard_slots = 1 << (slots / shards).ilog2();
         Self::sized(shards as usize, shard_slots, full(shard_slots), horizon)
     }
@@ -219,6 +231,7 @@ impl Ledger {
             shard_slots_max,
             horizon: AtomicU64::new(horizon),
             evicted: AtomicU64::new(0),
+            newest: std::iter::repeat_with(Newest::default).take(shards).collect(),
         }
     }
 
@@ -248,7 +261,9 @@ impl Ledger {
             Known::Unknown { bound } => Entry::unknown(bound),
         };
         let hash = self.entries.hash_usize(&key);
-        let mut shard = self.entries.shards()[self.entries.determine_shard(hash)].write();
+        let index = self.entries.determine_shard(hash);
+        let mut shard = self.entries.shards()[index].write();
+        self.newest[index].0.fetch_max(entry.bound(), Ordering::Relaxed);
         if let Some((_, slot)) = shard.get_mut(hash as u64, |(other, _)| *other == key) {
             *slot.get_mut() = entry;
             return;
@@ -284,15 +299,20 @@ impl Ledger {
     }
 
     /// Forgets everything: from now on no key is known, and none has a stamp above `horizon`, above the horizon
-    /// of before, or above whatever was forgotten: the backend may still hold that.
+    /// of before, or above whatever was forgotten: the backend may still hold that. Takes as long as there are parts, not
+    /// entries: those go as a whole.
     pub fn clear(&self, horizon: u64) {
         self.horizon.fetch_max(horizon, Ordering::AcqRel);
-        self.entries.retain(|_, entry| {
-            // Before the entry goes, as in an eviction: its part of the table is locked until both are done.
-            self.horizon.fetch_max(entry.bound(), Ordering::AcqRel);
-            self.count.fetch_sub(1, Ordering::Relaxed);
-            false
-        });
+        for (shard, newest) in self.entries.shards().iter().zip(&self.newest) {
+            let mut shard = shard.write();
+            // Before the entries go, as in an eviction: their part of the table is locked until both are done.
+            self.horizon
+                .fetch_max(newest.0.swap(0, Ordering::Relaxed), Ordering::AcqRel);
+            let forgotten = std::mem::take(&mut *shard);
+            self.count.fetch_sub(forgotten.len(), Ordering::Relaxed);
+            drop(shard);
+            drop(forgotten);
+        }
     }
 
     /// Keys remembered.
@@ -399,6 +419,26 @@ mod tests {
                 assert!(ledger.bytes() <= 48 * ledger.len() as u64, "{} keys", ledger.len());
             }
         }
+    }
+
+    #[test]
+    fn what_is_forgotten_lifts_the_horizon_above_all_that_it_stood_for() {
+        let ledger = Ledger::with_memory(1 << 20, 0);
+        for stamp in [7, 900, 30] {
+            ledger.put(SEED.hash(&[stamp as u8]), Known::Stamp(stamp));
+        }
+        ledger.put(SEED.hash(b"unknown"), Known::Unknown { bound: 2000 });
+        ledger.clear(5);
+        assert_eq!((ledger.horizon(), ledger.len()), (2000, 0));
+        ledger.put(SEED.hash(b"k"), Known::Stamp(2001));
+        assert_eq!(ledger.len(), 1);
+    }
+
+    #[test]
+    fn no_part_of_a_large_ledger_is_so_large_that_its_eviction_is_waited_for() {
+        let ledger = Ledger::with_memory(8 << 30, 0);
+        assert!(ledger.shard_slots_max as u64 <= 2 * SHARD_SLOTS_MAX);
+        assert!(ledger.bytes_max() <= 8 << 30 && ledger.bytes_max() > 4 << 30);
     }
 
     #[test]

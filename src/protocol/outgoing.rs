@@ -68,6 +68,14 @@ impl Outgoing {
         }
     }
 
+    /// Adds all of another queue, without copying it.
+    pub fn append(&mut self, mut other: Self) {
+        self.seal();
+        other.seal();
+        self.queued += other.queued;
+        self.chunks.append(&mut other.chunks);
+    }
+
     /// Writes `bytes` over those that lie so many before the end, where they are still in the gathered tail; whether
     /// they are.
     pub fn overwrite(&mut self, before_end: usize, bytes: &[u8]) -> bool {
@@ -188,6 +196,22 @@ mod tests {
             }
             assert_eq!(seen, expected);
         }
+    }
+
+    #[test]
+    fn what_is_appended_follows_what_was_there() {
+        let (mut out, mut other) = (Outgoing::new(), Outgoing::new());
+        out.put_slice(b"first,");
+        other.put_bytes(&Bytes::from(vec![b'-'; COPY_MAX]));
+        other.put_slice(b"second,");
+        out.append(other);
+        out.put_slice(b"third");
+        assert_eq!(out.len(), 6 + COPY_MAX + 7 + 5);
+        let all = out.take();
+        assert_eq!(
+            (&all[..7], &all[6 + COPY_MAX..]),
+            (&b"first,-"[..], &b"second,third"[..])
+        );
     }
 
     #[test]

@@ -125,7 +125,8 @@ impl Decoder {
 
     /// Takes the next request off the front of `input`, or `None` when it is not all there.
     ///
-    /// Bytes leave `input` with a whole request only: after `None` call again with the same bytes and more behind them.
+    /// Bytes leave `input` with a whole request only: after `None` call again with the same bytes and more behind them, or
+    /// with what is left where it [is busy](Self::is_busy).
     ///
     /// # Errors
     /// What the peer did wrong, as soon as it is seen. The same fault comes back whenever it is asked again, and
@@ -133,6 +134,9 @@ impl Decoder {
     pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Incoming>, Fault> {
         if let Some(fault) = self.http.fault() {
             return Err(fault.into());
+        }
+        if self.is_busy() {
+            return Ok(self.decode_binary(input)?.map(Incoming::Request));
         }
         let protocol = match input.first() {
             None => return Ok(None),
@@ -142,11 +146,7 @@ impl Decoder {
             return Err(Fault::NotServed(protocol));
         }
         let request = match protocol {
-            Protocol::Binary => self.binary.decode(input)?.map(|command| Request {
-                command,
-                edit: None,
-                form: Form::Binary(self.dialect),
-            }),
+            Protocol::Binary => self.decode_binary(input)?,
             Protocol::Memcached => match self.memcached.decode(input)? {
                 None => None,
                 Some(memcached::request::Incoming::Quit) => return Ok(Some(Incoming::Quit)),
@@ -163,6 +163,21 @@ impl Decoder {
             }),
         };
         Ok(request.map(Incoming::Request))
+    }
+
+    /// Whether a request has come whole that takes some time to be taken apart: to be asked again, once others had their
+    /// turn, for nothing more of it will come.
+    pub fn is_busy(&self) -> bool {
+        self.binary.is_busy()
+    }
+
+    fn decode_binary(&mut self, input: &mut BytesMut) -> Result<Option<Request>, RequestFault> {
+        let command = self.binary.decode_some(input)?;
+        Ok(command.map(|command| Request {
+            command,
+            edit: None,
+            form: Form::Binary(self.dialect),
+        }))
     }
 }
 

@@ -37,7 +37,11 @@ impl Worker {
     /// The backend's answer to a command as clients with this access may see it; nothing, and an alarm, where it shows
     /// what they must not.
     pub fn own(&self, access: &KeyAccess, command: &Command, reply: Reply) -> Option<Reply> {
-        let own = access.leave(command, reply);
+        self.shown(access.leave(command, reply))
+    }
+
+    /// As [`Self::own`], once the answer was looked through.
+    pub fn shown(&self, own: Option<Reply>) -> Option<Reply> {
         if own.is_none() {
             let what = "a client would have been shown a key outside of its prefix";
             self.shared.raise(Alarm::ForeignKey, what);

@@ -11,6 +11,7 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::arrival::Seat;
+use super::heartbeat;
 use super::inquiry;
 use super::passenger::Passenger;
 use super::session::{Session, SessionLoad, now};
@@ -129,6 +130,7 @@ impl Crew {
             }
         }
         spawn_local(inquiry::attend(Rc::clone(&worker)));
+        spawn_local(heartbeat::attend(Rc::clone(&worker)));
         Self {
             worker,
             links: RefCell::new(links),

@@ -9,8 +9,9 @@ use super::judging::{Decision, Proposal};
 use super::passenger::{Cargo, ClientCargo, Form, Found, Passenger};
 use super::records::{self, Probe};
 use super::session::{End, Item, Next, Session, Step, Waiting, note_copy_of_pytyrant, now};
-use super::steps::Steps;
+use super::steps::{Steps, pieces};
 use super::store::Via;
+use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
 use crate::command::{Answer, Command, Reason, Reply, Verb};
 use crate::config::StaleReply;
@@ -45,9 +46,13 @@ impl Session {
             return self.deny(Item { barred: true, ..item }, by);
         }
         match &item.command {
+            _ if item.unlooked && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
+            _ if item.unlooked => self.step(item),
             // Alone in its session, and with its key to itself.
             _ if item.edit.is_some() && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
             _ if item.edit.is_some() => self.step(item),
+            command if self.goes_in_pieces(command) && self.aloft() > 0 => Next::Wait(item, Waiting::Settled),
+            command if self.goes_in_pieces(command) => self.step(item),
             Command::Stat if item.form.asks_for_version() => self.pass(item, &Command::Stat, Form::AsIs),
             Command::Get { key } if self.worker.settings().verify_reads => {
                 let key = key.clone();
@@ -107,6 +112,22 @@ impl Session {
     /// Whether a byte can be the first of a request.
     fn may_begin(&self, byte: u8) -> bool {
         Protocol::begun_by(byte).is_some_and(|protocol| self.listener.protocols.serve(protocol))
+    }
+
+    /// Whether a read asks for so many keys that they are asked for a piece at a time.
+    fn goes_in_pieces(&self, command: &Command) -> bool {
+        match command {
+            Command::Mget { keys } => keys.len() > pieces::WHOLE_MAX,
+            // In a skeleton a function of any name can mean anything.
+            Command::Misc {
+                function, arguments, ..
+            } => {
+                arguments.len() > pieces::WHOLE_MAX
+                    && Function::lists(function)
+                    && self.worker.kind() != DatabaseKind::Foreign
+            }
+            _ => false,
+        }
     }
 
     /// Sends a request that changes nothing.
@@ -319,6 +340,7 @@ impl Session {
         let steps = Steps::new(Rc::clone(self), &item);
         let step: Step = match item.edit {
             edit @ Some(_) => Box::pin(steps.carry_out_edit(item.command, edit)),
+            None if item.unlooked => Box::pin(steps.carry_out_list(item.command)),
             None => Box::pin(steps.carry_out(item.command)),
         };
         Next::Step(what, step)

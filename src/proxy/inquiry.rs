@@ -98,11 +98,12 @@ impl Worker {
         let (reply_to, reply) = oneshot::channel();
         let tickets = Vec::new();
         let ask = self.question_of(key);
-        via.submit(
-            &ask,
-            deadline,
-            self.passenger(&ask, Cargo::Exchange { reply_to, tickets }, now()),
-        );
+        let cargo = Cargo::Exchange {
+            reply_to,
+            tickets,
+            asked: Vec::new(),
+        };
+        via.submit(&ask, deadline, self.passenger(&ask, cargo, now()));
         let format = self.shared.guard.stamp();
         match reply.await.ok()?.ok()? {
             Reply::Records(found) => {

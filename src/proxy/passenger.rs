@@ -63,6 +63,8 @@ pub enum Cargo {
         reply_to: oneshot::Sender<Result<Reply, NoReply>>,
         /// What is settled by it.
         tickets: Vec<Ticket>,
+        /// The keys of a list, of which the answer may name no others; empty where it may say anything.
+        asked: Vec<Bytes>,
     },
     /// A key is read back for the guard.
     ReadBack(ReadBackCargo),
@@ -176,6 +178,12 @@ impl lane::Passenger for Passenger {
             (Cargo::Find { key, .. }, Reply::Records(found)) => {
                 found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key)
             }
+            (Cargo::Exchange { asked, .. }, Reply::Records(found)) if !asked.is_empty() => {
+                are_asked_for(asked, found.iter().map(|(echoed, _)| echoed))
+            }
+            (Cargo::Exchange { asked, .. }, Reply::Strings { strings, .. }) if !asked.is_empty() => {
+                are_asked_for(asked, strings.iter().step_by(2))
+            }
             (Cargo::Client(cargo), Reply::Records(found)) => match &cargo.item.command {
                 Command::Mget { keys } => are_asked_for(keys, found.iter().map(|(echoed, _)| echoed)),
                 _ => true,
@@ -199,7 +207,7 @@ impl lane::Passenger for Passenger {
         account::backend_answered(&shared.metrics, self.verb, reply.code(), bytes, self.queued, now);
         match self.cargo {
             Cargo::Client(cargo) => cargo.answered(&self.worker, reply, now),
-            Cargo::Exchange { reply_to, tickets } => {
+            Cargo::Exchange { reply_to, tickets, .. } => {
                 for ticket in tickets {
                     let outcome = outcome_of(&ticket, reply.code());
                     shared.guard.settle(ticket, outcome);
@@ -250,7 +258,7 @@ impl lane::Passenger for Passenger {
         account::backend_answered_too_much(&shared.metrics, self.verb, dropped, self.queued, now);
         match self.cargo {
             Cargo::Client(cargo) => cargo.dropped(&self.worker, dropped.code),
-            Cargo::Exchange { reply_to, tickets } => {
+            Cargo::Exchange { reply_to, tickets, .. } => {
                 for ticket in tickets {
                     let outcome = outcome_of(&ticket, dropped.code);
                     shared.guard.settle(ticket, outcome);
@@ -285,7 +293,7 @@ impl lane::Passenger for Passenger {
         shared.metrics.backend_requests.of(self.verb, carried).increment(1);
         match self.cargo {
             Cargo::Client(cargo) => cargo.lost(&self.worker, lost),
-            Cargo::Exchange { reply_to, tickets } => {
+            Cargo::Exchange { reply_to, tickets, .. } => {
                 for ticket in tickets {
                     shared.guard.settle(ticket, outcome_when(lost));
                 }

@@ -7,23 +7,26 @@ mod denied;
 mod ending;
 mod item;
 mod links;
+mod saying;
 mod task;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-pub use self::denied::note_copy_of_pytyrant;
+pub use self::denied::{denial_for_keys, note_copy_of_pytyrant};
 pub use self::ending::LINGER;
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
 use self::links::Links;
+use self::saying::Said;
 use self::task::Task;
 use super::account;
+use super::apart::{MANY, strings_of};
 use super::fairness::Share;
 use super::shared::Holding;
 use super::slow;
@@ -34,7 +37,6 @@ use crate::config::{ListenerSettings, Pipelining};
 use crate::journal::Asker;
 use crate::metrics::Outcome;
 use crate::pairing::order::Order;
-use crate::protocol::answer;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request::Request;
 use crate::protocol::tyrant::dialect::Dialect;
@@ -46,12 +48,16 @@ const READ_AHEAD: usize = 64 * 1024;
 /// With more answer bytes than this unread, no further request of the session is taken up.
 const BACKLOG_PAUSE: usize = 1 << 20;
 
+/// How long after its deadline a client may still be told, where its protocol has words for that, that a request is given
+/// up. Later it may have given up itself, and would take them for the answer to another.
+const OVERTIME: Duration = Duration::from_millis(250);
+
 /// After so many looks of the worker, a second apart, at which no bytes had come, a session gives back its buffers.
 const RESTING: u8 = 2;
 
 #[derive(Debug)]
 struct Inner {
-    order: Order<(Concluding, Answer)>,
+    order: Order<(Concluding, Said)>,
     out: Outgoing,
     /// Set once, by whoever finds that the session must end.
     ended: Option<End>,
@@ -201,8 +207,15 @@ impl Session {
         }
     }
 
-    /// Answers a request and counts it. The answer leaves when all earlier ones have.
+    /// Answers a request and counts it, unless it is too late for an answer. The answer leaves when all earlier ones have.
     pub fn conclude(self: &Rc<Self>, what: Concluding, outcome: Outcome, answer: Answer, now: Instant) {
+        if what.place.is_some() && what.deadline <= now {
+            return self.fail(what, End::Deadline);
+        }
+        self.answer(what, outcome, answer, now);
+    }
+
+    fn answer(self: &Rc<Self>, what: Concluding, outcome: Outcome, answer: Answer, now: Instant) {
         let metrics = &self.worker.shared.metrics;
         let protocol = what.form.protocol();
         metrics.requests.of(protocol, what.verb, outcome).increment(1);
@@ -210,6 +223,18 @@ impl Session {
             .request_seconds
             .of(protocol, what.verb)
             .record(now.saturating_duration_since(what.received));
+        if let Answer::Reply(reply) = &answer {
+            self.links.answered(reply);
+        }
+        if what.place.is_some() && strings_of(&answer) > MANY {
+            self.say_apart(what, answer);
+        } else {
+            self.say(what, Said::Short(answer), now);
+        }
+    }
+
+    /// Puts an answer into its place, and whatever may leave now behind what is to be written.
+    fn say(self: &Rc<Self>, what: Concluding, said: Said, now: Instant) {
         let Some(place) = what.place else {
             return;
         };
@@ -222,15 +247,13 @@ impl Session {
             return;
         }
         let Inner { order, out, .. } = &mut *inner;
-        if let Answer::Reply(reply) = &answer {
-            self.links.answered(reply);
-        }
-        order.answer(place, (what, answer));
+        order.answer(place, (what, said));
         let unwritten = out.len();
-        while let Some((what, answer)) = order.take_next() {
+        while let Some((what, said)) = order.take_next() {
             let before = out.len();
-            answer::encode(what.form, &answer, out);
+            said.put(what.form, out);
             let bytes = out.len() - before;
+            let metrics = &self.worker.shared.metrics;
             metrics
                 .reply_bytes
                 .of(what.form.protocol(), what.verb)
@@ -284,8 +307,9 @@ impl Session {
     /// A request cannot be answered. Where its protocol has words for that they are the answer; else the session ends,
     /// rather than say something wrong.
     pub fn fail(self: &Rc<Self>, what: Concluding, end: End) {
-        if what.place.is_some() && what.form.can_say_unavailable() {
-            self.conclude(what, Outcome::Failed, Answer::Unavailable, now());
+        let now = now();
+        if what.place.is_some() && what.form.can_say_unavailable() && now < what.deadline + OVERTIME {
+            self.answer(what, Outcome::Failed, Answer::Unavailable, now);
             return;
         }
         let metrics = &self.worker.shared.metrics;
@@ -413,7 +437,9 @@ impl Session {
             form,
         } = request;
         let keys = &self.listener.keys;
+        let unlooked = !keys.is_open() && denied::is_long_list(&command);
         let barred = !keys.is_open()
+            && !unlooked
             && !form.asks_for_version()
             && !keys.enter(&mut command, &self.worker.settings().limits.request);
         let mut inner = self.inner.borrow_mut();
@@ -427,6 +453,7 @@ impl Session {
             place,
             command,
             barred,
+            unlooked,
             edit,
             form,
             received,

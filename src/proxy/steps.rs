@@ -2,6 +2,7 @@
 
 mod edits;
 mod lists;
+pub mod pieces;
 mod reads;
 mod recorded;
 mod tidy;
@@ -18,10 +19,11 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout_at};
 
+use super::apart::apart;
 use super::dispatch::ROOM;
 use super::judging::{Decision, Proposal};
 use super::passenger::{Cargo, NoReply};
-use super::session::{End, Item, Session, now};
+use super::session::{End, Item, Session, denial_for_keys, now};
 use super::slow::{self, Touches};
 use super::store::Via;
 use super::waiting::{GuardWait, Standing, Unfenced};
@@ -118,6 +120,7 @@ impl Steps {
                 self.remove(&key, &command).await
             }
             Command::PutCat { .. } | Command::PutShl { .. } => self.carry_out_edit(command, None).await,
+            Command::Mget { keys } => self.mget(keys).await,
             Command::IterNext => self.iter_next().await,
             Command::FwmKeys { prefix, max } => self.fwmkeys(prefix, max).await,
             Command::Rnum => self.rnum().await,
@@ -134,6 +137,20 @@ impl Steps {
             Command::Vanish | Command::Restore { .. } | Command::SetMst { .. } => self.upheaval(command).await,
             other => Ok(answered(slow::exchange(&self, other, Touches::Nothing).await?)),
         }
+    }
+
+    /// As [`Self::carry_out`], once all keys of a long list were looked at, and made the store's.
+    pub async fn carry_out_list(self, mut command: Command) -> Done {
+        let (listener, limits) = (Arc::clone(&self.listener), self.worker.settings().limits.request);
+        let looked = apart(usize::MAX, move || {
+            (listener.keys.enter(&mut command, &limits), command)
+        });
+        let (may, command) = looked.await?;
+        if !may {
+            let answer = denial_for_keys(&self.worker, &self.listener, &command, self.form)?;
+            return Ok((Outcome::Refused, answer));
+        }
+        self.carry_out(command).await
     }
 
     async fn call(&mut self, call: Call) -> Done {
@@ -157,6 +174,7 @@ impl Steps {
             Function::PutList => self.put_list(call).await,
             Function::Out if !call.arguments.is_empty() => self.misc_out(call).await,
             Function::OutList => self.out_list(call).await,
+            Function::Read if Function::lists(&call.function) => self.get_list(call).await,
             Function::Put | Function::PutKeep | Function::Unordered if !call.arguments.is_empty() => {
                 self.misc_unordered(call).await
             }
@@ -207,9 +225,37 @@ impl Steps {
 
     fn send(&self, via: &Via, command: &Command, tickets: Vec<Ticket>) -> oneshot::Receiver<Result<Reply, NoReply>> {
         let (reply_to, reply) = oneshot::channel();
-        let cargo = Cargo::Exchange { reply_to, tickets };
-        via.submit(command, self.deadline, self.worker.passenger(command, cargo, now()));
+        let asked = Vec::new();
+        self.submit(
+            via,
+            command,
+            Cargo::Exchange {
+                reply_to,
+                tickets,
+                asked,
+            },
+        );
         reply
+    }
+
+    /// Sends a read of these keys, whose answer may name no others.
+    fn ask(&self, via: &Via, command: &Command, asked: Vec<Bytes>) -> oneshot::Receiver<Result<Reply, NoReply>> {
+        let (reply_to, reply) = oneshot::channel();
+        let tickets = Vec::new();
+        self.submit(
+            via,
+            command,
+            Cargo::Exchange {
+                reply_to,
+                tickets,
+                asked,
+            },
+        );
+        reply
+    }
+
+    fn submit(&self, via: &Via, command: &Command, cargo: Cargo) {
+        via.submit(command, self.deadline, self.worker.passenger(command, cargo, now()));
     }
 
     /// Sends a command that is not judged; again where that cannot do harm.

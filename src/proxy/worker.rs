@@ -8,20 +8,25 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::{spawn_local, yield_now};
 
 use super::account;
+use super::apart::MANY;
 use super::busy_poll::BusyPoll;
 use super::fairness::Fairness;
+use super::heartbeat::Heartbeat;
 use super::passenger::{Cargo, Passenger};
 use super::session::{Session, now};
 use super::shared::Shared;
 use super::sharing::Sharing;
 use super::store::{Store, Via};
+use super::waiting::Notice;
 use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::{ConnectFault, LinkEvents};
 use crate::command::Command;
 use crate::config::Settings;
+use crate::guard::Guard;
 use crate::logging::RateLimit;
 use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
 use crate::pairing::LaneId;
@@ -46,6 +51,8 @@ pub struct Worker {
     /// Keeps the worker awake while there is work.
     pub busy_poll: BusyPoll,
     pub fairness: Fairness,
+    /// Knows how long the worker was kept from its sockets.
+    pub heartbeat: Heartbeat,
     pub sharing: Sharing,
     /// Keys that are looked up ahead of their turn.
     pub ahead: Rc<Cell<usize>>,
@@ -88,6 +95,7 @@ impl Worker {
             slow,
             busy_poll,
             fairness: Fairness::new(now()),
+            heartbeat: Heartbeat::new(settings.pairing.request_timeout, now()),
             sharing: Sharing::default(),
             ahead: Rc::default(),
             mget_finds: Cell::new(kind.is_some()),
@@ -317,7 +325,16 @@ impl LinkEvents for Worker {
                 "the backend did not end a lane in time: what it carried may still be carried out"
             );
         }
-        self.shared.guard.fenced(lane, ended);
+        let shared = Arc::clone(&self.shared);
+        if shared.guard.pending() <= MANY {
+            return shared.guard.fenced(lane, ended);
+        }
+        spawn_local(async move {
+            for part in 0..Guard::<Notice>::PARTS {
+                shared.guard.fenced_in(part, lane, ended);
+                yield_now().await;
+            }
+        });
     }
 
     async fn parted(&self) {

@@ -41,6 +41,7 @@ mod resilience;
 mod same;
 mod scripted;
 mod sharing;
+mod stalls;
 mod stamped;
 mod stopped;
 mod story;

@@ -24,13 +24,13 @@ fn wanted(variable: &str, otherwise: u64) -> u64 {
 }
 
 /// Stops or continues the server's process.
-fn signal(pid: u32, signal: &str) {
+pub fn signal(pid: u32, signal: &str) {
     let status = Command::new("kill").args([signal, &pid.to_string()]).status();
     assert!(status.expect("run kill").success());
 }
 
 /// Stops the server's process and waits until each of its threads has: the signal alone returns before that.
-fn stop(pid: u32) {
+pub fn stop(pid: u32) {
     signal(pid, "-STOP");
     let has_stopped = |task: io::Result<DirEntry>| {
         let stat = std::fs::read_to_string(task?.path().join("stat"))?;

@@ -145,9 +145,9 @@ pub async fn probe(world: &Rc<World>) {
 }
 
 impl Conversation {
-    /// Milliseconds that an answer may take, where that can be said.
-    fn bound(&self, command: &Command) -> Option<u64> {
-        let (plan, pairing) = (&self.world.plan, &self.world.plan.settings.pairing);
+    /// Milliseconds that a question may take, and whether it may be slow.
+    pub fn patience(&self, command: &Command) -> (u64, bool) {
+        let pairing = &self.world.plan.settings.pairing;
         let is_slow = !matches!(
             command.verb(),
             Verb::Put | Verb::PutKeep | Verb::PutCat | Verb::AddInt | Verb::Get | Verb::Mget | Verb::Vsiz | Verb::Out
@@ -157,8 +157,15 @@ impl Conversation {
         } else {
             pairing.request_timeout
         };
+        (patience.as_millis() as u64, is_slow)
+    }
+
+    /// Milliseconds that an answer may take, where that can be said.
+    fn bound(&self, command: &Command) -> Option<u64> {
+        let plan = &self.world.plan;
+        let (patience, _) = self.patience(command);
         let latency = plan.network.latency.max(plan.network.long_latency);
-        (plan.network.client_room >= 4096).then(|| patience.as_millis() as u64 + 2 * latency + 10)
+        (plan.network.client_room >= 4096).then(|| patience + 2 * latency + 10)
     }
 
     fn overdue(&self, when: &str) {

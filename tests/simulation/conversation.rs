@@ -48,6 +48,11 @@ pub struct Conversation {
     owed: VecDeque<Question>,
     /// Bytes that came back so far.
     heard: u64,
+    /// Bytes of all questions so far, and of all answers.
+    asked_bytes: u64,
+    answered_bytes: u64,
+    /// When the last slow question was answered: what was asked behind it could not be answered before.
+    clear_from: u64,
 }
 
 impl Conversation {
@@ -63,6 +68,9 @@ impl Conversation {
             input: BytesMut::new(),
             owed: VecDeque::new(),
             heard: 0,
+            asked_bytes: 0,
+            answered_bytes: 0,
+            clear_from: 0,
         }
     }
 
@@ -81,6 +89,8 @@ impl Conversation {
         let mut out = Outgoing::new();
         request::encode(&question.command, &mut out);
         world.accounts.borrow_mut().asked(question.command.verb());
+        self.asked_bytes += out.len() as u64;
+        question.end = self.asked_bytes;
         if !matches!(question.command.verb(), Verb::PutNr | Verb::Repl) {
             self.owed.push_back(question);
         }
@@ -183,6 +193,19 @@ impl Conversation {
         }
     }
 
+    /// An answer to this has been heard.
+    fn check_in_time(&mut self, question: &Question) {
+        let (world, ends) = (&self.world, (question.end, self.answered_bytes));
+        let (patience, is_slow) = self.patience(&question.command);
+        world
+            .network
+            .check_in_time(world, self.id, ends, self.clear_from, patience);
+        if is_slow {
+            let answered_at = world.network.answered_at(self.id, self.answered_bytes);
+            self.clear_from = answered_at.unwrap_or(0);
+        }
+    }
+
     fn decode(&mut self) -> Option<Heard> {
         if self.input.is_empty() {
             return None;
@@ -194,6 +217,7 @@ impl Conversation {
             return Some(Heard::End);
         };
         let shape = Opcode::of(question.command.verb()).shape;
+        let before = self.input.len();
         match self.decoder.decode(shape, &mut self.input) {
             Ok(None) => None,
             Ok(Some(reply)) => {
@@ -208,6 +232,8 @@ impl Conversation {
                         format!("#{}: {reply:?} was read on a lane after it was given up", self.id)
                     });
                 }
+                self.answered_bytes += (before - self.input.len()) as u64;
+                self.check_in_time(&question);
                 judge(&self.world, &question, &reply);
                 Some(Heard::Answer)
             }

@@ -38,6 +38,8 @@ impl Plan {
         modes(&mut stream("modes"), &mut plan.settings);
         plan.settings.shared_puts = pick(&mut stream("shared puts"), &[SharedPuts::Off, SharedPuts::All]);
         plan.bound_zombies(&mut stream("zombies"));
+        plan.blows.extend(stalls(&mut stream("stalls"), duration));
+        plan.blows.sort_by_key(|(at, _)| *at);
         if plan.calm {
             plan.network.quieten();
             plan.server.quieten();
@@ -261,6 +263,14 @@ fn blows(random: &mut Rng, duration: u64) -> Vec<(u64, Blow)> {
     let mut blows: Vec<_> = (0..count).map(|_| (random.u64(0..duration), blow(random))).collect();
     blows.sort_by_key(|(at, _)| *at);
     blows
+}
+
+fn stalls(random: &mut Rng, duration: u64) -> Vec<(u64, Blow)> {
+    let count = pick(random, &[0, 0, 1, 2]);
+    let stall = |random: &mut Rng| Blow::StallGuard {
+        during: pick(random, &[5, 50, 200, 800]),
+    };
+    (0..count).map(|_| (random.u64(0..duration), stall(random))).collect()
 }
 
 fn blow(random: &mut Rng) -> Blow {

@@ -126,6 +126,8 @@ kinds! {
     Replicated,
     /// A client followed the update log and did not read it.
     ReplicaStalled,
+    /// The guard's process stood still, while all others went on.
+    GuardStalled,
     /// The guard's own clock jumped ahead.
     GuardClockAhead,
     /// The guard's own clock jumped back.

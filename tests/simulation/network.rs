@@ -2,6 +2,7 @@
 
 mod faults;
 pub mod lanes;
+mod punctual;
 mod transit;
 
 use std::cell::{Cell, RefCell};
@@ -46,6 +47,9 @@ struct Way {
     written: u64,
     /// Bytes of them that have arrived.
     arrived: u64,
+    /// How many bytes had been written, and how many had arrived, and when.
+    writes: Vec<(u64, u64)>,
+    arrivals: Vec<(u64, u64)>,
     /// Its writer has closed or been reset: the other side's bytes are answered with a reset.
     gone: bool,
 }
@@ -129,7 +133,7 @@ impl Network {
             abandoned: None,
             gave_up: None,
             silenced: false,
-            disturbed: false,
+            disturbed: between == Between::ClientAndGuard && world.is_stalled(),
         };
         if line.tap.is_some() {
             self.open_lanes.borrow_mut().insert(id);
@@ -182,7 +186,11 @@ impl Network {
         }
         match deed {
             Deed::Wrote(count) => {
-                line.ways[index(side)].written += count as u64;
+                let way = &mut line.ways[index(side)];
+                way.written += count as u64;
+                if line.between == Between::ClientAndGuard {
+                    way.writes.push((way.written, now));
+                }
                 if line.silenced && side == Side::Acceptor {
                     world.violated("I3", || {
                         format!("#{id}: an answer left after the client had given up on it")

@@ -213,6 +213,10 @@ pub enum Blow {
         during: u64,
     },
     DrainGuard,
+    /// The guard's process stands still, while what it is sent waits before it.
+    StallGuard {
+        during: u64,
+    },
 }
 
 impl Plan {

@@ -26,6 +26,8 @@ pub struct Question {
     pub asked_at: u64,
     /// The guard's clock at that moment.
     pub asked_clock: u64,
+    /// Which byte of its connection its last one is.
+    pub end: u64,
 }
 
 impl Question {
@@ -35,6 +37,7 @@ impl Question {
             writes: Vec::new(),
             asked_at: 0,
             asked_clock: 0,
+            end: 0,
         }
     }
 

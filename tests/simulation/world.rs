@@ -69,6 +69,8 @@ pub struct World {
     faults: RefCell<Tally>,
     trace: RefCell<Trace>,
     guard: RefCell<Option<Process>>,
+    /// Until when the guard's process stands still.
+    stalled_until: Cell<u64>,
     generation: Cell<u64>,
     healed: Cell<bool>,
     violation: RefCell<Option<String>>,
@@ -134,6 +136,16 @@ impl World {
     /// Which guard process runs.
     pub fn generation(&self) -> u64 {
         self.generation.get()
+    }
+
+    /// Until when the guard's process stands still, or stood last.
+    pub fn stalled_until(&self) -> u64 {
+        self.stalled_until.get()
+    }
+
+    /// Whether the guard's process stands still.
+    pub fn is_stalled(&self) -> bool {
+        self.now() < self.stalled_until.get()
     }
 
     /// A promise was broken. Only the first one counts.
@@ -210,6 +222,7 @@ pub fn run(seed: u64, plan: Plan, speaks: bool) -> Verdict {
             trace: RefCell::new(Trace::new(speaks)),
             accounts: RefCell::default(),
             guard: RefCell::new(None),
+            stalled_until: Cell::new(0),
             generation: Cell::new(0),
             healed: Cell::new(false),
             violation: RefCell::new(None),

@@ -37,6 +37,10 @@ use table::Table;
 /// Connections that are kept for the next reader. Those who walk all records can be many at once; their memory is not kept.
 const READERS_KEPT: usize = 16;
 
+/// Bytes of values that are read by a thread that has others to serve: to look through a megabyte takes about one
+/// thousandth of a second, where the system has it in memory.
+const AT_ONCE: usize = 1 << 20;
+
 /// Free pages that are given back between two transactions of others.
 const SHRINK_PAGES: u32 = 256;
 
@@ -134,13 +138,34 @@ impl FileStore {
     /// # Errors
     /// When it could not be found out.
     pub fn read(&self, command: &Command, now: Duration) -> Outcome {
-        let outcome = self.with_reader(|connection| {
+        let outcome = self.read_from(|table| table, command, now);
+        self.settled_read(command, outcome)
+    }
+
+    /// As [`Self::read`], for a thread that has others to serve; nothing where the values are too large for that.
+    pub fn read_at_once(&self, command: &Command, now: Duration) -> Option<Outcome> {
+        match self.read_from(|table| table.at_most(AT_ONCE), command, now) {
+            Err(Fault::Large) => None,
+            outcome => Some(self.settled_read(command, outcome)),
+        }
+    }
+
+    fn read_from(
+        &self,
+        bounded: impl for<'t> FnOnce(Table<'t>) -> Table<'t>,
+        command: &Command,
+        now: Duration,
+    ) -> Outcome {
+        self.with_reader(|connection| {
             let at = Answering {
                 state: &self.state,
-                records: &Table::new(connection, &self.path),
+                records: &bounded(Table::new(connection, &self.path)),
             };
             at.execute(command, now)
-        });
+        })
+    }
+
+    fn settled_read(&self, command: &Command, outcome: Outcome) -> Outcome {
         if let Err(fault) = &outcome {
             static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
             if let Some(suppressed) = LOG.admit(Instant::now()) {

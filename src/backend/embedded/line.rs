@@ -121,14 +121,18 @@ impl<P: Passenger> Line<P> {
         self.owed.borrow().len() + requests <= limits.requests_max && self.bytes.get() < limits.bytes_max
     }
 
-    /// Puts a request on its way, or answers it before this returns where it only reads. `now` is the time since the epoch.
+    /// Puts a request on its way, or answers it before this returns where it only reads, and not much. `now` is the time since the epoch.
     pub fn submit(&self, command: &Command, now: Duration, deadline: Instant, passenger: P) {
         let Some(store) = file_of(&self.store) else {
             return passenger.lost(Lost::Unsent);
         };
         store.count(command);
-        if is_read(command) && passenger.may_overtake() {
-            return hand_over(passenger, store.read(command, now));
+        // What is too large for this thread is read by the committer, in its turn.
+        if is_read(command)
+            && passenger.may_overtake()
+            && let Some(outcome) = store.read_at_once(command, now)
+        {
+            return hand_over(passenger, outcome);
         }
         let bytes = weight(command);
         self.bytes.set(self.bytes.get() + bytes);

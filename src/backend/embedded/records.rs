@@ -16,6 +16,9 @@ pub enum Fault {
     /// What is stored under a key is not what was stored there.
     #[error("a record is damaged: its bytes do not match their checksum")]
     Damaged,
+    /// It is more than is read at once by a thread that has others to serve.
+    #[error("it is too much to be read at once")]
+    Large,
     /// Someone else had it locked for longer than is waited.
     #[error("the file is locked")]
     Locked,

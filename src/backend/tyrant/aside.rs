@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
+use tokio::task::spawn_blocking;
 
 use super::connect::{self, Route};
 use crate::command::{Command, Reply};
@@ -14,6 +15,9 @@ use crate::protocol::tyrant::request;
 use crate::transport::{Reader, Writer};
 
 use super::lane::LaneFault;
+
+/// A list of more elements than this is taken apart by another thread: this one has others to serve.
+const MANY: usize = 4096;
 
 /// A connection that carries one request at a time.
 #[derive(Debug)]
@@ -54,7 +58,18 @@ impl Aside {
                 return Err(LaneFault::Eof);
             }
             let received = input.len();
-            if let Some(reply) = decoder.decode(shape, &mut input)? {
+            let decoded = if decoder.list_ahead(shape, &input)?.is_some_and(|count| count > MANY) {
+                let taken = spawn_blocking(move || {
+                    let decoded = decoder.decode(shape, &mut input);
+                    (decoded, decoder, input)
+                });
+                let decoded;
+                (decoded, decoder, input) = taken.await.map_err(io::Error::other)?;
+                decoded
+            } else {
+                decoder.decode(shape, &mut input)
+            };
+            if let Some(reply) = decoded? {
                 return if input.is_empty() {
                     Ok(Exchange { reply, sent, received })
                 } else {

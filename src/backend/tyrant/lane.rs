@@ -30,6 +30,9 @@ use crate::transport::{Reader, Writer};
 /// Bytes that are written in one go, at most: to copy 1 MiB takes longer than to serve many small requests.
 const WRITE_TURN: usize = 256 * 1024;
 
+/// For so long answers are handed over before others have their turn.
+const READ_TURN: Duration = Duration::from_millis(1);
+
 /// How often a lane lets others add to the batch before it writes, while the batch still grows.
 const GATHER_ROUNDS: usize = 4;
 
@@ -240,6 +243,8 @@ impl<P: Passenger> Lane<P> {
         let timer = sleep_until(tokio::time::Instant::now());
         tokio::pin!(timer);
         let mut armed: Option<Instant> = None;
+        // Since others had their turn.
+        let mut worked = Duration::ZERO;
         loop {
             if self.retired.get() && self.owed.borrow().is_empty() {
                 return Err(LaneFault::Retired);
@@ -267,6 +272,11 @@ impl<P: Passenger> Lane<P> {
                     // A server that never stops sending would keep the timer from being asked.
                     if self.next_deadline.get().is_some_and(|next| next <= now) {
                         self.check_deadlines()?;
+                    }
+                    worked += self::now().saturating_duration_since(now);
+                    if worked > READ_TURN {
+                        worked = Duration::ZERO;
+                        yield_now().await;
                     }
                 }
                 ready = writer.writable(), if blocked => {

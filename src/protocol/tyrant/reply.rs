@@ -141,6 +141,26 @@ impl ReplyDecoder {
         }
     }
 
+    /// How many elements the list at the head of `input` has, once it has come whole; nothing of what is no list. So that
+    /// whoever has much to do besides can leave the decoding of a long one to another thread.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn list_ahead(&mut self, shape: Shape, input: &[u8]) -> Result<Option<usize>, ReplyFault> {
+        let is_list =
+            shape == Shape::Strings || matches!(shape, Shape::Keys | Shape::Records) && input.first() == Some(&0);
+        let Some(count) = header(be_i32, input.get(CODE..)).filter(|_| is_list) else {
+            return Ok(None);
+        };
+        let count = self.limits.count(count)?;
+        let scan = self.scan.get_or_insert_with(|| Scan::new(HEAD, count));
+        let whole = match shape {
+            Shape::Records => scan.run::<2>(input, &self.limits, |_| Part::Other)?,
+            _ => scan.run::<1>(input, &self.limits, |_| Part::Other)?,
+        };
+        Ok(whole.map(|_| count))
+    }
+
     /// As [`Self::decode`], but a reply that is over a limit is dropped as it comes, and what comes behind it is read:
     /// a size that is over a limit still says where the reply ends. Of such a reply nothing is kept but the sizes of one
     /// element, and what had come of it before its sizes said that it was too large. How long that may take is for the

@@ -6,6 +6,7 @@
 
 mod encode;
 mod fault;
+mod list;
 mod short;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -14,7 +15,7 @@ use nom::number::streaming::{be_i32, be_i64, be_u32, be_u64};
 use super::dialect::{Dialect, Layout};
 use super::limits::Limits;
 use super::opcode::MAGIC;
-use super::sizes::{self, Scan, SizeFault, header};
+use super::sizes::{Scan, SizeFault, header};
 use crate::command::function::{Function, Part};
 use crate::command::{Command, Verb};
 
@@ -23,6 +24,7 @@ pub use encode::{
     encode_putlist_behind_magic, put_size_behind_magic,
 };
 pub use fault::RequestFault;
+use list::{Asked, List};
 
 /// The magic byte and the command's number, which every request begins with.
 const PREFIX: usize = 2;
@@ -39,6 +41,8 @@ pub struct RequestDecoder {
     dialect: Dialect,
     /// Where the look through the list at the head of the input stopped for want of bytes.
     scan: Option<Scan>,
+    /// A list that has come whole, and is taken apart.
+    list: Option<List>,
 }
 
 impl RequestDecoder {
@@ -48,6 +52,7 @@ impl RequestDecoder {
             limits,
             dialect: Dialect::Tyrant,
             scan: None,
+            list: None,
         }
     }
 
@@ -65,6 +70,29 @@ impl RequestDecoder {
     /// What the peer did wrong, as soon as the header says so. The input stays as it is, so the same fault comes back
     /// whenever it is asked again, and nothing behind it is ever taken for a request.
     pub fn decode(&mut self, input: &mut BytesMut) -> Result<Option<Command>, RequestFault> {
+        loop {
+            let decoded = self.decode_some(input)?;
+            if decoded.is_some() || !self.is_busy() {
+                return Ok(decoded);
+            }
+        }
+    }
+
+    /// Whether a long list has come whole and is being taken apart: [`Self::decode_some`] is to be called again, whatever
+    /// lies in the input, which the list has left already.
+    pub fn is_busy(&self) -> bool {
+        self.list.is_some()
+    }
+
+    /// As [`Self::decode`], but it takes no more than a part of a long list apart at once: where it [is
+    /// busy](Self::is_busy) with one, others can have their turn before it goes on.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_some(&mut self, input: &mut BytesMut) -> Result<Option<Command>, RequestFault> {
+        if let Some(list) = self.list.take() {
+            return Ok(self.take_apart(list));
+        }
         let Some(&magic) = input.first() else {
             return Ok(None);
         };
@@ -230,8 +258,7 @@ impl RequestDecoder {
             return Ok(None);
         };
         frame.advance(list);
-        let keys = sizes::strings(frame, count);
-        Ok(Some(Command::Mget { keys }))
+        Ok(self.take_apart(List::new(Asked::Mget, frame, count)))
     }
 
     fn misc(&mut self, input: &mut BytesMut) -> Decoded {
@@ -248,12 +275,17 @@ impl RequestDecoder {
         };
         frame.advance(name);
         let function = frame.split_to(function);
-        let arguments = sizes::strings(frame, count);
-        Ok(Some(Command::Misc {
-            function,
-            options,
-            arguments,
-        }))
+        let asked = Asked::Misc { function, options };
+        Ok(self.take_apart(List::new(asked, frame, count)))
+    }
+
+    /// Takes the next part of a list apart; what it asks, once that was the last.
+    fn take_apart(&mut self, mut list: List) -> Option<Command> {
+        if list.go_on() {
+            return Some(list.command());
+        }
+        self.list = Some(list);
+        None
     }
 
     /// Takes a frame off `input` whose header of `fields` bytes is followed by parts of these sizes.

@@ -220,12 +220,17 @@ impl Scan {
 
 /// The elements of a list, each a size and its bytes, from the rest of a frame that a [`Scan`] found whole.
 pub(super) fn strings(mut list: Bytes, count: usize) -> Vec<Bytes> {
-    (0..count)
-        .map(|_| {
-            let size = list.get_u32() as usize;
-            list.split_to(size)
-        })
-        .collect()
+    let mut strings = Vec::with_capacity(count);
+    take_strings(&mut list, count, &mut strings);
+    strings
+}
+
+/// Takes so many elements off the front of such a list.
+pub(super) fn take_strings(list: &mut Bytes, count: usize, strings: &mut Vec<Bytes>) {
+    strings.extend((0..count).map(|_| {
+        let size = list.get_u32() as usize;
+        list.split_to(size)
+    }));
 }
 
 /// As [`strings`], where an element is two sizes, a key and a value.

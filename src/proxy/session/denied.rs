@@ -6,13 +6,17 @@ use std::time::{Duration, Instant};
 use super::{End, Item, Next, Session, Waiting};
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::function::Function;
-use crate::command::{Command, Kind, Verb};
+use crate::command::{Answer, Command, Kind, Verb};
+use crate::config::ListenerSettings;
 use crate::guard::verdict::Refusal;
 use crate::logging::RateLimit;
 use crate::metrics::Outcome;
 use crate::protocol::Protocol;
+use crate::protocol::answer::Form;
 use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::tyrant::opcode::Opcode;
+use crate::proxy::apart::MANY;
+use crate::proxy::worker::Worker;
 
 /// How long a hint is not repeated.
 const HINT_INTERVAL: Duration = Duration::from_secs(60);
@@ -66,16 +70,47 @@ impl Session {
             // What was asked before is answered first.
             return Next::Wait(item, Waiting::Settled);
         }
-        let verb = item.command.verb();
-        self.worker.shared.metrics.denied.of(verb).increment(1);
         note(by, item.barred, self.listener.dialect);
-        if is_unanswered {
-            self.fail(item.concluding(), End::RefusedCommand);
-        } else {
-            let answer = self.worker.refusal_answer(verb, Refusal::Denied);
-            self.conclude(item.concluding(), Outcome::Refused, answer, self.turn());
+        match denial(&self.worker, &item.command, item.form) {
+            Ok(answer) => self.conclude(item.concluding(), Outcome::Refused, answer, self.turn()),
+            Err(end) => self.fail(item.concluding(), end),
         }
         Next::Done
+    }
+}
+
+/// Counts a denied command; what it is answered, or why it is not.
+fn denial(worker: &Worker, command: &Command, form: Form) -> Result<Answer, End> {
+    let verb = command.verb();
+    worker.shared.metrics.denied.of(verb).increment(1);
+    if form.is_binary() && tells_of_records(command) {
+        return Err(End::RefusedCommand);
+    }
+    Ok(worker.refusal_answer(verb, Refusal::Denied))
+}
+
+/// As [`Session::deny`], for a command that was found to concern keys which are denied here when it had been taken up.
+pub fn denial_for_keys(
+    worker: &Worker,
+    listener: &ListenerSettings,
+    command: &Command,
+    form: Form,
+) -> Result<Answer, End> {
+    note(command.verb(), true, listener.dialect);
+    denial(worker, command, form)
+}
+
+/// Whether a command names so many keys that another thread looks at them, where some keys are denied.
+pub fn is_long_list(command: &Command) -> bool {
+    match command {
+        Command::Mget { keys } => keys.len() > MANY,
+        Command::Misc {
+            function, arguments, ..
+        } => {
+            let is_list = matches!(Function::named(function), Function::PutList | Function::OutList);
+            arguments.len() > MANY && (is_list || Function::lists(function))
+        }
+        _ => false,
     }
 }
 

@@ -55,10 +55,12 @@ pub struct Item {
     pub command: Command,
     /// It names a key that is denied here, or concerns more than the keys that it names where some are.
     pub barred: bool,
+    /// It names so many keys that they have yet to be looked at, where some are denied.
+    pub unlooked: bool,
     /// How it differs from its command.
     pub edit: Option<Edit>,
     pub form: Form,
-    /// When it had been read whole.
+    /// When it had come whole, as far as can be known.
     pub received: Instant,
     pub deadline: Instant,
     /// It was sent before, on a lane that was lost.
@@ -76,6 +78,7 @@ pub struct Concluding {
     pub place: Option<Place>,
     pub form: Form,
     pub received: Instant,
+    pub deadline: Instant,
 }
 
 impl Item {
@@ -90,6 +93,7 @@ impl Item {
             place: self.place,
             form: self.form,
             received: self.received,
+            deadline: self.deadline,
         }
     }
 }

@@ -28,12 +28,17 @@ use crate::transport::{Reader, Writer};
 /// After so many bytes of one client the others have their turn: to read 1 MiB takes longer than to serve many of them.
 const TURN: usize = 64 * 1024;
 
+/// So many requests are taken up before others have their turn.
+const REQUESTS: usize = 1024;
+
 /// How far the session's task came with what it has.
 enum Pump {
     /// The next request is not all there.
     Hungry,
     /// Something must happen first.
     Stalled,
+    /// There is more to do, once others had their turn.
+    Busy,
 }
 
 /// The task of a session.
@@ -42,6 +47,8 @@ pub(super) struct Task {
     pub(super) reader: Reader,
     input: BytesMut,
     decoder: Decoder,
+    /// Bytes that lay there when the decoder began with the request that it takes apart.
+    begun_with: Option<usize>,
     waiting: Option<(Item, Waiting)>,
     step: Option<(Concluding, Step)>,
     /// No further request is taken up; the session ends for this reason once the earlier ones are answered.
@@ -81,6 +88,7 @@ impl Task {
             reader,
             input: BytesMut::new(),
             decoder,
+            begun_with: None,
             waiting: None,
             step: None,
             last: None,
@@ -109,6 +117,12 @@ impl Task {
             }
             self.look_at_pause();
             let hungry = match self.pump() {
+                Ok(Ok(Pump::Busy)) => {
+                    worker.flush_touched();
+                    self.session.turn.set(None);
+                    yield_now().await;
+                    continue;
+                }
                 Ok(Ok(pump)) => matches!(pump, Pump::Hungry),
                 Ok(Err(stream)) => {
                     worker.flush_touched();
@@ -175,7 +189,7 @@ impl Task {
 
     /// Dispatches as much as there is. The inner error is a command whose answer is a stream.
     fn pump(&mut self) -> Result<Result<Pump, Item>, End> {
-        loop {
+        for _ in 0..REQUESTS {
             if let Some(end) = self.session.inner.borrow_mut().ended.take() {
                 return Err(end);
             }
@@ -209,6 +223,7 @@ impl Task {
                 Next::Stream(item) => return Ok(Err(item)),
             }
         }
+        Ok(Ok(Pump::Busy))
     }
 
     /// The next request to dispatch: one that a lane lost, the one that waited, or the next one of the input.
@@ -229,7 +244,7 @@ impl Task {
         if self.session.share.is_paused() {
             return Ok(Err(Pump::Stalled));
         }
-        let before = self.input.len();
+        let before = self.begun_with.take().unwrap_or(self.input.len());
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
             Ok(Some(Incoming::Request(request))) => {
@@ -249,6 +264,10 @@ impl Task {
             Ok(Some(Incoming::Quit)) => {
                 self.last = Some(End::Done);
                 Ok(Err(Pump::Stalled))
+            }
+            Ok(None) if self.decoder.is_busy() => {
+                self.begun_with = Some(before);
+                Ok(Err(Pump::Busy))
             }
             Ok(None) => {
                 if !self.input.is_empty() {
@@ -349,6 +368,7 @@ impl Task {
             && self.step.is_none()
             && inner.redo.is_empty()
             && inner.aloft == 0
+            && inner.order.owed() == 0
             && inner.out.is_empty()
             && all_taken_up;
         drop(inner);
@@ -375,7 +395,8 @@ impl Task {
                 self.read_in_turn += bytes;
                 self.session.looks.set(0);
                 self.session.moved(bytes, self.progress);
-                self.arrivals.came(bytes, self.progress);
+                let came = self.session.worker.heartbeat.came(self.progress);
+                self.arrivals.came(bytes, came);
                 self.session.worker.busy_poll.worked();
                 if self.watches_for_more() {
                     return Err(End::GaveUp);

@@ -11,6 +11,7 @@ use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::proxy::dispatch::{ROOM, refused};
+use crate::proxy::heartbeat::Stint;
 use crate::proxy::judging::{Decision, Proposal};
 use crate::proxy::look_up::Looked;
 use crate::proxy::passenger::NoReply;
@@ -21,6 +22,9 @@ use crate::proxy::waiting::Standing;
 
 /// Most records that travel in one frame of a list.
 const BATCH_RECORDS: usize = 256;
+
+/// Records of a list that are judged and sent before the outcome of the first is waited for.
+const PART_RECORDS: usize = 8192;
 
 /// A frame of a list is closed when it has grown to so many bytes.
 const BATCH_BYTES: usize = 1 << 20;
@@ -102,24 +106,47 @@ impl Tally {
 
 impl Steps {
     pub(super) async fn put_list(&mut self, call: Call) -> Done {
-        let pairs = call
-            .arguments
-            .chunks_exact(2)
-            .map(|pair| (pair[0].clone(), Some(pair[1].clone())));
-        let work = pairs.collect();
-        self.list(&call.function, call.options, work).await
+        let Call {
+            function,
+            options,
+            arguments,
+        } = call;
+        let mut strings = arguments.into_iter();
+        let records = std::iter::from_fn(|| Some((strings.next()?, Some(strings.next()?))));
+        self.list(&function, options, records).await
     }
 
     pub(super) async fn out_list(&mut self, call: Call) -> Done {
-        let work = call.arguments.iter().map(|key| (key.clone(), None)).collect();
-        self.list(&call.function, call.options, work).await
+        let Call {
+            function,
+            options,
+            arguments,
+        } = call;
+        let records = arguments.into_iter().map(|key| (key, None));
+        self.list(&function, options, records).await
     }
 
     /// Carries out a list of puts (with values) or deletes (without).
-    async fn list(&mut self, function: &Bytes, options: u32, mut work: VecDeque<Record>) -> Done {
+    async fn list(&mut self, function: &Bytes, options: u32, mut records: impl Iterator<Item = Record>) -> Done {
         let mut tally = Tally::default();
+        loop {
+            let work: VecDeque<_> = records.by_ref().take(PART_RECORDS).collect();
+            if work.is_empty() {
+                return Ok(tally.answer());
+            }
+            self.part_of_list(function, options, work, &mut tally).await?;
+        }
+    }
+
+    async fn part_of_list(
+        &mut self,
+        function: &Bytes,
+        options: u32,
+        mut work: VecDeque<Record>,
+        tally: &mut Tally,
+    ) -> Result<(), End> {
         while !work.is_empty() {
-            for frame in self.send_list(function, options, &mut work, &mut tally).await? {
+            for frame in self.send_list(function, options, &mut work, tally).await? {
                 let Frame {
                     records,
                     probes,
@@ -127,7 +154,7 @@ impl Steps {
                     reply,
                 } = frame;
                 match outcome(reply).await {
-                    Ok(reply) => self.list_answered(records, &probes, reply.code(), &mut tally).await?,
+                    Ok(reply) => self.list_answered(records, &probes, reply.code(), tally).await?,
                     Err(none) => {
                         self.worker.shared.hidden.doubt();
                         self.may_repeat(none, is_idempotent, RetryKind::Write)?;
@@ -137,7 +164,7 @@ impl Steps {
                 }
             }
         }
-        Ok(tally.answer())
+        Ok(())
     }
 
     async fn list_answered(
@@ -173,9 +200,15 @@ impl Steps {
         let mut standing = Standing::default();
         // Records at the head of what is left to do whose keys have been looked up ahead, where that is called for.
         let mut looked = 0usize;
+        let mut stint = Stint::begin();
         let mut via = self.via_for_write().await?;
         while let Some((key, value)) = work.pop_front() {
             looked = looked.saturating_sub(1);
+            if stint.is_over() {
+                frames.extend(self.send_batch(&via, function, options, &mut batch));
+                stint.rest().await;
+                via = self.via_for_write().await?;
+            }
             if self.worker.denies_key(self.asker, &key) {
                 tally.refused(Refusal::Denied, self.worker.refusal_code(Refusal::Denied));
                 continue;

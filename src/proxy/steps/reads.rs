@@ -1,18 +1,24 @@
 //! Reads that must not show the records that keep stamps.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{Call, Done, Steps, answered};
 use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Command, Reply};
 use crate::metrics::Alarm;
+use crate::proxy::apart::apart;
+use crate::proxy::heartbeat::Stint;
 use crate::proxy::records;
 use crate::proxy::session::End;
 use crate::proxy::slow::{self, Touches};
 
 impl Steps {
     pub(super) async fn iter_next(&mut self) -> Done {
+        let mut stint = Stint::begin();
         loop {
+            stint.breathe().await;
             match self.exchange(&Command::IterNext, false).await? {
                 Reply::Value(key) if records::is_hidden(&key) => {}
                 reply => return Ok(answered(reply)),
@@ -22,7 +28,9 @@ impl Steps {
 
     pub(super) async fn misc_iter_next(&mut self, call: Call) -> Done {
         let command = call.command();
+        let mut stint = Stint::begin();
         loop {
+            stint.breathe().await;
             match self.exchange(&command, false).await? {
                 Reply::Strings { strings, .. } if strings.first().is_some_and(|key| records::is_hidden(key)) => {}
                 reply => return Ok(answered(reply)),
@@ -44,12 +52,20 @@ impl Steps {
             };
             // In a fixed-length database it is a range of numbers.
             let by_prefix = self.worker.kind() != DatabaseKind::FixedLength;
-            let is_unasked = by_prefix && keys.iter().any(|key| !key.starts_with(&prefix));
             let found = keys.len();
-            let access = &self.listener.keys;
-            let visible = Reply::Keys(records::visible_keys(keys));
+            let (listener, asked) = (Arc::clone(&self.listener), prefix.clone());
+            let looked = apart(found, move || {
+                let is_unasked = by_prefix && keys.iter().any(|key| !key.starts_with(&asked));
+                let visible = Reply::Keys(records::visible_keys(keys));
+                let mut own = listener.keys.leave(&command, visible);
+                if let Some(Reply::Keys(visible)) = &mut own {
+                    visible.retain(|key| listener.keys.allows(key));
+                }
+                (is_unasked, own)
+            });
+            let (is_unasked, own) = looked.await?;
             // A key of others is the graver of the two.
-            let Some(Reply::Keys(mut visible)) = self.worker.own(access, &command, visible) else {
+            let Some(Reply::Keys(mut visible)) = self.worker.shown(own) else {
                 return Err(End::LaneLost);
             };
             if is_unasked {
@@ -57,7 +73,6 @@ impl Steps {
                 self.worker.shared.raise(Alarm::UnaskedKey, what);
                 return Err(End::LaneLost);
             }
-            visible.retain(|key| access.allows(key));
             let (Ok(wanted), Ok(asked)) = (usize::try_from(max), usize::try_from(ask)) else {
                 return Ok(answered(Reply::Keys(visible)));
             };
@@ -86,7 +101,7 @@ impl Steps {
                 other => return Ok(answered(other)),
             };
             let found = strings.len() / 2;
-            let mut strings = records::visible_pairs(strings);
+            let mut strings = apart(strings.len(), move || records::visible_pairs(strings)).await?;
             match wanted {
                 Some(wanted) if strings.len() / 2 < wanted && found >= ask => ask = ask.saturating_mul(2),
                 _ => {
@@ -157,6 +172,7 @@ impl Steps {
             };
             if let Reply::Keys(keys) = slow::exchange(self, command, Touches::Nothing).await? {
                 hidden.counted(keys.len() as u64, changes);
+                apart(keys.len(), move || drop(keys)).await?;
             }
         }
         Ok(hidden.get())

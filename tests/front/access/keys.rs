@@ -118,3 +118,22 @@ fn the_text_protocols_are_told_that_it_is_forbidden() {
     }
     assert_eq!(guarded.client().text("b:1").as_deref(), Some("b:1"));
 }
+
+#[test]
+fn a_long_list_with_one_key_that_is_not_allowed_is_denied_as_a_whole() {
+    let guarded = filled("memory:");
+    let mut client = confined(&guarded);
+    let keys: Vec<String> = (0..5000).map(|number| format!("a:{number}")).collect();
+    let mut names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let list = |names: &[&str]| names.iter().map(|key| key.as_bytes().to_vec()).collect::<Vec<_>>();
+    assert_eq!(client.mget(&names).len(), 2);
+    names.push("a:secret:1");
+    let keys = list(&names);
+    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    let pairs: Vec<&[u8]> = keys.iter().flat_map(|key| [*key, b"v"]).collect();
+    assert_eq!(client.misc("putlist", &pairs).0, DENIED);
+    assert_eq!(client.misc("outlist", &keys).0, DENIED);
+    expect_no_answer(&guarded, 1, "mget", &frame::mget(&names));
+    expect_no_answer(&guarded, 1, "misc", &frame::misc("getlist", &keys));
+    assert_eq!(guarded.client().fwmkeys("").len(), 4);
+}

@@ -265,3 +265,22 @@ fn rows_of_a_table_have_a_namespace_too() {
     );
     assert_eq!(client_of(&guarded, 0).fwmkeys(""), ["A:k", "B:k"]);
 }
+
+#[test]
+fn a_long_list_stays_among_its_tenants_keys() {
+    let guarded = tenants("memory:");
+    let (mut a, mut b) = (client_of(&guarded, 1), client_of(&guarded, 2));
+    let keys: Vec<String> = (0..5000).map(|number| format!("k{number}")).collect();
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let asked: Vec<&[u8]> = names.iter().map(|key| key.as_bytes()).collect();
+    let pairs: Vec<&[u8]> = asked.iter().flat_map(|key| [*key, b"of a"]).collect();
+    assert_eq!(a.misc("putlist", &pairs), (0, vec![]));
+    let found = a.misc("getlist", &asked).1;
+    assert!(found.iter().eq(pairs.iter()), "{} strings", found.len());
+    assert_eq!(a.mget(&names).len(), keys.len());
+    assert_eq!((b.mget(&names).len(), b.fwmkeys("").len()), (0, 0));
+    assert_eq!(b.misc("outlist", &asked), (0, vec![]));
+    assert_eq!(a.fwmkeys("").len(), keys.len());
+    assert_eq!(a.misc("outlist", &asked), (0, vec![]));
+    assert_eq!(a.fwmkeys("").len(), 0);
+}

@@ -45,6 +45,15 @@ impl Network {
         }
     }
 
+    /// The guard stands still: whoever asks may wait longer than promised.
+    pub fn disturb_clients(&self) {
+        let mut lines = self.lines.borrow_mut();
+        let clients = lines.values_mut();
+        clients
+            .filter(|line| line.between == Between::ClientAndGuard)
+            .for_each(|line| line.disturbed = true);
+    }
+
     /// Ends what was cut and never noticed, as keepalive does.
     pub fn sweep(&self) {
         for line in self.lines.borrow_mut().values_mut().filter(|line| line.cut) {

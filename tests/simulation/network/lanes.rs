@@ -158,7 +158,9 @@ impl Network {
             if tap.generation != world.generation() {
                 world.violated("I10", || format!("#{id} is of a guard that has ended"));
             }
-            if tap.given_up.is_some_and(|since| now > since + patience + TICK) {
+            // What stands still closes nothing.
+            let due = |since: u64| (since + patience).max(world.stalled_until());
+            if tap.given_up.is_some_and(|since| now > due(since) + TICK) {
                 world.violated("I10", || format!("#{id} was given up and is not closed"));
             }
             match (tap.is_lane(), tap.given_up) {

@@ -123,6 +123,9 @@ impl Network {
                 let answered = line.ways[index(side.other())].written;
                 let way = &mut line.ways[index(side)];
                 way.arrived += count as u64;
+                if line.between == Between::ClientAndGuard {
+                    way.arrivals.push((way.arrived, world.now()));
+                }
                 if let (Side::Dialler, Some((at, heard))) = (side, line.gave_up)
                     && way.arrived > at
                 {

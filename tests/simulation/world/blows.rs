@@ -61,6 +61,10 @@ impl World {
                 self.end_guard().await;
                 self.start_guard();
             }
+            Blow::StallGuard { during } => {
+                self.strike(Fault::GuardStalled);
+                self.stall_guard(during).await;
+            }
             Blow::DrainGuard => {
                 self.strike(Fault::GuardDrained);
                 self.drain_guard().await;

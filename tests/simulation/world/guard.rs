@@ -1,11 +1,13 @@
 //! The guard's process: started, killed, told to stop.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::sleep;
 use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
 use ttguard::metrics::Metrics;
 use ttguard::protocol::request::Fault as RequestFault;
@@ -23,8 +25,25 @@ pub(super) struct Process {
     pub(super) tasks: Rc<LocalSet>,
     pub(super) instance: Rc<Instance>,
     pub(super) stop: Rc<Notify>,
+    pub(super) stall: Rc<Notify>,
     pub(super) driver: JoinHandle<()>,
     pub(super) accepts: bool,
+}
+
+/// Runs a process until it is stopped; while it is stalled nothing in it runs.
+async fn drive(tasks: Rc<LocalSet>, stop: Rc<Notify>, stall: Rc<Notify>) {
+    let mut running = pin!(tasks.run_until(stop.notified()));
+    loop {
+        tokio::select! {
+            biased;
+            () = stall.notified() => {
+                if let Some(world) = current() {
+                    sleep(Duration::from_millis(world.stalled_until().saturating_sub(world.now()))).await;
+                }
+            }
+            () = &mut running => return,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -68,16 +87,26 @@ impl World {
         };
         let tasks = Rc::new(LocalSet::new());
         let instance = Rc::new(Instance::start(self.plan.settings.clone(), surroundings, &tasks));
-        let stop = Rc::new(Notify::new());
-        let (within, stopped) = (Rc::clone(&tasks), Rc::clone(&stop));
-        let driver = spawn_local(async move { within.run_until(stopped.notified()).await });
+        let (stop, stall) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
+        let driver = spawn_local(drive(Rc::clone(&tasks), Rc::clone(&stop), Rc::clone(&stall)));
         *self.guard.borrow_mut() = Some(Process {
             tasks,
             instance,
             stop,
+            stall,
             driver,
             accepts: true,
         });
+    }
+
+    /// The guard's process stands still for so many milliseconds. Clients and backend go on.
+    pub(super) async fn stall_guard(&self, during: u64) {
+        self.stalled_until.set(self.now() + during);
+        self.network.disturb_clients();
+        if let Some(process) = self.guard.borrow().as_ref() {
+            process.stall.notify_one();
+        }
+        sleep(Duration::from_millis(during)).await;
     }
 
     /// The guard's process ends at once. What it had written is on its way.

@@ -22,6 +22,8 @@ pub struct Table<'a> {
     added: Cell<i64>,
     /// Someone asked that everything be on the device.
     sync: Cell<bool>,
+    /// Bytes of values that may still be read, where that is bounded.
+    most: Option<Cell<usize>>,
 }
 
 impl<'a> Table<'a> {
@@ -32,6 +34,15 @@ impl<'a> Table<'a> {
             path,
             added: Cell::new(0),
             sync: Cell::new(false),
+            most: None,
+        }
+    }
+
+    /// To read values of no more than so many bytes in all: of what is larger nothing is read, and that is said.
+    pub fn at_most(self, bytes: usize) -> Self {
+        Self {
+            most: Some(Cell::new(bytes)),
+            ..self
         }
     }
 
@@ -63,6 +74,21 @@ impl<'a> Table<'a> {
         Ok(statement.query_row([], |row| row.get(0))?)
     }
 
+    fn get_at_most(&self, key: &[u8], most: &Cell<usize>) -> Result<Option<Bytes>, Fault> {
+        // The length is in the head of the row: it is known before any of the value is looked at.
+        let mut statement = self.connection.prepare_cached(
+            "SELECT length(value), checksum, CASE WHEN length(value) <= ?2 THEN value END FROM records WHERE key = ?1",
+        )?;
+        let mut rows = statement.query((key, most.get() as i64))?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        let size = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX);
+        let left = most.get().checked_sub(size).ok_or(Fault::Large)?;
+        most.set(left);
+        checked(key, row, 1).map(Some)
+    }
+
     fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, Fault> {
         Ok(self.connection.prepare_cached(sql)?.execute(parameters)?)
     }
@@ -70,6 +96,9 @@ impl<'a> Table<'a> {
 
 impl Records for Table<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Fault> {
+        if let Some(most) = &self.most {
+            return self.get_at_most(key, most);
+        }
         let mut statement = self
             .connection
             .prepare_cached("SELECT checksum, value FROM records WHERE key = ?1")?;

@@ -218,3 +218,25 @@ fn every_setting_of_sync_keeps_what_was_answered() {
         assert_eq!(FileStore::open(&place.path, settings).unwrap().len().unwrap(), 50);
     }
 }
+
+#[test]
+fn what_is_large_is_not_read_by_a_thread_that_has_others_to_serve() {
+    let place = Place::new();
+    let store = place.open();
+    let large = vec![b'v'; AT_ONCE / 2 + 1];
+    for key in ["one", "other"] {
+        assert_eq!(put(&store, key, &large), 0);
+    }
+    let get = |key| Command::Get { key: bytes(key) };
+    let both = Command::Mget {
+        keys: vec![bytes("one"), bytes("missing"), bytes("other")],
+    };
+    let at_once = |command: &Command| store.read_at_once(command, NOW).map(|outcome| outcome.unwrap());
+    assert_eq!(at_once(&get("one")), Some(Reply::Value(bytes(&large))));
+    assert_eq!(at_once(&get("missing")), Some(Reply::Code(1)));
+    assert_eq!(at_once(&both), None, "together they are too large");
+    match store.read(&both, NOW).unwrap() {
+        Reply::Records(found) => assert_eq!(found.len(), 2),
+        other => panic!("{other:?}"),
+    }
+}
