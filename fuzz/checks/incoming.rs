@@ -41,7 +41,7 @@ pub fn check(mut input: &[u8]) {
 fn of_incoming(incoming: &Incoming) -> Option<&Request> {
     match incoming {
         Incoming::Request(request) => Some(request),
-        Incoming::Quit => None,
+        Incoming::Quit | Incoming::Unknown { .. } => None,
     }
 }
 

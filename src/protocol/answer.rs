@@ -67,6 +67,6 @@ pub fn encode(form: Form, answer: &Answer, out: &mut Outgoing) {
             debug_assert!(false, "the session ends rather than say something wrong");
         }
         (Form::Memcached(form), answer) => memcached::reply::encode(form.asked, answer, out),
-        (Form::Http(form), answer) => http::reply::encode(form.asked, answer, out),
+        (Form::Http(form), answer) => http::reply::encode(form, answer, out),
     }
 }

@@ -51,7 +51,7 @@ const RESTING: u8 = 2;
 
 #[derive(Debug)]
 struct Inner {
-    order: Order<(Concluding, Answer)>,
+    order: Order<Said>,
     out: Outgoing,
     /// Set once, by whoever finds that the session must end.
     ended: Option<End>,
@@ -67,6 +67,15 @@ struct Inner {
     blocked: bool,
     /// Bytes lie behind the request that is being dispatched.
     followed: bool,
+}
+
+/// What stands in a session's order of answers.
+#[derive(Debug)]
+enum Said {
+    /// The answer to a request.
+    Answer(Concluding, Answer),
+    /// What is said where no request could be made of what came, or before one is whole.
+    Words(&'static [u8]),
 }
 
 /// How much a session holds.
@@ -221,27 +230,45 @@ impl Session {
         if inner.ended.is_some() {
             return;
         }
-        let Inner { order, out, .. } = &mut *inner;
         if let Answer::Reply(reply) = &answer {
             self.links.answered(reply);
         }
-        order.answer(place, (what, answer));
-        let unwritten = out.len();
-        while let Some((what, answer)) = order.take_next() {
-            let before = out.len();
-            answer::encode(what.form, &answer, out);
-            let bytes = out.len() - before;
-            metrics
-                .reply_bytes
-                .of(what.form.protocol(), what.verb)
-                .increment(bytes as u64);
-        }
-        let moved = out.len() - unwritten;
-        let touched = std::mem::replace(&mut inner.touched, true);
+        inner.order.answer(place, Said::Answer(what, answer));
+        let moved = self.take_answers(&mut inner);
         drop(inner);
         self.moved(moved, now);
-        if !touched {
+    }
+
+    /// Queues for writing what may leave now, and returns its bytes.
+    fn take_answers(self: &Rc<Self>, inner: &mut Inner) -> usize {
+        let Inner { order, out, .. } = inner;
+        let unwritten = out.len();
+        while let Some(said) = order.take_next() {
+            match said {
+                Said::Words(words) => out.put_slice(words),
+                Said::Answer(what, answer) => {
+                    let before = out.len();
+                    answer::encode(what.form, &answer, out);
+                    let reply_bytes = &self.worker.shared.metrics.reply_bytes;
+                    let bytes = out.len() - before;
+                    reply_bytes.of(what.form.protocol(), what.verb).increment(bytes as u64);
+                }
+            }
+        }
+        let moved = out.len() - unwritten;
+        if !std::mem::replace(&mut inner.touched, true) {
             self.worker.touch(Rc::clone(self));
+        }
+        moved
+    }
+
+    /// Says something that is no answer to a request, once all that was asked before is answered.
+    fn say(self: &Rc<Self>, words: &'static [u8]) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.ended.is_none() {
+            let place = inner.order.open();
+            inner.order.answer(place, Said::Words(words));
+            self.take_answers(&mut inner);
         }
     }
 
