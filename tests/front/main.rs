@@ -2,6 +2,7 @@
 //! between raw clients and backends that lie, stall and die. Beside it, the codecs held against recorded bytes.
 
 mod access;
+mod answers;
 mod bench;
 mod busy_poll;
 mod client;

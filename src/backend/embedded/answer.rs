@@ -18,10 +18,6 @@ use crate::protocol::tyrant::opcode::Opcode;
 /// The answer to what cannot be done, the only one that the server knows.
 pub const FAILED: Reply = Reply::Code(1);
 
-/// The code of a change that could not be made, for a reason that has nothing to do with its record. Never 1, which for
-/// `putkeep` and `out` says something of the record.
-const UNAVAILABLE: u8 = 6;
-
 /// What clients share beside the records. It ends with the process.
 pub struct State {
     /// The one iterator that all clients share.
@@ -197,12 +193,13 @@ pub fn is_read(command: &Command) -> bool {
     }
 }
 
-/// What is answered, where that is possible: a change that failed has a code for it. A read has none, since "no record"
-/// would be a lie; only what concerns no record in particular can fail openly.
+/// What is answered, where that is possible: a change that failed has a code for it, never 1, which for `putkeep` and
+/// `out` says something of the record. A read has none, since "no record" would be a lie; only what concerns no record in
+/// particular can fail openly.
 pub fn settled(command: &Command, outcome: Result<Reply, Fault>) -> Result<Reply, Fault> {
     match outcome {
         Err(_) if !is_read(command) || matches!(command, Command::Rnum | Command::Size | Command::Stat) => {
-            Ok(failure_of(command, UNAVAILABLE))
+            Ok(failure_of(command, Reply::UNAVAILABLE))
         }
         other => other,
     }

@@ -49,6 +49,9 @@ const CONFLICT: &str = "409 Conflict";
 const SERVER_ERROR: &str = "500 Internal Server Error";
 const UNAVAILABLE: &str = "503 Service Unavailable";
 
+/// The code by which `putkeep` says that there is a record, and the others that there is none.
+const CONDITION: u8 = 1;
+
 /// The lines of `stat` that `OPTIONS` tells, in the server's order.
 const TOLD: [&str; 23] = [
     "version", "libver", "protver", "os", "time", "pid", "sid", "type", "path", "rnum", "size", "bigend", "mhost",
@@ -58,8 +61,13 @@ const TOLD: [&str; 23] = [
 /// Adds an answer to `out`. Large values are not copied.
 pub fn encode(form: Form, answer: &Answer, out: &mut Outgoing) {
     match answer {
-        Answer::Reply(reply) => encode_reply(form, reply, out),
+        Answer::Reply(reply) => match Reason::of_code(reply.code()) {
+            // A ttguard behind this one has refused it.
+            Some(reason) => refused(form, reason, out),
+            None => encode_reply(form, reply, out),
+        },
         Answer::Refused { reason, .. } => refused(form, *reason, out),
+        Answer::NoRecord => said(form, NOT_FOUND, None, out),
         Answer::Unavailable => said(form, UNAVAILABLE, None, out),
     }
 }
@@ -86,12 +94,11 @@ fn encode_reply(form: Form, reply: &Reply, out: &mut Outgoing) {
             out.put_bytes(&body);
         }
         (Asked::Options, Reply::Value(lines)) => status(form, lines, out),
-        (Asked::Get | Asked::Head | Asked::Delete, Reply::Code(code)) if *code != 0 => {
-            said(form, NOT_FOUND, None, out);
-        }
-        (Asked::Delete, _) => said(form, OK, None, out),
+        (Asked::Get | Asked::Head | Asked::Delete, Reply::Code(CONDITION)) => said(form, NOT_FOUND, None, out),
+        (Asked::Delete, Reply::Code(0)) => said(form, OK, None, out),
         (Asked::Put | Asked::PutKeep, Reply::Code(0)) => said(form, CREATED, None, out),
-        (Asked::PutKeep, _) => said(form, CONFLICT, None, out),
+        (Asked::PutKeep, Reply::Code(CONDITION)) => said(form, CONFLICT, None, out),
+        (_, reply) if reply.code() == Reply::UNAVAILABLE => said(form, UNAVAILABLE, None, out),
         _ => said(form, SERVER_ERROR, None, out),
     }
 }

@@ -7,10 +7,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Done, Steps, answered, outcome};
 use crate::command::edit::Edit;
-use crate::command::{Command, Reply, Verb};
+use crate::command::{Answer, Command, Reply, Verb};
 use crate::guard::verdict::{self, Change, Refusal, Ticket};
 use crate::journal::Asker;
-use crate::metrics::RetryKind;
+use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::proxy::passenger::NoReply;
 use crate::proxy::session::End;
@@ -59,7 +59,7 @@ impl Steps {
             };
             let stored = match self.look(&held, &key, edit).await {
                 Ok(Looked::Found(stored)) => stored,
-                Ok(Looked::Missing) => return Ok(answered(Reply::NO_RECORD)),
+                Ok(Looked::Missing) => return Ok((Outcome::Failed, Answer::NoRecord)),
                 Ok(Looked::Failed(reply)) => return Ok(answered(reply)),
                 Err(none) => {
                     self.may_repeat(none, true, RetryKind::Read)?;
@@ -120,6 +120,20 @@ impl Steps {
         }))
     }
 
+    /// Whether `mget` finds a record.
+    async fn mget_finds(&self, via: &Via, key: &Bytes) -> Result<bool, NoReply> {
+        let ask = Command::Mget {
+            keys: vec![key.clone()],
+        };
+        match outcome(self.send(via, &ask, Vec::new())).await {
+            Ok(Reply::Records(found)) => Ok(!found.is_empty()),
+            // An answer without a record is not too large.
+            Err(NoReply::TooLarge) => Ok(true),
+            Ok(_) => Err(NoReply::Lost(Lost::Sent)),
+            Err(none) => Err(none),
+        }
+    }
+
     /// Looks at what is stored; only whether there is anything, where that is enough.
     async fn look(&self, held: &Held, key: &Bytes, edit: Edit) -> Result<Looked, NoReply> {
         let is_enough = edit == Edit::IfPresent && !self.worker.settings().verify_reads;
@@ -132,8 +146,12 @@ impl Steps {
         };
         Ok(match outcome(self.send(&held.via, &ask, Vec::new())).await? {
             Reply::Number(_) => Looked::Found(Bytes::new()),
-            // `vsiz` has no other way to say that there is none.
-            Reply::Code(1) if is_enough => Looked::Missing,
+            // `vsiz` says the same where it failed.
+            Reply::Code(1) if is_enough && self.worker.store.here().is_some() => Looked::Missing,
+            Reply::Code(1) if is_enough => match self.mget_finds(&held.via, key).await? {
+                true => Looked::Found(Bytes::new()),
+                false => Looked::Missing,
+            },
             Reply::Records(found) => match found.into_iter().next() {
                 Some((echoed, _)) if echoed == *key && edit == Edit::IfPresent => Looked::Found(Bytes::new()),
                 Some((echoed, value)) if echoed == *key => Looked::Found(value),

@@ -70,6 +70,9 @@ impl Steps {
                 if reply.code() == 0 {
                     self.record_stamp(&key, &value).await?;
                 }
+                if self.worker.leaves_in_doubt_as(self.form, &wire, &reply) {
+                    return self.clear_up(&wire, reply).await;
+                }
                 Ok(answered(reply))
             }
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
