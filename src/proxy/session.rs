@@ -219,6 +219,7 @@ impl Session {
             .request_seconds
             .of(protocol, what.verb)
             .record(now.saturating_duration_since(what.received));
+        self.worker.shared.tally.answered(what.verb, what.keys, &answer);
         let Some(place) = what.place else {
             return;
         };

@@ -39,6 +39,7 @@ mod same;
 mod scripted;
 mod sharing;
 mod stamped;
+mod statistics;
 mod stopped;
 mod story;
 mod table;

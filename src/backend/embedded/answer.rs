@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::counters::{Counters, Miss};
 use super::misc;
 use super::number;
 use super::records::{Cursor, Fault, Records};
@@ -23,7 +22,6 @@ pub struct State {
     /// The one iterator that all clients share.
     pub iterator: Mutex<Cursor>,
     master: Mutex<Master>,
-    pub counters: Counters,
     started: Duration,
     /// What `stat` says of the records' whereabouts.
     origin: Origin,
@@ -35,7 +33,6 @@ impl State {
         Self {
             iterator: Mutex::new(Cursor::END),
             master: Mutex::default(),
-            counters: Counters::default(),
             started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             origin,
         }
@@ -57,11 +54,11 @@ impl<R: Records> Answering<'_, R> {
                 records.put(key, value)?;
                 Reply::OK
             }
-            Command::PutKeep { key, value } => self.found(records.put_new(key, value)?, Miss::Put),
-            Command::PutCat { key, value } => self.found(self.append(key, value)?, Miss::Put),
+            Command::PutKeep { key, value } => found(records.put_new(key, value)?),
+            Command::PutCat { key, value } => found(self.append(key, value)?),
             Command::PutShl { key, value, width } => self.shift(key, value, *width)?,
-            Command::Out { key } => self.found(records.remove(key)?, Miss::Out),
-            Command::Get { key } => records.get(key)?.map_or_else(|| self.missed(Miss::Get), Reply::Value),
+            Command::Out { key } => found(records.remove(key)?),
+            Command::Get { key } => records.get(key)?.map_or(FAILED, Reply::Value),
             Command::Mget { keys } => self.mget(keys)?,
             Command::Vsiz { key } => self.vsiz(key)?,
             Command::IterInit => {
@@ -102,15 +99,6 @@ impl<R: Records> Answering<'_, R> {
             },
             Command::Ext { .. } | Command::Copy { .. } | Command::Restore { .. } | Command::Repl { .. } => FAILED,
         })
-    }
-
-    fn found(&self, success: bool, miss: Miss) -> Reply {
-        if success { Reply::OK } else { self.missed(miss) }
-    }
-
-    fn missed(&self, miss: Miss) -> Reply {
-        self.state.counters.miss(miss);
-        FAILED
     }
 
     fn mget(&self, keys: &[Bytes]) -> Result<Reply, Fault> {
@@ -166,9 +154,12 @@ impl<R: Records> Answering<'_, R> {
             size: self.records.size()?,
             origin: &self.state.origin,
             master,
-            counters: &self.state.counters,
         }))
     }
+}
+
+fn found(success: bool) -> Reply {
+    if success { Reply::OK } else { FAILED }
 }
 
 /// The answer that says with this code that a command failed.

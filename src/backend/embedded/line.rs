@@ -126,7 +126,6 @@ impl<P: Passenger> Line<P> {
         let Some(store) = file_of(&self.store) else {
             return passenger.lost(Lost::Unsent);
         };
-        store.count(command);
         if is_read(command) && passenger.may_overtake() {
             return hand_over(passenger, store.read(command, now));
         }

@@ -127,7 +127,7 @@ fn put_stats(lines: &Bytes, out: &mut Outgoing) {
             "cnt_put_miss",
         ),
         ("cmd_delete", &["cnt_out"], "cnt_out_miss"),
-        ("cmd_get", &["cnt_get", "cnt_mget"], "cnt_get_miss"),
+        ("cmd_get", &["cnt_get"], "cnt_get_miss"),
     ];
     for (name, counted, missed) in asked {
         let (all, misses) = (sum(counted), count(missed));
