@@ -21,6 +21,7 @@ mod http;
 mod inspected;
 mod life;
 mod limits;
+mod manual;
 mod memcached;
 mod misc;
 mod moving;
