@@ -275,8 +275,8 @@ impl Reply {
     /// Success without anything else.
     pub const OK: Self = Self::Code(0);
 
-    /// What an [edit](edit::Edit) answers where there is no record, and for nothing else.
-    pub const NO_RECORD: Self = Self::Code(7);
+    /// The code of what could not be done for a reason that has nothing to do with its record.
+    pub const UNAVAILABLE: u8 = 6;
 
     /// The code at the head of this reply.
     pub fn code(&self) -> u8 {
@@ -303,6 +303,17 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// What a code of a ttguard behind this one says; nothing where it is no refusal.
+    pub fn of_code(code: u8) -> Option<Self> {
+        match code {
+            2 => Some(Self::Stale),
+            3 => Some(Self::Future),
+            4 => Some(Self::Unstamped),
+            5 => Some(Self::Denied),
+            _ => None,
+        }
+    }
+
     /// One word, the same as in the metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -327,6 +338,8 @@ pub enum Answer {
         /// What says so in Tyrant's binary protocol.
         told: Reply,
     },
-    /// The store could not be asked, or did not answer. Only the text protocols can say so.
+    /// An [edit](edit::Edit) found no record to change. Only the text protocols have edits.
+    NoRecord,
+    /// The store could not be asked, did not answer, or failed. Only the text protocols can say so.
     Unavailable,
 }

@@ -111,7 +111,7 @@ table! {
     requests: Cube<Counter, Protocol, Verb, Outcome> = "requests_total", Count,
         "Requests by protocol, command and how they ended; all but those closed were given what they were owed.";
     request_faults: Listed<Counter> = "request_faults_total", Count,
-        "Requests that could not be decoded, by fault; each ended its session.";
+        "Requests that could not be decoded, by fault; each ended its session, but for most of unknown_verb.";
     request_seconds: Grid<Histogram, Protocol, Verb> = "request_seconds", Seconds,
         "Time from a whole request read to its answer queued, by protocol and command.", LATENCY;
     request_bytes: Grid<Counter, Protocol, Verb> = "request_bytes_total", Bytes,

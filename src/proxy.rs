@@ -32,6 +32,7 @@ mod slow;
 mod stamps;
 mod steps;
 mod store;
+mod tally;
 mod verdicts;
 mod waiting;
 mod worker;

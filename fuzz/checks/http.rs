@@ -38,8 +38,12 @@ fn decode(limits: Limits, pieces: &[&[u8]]) -> Decoded {
 /// A request as one would write it by hand.
 fn spelled((command, form): &(Command, Form)) -> Vec<u8> {
     let connection = if form.close { "close" } else { "keep-alive" };
+    let version = if form.says_kept { "1.0" } else { "1.1" };
     let head = |method: &str, key: &[u8], headers: &[u8], body: &[u8]| {
-        let line = format!("{method} /{} HTTP/1.1\r\nConnection: {connection}\r\n", escaped(key));
+        let line = format!(
+            "{method} /{} HTTP/{version}\r\nConnection: {connection}\r\n",
+            escaped(key)
+        );
         [line.as_bytes(), headers, b"\r\n", body].concat()
     };
     let with_body = |method: &str, key: &[u8], headers: &[u8], body: &[u8]| {

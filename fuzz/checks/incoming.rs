@@ -32,16 +32,20 @@ pub fn check(mut input: &[u8]) {
         others.remove(protocol);
         let (some, end) = decode(others, &[input]);
         assert_eq!(some, whole.0[..some.len()]);
+        let ended = some.len();
         let mut some = some.iter().filter_map(of_incoming);
         assert!(some.all(|request| request.form.protocol() != protocol));
-        assert!(end == whole.1 || end == Err(Fault::NotServed(protocol)));
+        // What is typed in capitals is no HTTP, and so nothing where memcached's lines are not served.
+        let is_typed = matches!(whole.0.get(ended), Some(Incoming::Unknown { .. }));
+        let is_refused = protocol == Protocol::Memcached && is_typed && matches!(end, Err(Fault::Http(_)));
+        assert!(end == whole.1 || end == Err(Fault::NotServed(protocol)) || is_refused);
     }
 }
 
 fn of_incoming(incoming: &Incoming) -> Option<&Request> {
     match incoming {
         Incoming::Request(request) => Some(request),
-        Incoming::Quit => None,
+        Incoming::Quit | Incoming::Unknown { .. } => None,
     }
 }
 
@@ -54,7 +58,7 @@ fn has_words(form: Form) {
     let replies = [
         Reply::Code(1),
         Reply::OK,
-        Reply::NO_RECORD,
+        Reply::Code(Reply::UNAVAILABLE),
         Reply::Value(bytes()),
         Reply::Number(-1),
         Reply::Double {
@@ -81,7 +85,7 @@ fn has_words(form: Form) {
         told: Reply::Code(2),
     });
     let answers = replies.into_iter().map(Answer::Reply).chain(refused);
-    for answer in answers.chain([Answer::Unavailable]) {
+    for answer in answers.chain([Answer::NoRecord, Answer::Unavailable]) {
         let mut out = Outgoing::new();
         answer::encode(form, &answer, &mut out);
         assert!(!out.is_empty(), "{form:?} answers {answer:?} by nothing");

@@ -39,8 +39,11 @@ fn decode(limits: Limits, pieces: &[&[u8]]) -> (Vec<Incoming>, Result<usize, Fau
 
 /// A request as one would write it by hand.
 fn spelled(request: &Incoming) -> Vec<u8> {
-    let Incoming::Request { command, edit, form } = request else {
-        return b"quit\r\n".to_vec();
+    let (command, edit, form) = match request {
+        Incoming::Request { command, edit, form } => (command, edit, form),
+        Incoming::Quit => return b"quit\r\n".to_vec(),
+        Incoming::Unknown { silent: false } => return b"mn\r\n".to_vec(),
+        Incoming::Unknown { silent: true } => return b"mn noreply\r\n".to_vec(),
     };
     let Form { asked, silent } = form;
     let noreply: &[u8] = if *silent { b" noreply" } else { b"" };

@@ -4,16 +4,16 @@
 //! Everything else asks for the token where there is one. Without one admin listens on a loopback address only, where
 //! whoever has a login is trusted; a browser is not, which sends what any page tells it to.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN};
-use hyper::http::uri::Authority;
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::{Settings, UsageError};
+use crate::protocol::http::host;
 
 /// The variable that may hold the token itself.
 pub const VARIABLE: &str = "TTGUARD_ADMIN_TOKEN";
@@ -97,7 +97,9 @@ impl Access {
     /// Whether a request with these headers may see what is not for all.
     pub fn may_see(&self, headers: &HeaderMap) -> Result<(), Denied> {
         if !self.has_token() {
-            let is_ours = headers.get_all(HOST).iter().all(|host| self.is_ours(host));
+            // With a token it does not matter: a browser keeps that for the name under which it was given.
+            let mut hosts = headers.get_all(HOST).iter();
+            let is_ours = hosts.all(|host| host::is_ours(host.as_bytes(), &self.hosts));
             return if is_ours { Ok(()) } else { Err(Denied::Misnamed) };
         }
         let shown = headers.get(AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
@@ -109,19 +111,6 @@ impl Access {
         } else {
             Err(Denied::Unauthorized)
         }
-    }
-
-    /// Whether nobody else can have made this name point here. A page cannot choose which address stands in its place.
-    /// With a token it does not matter: a browser keeps that for the name under which it was given.
-    fn is_ours(&self, host: &HeaderValue) -> bool {
-        let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-        let Some(authority) = authority else {
-            return false;
-        };
-        let name = authority.host();
-        let address = name.trim_start_matches('[').trim_end_matches(']');
-        let mut known = self.hosts.iter().map(String::as_str).chain(["localhost"]);
-        address.parse::<IpAddr>().is_ok() || known.any(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// Whether a request with these headers may change something.

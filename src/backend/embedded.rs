@@ -22,7 +22,6 @@
 
 mod answer;
 mod change;
-mod counters;
 mod file;
 pub mod line;
 mod memory;
@@ -128,13 +127,9 @@ impl Embedded {
         match &self.0 {
             Kept::Memory(memory) => {
                 let InMemory { records, state } = &**memory;
-                state.counters.count(command.verb());
                 Answering { state, records }.execute(command, now)
             }
-            Kept::File(store) => {
-                store.count(command);
-                store.execute(command, now)
-            }
+            Kept::File(store) => store.execute(command, now),
         }
     }
 }

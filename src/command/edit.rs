@@ -2,7 +2,7 @@
 
 /// How a change differs from the [`Command`](super::Command) that it is judged and counted as. The key and the value
 /// are those of the command. A record that is not there stays so, and the answer is
-/// [`NO_RECORD`](super::Reply::NO_RECORD).
+/// [`NoRecord`](super::Answer::NoRecord).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
     /// As the command, where there is a record.

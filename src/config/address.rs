@@ -1,7 +1,7 @@
 //! Addresses to listen on, and the address of the backend.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -22,6 +22,19 @@ pub enum Address {
 impl Address {
     /// What can be written for an address.
     pub const ALLOWED: &str = "HOST:PORT or unix:/path";
+
+    /// Whether it is a port that only this machine reaches.
+    pub fn is_loopback(&self) -> bool {
+        let Self::Tcp(host_port) = self else {
+            return false;
+        };
+        let host = host_port.rsplit_once(':').map_or(&host_port[..], |(host, _)| host);
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        match address {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => host.eq_ignore_ascii_case("localhost"),
+        }
+    }
 }
 
 impl fmt::Display for Address {

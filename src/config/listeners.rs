@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use toml::Spanned;
@@ -36,6 +37,9 @@ pub struct ListenerSettings {
     pub keys: KeyAccess,
     /// From where clients may connect.
     pub networks: Networks,
+    /// Names by which requests of HTTP may ask, beside `localhost` and addresses: where it listens on this machine alone,
+    /// or where there are any.
+    pub http_hosts: Arc<[String]>,
     /// The files of TLS, where clients speak by it; never at a Unix socket.
     pub tls: Option<TlsSettings>,
 }
@@ -50,8 +54,15 @@ impl ListenerSettings {
             access: Access::default(),
             keys: KeyAccess::default(),
             networks: Networks::default(),
+            http_hosts: Arc::default(),
             tls: None,
         }
+    }
+
+    /// Names by which requests of HTTP may ask, beside `localhost` and addresses; nothing where any will do: other machines
+    /// know this one by names that are not known here.
+    pub fn hosts(&self) -> Option<&Arc<[String]>> {
+        (self.address.is_loopback() || !self.http_hosts.is_empty()).then_some(&self.http_hosts)
     }
 
     /// Whether nothing but the address differs.
@@ -64,7 +75,7 @@ impl ListenerSettings {
     }
 
     /// What it says beside its address: keys and values, as in a file where `inherited` holds for what is not said.
-    fn values(&self, inherited: Access) -> [(&'static str, String); 11] {
+    fn values(&self, inherited: Access) -> [(&'static str, String); 12] {
         let named = PROTOCOLS.iter().filter(|(_, protocol)| self.protocols.serve(*protocol));
         let protocols: Vec<_> = named.map(|(name, _)| string(name)).collect();
         let [cert, key, client_ca] = tls::values(self.tls.as_ref());
@@ -77,6 +88,7 @@ impl ListenerSettings {
             ("deny_keys", prefixes(&self.keys.deny)),
             ("prefix", string(&String::from_utf8_lossy(&self.keys.prefix))),
             ("networks", list(self.networks.iter())),
+            ("http_hosts", list(self.http_hosts.iter())),
             cert,
             key,
             client_ca,
@@ -149,6 +161,10 @@ impl<'a> Validator<'a> {
                 &KeyAccess::default(),
             )?,
             networks: self.networks(self.item("networks", &written.networks), &Networks::default())?,
+            http_hosts: self
+                .hosts("http_hosts", &written.http_hosts)?
+                .unwrap_or_default()
+                .into(),
             tls: self.tls(&written.tls, tls::TOP, None)?,
             address: Address::Tcp(String::new()),
         };
@@ -226,6 +242,10 @@ impl<'a> Validator<'a> {
                 &top.keys,
             )?,
             networks: self.networks(self.item("listener.networks", &written.networks), &top.networks)?,
+            http_hosts: match self.hosts("listener.http_hosts", &written.http_hosts)? {
+                Some(hosts) => hosts.into(),
+                None => Arc::clone(&top.http_hosts),
+            },
         };
         listeners.add(listener, item)
     }

@@ -18,6 +18,7 @@ const CHANGEABLE: &[&str] = &[
     "deny_keys",
     "prefix",
     "networks",
+    "http_hosts",
     "tls.cert",
     "tls.key",
     "tls.client_ca",

@@ -79,6 +79,7 @@ fn every_key_is_read_and_printed() {
         deny_keys = ["a:\u00e4"]
         prefix = "tenant \"A\":"
         networks = ["10.0.0.0/8", "fd00::/8"]
+        http_hosts = ["tyrant.example"]
         backend = "tyrant:/run/t.sock"
         admin = ""
         admin_keys = "hashed"
@@ -111,6 +112,7 @@ fn every_key_is_read_and_printed() {
         prefix = "B:"
         tls = { cert = "/c2", key = "/k2", client_ca = "" }
         networks = ["::1"]
+        http_hosts = ["a", "b-2"]
         [guard]
         mode = "observe"
         ledger = "record"

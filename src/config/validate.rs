@@ -45,7 +45,7 @@ impl<'a> Validator<'a> {
             backend,
             admin: self.admin(&written.admin, default.admin)?,
             admin_keys: item("admin_keys", &written.admin_keys).word(KEY_FORMS, default.admin_keys)?,
-            admin_hosts: self.admin_hosts(&written.admin_hosts)?,
+            admin_hosts: self.hosts("admin_hosts", &written.admin_hosts)?.unwrap_or_default(),
             admin_token_file: item("admin_token_file", &written.admin_token_file).file()?,
             pid_file,
             takeover,
@@ -94,10 +94,11 @@ impl<'a> Validator<'a> {
         }
     }
 
-    fn admin_hosts(&self, given: &'a Option<Given>) -> Result<Vec<String>, UsageError> {
+    /// Names of hosts, where any are given.
+    pub(super) fn hosts(&self, key: &'static str, given: &'a Option<Given>) -> Result<Option<Vec<String>>, UsageError> {
         let allowed = "a list of host names, without ports";
-        let item = self.item("admin_hosts", given);
-        let Some(given) = given else { return Ok(Vec::new()) };
+        let item = self.item(key, given);
+        let Some(given) = given else { return Ok(None) };
         let Raw::List(names) = &given.raw else {
             return Err(item.refuse_value(given, allowed));
         };
@@ -106,7 +107,7 @@ impl<'a> Validator<'a> {
             Some(name) if (1..=253).contains(&name.len()) && name.bytes().all(is_of_names) => Ok(name.to_owned()),
             _ => Err(item.with(given).refuse_value(given, "a host name, without a port")),
         };
-        names.iter().map(name).collect()
+        names.iter().map(name).collect::<Result<_, _>>().map(Some)
     }
 
     fn pairing(&self, written: &'a PairingWritten) -> Result<PairingSettings, UsageError> {

@@ -90,6 +90,7 @@ pub(super) struct Written {
     pub(super) deny_keys: Option<Given>,
     pub(super) prefix: Option<Given>,
     pub(super) networks: Option<Given>,
+    pub(super) http_hosts: Option<Given>,
     #[serde(deserialize_with = "tables")]
     pub(super) listener: Vec<Spanned<Listed<ListenerWritten>>>,
     #[serde(deserialize_with = "table")]
@@ -181,6 +182,7 @@ pub(super) struct ListenerWritten {
     pub(super) deny_keys: Option<Given>,
     pub(super) prefix: Option<Given>,
     pub(super) networks: Option<Given>,
+    pub(super) http_hosts: Option<Given>,
     #[serde(deserialize_with = "table")]
     pub(super) tls: TlsWritten,
 }

@@ -63,10 +63,13 @@ pub fn encode(form: Form, answer: &Answer, out: &mut Outgoing) {
         (Form::Binary(dialect), Answer::Reply(told) | Answer::Refused { told, .. }) => {
             reply::encode_in(dialect, told, out);
         }
-        (Form::Binary(_), Answer::Unavailable) => {
+        (Form::Binary(_), Answer::Unavailable | Answer::NoRecord) => {
             debug_assert!(false, "the session ends rather than say something wrong");
         }
         (Form::Memcached(form), answer) => memcached::reply::encode(form.asked, answer, out),
-        (Form::Http(form), answer) => http::reply::encode(form.asked, answer, out),
+        (Form::Http(form), answer) => http::reply::encode(form, answer, out),
     }
 }
+
+#[cfg(test)]
+mod tests;

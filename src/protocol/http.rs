@@ -9,5 +9,6 @@
 //! [`request::Fault`].
 
 pub(crate) mod escape;
+pub mod host;
 pub mod reply;
 pub mod request;

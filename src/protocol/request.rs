@@ -3,10 +3,13 @@
 //! Every frame of the binary protocol begins with its magic byte, every memcached verb with a small letter, every HTTP
 //! method with a capital one. The real server looks at each request anew, so protocols may mix on one connection.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use thiserror::Error;
 
 use super::answer::Form;
+use super::memcached::request::Capitals;
 use super::tyrant::dialect::Dialect;
 use super::tyrant::limits::Limits;
 use super::tyrant::request::{RequestDecoder, RequestFault};
@@ -32,6 +35,11 @@ pub enum Incoming {
     Request(Request),
     /// The wish to end the connection.
     Quit,
+    /// A line of which no command can be made, and behind which the next request begins for certain.
+    Unknown {
+        /// What is said to it; nothing where no answer is owed.
+        words: Option<&'static [u8]>,
+    },
 }
 
 /// Why a request was refused before anything was made of it. Nothing behind it on the connection can be trusted.
@@ -123,6 +131,12 @@ impl Decoder {
         }
     }
 
+    /// As it is, but requests of HTTP are refused unless they ask for an address, `localhost` or one of `hosts`.
+    pub fn asked_by(mut self, hosts: Arc<[String]>) -> Self {
+        self.http = self.http.asked_by(hosts);
+        self
+    }
+
     /// Takes the next request off the front of `input`, or `None` when it is not all there.
     ///
     /// Bytes leave `input` with a whole request only: after `None` call again with the same bytes and more behind them, or
@@ -145,17 +159,16 @@ impl Decoder {
         if !self.protocols.serve(protocol) {
             return Err(Fault::NotServed(protocol));
         }
+        if protocol == Protocol::Http && self.protocols.serve(Protocol::Memcached) {
+            match memcached::request::take_capitals(input) {
+                Capitals::Undecided => return Ok(None),
+                Capitals::Line(incoming) => return Ok(Some(of_memcached(incoming))),
+                Capitals::Other => {}
+            }
+        }
         let request = match protocol {
             Protocol::Binary => self.decode_binary(input)?,
-            Protocol::Memcached => match self.memcached.decode(input)? {
-                None => None,
-                Some(memcached::request::Incoming::Quit) => return Ok(Some(Incoming::Quit)),
-                Some(memcached::request::Incoming::Request { command, edit, form }) => Some(Request {
-                    command,
-                    edit,
-                    form: Form::Memcached(form),
-                }),
-            },
+            Protocol::Memcached => return Ok(self.memcached.decode(input)?.map(of_memcached)),
             Protocol::Http => self.http.decode(input)?.map(|(command, form)| Request {
                 command,
                 edit: None,
@@ -179,6 +192,26 @@ impl Decoder {
             form: Form::Binary(self.dialect),
         }))
     }
+
+    /// What is to be said to the client before it sends the rest of the request that is not all there. Nothing when there
+    /// is nothing to say, or it was asked before.
+    pub fn go_ahead(&mut self) -> Option<&'static [u8]> {
+        self.http.go_ahead()
+    }
+}
+
+fn of_memcached(incoming: memcached::request::Incoming) -> Incoming {
+    match incoming {
+        memcached::request::Incoming::Quit => Incoming::Quit,
+        memcached::request::Incoming::Unknown { silent } => Incoming::Unknown {
+            words: (!silent).then_some(memcached::request::ERROR),
+        },
+        memcached::request::Incoming::Request { command, edit, form } => Incoming::Request(Request {
+            command,
+            edit,
+            form: Form::Memcached(form),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +225,7 @@ mod tests {
             bytes.extend_from_slice(&[*byte]);
             match decoder.decode(&mut bytes) {
                 Ok(None) => {}
-                Ok(Some(Incoming::Quit)) => seen.push(None),
+                Ok(Some(Incoming::Quit | Incoming::Unknown { .. })) => seen.push(None),
                 Ok(Some(Incoming::Request(request))) => seen.push(Some(request.form.protocol())),
                 Err(fault) => return (seen, Some(fault.name())),
             }
@@ -218,6 +251,7 @@ mod tests {
             &b"get\r\n"[..],
             b"GET /% HTTP/1.1\r\n\r\n",
             b"POST / HTTP/1.1\r\n\r\n",
+            b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX\r\n",
             b"\xc8\x01",
         ] {
             let mut decoder = Decoder::new(Limits::REQUEST, Protocols::ALL, Dialect::Tyrant);

@@ -36,7 +36,7 @@ use crate::command::Answer;
 use crate::config::{ListenerSettings, Pipelining};
 use crate::journal::Asker;
 use crate::metrics::Outcome;
-use crate::pairing::order::Order;
+use crate::pairing::order::{Order, Place};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request::Request;
 use crate::protocol::tyrant::dialect::Dialect;
@@ -57,7 +57,7 @@ const RESTING: u8 = 2;
 
 #[derive(Debug)]
 struct Inner {
-    order: Order<(Concluding, Said)>,
+    order: Order<Said>,
     out: Outgoing,
     /// Set once, by whoever finds that the session must end.
     ended: Option<End>,
@@ -223,19 +223,20 @@ impl Session {
             .request_seconds
             .of(protocol, what.verb)
             .record(now.saturating_duration_since(what.received));
+        self.worker.shared.tally.answered(what.verb, what.keys, &answer);
         if let Answer::Reply(reply) = &answer {
             self.links.answered(reply);
         }
         if what.place.is_some() && strings_of(&answer) > MANY {
             self.say_apart(what, answer);
         } else {
-            self.say(what, Said::Short(answer), now);
+            self.say(what.place, Said::Short(what, answer), now);
         }
     }
 
-    /// Puts an answer into its place, and whatever may leave now behind what is to be written.
-    fn say(self: &Rc<Self>, what: Concluding, said: Said, now: Instant) {
-        let Some(place) = what.place else {
+    /// Puts what is said into its place, and whatever may leave now behind what is to be written.
+    fn say(self: &Rc<Self>, place: Option<Place>, said: Said, now: Instant) {
+        let Some(place) = place else {
             return;
         };
         if self.client_gave_up() {
@@ -246,25 +247,38 @@ impl Session {
         if inner.ended.is_some() {
             return;
         }
-        let Inner { order, out, .. } = &mut *inner;
-        order.answer(place, (what, said));
-        let unwritten = out.len();
-        while let Some((what, said)) = order.take_next() {
-            let before = out.len();
-            said.put(what.form, out);
-            let bytes = out.len() - before;
-            let metrics = &self.worker.shared.metrics;
-            metrics
-                .reply_bytes
-                .of(what.form.protocol(), what.verb)
-                .increment(bytes as u64);
-        }
-        let moved = out.len() - unwritten;
-        let touched = std::mem::replace(&mut inner.touched, true);
+        inner.order.answer(place, said);
+        let moved = self.take_answers(&mut inner);
         drop(inner);
         self.moved(moved, now);
-        if !touched {
+    }
+
+    /// Queues for writing what may leave now, and returns its bytes.
+    fn take_answers(self: &Rc<Self>, inner: &mut Inner) -> usize {
+        let Inner { order, out, .. } = inner;
+        let unwritten = out.len();
+        while let Some(said) = order.take_next() {
+            let before = out.len();
+            if let Some((protocol, verb)) = said.put(out) {
+                let bytes = out.len() - before;
+                let reply_bytes = &self.worker.shared.metrics.reply_bytes;
+                reply_bytes.of(protocol, verb).increment(bytes as u64);
+            }
+        }
+        let moved = out.len() - unwritten;
+        if !std::mem::replace(&mut inner.touched, true) {
             self.worker.touch(Rc::clone(self));
+        }
+        moved
+    }
+
+    /// Says something that is no answer to a request, once all that was asked before is answered.
+    fn interject(self: &Rc<Self>, words: &'static [u8]) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.ended.is_none() {
+            let place = inner.order.open();
+            inner.order.answer(place, Said::Words(words));
+            self.take_answers(&mut inner);
         }
     }
 

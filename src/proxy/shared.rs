@@ -12,6 +12,7 @@ use super::admission::Admission;
 use super::inquiry::Inquiries;
 use super::listener::Listening;
 use super::records::HiddenCount;
+use super::tally::Tally;
 use super::waiting::Notice;
 use crate::backend::tyrant::greeting::{Greeting, Instance};
 use crate::config::{BackendUrl, Settings};
@@ -116,6 +117,8 @@ pub struct Shared {
     pub in_flight: AtomicI64,
     /// Bytes of half-received requests, of all sessions.
     pub buffered: AtomicUsize,
+    /// What clients have asked and found.
+    pub tally: Tally,
     /// What operators ask.
     pub inquiries: Inquiries,
     /// How far the proxy is with its end.
@@ -199,6 +202,7 @@ impl Shared {
             primes,
             in_flight: AtomicI64::new(0),
             buffered: AtomicUsize::new(0),
+            tally: Tally::default(),
             inquiries: Inquiries::default(),
             phase: watch::Sender::new(Phase::Serving),
             plan: watch::Sender::new(Arc::new(Plan {
@@ -233,6 +237,7 @@ impl Shared {
             tracing::warn!("the backend was started again: everything that was known of its records is forgotten");
             self.guard.distrust_everything((self.clock)());
             self.hidden.doubt();
+            self.tally.restart();
         }
     }
 
@@ -286,6 +291,7 @@ impl Shared {
             if *left == 0 {
                 self.guard.distrust_everything((self.clock)());
                 self.hidden.doubt();
+                self.tally.restart();
                 self.backend.lock().instance = None;
                 tracing::info!("the lanes move to another backend: everything that was known of records is forgotten");
             }

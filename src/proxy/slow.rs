@@ -323,6 +323,7 @@ pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> E
     if aside.send(&item.command).await.is_err() {
         return End::LaneLost;
     }
+    worker.shared.tally.asked(item.command.verb());
     let (mut input, mut ignored) = (BytesMut::new(), BytesMut::new());
     loop {
         // Answers to earlier requests go first, and a client that does not read holds up nothing but itself.

@@ -1,5 +1,6 @@
 //! Commands that take several exchanges. Each is alone in its session until it is done.
 
+mod doubt;
 mod edits;
 mod lists;
 pub mod pieces;

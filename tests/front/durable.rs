@@ -9,6 +9,7 @@ use crate::client::Client;
 use crate::frame;
 use crate::guarded::{BINARY, Guarded, on_file};
 use crate::stamped::{Clock, tell_story};
+use crate::{http, memcached};
 
 /// Runs ttguard on a store that it must refuse; gives the one line that it says.
 fn refusal(path: &Path) -> String {
@@ -126,6 +127,19 @@ fn a_full_disk_fails_writes_and_nothing_else_until_there_is_room() {
     let stored = stored.count();
     assert!((100..1000).contains(&stored), "{stored}");
     assert_eq!(client.ask_code(&frame::store(frame::PUTKEEP, "new", &value(1))), 6);
+    let large = String::from_utf8(value(1)).expect("text");
+    for verb in ["set", "add"] {
+        client.expect(&memcached::store(verb, "new", &large), "SERVER_ERROR unavailable\r\n");
+    }
+    for mode in ["0", "1", "2"] {
+        let put = http::request("PUT", "/new", &[&format!("X-TT-PDMODE: {mode}")], &large);
+        assert_eq!(http::ask(&mut client, &put).0, 503, "mode {mode}");
+    }
+    // It may be small enough to be carried out, but the record is there.
+    let deleted = http::ask(&mut client, &http::request("DELETE", "/key%201", &[], "")).0;
+    assert!(matches!(deleted, 200 | 503), "{deleted}");
+    assert_eq!(client.get("key 1").is_none(), deleted == 200);
+    let stored = if deleted == 200 { stored - 1 } else { stored };
     for number in [0, stored / 2, stored - 1] {
         assert!(client.get(&format!("key {number}")) == Some(value(number)), "{number}");
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod ahead;
+mod answers;
 mod batches;
 mod bench;
 mod busy_poll;
@@ -24,6 +25,7 @@ mod inspected;
 mod kept;
 mod life;
 mod limits;
+mod manual;
 mod memcached;
 mod misc;
 mod moving;
@@ -43,6 +45,7 @@ mod scripted;
 mod sharing;
 mod stalls;
 mod stamped;
+mod statistics;
 mod stopped;
 mod story;
 mod table;

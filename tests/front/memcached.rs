@@ -225,3 +225,52 @@ fn the_end_comes_as_the_client_asks_for_it() {
     }
     guarded.expect_metric("ttguard_sessions_closed_total", &[("reason", "fault")], 3.0);
 }
+
+#[test]
+fn an_unknown_command_is_an_error_and_the_session_goes_on_where_no_value_can_follow() {
+    let guarded = Guarded::memory("");
+    let mut client = guarded.client();
+    client.expect(&store("set", "k", "v"), "STORED\r\n");
+    let lines = [
+        "touch k 10",
+        "gat 10 k",
+        "verbosity 1",
+        "mg k v t",
+        "mn",
+        "GET k",
+        "STATS",
+        "DELETE k",
+        "hello",
+    ];
+    for line in lines {
+        client.expect(&format!("get k\r\n{line}\r\n"), &(found("k", "v") + "ERROR\r\n"));
+    }
+    // Nobody reads an answer here: it would be taken for the next one.
+    client.expect("touch k 10 noreply\r\nget k\r\n", &found("k", "v"));
+    let unknown = [("fault", "unknown_verb")];
+    guarded.expect_metric("ttguard_request_faults_total", &unknown, lines.len() as f64 + 1.0);
+    for line in ["cas k 0 0 1 5", "ms k 1", "ms k S1", "foo k 1"] {
+        let mut client = guarded.client();
+        client.expect(&format!("{line}\r\ndelete k\r\n"), "ERROR\r\n");
+        assert_eq!(client.ending(PATIENCE), Ending::Finished, "{line}");
+    }
+    assert_eq!(guarded.client().text("k").as_deref(), Some("v"));
+    // memcached's binary protocol is none of ours.
+    let mut client = guarded.client();
+    client.send(b"\x80\x00\x00\x01");
+    client.expect_reset(PATIENCE);
+}
+
+#[test]
+fn an_unknown_command_while_an_answer_is_owed_means_that_the_client_gave_up() {
+    let scripted = Scripted::start();
+    let settings = "workers = 1\nlanes = 1\n[pairing]\npipelining = \"forbid\"\n";
+    let guarded = Guarded::before(scripted.address(), settings);
+    let gate = scripted.gate();
+    scripted.rule(Rule::once(Act::HoldAnswer(gate), |_| true));
+    let mut client = guarded.client();
+    client.send(b"get k\r\n");
+    client.send(b"touch k 1\r\n");
+    client.expect_reset(PATIENCE);
+    scripted.open(gate);
+}

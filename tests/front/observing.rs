@@ -136,7 +136,7 @@ fn each_kind_of_traffic_moves_its_own_figures() {
     for (asked, answer, protocol) in [
         ("set m 0 0 2\r\nhi\r\n", "STORED\r\n", "memcached"),
         (
-            "PUT /h HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi",
+            "PUT /h HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi",
             "HTTP/1.1 201",
             "http",
         ),

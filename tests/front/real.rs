@@ -57,10 +57,15 @@ impl Real {
 
     /// What the server's own tool, which stands beside it, prints for these arguments and this server.
     pub fn tcrmgr(&self, arguments: &[&str]) -> Vec<u8> {
+        self.tcrmgr_at(self.address, arguments)
+    }
+
+    /// Runs `tcrmgr` on whoever listens there, and gives what it says.
+    pub fn tcrmgr_at(&self, address: SocketAddr, arguments: &[&str]) -> Vec<u8> {
         let folder = self.binary.parent().expect("the folder of the server");
         let output = Command::new(folder.join("tcrmgr"))
             .args(arguments)
-            .args(["-port", &self.address.port().to_string(), "127.0.0.1"])
+            .args(["-port", &address.port().to_string(), "127.0.0.1"])
             .env("LD_LIBRARY_PATH", folder)
             .output()
             .expect("run tcrmgr");

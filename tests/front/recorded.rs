@@ -4,6 +4,9 @@ use crate::guarded::Guarded;
 use crate::real::Real;
 use crate::replay;
 
+/// The names by which recorded requests of HTTP ask.
+const SETTINGS: &str = "http_hosts = [\"x\", \"host\", \"other\"]\n";
+
 /// By the three protocols of the server's port.
 const FILES: [&str; 4] = ["binary.jsonl", "memcached.jsonl", "http.jsonl", "conformance.jsonl"];
 
@@ -30,7 +33,7 @@ fn the_real_server_still_answers_as_it_did() {
 fn the_embedded_store_answers_as_the_real_server_did() {
     for scenario in FILES.into_iter().flat_map(replay::load) {
         if scenario.database == "*" {
-            replay::play(Guarded::memory("").address(), &scenario);
+            replay::play(Guarded::memory(SETTINGS).address(), &scenario);
         }
     }
 }
@@ -54,6 +57,6 @@ fn in_front_of_a_real_server_nothing_is_answered_otherwise() {
         let Some(real) = Real::start("*", "in_front_of_a_real_server_nothing_is_answered_otherwise") else {
             return;
         };
-        replay::play(Guarded::before(real.address(), "").address(), &scenario);
+        replay::play(Guarded::before(real.address(), SETTINGS).address(), &scenario);
     }
 }

@@ -12,6 +12,9 @@ use crate::real::Real;
 const LAST: &str = "version\r\n";
 const LAST_ANSWER: &[u8] = b"VERSION 1.1.41\r\n";
 
+/// The name in absolute URIs is served.
+const SETTINGS: &str = "http_hosts = [\"h\"]\n";
+
 /// Each is asked of an empty database, on one connection.
 fn cases() -> Vec<String> {
     let get = |path: &str| http::request("GET", path, &[], "");
@@ -131,8 +134,7 @@ fn cases() -> Vec<String> {
         cases.push(format!("{list}{}{read}", misc(name, "0=none")));
     }
     cases.push(http::request("POST", "/k", &["X-TT-XNAME: f", "X-TT-MNAME: get"], "v"));
-    cases.push("GET /k HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n".to_owned());
-    cases.push("GET /k HTTP/1.1\nhost:x\nx-nothing:\n\n".to_owned());
+    cases.push("GET /k HTTP/1.1\nhost:localhost\nx-nothing:\n\n".to_owned());
     cases
 }
 
@@ -156,7 +158,7 @@ fn expect_same(real: SocketAddr, guarded: SocketAddr) {
 #[test]
 fn the_embedded_store_answers_text_as_a_real_server_does() {
     if let Some(real) = Real::start("*", "the_embedded_store_answers_text_as_a_real_server_does") {
-        expect_same(real.address(), Guarded::memory("").address());
+        expect_same(real.address(), Guarded::memory(SETTINGS).address());
     }
 }
 
@@ -164,6 +166,6 @@ fn the_embedded_store_answers_text_as_a_real_server_does() {
 fn in_front_of_a_real_server_text_is_answered_as_without_a_guard() {
     let test = "in_front_of_a_real_server_text_is_answered_as_without_a_guard";
     if let (Some(alone), Some(real)) = (Real::start("*", test), Real::start("*", test)) {
-        expect_same(alone.address(), Guarded::before(real.address(), "").address());
+        expect_same(alone.address(), Guarded::before(real.address(), SETTINGS).address());
     }
 }

@@ -172,6 +172,11 @@ impl Scripted {
         self.shared.lock().rules.push(rule);
     }
 
+    /// Forgets every rule.
+    pub fn clear_rules(&self) {
+        self.shared.lock().rules.clear();
+    }
+
     pub fn insert(&self, key: &str, value: &[u8]) {
         let mut state = self.shared.lock();
         state.store.records.insert(key.as_bytes().to_vec(), value.to_vec());

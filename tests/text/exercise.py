@@ -4,6 +4,7 @@ pymemcache (from MODULES, a folder), curl, and Python's own http.client, on one 
 """
 
 import http.client
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ host, port = sys.argv[1], int(sys.argv[2])
 sys.path[:0] = sys.argv[3:]
 
 from pymemcache.client.base import Client  # noqa: E402
-from pymemcache.exceptions import MemcacheClientError  # noqa: E402
+from pymemcache.exceptions import MemcacheClientError, MemcacheUnknownCommandError  # noqa: E402
 
 base = "http://%s:%d" % (host, port)
 now = int(time.time() * 1000)
@@ -35,10 +36,10 @@ def refused(ask, *arguments):
     raise AssertionError("%s%r was not refused" % (ask.__name__, arguments))
 
 
-def curl(*arguments):
-    """The body and the status."""
+def curl(*arguments, given=None, check=True):
+    """The body and the status, with these bytes at its standard input."""
     command = ["curl", "--silent", "--show-error", "--max-time", "20", "--write-out", "\n%{http_code}"]
-    done = subprocess.run(command + list(arguments), capture_output=True, check=True)
+    done = subprocess.run(command + list(arguments), input=given, capture_output=True, check=check)
     body, _, status = done.stdout.rpartition(b"\n")
     return body, int(status)
 
@@ -77,9 +78,28 @@ def memcached():
     same(client.replace("packet", stamped(-60000, "PA")), False)
     same(client.get("packet"), stamped(0, "PC").encode())
     assert "future" in refused(client.set, "packet", stamped(3600000))
+    # Commands that the server never knew: an error, and the connection is as it was.
+    assert "Error" in unknown(client.touch, "packet", 10)
+    assert "Error" in unknown(client.cas, "packet", "x", b"1")
+    same(client.touch("packet", 10, noreply=True), True)
+    same(client.get("packet"), stamped(0, "PC").encode())
+    misses = int(client.stats()[b"cmd_get_misses"])
+    same(client.get("none"), None)
+    same(client.get_many(["none", "packet", "none2"]), {"packet": stamped(0, "PC").encode()})
+    stats = client.stats()
+    same(int(stats[b"cmd_get_misses"]), misses + 3)
+    same(int(stats[b"cmd_get_hits"]), int(stats[b"cmd_get"]) - misses - 3)
     same(client.flush_all(), True)
     same(client.get("packet"), None)
     client.quit()
+
+
+def unknown(ask, *arguments):
+    try:
+        ask(*arguments)
+    except MemcacheUnknownCommandError as error:
+        return type(error).__name__
+    raise AssertionError("%s%r was known" % (ask.__name__, arguments))
 
 
 def http_client():
@@ -117,8 +137,9 @@ def http_client():
     answer = connection.getresponse()
     same((answer.status, answer.getheader("X-TT-VERSION"), answer.read()), (200, "1.1.41", b""))
     # A body of unknown size is sent in chunks, which the server never understood.
-    connection.request("PUT", "/chunked", iter([b"a", b"b"]), encode_chunked=True)
-    same(connection.getresponse().status, 501)
+    same(ask("PUT", "chunked", iter([b"a", b"b" * 100000, b"c"]))[0], 201)
+    same(ask("GET", "chunked"), (200, b"a" + b"b" * 100000 + b"c"))
+    same(ask("PATCH", "chunked", b"x")[0], 501)
     connection.close()
 
 
@@ -128,7 +149,22 @@ def curl_alone():
     same(curl(base + "/curl", base + "/curl")[0], b"v1\n200v1")
     same(curl("--http1.0", base + "/curl"), (b"v1", 200))
     same(curl("--head", base + "/curl")[1], 200)
-    same(curl("--proxy", base, "http://elsewhere/curl"), (b"v1", 200))
+    same(curl("--proxy", base, "http://127.0.0.1/curl"), (b"v1", 200))
+    # A name that anybody may own.
+    same(curl("--header", "Host: elsewhere", base + "/curl")[1], 403)
+    same(curl("--resolve", "elsewhere:%d:%s" % (port, host), "http://elsewhere:%d/curl" % port)[1], 403)
+    same(curl("http://localhost:%d/curl" % port), (b"v1", 200))
+    # From a pipe, in chunks; and with the body held back until it is asked for.
+    same(curl("--upload-file", "-", base + "/piped", given=b"x" * 300000), (b"Created\n", 201))
+    same(curl(base + "/piped"), (b"x" * 300000, 200))
+    same(curl("--upload-file", "-", base + "/piped", given=b""), (b"Created\n", 201))
+    same(curl(base + "/piped"), (b"", 200))
+    asking = time.monotonic()
+    wait = ["--header", "Expect: 100-continue", "--expect100-timeout", "15"]
+    same(curl(*wait, "--data-binary", "v2", "--request", "PUT", base + "/curl"), (b"Created\n", 201))
+    assert time.monotonic() - asking < 10, "it was not told to go ahead"
+    same(curl(base + "/curl"), (b"v2", 200))
+    same(curl("--http2-prior-knowledge", base + "/curl", check=False)[1], 0)
     stale = ["--data-binary", stamped(-60000, "PA"), "--request", "PUT", base + "/packet"]
     same(curl(*stale), (b"Conflict: stale\n", 409))
     same(curl("--request", "DELETE", base + "/curl"), (b"OK\n", 200))
@@ -138,7 +174,22 @@ def curl_alone():
     same(curl(base + "/k1"), (b"Not Found\n", 404))
 
 
+def apache_bench():
+    """A client of HTTP/1.0 that wants its connections kept, if it is installed."""
+    if shutil.which("ab") is None:
+        print("SKIPPED: ab is missing")
+        return
+    same(curl("--data-binary", "v", "--request", "PUT", base + "/ab")[1], 201)
+    command = ["ab", "-k", "-q", "-n", "200", "-c", "4", "-s", "10", base + "/ab"]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode()
+    figures = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+    figures = {name: value.split()[0] for name, value in figures.items() if value.split()}
+    wanted = {"Complete requests": "200", "Failed requests": "0", "Keep-Alive requests": "200"}
+    same({name: figures[name] for name in wanted}, wanted)
+
+
 memcached()
 http_client()
 curl_alone()
-print("pymemcache, http.client, curl: all answered as expected")
+apache_bench()
+print("pymemcache, http.client, curl, ab: all answered as expected")

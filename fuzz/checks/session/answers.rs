@@ -1,5 +1,7 @@
 //! What a client may be told: whole answers to its own questions, in their order, and nothing else.
 
+use std::sync::Arc;
+
 use bytes::{Buf, BytesMut};
 use memchr::memmem;
 use ttguard::command::{Command, Reply, Verb};
@@ -22,16 +24,32 @@ use super::backend::{number_of, value_of};
 /// # Panics
 /// When it is told anything but that, or when it is told less, unless its session may have failed.
 pub fn check(sent: &[u8], told: &[u8], dialect: Dialect, may_fail: bool) {
-    let mut decoder = Decoder::new(LIMITS, Protocols::ALL, dialect);
+    let mut decoder = Decoder::new(LIMITS, Protocols::ALL, dialect).asked_by(Arc::default());
     let (requests, end) = fed::fed([sent], |input| decoder.decode(input));
     let mut told = BytesMut::from(told);
     let mut may_fail = may_fail || dialect == Dialect::PyTyrant;
     let mut is_over = false;
     for incoming in &requests {
-        let Incoming::Request(request) = incoming else {
-            is_over = true;
-            break;
+        let request = match incoming {
+            Incoming::Request(request) => request,
+            Incoming::Unknown { words: None } => continue,
+            Incoming::Unknown { words: Some(words) } => {
+                if told.is_empty() {
+                    assert!(may_fail, "no answer to an unknown command");
+                    return;
+                }
+                assert!(told.starts_with(words), "told {told:?} of an unknown command");
+                told.advance(words.len());
+                continue;
+            }
+            Incoming::Quit => {
+                is_over = true;
+                break;
+            }
         };
+        if matches!(request.form, Form::Http(_)) {
+            pass_go_ahead(&mut told);
+        }
         // Behind these a session may end, since nobody could tell what is next, or since nothing is.
         may_fail |= matches!(request.command.verb(), Verb::Repl | Verb::Vanish) || is_refused(request);
         if request.form.is_silent(&request.command) {
@@ -49,12 +67,21 @@ pub fn check(sent: &[u8], told: &[u8], dialect: Dialect, may_fail: bool) {
             break;
         }
     }
+    pass_go_ahead(&mut told);
     let words = end
         .err()
         .filter(|_| !is_over)
         .and_then(|fault: Fault| fault.last_words());
     let words = words.unwrap_or_default();
     assert!(told.is_empty() || told == words.as_bytes(), "told {told:?} at last");
+}
+
+/// Takes the word that a body is wanted off the front: whether it is said depends on how the bytes came.
+fn pass_go_ahead(told: &mut BytesMut) {
+    const GO_AHEAD: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    if told.starts_with(GO_AHEAD) {
+        told.advance(GO_AHEAD.len());
+    }
 }
 
 /// What is refused here may end the session.

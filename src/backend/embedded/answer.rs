@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::counters::{Counters, Miss};
 use super::misc;
 use super::number;
 use super::records::{Cursor, Fault, Records};
@@ -18,16 +17,11 @@ use crate::protocol::tyrant::opcode::Opcode;
 /// The answer to what cannot be done, the only one that the server knows.
 pub const FAILED: Reply = Reply::Code(1);
 
-/// The code of a change that could not be made, for a reason that has nothing to do with its record. Never 1, which for
-/// `putkeep` and `out` says something of the record.
-const UNAVAILABLE: u8 = 6;
-
 /// What clients share beside the records. It ends with the process.
 pub struct State {
     /// The one iterator that all clients share.
     pub iterator: Mutex<Cursor>,
     master: Mutex<Master>,
-    pub counters: Counters,
     started: Duration,
     /// What `stat` says of the records' whereabouts.
     origin: Origin,
@@ -39,7 +33,6 @@ impl State {
         Self {
             iterator: Mutex::new(Cursor::END),
             master: Mutex::default(),
-            counters: Counters::default(),
             started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             origin,
         }
@@ -61,11 +54,11 @@ impl<R: Records> Answering<'_, R> {
                 records.put(key, value)?;
                 Reply::OK
             }
-            Command::PutKeep { key, value } => self.found(records.put_new(key, value)?, Miss::Put),
-            Command::PutCat { key, value } => self.found(self.append(key, value)?, Miss::Put),
+            Command::PutKeep { key, value } => found(records.put_new(key, value)?),
+            Command::PutCat { key, value } => found(self.append(key, value)?),
             Command::PutShl { key, value, width } => self.shift(key, value, *width)?,
-            Command::Out { key } => self.found(records.remove(key)?, Miss::Out),
-            Command::Get { key } => records.get(key)?.map_or_else(|| self.missed(Miss::Get), Reply::Value),
+            Command::Out { key } => found(records.remove(key)?),
+            Command::Get { key } => records.get(key)?.map_or(FAILED, Reply::Value),
             Command::Mget { keys } => self.mget(keys)?,
             Command::Vsiz { key } => self.vsiz(key)?,
             Command::IterInit => {
@@ -106,15 +99,6 @@ impl<R: Records> Answering<'_, R> {
             },
             Command::Ext { .. } | Command::Copy { .. } | Command::Restore { .. } | Command::Repl { .. } => FAILED,
         })
-    }
-
-    fn found(&self, success: bool, miss: Miss) -> Reply {
-        if success { Reply::OK } else { self.missed(miss) }
-    }
-
-    fn missed(&self, miss: Miss) -> Reply {
-        self.state.counters.miss(miss);
-        FAILED
     }
 
     fn mget(&self, keys: &[Bytes]) -> Result<Reply, Fault> {
@@ -170,9 +154,12 @@ impl<R: Records> Answering<'_, R> {
             size: self.records.size()?,
             origin: &self.state.origin,
             master,
-            counters: &self.state.counters,
         }))
     }
+}
+
+fn found(success: bool) -> Reply {
+    if success { Reply::OK } else { FAILED }
 }
 
 /// The answer that says with this code that a command failed.
@@ -197,12 +184,13 @@ pub fn is_read(command: &Command) -> bool {
     }
 }
 
-/// What is answered, where that is possible: a change that failed has a code for it. A read has none, since "no record"
-/// would be a lie; only what concerns no record in particular can fail openly.
+/// What is answered, where that is possible: a change that failed has a code for it, never 1, which for `putkeep` and
+/// `out` says something of the record. A read has none, since "no record" would be a lie; only what concerns no record in
+/// particular can fail openly.
 pub fn settled(command: &Command, outcome: Result<Reply, Fault>) -> Result<Reply, Fault> {
     match outcome {
         Err(_) if !is_read(command) || matches!(command, Command::Rnum | Command::Size | Command::Stat) => {
-            Ok(failure_of(command, UNAVAILABLE))
+            Ok(failure_of(command, Reply::UNAVAILABLE))
         }
         other => other,
     }

@@ -103,11 +103,6 @@ impl FileStore {
         })
     }
 
-    /// Counts a command, for `stat`.
-    pub fn count(&self, command: &Command) {
-        self.state.counters.count(command.verb());
-    }
-
     /// Carries out a command of any kind, and waits until its outcome cannot be lost any more.
     ///
     /// # Errors

@@ -126,7 +126,6 @@ impl<P: Passenger> Line<P> {
         let Some(store) = file_of(&self.store) else {
             return passenger.lost(Lost::Unsent);
         };
-        store.count(command);
         // What is too large for this thread is read by the committer, in its turn.
         if is_read(command)
             && passenger.may_overtake()

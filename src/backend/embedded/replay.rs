@@ -76,12 +76,13 @@ fn keys(answer: &[u8]) -> Vec<Bytes> {
     keys
 }
 
-/// The names of `stat` lines; of a number, its size alone.
+/// The names of `stat` lines, but for the counts, which are not the store's to tell; of a number, its size alone.
 fn names(answer: &[u8]) -> (Vec<String>, usize) {
     let text = String::from_utf8_lossy(&answer[5..]);
     let names: Vec<_> = text
         .lines()
-        .filter_map(|line| Some(line.split_once('\t')?.0.into()))
+        .filter_map(|line| Some(line.split_once('\t')?.0.to_owned()))
+        .filter(|name| !name.starts_with("cnt_"))
         .collect();
     let size = if names.is_empty() { answer.len() } else { 0 };
     (names, size)

@@ -1,39 +1,8 @@
-//! The status lines of `stat`: a name, a tab, a value, a newline; names and order are those of ttserver 1.1.41.
+//! The status lines of `stat`: a name, a tab, a value, a newline; names and order are those of ttserver 1.1.41. What clients
+//! did is not among them: the store sees what the guard asks too.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
-
-use super::counters::{Counters, VERBS};
-
-/// `cnt_` names, by [`crate::command::Verb`] in its order of declaration, which is also the order of the lines.
-const COUNTS: [&str; VERBS] = [
-    "put",
-    "putkeep",
-    "putcat",
-    "putshl",
-    "putnr",
-    "out",
-    "get",
-    "mget",
-    "vsiz",
-    "iterinit",
-    "iternext",
-    "fwmkeys",
-    "addint",
-    "adddouble",
-    "ext",
-    "sync",
-    "optimize",
-    "vanish",
-    "copy",
-    "restore",
-    "setmst",
-    "rnum",
-    "size",
-    "stat",
-    "misc",
-    "repl",
-];
 
 /// The replication master that `setmst` names. The server remembers and reports it even if it never
 /// reaches it; the embedded store never does.
@@ -80,8 +49,6 @@ pub struct Status<'a> {
     pub origin: &'a Origin,
     /// The replication master.
     pub master: Master,
-    /// What was counted.
-    pub counters: &'a Counters,
 }
 
 /// All lines. What the machine does not tell is left out, as the server does.
@@ -110,8 +77,7 @@ fn write(out: &mut String, status: &Status) -> fmt::Result {
     // The client's socket, of which the store knows nothing.
     out.write_str("fd\t-1\n")?;
     write_process(out)?;
-    writeln!(out, "ru_real\t{:.6}", status.uptime.as_secs_f64())?;
-    write_counts(out, status.counters)
+    writeln!(out, "ru_real\t{:.6}", status.uptime.as_secs_f64())
 }
 
 fn write_master(out: &mut String, master: &Master, now: f64) -> fmt::Result {
@@ -135,17 +101,6 @@ fn write_process(out: &mut String) -> fmt::Result {
     }
     if let Some((user, system)) = cpu_seconds(&read("/proc/self/stat")) {
         writeln!(out, "ru_user\t{user:.6}\nru_sys\t{system:.6}")?;
-    }
-    Ok(())
-}
-
-fn write_counts(out: &mut String, counters: &Counters) -> fmt::Result {
-    let (verbs, misses) = counters.totals();
-    for (name, count) in COUNTS.iter().zip(verbs) {
-        writeln!(out, "cnt_{name}\t{count}")?;
-    }
-    for (name, count) in ["put", "out", "get"].iter().zip(misses) {
-        writeln!(out, "cnt_{name}_miss\t{count}")?;
     }
     Ok(())
 }
@@ -188,7 +143,7 @@ fn cpu_seconds(stat: &str) -> Option<(f64, f64)> {
 mod tests {
     use super::*;
 
-    fn status(counters: &Counters, host: &str) -> String {
+    fn status(host: &str) -> String {
         lines(&Status {
             now: Duration::from_micros(1_795_192_657_406_354),
             uptime: Duration::from_millis(250),
@@ -200,22 +155,20 @@ mod tests {
                 port: 1978,
                 timestamp: 1_795_192_656_000_000,
             },
-            counters,
         })
     }
 
     #[test]
     fn a_master_adds_its_four_lines() {
-        let counters = Counters::default();
-        let plain = status(&counters, "");
+        let plain = status("");
         let master = "bigend\t0\nmhost\tm\nmport\t1978\nrts\t1795192656000000\ndelay\t1.406354\nfd\t-1\n";
-        assert!(status(&counters, "m").contains(master));
+        assert!(status("m").contains(master));
         assert!(!plain.contains("mhost") && plain.contains("\ntime\t1795192657.406354\n"));
     }
 
     #[test]
     fn the_machine_tells_truly() {
-        let text = status(&Counters::default(), "");
+        let text = status("");
         let value = |name: &str| {
             let line = text
                 .lines()

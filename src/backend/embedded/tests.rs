@@ -188,40 +188,14 @@ fn memory_is_never_copied() {
 }
 
 #[test]
-fn stat_counts_commands_and_misses_and_names_the_master() {
+fn stat_counts_records_and_names_the_master() {
     each(|store| {
         let lines = |store: &Embedded| match ask(store, &Command::Stat) {
             Reply::Value(lines) => String::from_utf8(lines.to_vec()).unwrap(),
             other => panic!("{other:?}"),
         };
         put(store, "k", "v");
-        let (key, value) = (bytes("k"), bytes("v"));
-        ask(store, &Command::PutKeep { key, value });
-        ask(store, &Command::Get { key: bytes("none") });
-        ask(
-            store,
-            &Command::Mget {
-                keys: vec![bytes("none")],
-            },
-        );
-        ask(store, &Command::Out { key: bytes("none") });
-        misc(store, "out", &["none"]);
-        let text = lines(store);
-        for line in [
-            "rnum\t1",
-            "cnt_put\t1",
-            "cnt_putkeep\t1",
-            "cnt_mget\t1",
-            "cnt_misc\t1",
-            "cnt_stat\t1",
-        ] {
-            assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
-        }
-        assert!(
-            text.ends_with("\ncnt_put_miss\t1\ncnt_out_miss\t1\ncnt_get_miss\t1\n"),
-            "{text}"
-        );
-
+        assert!(lines(store).contains("\nrnum\t1\n"));
         let master = |host| Command::SetMst {
             host: bytes(host),
             port: 1978,

@@ -49,6 +49,13 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["t.toml:1: admin_hosts is \"guard\"", "a list of host names"],
     ),
     (
+        "[[listener]]\naddress = \"h:0\"\nhttp_hosts = [\"a:80\"]",
+        &[
+            "t.toml:3: listener.http_hosts is \"a:80\"",
+            "a host name, without a port",
+        ],
+    ),
+    (
         "admin_hosts = [\"guard\",\n\"guard:9178\"]",
         &["t.toml:2: admin_hosts is \"guard:9178\"", "a host name, without a port"],
     ),

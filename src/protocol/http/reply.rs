@@ -16,6 +16,8 @@ pub struct Form {
     pub asked: Asked,
     /// The connection ends with the answer.
     pub close: bool,
+    /// The client is told that the connection goes on, as it asked for that in HTTP/1.0.
+    pub says_kept: bool,
 }
 
 /// What was asked, as far as the answer goes.
@@ -47,6 +49,9 @@ const CONFLICT: &str = "409 Conflict";
 const SERVER_ERROR: &str = "500 Internal Server Error";
 const UNAVAILABLE: &str = "503 Service Unavailable";
 
+/// The code by which `putkeep` says that there is a record, and the others that there is none.
+const CONDITION: u8 = 1;
+
 /// The lines of `stat` that `OPTIONS` tells, in the server's order.
 const TOLD: [&str; 23] = [
     "version", "libver", "protver", "os", "time", "pid", "sid", "type", "path", "rnum", "size", "bigend", "mhost",
@@ -54,58 +59,79 @@ const TOLD: [&str; 23] = [
 ];
 
 /// Adds an answer to `out`. Large values are not copied.
-pub fn encode(asked: Asked, answer: &Answer, out: &mut Outgoing) {
+pub fn encode(form: Form, answer: &Answer, out: &mut Outgoing) {
     match answer {
-        Answer::Reply(reply) => encode_reply(asked, reply, out),
-        Answer::Refused {
-            reason: Reason::Denied, ..
-        } => said(asked, FORBIDDEN, None, out),
-        Answer::Refused { reason, .. } => said(asked, CONFLICT, Some(reason.name()), out),
-        Answer::Unavailable => said(asked, UNAVAILABLE, None, out),
+        Answer::Reply(reply) => match Reason::of_code(reply.code()) {
+            // A ttguard behind this one has refused it.
+            Some(reason) => refused(form, reason, out),
+            None => encode_reply(form, reply, out),
+        },
+        Answer::Refused { reason, .. } => refused(form, *reason, out),
+        Answer::NoRecord => said(form, NOT_FOUND, None, out),
+        Answer::Unavailable => said(form, UNAVAILABLE, None, out),
     }
 }
 
-fn encode_reply(asked: Asked, reply: &Reply, out: &mut Outgoing) {
-    match (asked, reply) {
+fn refused(form: Form, reason: Reason, out: &mut Outgoing) {
+    match reason {
+        Reason::Denied => said(form, FORBIDDEN, None, out),
+        reason => said(form, CONFLICT, Some(reason.name()), out),
+    }
+}
+
+fn encode_reply(form: Form, reply: &Reply, out: &mut Outgoing) {
+    match (form.asked, reply) {
         (Asked::Get | Asked::Script, Reply::Value(value)) => {
-            head(OK, "application/octet-stream", value.len() as u64, out);
+            head(form, OK, "application/octet-stream", value.len() as u64, out);
             out.put_bytes(value);
         }
-        (Asked::Head, Reply::Number(size)) => head(OK, "application/octet-stream", size.unsigned_abs().into(), out),
+        (Asked::Head, Reply::Number(size)) => {
+            head(form, OK, "application/octet-stream", size.unsigned_abs().into(), out);
+        }
         (Asked::Misc, Reply::Strings { code: 0, strings }) => {
             let body = results(strings);
-            head(OK, "application/x-www-form-urlencoded", body.len() as u64, out);
+            head(form, OK, "application/x-www-form-urlencoded", body.len() as u64, out);
             out.put_bytes(&body);
         }
-        (Asked::Options, Reply::Value(lines)) => status(lines, out),
-        (Asked::Get | Asked::Head | Asked::Delete, Reply::Code(code)) if *code != 0 => {
-            said(asked, NOT_FOUND, None, out);
-        }
-        (Asked::Delete, _) => said(asked, OK, None, out),
-        (Asked::Put | Asked::PutKeep, Reply::Code(0)) => said(asked, CREATED, None, out),
-        (Asked::PutKeep, _) => said(asked, CONFLICT, None, out),
-        _ => said(asked, SERVER_ERROR, None, out),
+        (Asked::Options, Reply::Value(lines)) => status(form, lines, out),
+        (Asked::Get | Asked::Head | Asked::Delete, Reply::Code(CONDITION)) => said(form, NOT_FOUND, None, out),
+        (Asked::Delete, Reply::Code(0)) => said(form, OK, None, out),
+        (Asked::Put | Asked::PutKeep, Reply::Code(0)) => said(form, CREATED, None, out),
+        (Asked::PutKeep, Reply::Code(CONDITION)) => said(form, CONFLICT, None, out),
+        (_, reply) if reply.code() == Reply::UNAVAILABLE => said(form, UNAVAILABLE, None, out),
+        _ => said(form, SERVER_ERROR, None, out),
     }
 }
 
-fn head(status: &str, kind: &str, length: u64, out: &mut Outgoing) {
+/// The line that tells a client of HTTP/1.0 that the connection goes on, as it asked. Without it such a client waits for
+/// the end of the connection.
+fn kept(form: Form) -> &'static str {
+    if form.says_kept {
+        "Connection: keep-alive\r\n"
+    } else {
+        ""
+    }
+}
+
+fn head(form: Form, status: &str, kind: &str, length: u64, out: &mut Outgoing) {
+    let kept = kept(form);
     // Memory takes all of it.
     let _ = write!(
         out,
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{kept}\r\n"
     );
 }
 
 /// A status whose body repeats its phrase, and says more where there is more to say. `HEAD` is told the status alone.
-fn said(asked: Asked, status: &str, more: Option<&str>, out: &mut Outgoing) {
-    if asked == Asked::Head {
-        let _ = write!(out, "HTTP/1.1 {status}\r\n\r\n");
+fn said(form: Form, status: &str, more: Option<&str>, out: &mut Outgoing) {
+    if form.asked == Asked::Head {
+        let _ = write!(out, "HTTP/1.1 {status}\r\n{}\r\n", kept(form));
         return;
     }
     let phrase = status.split_once(' ').map_or(status, |(_, phrase)| phrase);
     let (between, more) = more.map_or(("", ""), |more| (": ", more));
     let length = phrase.len() + between.len() + more.len() + 1;
-    head(status, "text/plain", length as u64, out);
+    head(form, status, "text/plain", length as u64, out);
     let _ = writeln!(out, "{phrase}{between}{more}");
 }
 
@@ -122,8 +148,9 @@ fn results(strings: &[Bytes]) -> Bytes {
     body.freeze()
 }
 
-fn status(lines: &Bytes, out: &mut Outgoing) {
+fn status(form: Form, lines: &Bytes, out: &mut Outgoing) {
     out.put_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nAllow: OPTIONS, GET, HEAD, PUT, POST, DELETE\r\n");
+    out.put_slice(kept(form).as_bytes());
     for name in TOLD {
         if let Some(value) = stat(lines, name) {
             let _ = write!(out, "X-TT-{}: {value}\r\n", name.to_ascii_uppercase());
@@ -138,7 +165,12 @@ mod tests {
 
     fn told(asked: Asked, answer: Answer) -> String {
         let mut out = Outgoing::new();
-        encode(asked, &answer, &mut out);
+        let form = Form {
+            asked,
+            close: false,
+            says_kept: false,
+        };
+        encode(form, &answer, &mut out);
         String::from_utf8(out.take().to_vec()).expect("text")
     }
 

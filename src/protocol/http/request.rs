@@ -1,11 +1,15 @@
 //! Requests: bytes to [`Command`].
 
+mod chunks;
 mod fault;
 mod form;
 mod head;
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
+use self::chunks::Body;
 pub use self::fault::Fault;
 use self::head::{Function, Head, Method};
 use super::escape;
@@ -25,11 +29,18 @@ pub struct Decoder {
     search: Search,
     /// Where the line begins whose end is searched for.
     line: usize,
-    /// The sizes of head and body, once the head has been read.
-    sizes: Option<(usize, usize)>,
-    /// What was wrong with a request that has left the input.
+    /// The size of the head and what is behind it, once the head has been read.
+    head: Option<(usize, Body)>,
+    /// The client waits for word that the body is wanted.
+    go_ahead: bool,
+    /// What was wrong with a request of which something has left the input.
     fault: Option<Fault>,
+    /// Names by which may be asked, beside `localhost` and addresses; nothing where any will do.
+    hosts: Option<Arc<[String]>>,
 }
+
+/// What is said to a client that waits for word that the body is wanted.
+const GO_AHEAD: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Decoder {
     /// A decoder for one connection, which accepts requests up to `limits`.
@@ -38,12 +49,26 @@ impl Decoder {
             limits,
             search: Search::default(),
             line: 0,
-            sizes: None,
+            head: None,
+            go_ahead: false,
             fault: None,
+            hosts: None,
         }
     }
 
-    /// The fault of a request that has left the input: what lies there now is behind it.
+    /// As it is, but requests are refused unless they ask for an address, `localhost` or one of `hosts`.
+    pub fn asked_by(mut self, hosts: Arc<[String]>) -> Self {
+        self.hosts = Some(hosts);
+        self
+    }
+
+    /// What is to be said to a client that has sent the head of a request, and waits for that before it sends the body.
+    /// Once for each request.
+    pub fn go_ahead(&mut self) -> Option<&'static [u8]> {
+        std::mem::take(&mut self.go_ahead).then_some(GO_AHEAD)
+    }
+
+    /// The fault of a request of which something has left the input: what lies there now may be behind it.
     pub fn fault(&self) -> Option<Fault> {
         self.fault
     }
@@ -51,7 +76,8 @@ impl Decoder {
     /// Takes the next request off the front of `input`, or `None` when it is not all there.
     ///
     /// As with the binary protocol: arguments are slices of `input` but for those that came with escapes, bytes leave it
-    /// with a whole request only, and after `None` the same bytes with more behind them are to come.
+    /// with a whole request only, but for what lies between the data of chunks, and after `None` what is left there with
+    /// more behind it is to come.
     ///
     /// # Errors
     /// What the peer did wrong, as soon as it is seen. The same fault comes back whenever it is asked again.
@@ -59,27 +85,42 @@ impl Decoder {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let (head, body) = match self.sizes {
-            Some(sizes) => sizes,
-            None => {
-                if head::method(input)?.is_none() {
-                    return Ok(None);
-                }
-                let Some(size) = self.head_size(input)? else {
-                    return Ok(None);
-                };
-                let head = Head::read(&input[..size])?;
-                let sizes = (size, head.body_size(&self.limits)?);
-                self.limits.frame(sizes.0 + sizes.1)?;
-                *self.sizes.insert(sizes)
+        if self.head.is_none() {
+            if !head::has_method(input)? {
+                return Ok(None);
+            }
+            let Some(size) = self.head_size(input)? else {
+                return Ok(None);
+            };
+            let head = Head::read(&input[..size], self.hosts.as_deref())?;
+            let body = head.body(&self.limits)?;
+            let known = if let Body::Sized(body) = body { body } else { 0 };
+            self.limits.frame(size + known)?;
+            // Who sends the body at once does not wait.
+            self.go_ahead = head.awaits_go_ahead() && input.len() == size;
+            self.head = Some((size, body));
+        }
+        let Some((head, body)) = &mut self.head else {
+            return Ok(None);
+        };
+        let (is_whole, head, body) = match body {
+            Body::Sized(body) => (input.len() >= *head + *body, *head, *body),
+            Body::Chunked(chunks) => {
+                let taken = chunks.take(input, *head, &self.limits);
+                let is_whole = taken.inspect_err(|fault| self.fault = Some(*fault))?;
+                (is_whole, *head, chunks.size)
             }
         };
-        if input.len() < head + body {
+        if !is_whole {
             return Ok(None);
         }
         let head = input.split_to(head).freeze();
         let body = input.split_to(body).freeze();
-        *self = Self::new(self.limits);
+        let hosts = self.hosts.take();
+        *self = Self {
+            hosts,
+            ..Self::new(self.limits)
+        };
         request(&head, body, &self.limits)
             .map(Some)
             .inspect_err(|fault| self.fault = Some(*fault))
@@ -92,8 +133,13 @@ impl Decoder {
             if line_feed >= max {
                 break;
             }
-            if text::without_end(&input[self.line..=line_feed]).is_empty() {
+            let line = text::without_end(&input[self.line..=line_feed]);
+            if line.is_empty() {
                 return Ok(Some(line_feed + 1));
+            }
+            if self.line == 0 {
+                // What is no HTTP may have no other line.
+                Head::request_line(line)?;
             }
             self.search.pass();
             self.line = line_feed + 1;
@@ -107,7 +153,7 @@ impl Decoder {
 
 /// The request that a whole head makes, with the body behind it.
 fn request(bytes: &Bytes, body: Bytes, limits: &Limits) -> Result<(Command, Form), Fault> {
-    let head = Head::read(bytes)?;
+    let head = Head::read(bytes, None)?;
     let key = || {
         let key = escape::decode(bytes.slice_ref(head.path())).ok_or(Fault::BadEscape)?;
         text::size(key.len() as i128, Part::Key, limits)?;
@@ -146,8 +192,12 @@ fn request(bytes: &Bytes, body: Bytes, limits: &Limits) -> Result<(Command, Form
             }
         },
     };
-    let close = !head.keep;
-    Ok((command, Form { asked, close }))
+    let form = Form {
+        asked,
+        close: !head.keep,
+        says_kept: head.keep && head.is_old,
+    };
+    Ok((command, form))
 }
 
 #[cfg(test)]

@@ -33,6 +33,37 @@ pub enum Incoming {
     },
     /// `quit`: the client wants the connection to end.
     Quit,
+    /// A line of a verb that is not known, behind which no value follows: it is answered [`ERROR`].
+    Unknown {
+        /// `noreply`: nothing is said.
+        silent: bool,
+    },
+}
+
+/// What is said to a line of a verb that is not known.
+pub const ERROR: &[u8] = b"ERROR\r\n";
+
+/// What begins with a capital letter, as requests of HTTP do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Capitals {
+    /// A line of memcached's that somebody has typed in capital letters. So written its verb is not known.
+    Line(Incoming),
+    /// It is too early to say.
+    Undecided,
+    /// No line of memcached's, or one that a value may follow.
+    Other,
+}
+
+/// Takes a line of a verb in capital letters off the front of `input`, where it can be nothing else.
+pub fn take_capitals(input: &mut BytesMut) -> Capitals {
+    match line::in_capitals(input) {
+        line::Capitals::Line(size) => {
+            let line = input.split_to(size).freeze();
+            Capitals::Line(incoming(Verb::Unknown, &line, Bytes::new()))
+        }
+        line::Capitals::Undecided => Capitals::Undecided,
+        line::Capitals::Other => Capitals::Other,
+    }
 }
 
 /// Turns the bytes of one connection into requests, one whole request at a time.
@@ -69,7 +100,12 @@ impl Decoder {
         let Some(verb) = line::verb(input)? else {
             return Ok(None);
         };
-        let max = LINE_MAX.min(self.limits.frame_max);
+        let max = if verb == Verb::Unknown {
+            line::UNKNOWN_MAX
+        } else {
+            LINE_MAX
+        };
+        let max = max.min(self.limits.frame_max);
         let found = self.search.line_feed(input);
         if found.unwrap_or(input.len()) >= max {
             return Err(Fault::LineTooLong(max));
@@ -124,6 +160,10 @@ fn incoming(verb: Verb, line: &Bytes, value: Bytes) -> Incoming {
     let key = line.slice_ref(word(1));
     let (command, edit, asked, silent) = match verb {
         Verb::Quit => return Incoming::Quit,
+        Verb::Unknown => {
+            let silent = text::words(line).last() == Some(b"noreply");
+            return Incoming::Unknown { silent };
+        }
         Verb::Set => (Command::Put { key, value }, None, Asked::Set, silent_at(&[5])),
         Verb::Add => (Command::PutKeep { key, value }, None, Asked::Add, silent_at(&[5])),
         Verb::Replace => {

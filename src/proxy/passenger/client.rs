@@ -55,6 +55,10 @@ impl ClientCargo {
             let outcome = outcome_of(&ticket, reply.code());
             shared.guard.settle(ticket, outcome);
         }
+        if matches!(self.form, Form::AsIs) && worker.leaves_in_doubt(&self.item, &reply) {
+            worker.clear_up(self.session, self.item, reply);
+            return;
+        }
         let reply = match self.form {
             Form::AsIs => reply,
             Form::VerifiedGet { doubted, confirmed } => {

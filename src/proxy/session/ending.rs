@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::item::End;
 use super::{Session, now};
 use crate::logging::RateLimit;
+use crate::protocol::memcached;
 use crate::protocol::request::Fault;
 use crate::transport::Reader;
 
@@ -19,6 +20,14 @@ pub const LINGER: Duration = Duration::from_secs(1);
 const DISCARD_MAX: usize = 1 << 20;
 
 impl Session {
+    /// Counts a line of which no command could be made, and says so to the client where it is owed an answer.
+    pub(super) fn note_unknown(self: &Rc<Self>, words: Option<&'static [u8]>) {
+        self.note_fault(&memcached::request::Fault::UnknownVerb.into());
+        if let Some(words) = words {
+            self.interject(words);
+        }
+    }
+
     /// Counts what a client did wrong, and says once in a while where a protocol is not served.
     pub(super) fn note_fault(&self, fault: &Fault) {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));

@@ -75,6 +75,8 @@ pub struct Item {
 #[derive(Clone, Copy, Debug)]
 pub struct Concluding {
     pub verb: Verb,
+    /// How many keys a `get` of memcached's names; 0 for all others.
+    pub keys: usize,
     pub place: Option<Place>,
     pub form: Form,
     pub received: Instant,
@@ -90,6 +92,10 @@ impl Item {
     pub fn concluding(&self) -> Concluding {
         Concluding {
             verb: self.command.verb(),
+            keys: match (&self.command, self.form) {
+                (Command::Mget { keys }, Form::Memcached(_)) => keys.len(),
+                _ => 0,
+            },
             place: self.place,
             form: self.form,
             received: self.received,

@@ -5,27 +5,41 @@ use std::rc::Rc;
 use tokio::task::spawn_local;
 
 use super::{Concluding, End, Session, now};
-use crate::command::Answer;
-use crate::protocol::answer::{self, Form};
+use crate::command::{Answer, Verb};
+use crate::protocol::Protocol;
+use crate::protocol::answer;
 use crate::protocol::outgoing::Outgoing;
 use crate::proxy::apart::{apart, strings_of};
 
-/// An answer in its place.
+/// What is said in its place.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// Short enough to be put together when it leaves.
-    Short(Answer),
-    /// Its bytes, which another thread has put together.
-    Bytes(Outgoing),
+    /// Words that answer no request.
+    Words(&'static [u8]),
+    /// An answer that is short enough to be put together when it leaves.
+    Short(Concluding, Answer),
+    /// The bytes of an answer, which another thread has put together.
+    Bytes(Concluding, Outgoing),
 }
 
 impl Said {
-    /// Puts it behind what leaves before it.
-    pub(super) fn put(self, form: Form, out: &mut Outgoing) {
-        match self {
-            Self::Short(answer) => answer::encode(form, &answer, out),
-            Self::Bytes(bytes) => out.append(bytes),
-        }
+    /// Puts it behind what leaves before it. What it answers, where it is an answer.
+    pub(super) fn put(self, out: &mut Outgoing) -> Option<(Protocol, Verb)> {
+        let what = match self {
+            Self::Words(words) => {
+                out.put_slice(words);
+                return None;
+            }
+            Self::Short(what, answer) => {
+                answer::encode(what.form, &answer, out);
+                what
+            }
+            Self::Bytes(what, bytes) => {
+                out.append(bytes);
+                what
+            }
+        };
+        Some((what.form.protocol(), what.verb))
     }
 }
 
@@ -41,7 +55,7 @@ impl Session {
                 out
             });
             match encoded.await {
-                Ok(bytes) if now() < what.deadline => session.say(what, Said::Bytes(bytes), now()),
+                Ok(bytes) if now() < what.deadline => session.say(what.place, Said::Bytes(what, bytes), now()),
                 Ok(_) => session.end(End::Deadline),
                 Err(end) => session.end(end),
             }

@@ -5,6 +5,7 @@ mod cut;
 mod overdue;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -39,6 +40,8 @@ enum Pump {
     Stalled,
     /// There is more to do, once others had their turn.
     Busy,
+    /// What was next needed nothing to be done; there may be more.
+    Again,
 }
 
 /// The task of a session.
@@ -81,7 +84,10 @@ impl Task {
     pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
         let limits = session.worker.settings().limits.request;
         let listener = &session.listener;
-        let decoder = Decoder::new(limits, listener.protocols, listener.dialect);
+        let mut decoder = Decoder::new(limits, listener.protocols, listener.dialect);
+        if let Some(hosts) = listener.hosts() {
+            decoder = decoder.asked_by(Arc::clone(hosts));
+        }
         Self {
             half_received: Holding::none(&session.worker.shared),
             session,
@@ -198,6 +204,7 @@ impl Task {
             }
             let item = match self.next_item()? {
                 Ok(item) => item,
+                Err(Pump::Again) => continue,
                 Err(pump) => return Ok(Ok(pump)),
             };
             if item.deadline <= self.session.turn() {
@@ -261,6 +268,11 @@ impl Task {
                     .increment((before - self.input.len()) as u64);
                 Ok(Ok(item))
             }
+            Ok(Some(Incoming::Unknown { words })) => {
+                self.begun = None;
+                self.session.note_unknown(words);
+                Ok(Err(Pump::Again))
+            }
             Ok(Some(Incoming::Quit)) => {
                 self.last = Some(End::Done);
                 Ok(Err(Pump::Stalled))
@@ -272,6 +284,9 @@ impl Task {
             Ok(None) => {
                 if !self.input.is_empty() {
                     self.begun.get_or_insert(self.progress);
+                }
+                if let Some(words) = self.decoder.go_ahead() {
+                    self.session.interject(words);
                 }
                 Ok(Err(Pump::Hungry))
             }

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use super::recorded::{UNAVAILABLE, Unrecorded, of_code};
 use super::{Done, ROOM, Steps, answered, outcome};
 use crate::command::edit::Edit;
-use crate::command::{Command, Reply, Verb};
+use crate::command::{Answer, Command, Reply, Verb};
 use crate::guard::verdict::{self, Change, Refusal, Ticket};
 use crate::journal::Asker;
-use crate::metrics::RetryKind;
+use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 use crate::proxy::passenger::NoReply;
@@ -144,7 +144,7 @@ impl Steps {
             let found = match self.look(&held, &making).await {
                 Ok(Looked::Found(found)) => found,
                 Ok(Looked::Missing) if making.edit.is_none() => Stored::MISSING,
-                Ok(Looked::Missing) => return Ok(answered(Reply::NO_RECORD)),
+                Ok(Looked::Missing) => return Ok((Outcome::Failed, Answer::NoRecord)),
                 Ok(Looked::Failed(reply)) => return Ok(answered(of_code(self.verb, reply.code()))),
                 Err(none) => {
                     self.may_repeat(none, true, RetryKind::Read)?;
@@ -263,8 +263,8 @@ impl Steps {
                 // Behind a whole stamp, or what can be none, anything may be added.
                 Reply::Number(size) if is_enough || size >= digits => return Ok(Looked::Found(Stored::UNCHANGED)),
                 Reply::Number(_) => {}
-                // `vsiz` has no other way to say that there is none.
-                Reply::Code(1) if is_enough => return Ok(Looked::Missing),
+                // `vsiz` of a server says the same where it failed.
+                Reply::Code(1) if is_enough && self.worker.store.here().is_some() => return Ok(Looked::Missing),
                 Reply::Code(1) => {}
                 other => return Ok(Looked::Failed(other)),
             }
@@ -274,9 +274,12 @@ impl Steps {
             keys.push(records::name_of(key));
         }
         let ask = Command::Mget { keys: keys.clone() };
-        let found = match outcome(self.send(&held.via, &ask, Vec::new())).await? {
-            Reply::Records(found) => found,
-            other => return Ok(Looked::Failed(other)),
+        let found = match outcome(self.send(&held.via, &ask, Vec::new())).await {
+            Ok(Reply::Records(found)) => found,
+            Ok(other) => return Ok(Looked::Failed(other)),
+            // An answer without a record is not too large.
+            Err(NoReply::TooLarge) if wants == Wants::Presence => return Ok(Looked::Found(Stored::UNCHANGED)),
+            Err(none) => return Err(none),
         };
         if found.iter().any(|(echoed, _)| !keys.contains(echoed)) {
             return Err(NoReply::Lost(Lost::Sent));

@@ -13,6 +13,7 @@ use crate::proxy::heartbeat::Stint;
 use crate::proxy::records;
 use crate::proxy::session::End;
 use crate::proxy::slow::{self, Touches};
+use crate::proxy::tally;
 
 impl Steps {
     pub(super) async fn iter_next(&mut self) -> Done {
@@ -121,7 +122,8 @@ impl Steps {
         Ok(answered(Reply::Count(all.saturating_sub(hidden))))
     }
 
-    /// `stat` with hidden records left out of `rnum`, and said in a line of their own where there are any.
+    /// `stat` with hidden records left out of `rnum`, and said in a line of their own where there are any, and with the
+    /// counts of what clients did.
     pub(super) async fn stat(&mut self) -> Done {
         let reply = self.exchange(&Command::Stat, true).await?;
         let Reply::Value(lines) = &reply else {
@@ -129,7 +131,7 @@ impl Steps {
         };
         let hidden = self.hidden_records().await?;
         let text = String::from_utf8_lossy(lines);
-        let mut visible = String::with_capacity(text.len() + 32);
+        let mut visible = String::with_capacity(text.len() + 1024);
         for line in text.lines() {
             let rnum = line.strip_prefix("rnum\t").and_then(|rnum| rnum.parse::<u64>().ok());
             match (rnum, hidden) {
@@ -139,12 +141,15 @@ impl Steps {
                         visible.push_str(&format!("ttguard_hidden\t{hidden}\n"));
                     }
                 }
+                // What the backend was asked is not what clients asked.
+                _ if line.starts_with(tally::PREFIX) => {}
                 _ => {
                     visible.push_str(line);
                     visible.push('\n');
                 }
             }
         }
+        visible.push_str(&self.worker.shared.tally.lines());
         if !self.form.is_binary() {
             // memcached's `stats` tells how many threads serve clients, and Tyrant's `stat` does not.
             visible.push_str(&format!("threads\t{}\n", self.worker.settings().workers));

@@ -68,6 +68,9 @@ impl Steps {
             }
         };
         match self.guarded(&key, worker.change_of(&value), &wire, !keep).await? {
+            Guarded::Answered(reply) if worker.leaves_in_doubt_as(self.form, &wire, &reply) => {
+                self.clear_up(&wire, reply).await
+            }
             Guarded::Answered(reply) => self.with_record(&key, &value, reply).await,
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
         }
@@ -90,6 +93,9 @@ impl Steps {
     /// `out` in any form: a delete, once its tombstone is stored.
     pub(super) async fn remove(&mut self, key: &Bytes, wire: &Command) -> Done {
         match self.guarded(key, Change::Delete, wire, false).await? {
+            Guarded::Answered(reply) if self.worker.leaves_in_doubt_as(self.form, wire, &reply) => {
+                self.clear_up(wire, reply).await
+            }
             Guarded::Answered(reply) => Ok(answered(reply)),
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
         }

@@ -206,21 +206,21 @@ fn memcached_and_http_are_in_the_same_namespace() {
         a.expect("stats\r\n", "CLIENT_ERROR forbidden\r\n");
         a.expect("version\r\n", "VERSION 1.1.");
         let mut a = client_of(&guarded, 1);
-        a.send(b"GET /k HTTP/1.1\r\nHost: h\r\n\r\n");
+        a.send(b"GET /k HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert!(a.recv_until(b"\r\n\r\n").starts_with(b"HTTP/1.1 200"));
         assert_eq!(a.recv(2), b"vw");
         a.expect(
-            "PUT /h HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx",
+            "PUT /h HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx",
             "HTTP/1.1 201",
         );
         let mut a = client_of(&guarded, 1);
         a.expect(
-            "POST / HTTP/1.1\r\nHost: h\r\nX-TT-MNAME: getlist\r\nContent-Length: 5\r\n\r\n0=k&1",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nX-TT-MNAME: getlist\r\nContent-Length: 5\r\n\r\n0=k&1",
             "HTTP/1.1 200",
         );
         let mut b = client_of(&guarded, 2);
         b.expect("get k\r\n", "END\r\n");
-        b.expect("GET /k HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 404");
+        b.expect("GET /k HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 404");
         assert_eq!(client_of(&guarded, 0).fwmkeys(""), ["A:h", "A:k", "A:n"]);
         assert_eq!(guarded.scrape("ttguard_alarms_total", &[]), 0.0);
     });

@@ -38,7 +38,7 @@ fn all_protocols_are_spoken_by_tls_with_openssl() {
         assert_eq!(client.recv(21), b"VALUE k 0 1\r\nv\r\nEND\r\n"[..21]);
     }
     let mut client = Openssl::connect(guarded.address(), &trusting);
-    client.send(b"GET /k HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.send(b"GET /k HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(client.recv(15), b"HTTP/1.1 200 OK");
     assert_eq!(closed_for_tls(&guarded), 0.0);
 }

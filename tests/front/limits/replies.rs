@@ -133,7 +133,7 @@ fn each_fails_alone(backend: SocketAddr) {
     client.expect(&memcached::store("prepend", "large", "v"), "SERVER_ERROR ");
     client.recv_until(b"\r\n");
     client.expect("get small\r\n", "VALUE small 0 1\r\ns\r\nEND\r\n");
-    client.expect("GET /large HTTP/1.1\r\nHost: h\r\n\r\n", "HTTP/1.1 503 ");
+    client.expect("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 503 ");
     assert_eq!(guarded.scrape("ttguard_lanes_fenced_total", &[]), 0.0);
     assert_eq!(beside.text("small").as_deref(), Some("s"));
 }

@@ -110,6 +110,7 @@ impl Connection {
             return Next::End(self.end_wanted());
         }
         let mut answer = match act {
+            Some(Act::Fail(code)) => vec![code],
             Some(Act::AnswerFor(key)) => self.shared.apply(&request.for_key(key)),
             _ => self.shared.apply(request),
         };

@@ -17,6 +17,8 @@ pub enum Act {
     Cut(usize, End),
     /// Not carried out; the connection ends instead of an answer.
     Refuse(End),
+    /// Not carried out, and answered by this code alone.
+    Fail(u8),
     /// Carried out; the connection ends instead of an answer.
     Lose(End),
     /// The answer, and a byte that nobody asked for.

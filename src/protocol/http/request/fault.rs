@@ -10,8 +10,11 @@ use crate::protocol::tyrant::sizes::SizeFault;
 /// reading over is what lets one client's bytes pass for another's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
-    /// The request begins with no method that the server knows.
+    /// The first bytes are no method, and so perhaps no HTTP at all.
     #[error("a request began with no method")]
+    NoMethod,
+    /// The request has a method that the server does not know.
+    #[error("the method is not one of GET, HEAD, PUT, POST, DELETE, OPTIONS")]
     UnknownMethod,
     /// Not a method, a target and a version with one space between them.
     #[error("a request line was malformed")]
@@ -26,12 +29,21 @@ pub enum Fault {
     /// A head has this many bytes or more.
     #[error("a head of {0} bytes or more is too large")]
     HeadTooLarge(usize),
-    /// `Content-Length` is no plain number, or stands there twice.
+    /// `Content-Length` is no plain number, or stands there twice, or beside a `Transfer-Encoding`.
     #[error("the length of the body was not clear")]
     BadContentLength,
-    /// A `Transfer-Encoding`, which the server does not know.
+    /// A `Transfer-Encoding` other than `chunked` alone, or in HTTP/1.0, which has none.
     #[error("a transfer encoding is not understood")]
     TransferEncoding,
+    /// A chunk, or what follows the last one, is malformed, or there is too much beside the data.
+    #[error("a chunk was malformed")]
+    BadChunk,
+    /// It expects something else than `100-continue`.
+    #[error("what is expected is not understood")]
+    Expectation,
+    /// It asks by a name that is not known to be ours: a page of someone else may have made its own name point here.
+    #[error("not by this name; allowed: localhost, an address, a name in http_hosts")]
+    ForeignHost,
     /// A body behind a method that has none: the server would read it as the next request.
     #[error("a body came where none belongs")]
     UnexpectedBody,
@@ -57,7 +69,8 @@ pub enum Fault {
 
 impl Fault {
     /// Every [`name`](Self::name) there is, but for those that another protocol has too.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 15] = [
+        "no_method",
         "unknown_method",
         "bad_request_line",
         "bad_version",
@@ -65,6 +78,9 @@ impl Fault {
         "head_too_large",
         "bad_content_length",
         "transfer_encoding",
+        "bad_chunk",
+        "expectation",
+        "foreign_host",
         "unexpected_body",
         "bad_escape",
         "no_function",
@@ -74,6 +90,7 @@ impl Fault {
     /// A short name that stays the same from release to release, for use as a metric label.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::NoMethod => "no_method",
             Self::UnknownMethod => "unknown_method",
             Self::BadRequestLine => "bad_request_line",
             Self::BadVersion => "bad_version",
@@ -81,6 +98,9 @@ impl Fault {
             Self::HeadTooLarge(_) => "head_too_large",
             Self::BadContentLength => "bad_content_length",
             Self::TransferEncoding => "transfer_encoding",
+            Self::BadChunk => "bad_chunk",
+            Self::Expectation => "expectation",
+            Self::ForeignHost => "foreign_host",
             Self::UnexpectedBody => "unexpected_body",
             Self::BadEscape => "bad_escape",
             Self::BadNumber => "bad_number",
@@ -94,10 +114,12 @@ impl Fault {
     /// What the client is told before the connection ends. What begins with no method may be no HTTP at all.
     pub fn last_words(&self) -> Option<String> {
         let status = match self {
-            Self::UnknownMethod => return None,
+            Self::NoMethod => return None,
+            Self::ForeignHost => "403 Forbidden",
+            Self::Expectation => "417 Expectation Failed",
             Self::BadVersion => "505 HTTP Version Not Supported",
             Self::HeadTooLarge(_) => "431 Request Header Fields Too Large",
-            Self::TransferEncoding => "501 Not Implemented",
+            Self::UnknownMethod | Self::TransferEncoding => "501 Not Implemented",
             Self::MediaType => "415 Unsupported Media Type",
             Self::Size(
                 SizeFault::ArgumentTooLarge { .. }

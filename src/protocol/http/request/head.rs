@@ -9,12 +9,14 @@ use nom::sequence::{separated_pair, terminated};
 use nom::{IResult, Parser};
 
 use super::Fault;
+use super::chunks::{Body, Chunks};
 use crate::command::function::Part;
+use crate::protocol::http::host;
 use crate::protocol::text;
 use crate::protocol::tyrant::limits::Limits;
 
-/// Bytes of the longest method, `OPTIONS`.
-const METHOD_MAX: usize = 7;
+/// Bytes of the longest word that is taken for a method, known or not.
+const METHOD_MAX: usize = 32;
 
 /// Bytes of the longest function name: the server keeps it in 1024 with its final NUL.
 const NAME_MAX: usize = 1023;
@@ -43,14 +45,15 @@ impl Method {
     }
 }
 
-/// The method that a request begins with; `None` until it is all there. What begins with none is refused before its
-/// line has an end.
-pub(super) fn method(input: &[u8]) -> Result<Option<Method>, Fault> {
-    let name = take_while_m_n::<_, _, ()>(1, METHOD_MAX, |byte: u8| byte.is_ascii_uppercase());
+/// Whether the word that a request begins with is all there. What begins with no method is refused before its line has an
+/// end.
+pub(super) fn has_method(input: &[u8]) -> Result<bool, Fault> {
+    let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    let name = take_while_m_n::<_, _, ()>(1, METHOD_MAX, is_letter);
     match terminated(name, streaming_char(' ')).parse(input) {
-        Ok((_, name)) => Method::named(name).map(Some).ok_or(Fault::UnknownMethod),
-        Err(nom::Err::Incomplete(_)) => Ok(None),
-        Err(_) => Err(Fault::UnknownMethod),
+        Ok(_) => Ok(true),
+        Err(nom::Err::Incomplete(_)) => Ok(false),
+        Err(_) => Err(Fault::NoMethod),
     }
 }
 
@@ -66,9 +69,13 @@ pub(super) enum Function<'a> {
 pub(super) struct Head<'a> {
     pub method: Method,
     target: &'a [u8],
+    /// It is of HTTP/1.0.
+    pub is_old: bool,
     /// The connection goes on after the answer.
     pub keep: bool,
     content_length: Option<i128>,
+    is_chunked: bool,
+    expects_go_ahead: bool,
     is_multipart: bool,
     pub pd_mode: i128,
     script: &'a [u8],
@@ -78,30 +85,46 @@ pub(super) struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads a whole head, with the empty line that ends it.
-    pub fn read(head: &'a [u8]) -> Result<Self, Fault> {
+    /// Reads a whole head, with the empty line that ends it. Where `hosts` are given it may ask by one of these names, by
+    /// `localhost` or by an address.
+    pub fn read(head: &'a [u8], hosts: Option<&[String]>) -> Result<Self, Fault> {
         let mut lines = head.split_inclusive(|byte| *byte == b'\n').map(text::without_end);
         let mut head = Self::request_line(lines.next().unwrap_or_default())?;
+        let is_foreign = |host: &[u8]| hosts.is_some_and(|hosts| !host::is_ours(host, hosts));
+        if head.authority().is_some_and(is_foreign) {
+            return Err(Fault::ForeignHost);
+        }
         for line in lines.take_while(|line| !line.is_empty()) {
             let (_, (name, value)) = header(line).map_err(|_| Fault::BadHeader)?;
+            if name.eq_ignore_ascii_case(b"host") && is_foreign(value.trim_ascii()) {
+                return Err(Fault::ForeignHost);
+            }
             head.take(name, value.trim_ascii())?;
+        }
+        // Who sends both may mean one, and have another reader believe the other.
+        if head.is_chunked && head.content_length.is_some() {
+            return Err(Fault::BadContentLength);
         }
         Ok(head)
     }
 
-    fn request_line(line: &'a [u8]) -> Result<Self, Fault> {
+    /// Reads a request line without its end.
+    pub fn request_line(line: &'a [u8]) -> Result<Self, Fault> {
         let (_, (method, (target, version))) = request_line(line).map_err(|_| Fault::BadRequestLine)?;
-        let keep = match version {
-            b"HTTP/1.1" => true,
-            b"HTTP/1.0" => false,
+        let is_old = match version {
+            b"HTTP/1.1" => false,
+            b"HTTP/1.0" => true,
             other if other.starts_with(b"HTTP/") => return Err(Fault::BadVersion),
             _ => return Err(Fault::BadRequestLine),
         };
         Ok(Self {
             method: Method::named(method).ok_or(Fault::UnknownMethod)?,
             target,
-            keep,
+            is_old,
+            keep: !is_old,
             content_length: None,
+            is_chunked: false,
+            expects_go_ahead: false,
             is_multipart: false,
             pd_mode: 0,
             script: b"",
@@ -129,7 +152,16 @@ impl<'a> Head<'a> {
             self.content_length = text::number(value).filter(|_| is_plain);
             self.content_length.ok_or(Fault::BadContentLength)?;
         } else if is("transfer-encoding") {
-            return Err(Fault::TransferEncoding);
+            if self.is_old || self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(Fault::TransferEncoding);
+            }
+            self.is_chunked = true;
+        } else if is("expect") {
+            // HTTP/1.0 has no such answer.
+            self.expects_go_ahead = !self.is_old;
+            if self.expects_go_ahead && !value.eq_ignore_ascii_case(b"100-continue") {
+                return Err(Fault::Expectation);
+            }
         } else if is("content-type") {
             let kind = value.get(..10).unwrap_or_default();
             self.is_multipart = kind.eq_ignore_ascii_case(b"multipart/");
@@ -147,8 +179,8 @@ impl<'a> Head<'a> {
         Ok(())
     }
 
-    /// The bytes behind the head.
-    pub fn body_size(&self, limits: &Limits) -> Result<usize, Fault> {
+    /// What is behind the head.
+    pub fn body(&self, limits: &Limits) -> Result<Body, Fault> {
         let part = match self.method {
             Method::Put => Part::Value,
             Method::Post if !self.script.is_empty() => Part::Value,
@@ -156,24 +188,39 @@ impl<'a> Head<'a> {
         };
         let size = text::size(self.content_length.unwrap_or(0), part, limits)?;
         match self.method {
-            Method::Put | Method::Post => Ok(size),
+            Method::Put | Method::Post if self.is_chunked => Ok(Body::Chunked(Chunks::of(part))),
+            Method::Put | Method::Post => Ok(Body::Sized(size)),
             // The server reads it as the next request.
-            _ if size > 0 => Err(Fault::UnexpectedBody),
-            _ => Ok(0),
+            _ if size > 0 || self.is_chunked => Err(Fault::UnexpectedBody),
+            _ => Ok(Body::Sized(0)),
         }
+    }
+
+    /// Whether the client waits for word that the body is wanted.
+    pub fn awaits_go_ahead(&self) -> bool {
+        self.expects_go_ahead && (self.is_chunked || self.content_length.is_some_and(|size| size > 0))
+    }
+
+    /// The name in a URI that has one.
+    fn authority(&self) -> Option<&'a [u8]> {
+        let behind = self.behind_scheme()?;
+        let end = behind.iter().position(|byte| *byte == b'/');
+        Some(&behind[..end.unwrap_or(behind.len())])
+    }
+
+    /// What follows `http://` in an absolute URI.
+    fn behind_scheme(&self) -> Option<&'a [u8]> {
+        let (scheme, behind) = self.target.split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"http://").then_some(behind)
     }
 
     /// The URI's path without its first slash, escapes and all.
     pub fn path(&self) -> &'a [u8] {
-        let absolute = self
-            .target
-            .get(..7)
-            .filter(|scheme| scheme.eq_ignore_ascii_case(b"http://"));
-        let path = match absolute {
+        let path = match self.behind_scheme() {
             // An absolute URI without a path is taken whole, as the server does.
-            Some(_) => {
-                let slash = self.target[7..].iter().position(|byte| *byte == b'/');
-                slash.map_or(self.target, |at| &self.target[7 + at..])
+            Some(behind) => {
+                let slash = behind.iter().position(|byte| *byte == b'/');
+                slash.map_or(self.target, |at| &behind[at..])
             }
             None => self.target,
         };
@@ -217,7 +264,7 @@ fn request_line(line: &[u8]) -> Words<'_> {
 }
 
 /// A name, a colon right behind it, and a value. A line that goes on with the one before it has no name.
-fn header(line: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), ()> {
+pub(super) fn header(line: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), ()> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let value = take_till(|byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7F);
     all_consuming(separated_pair(take_while1(is_name), char(':'), value)).parse(line)

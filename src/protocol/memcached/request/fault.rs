@@ -7,7 +7,8 @@ use crate::protocol::tyrant::sizes::SizeFault;
 /// Why a request was refused before anything was made of it. The caller closes, as the server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
-    /// The line begins with nothing that the server knows: it has neither `cas` nor `touch`.
+    /// The line begins with nothing that the server knows, and where the next one begins is not known either: it has no
+    /// `cas`, behind which a value follows.
     #[error("a line began with no verb")]
     UnknownVerb,
     /// A line has this many bytes or more.
@@ -58,9 +59,10 @@ impl Fault {
     /// step, nothing is said.
     pub fn last_words(&self) -> Option<String> {
         match self {
+            Self::UnknownVerb => Some("ERROR\r\n".to_owned()),
             Self::MissingArgument => Some("CLIENT_ERROR error\r\n".to_owned()),
             Self::LineTooLong(_) | Self::BadNumber | Self::Size(_) => Some(format!("CLIENT_ERROR {self}\r\n")),
-            Self::UnknownVerb | Self::ControlByte | Self::UnterminatedValue => None,
+            Self::ControlByte | Self::UnterminatedValue => None,
         }
     }
 }

@@ -120,9 +120,11 @@ fn every_mistake_has_its_name() {
     let long_key = format!("get {}\r\n", "k".repeat(65));
     let endless = format!("get {}", "k ".repeat(60));
     let cases = [
-        ("foo\r\n", "unknown_verb"),
+        ("foo k 5\r\n", "unknown_verb"),
+        ("ms k S5\r\nhello\r\n", "unknown_verb"),
+        ("ms k\r\n", "unknown_verb"),
         ("cas k 0 0 1 5\r\nx\r\n", "unknown_verb"),
-        ("abcdefghijklmnop", "unknown_verb"),
+        ("abcdefghijklmnopqrstuvwxyzabcdefg", "unknown_verb"),
         ("get\0", "unknown_verb"),
         ("get a\0b\r\n", "control_byte"),
         ("get a\rb\r\n", "control_byte"),
@@ -144,6 +146,60 @@ fn every_mistake_has_its_name() {
     ];
     for (text, name) in cases {
         assert_eq!(refused(text.as_bytes()).name(), name, "{text}");
+    }
+}
+
+#[test]
+fn a_line_of_an_unknown_verb_is_passed_over_where_no_value_can_follow() {
+    for (line, silent) in [
+        ("touch k 10\r\n", false),
+        ("gat 10 k k2\r\n", false),
+        ("verbosity 1\n", false),
+        ("mg k v t s2\r\n", false),
+        ("mn\r\n", false),
+        ("touch k 10 noreply\r\n", true),
+        ("cache_memlimit 64 noreply\r\n", true),
+        ("foo\r\n", false),
+        ("foo k1 v\r\n", false),
+    ] {
+        assert_eq!(accepted(line.as_bytes()), Incoming::Unknown { silent }, "{line}");
+    }
+    let endless = format!("touch {}", "k".repeat(2100));
+    let mut decoder = Decoder::new(Limits::REQUEST);
+    let fault = decoder.decode(&mut BytesMut::from(endless.as_bytes()));
+    assert_eq!(fault, Err(Fault::LineTooLong(2048)));
+}
+
+#[test]
+fn a_verb_in_capitals_is_unknown_and_no_http() {
+    let taken = |text: &str| take_capitals(&mut BytesMut::from(text.as_bytes()));
+    let line = |silent| Capitals::Line(Incoming::Unknown { silent });
+    for text in [
+        "GET k\r\n",
+        "GETS k k\n",
+        "STATS\r\n",
+        "QUIT\r\n",
+        "DELETE k\r\n",
+        "FLUSH_ALL\r\n",
+        "MG k\r\n",
+    ] {
+        assert_eq!(taken(text), line(false), "{text}");
+        for end in 0..text.len() {
+            assert_eq!(taken(&text[..end]), Capitals::Undecided, "{}", &text[..end]);
+        }
+    }
+    assert_eq!(taken("DELETE k noreply\r\n"), line(true));
+    for text in [
+        "GET /k",
+        "GET k HTTP/1.1\r\n",
+        "GET a b HTTP/1.1\r\n",
+        "SET k 0 0 1\r\n",
+        "PUT k\r\n",
+        "GET k\rx\r\n",
+        "GET\0",
+        &format!("GET {}", "k".repeat(2048)),
+    ] {
+        assert_eq!(taken(text), Capitals::Other, "{text}");
     }
 }
 
