@@ -132,7 +132,7 @@ table! {
     sessions: Gauge = "sessions", Count,
         "Client connections open now.";
     sessions_max: Gauge = "sessions_max", Count,
-        "Client connections that the settings allow at once.";
+        "Client connections that there may be at once: those that the settings allow, or fewer where descriptors are short.";
     sessions_opened: Counter = "sessions_opened_total", Count,
         "Client connections accepted; those over a limit are closed again, with reason limit or client_limit.";
     heavy_pauses: Counter = "heavy_pauses_total", Count,

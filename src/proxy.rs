@@ -3,7 +3,8 @@
 //! A worker has its sessions and its lanes on one thread. A session reads and decodes requests; `dispatch` sends those of
 //! one exchange, `steps` those of several, `slow` those that need a connection of their own. A `passenger` travels with
 //! each request and knows what its outcome calls for. `judging` asks the guard, and `waiting` is how a request comes back to
-//! it. `fairness` has sessions that move many bytes let the others go first.
+//! it. `fairness` has sessions that move many bytes let the others go first, and
+//! `descriptors` has room for all of them.
 
 mod account;
 mod admission;
@@ -12,6 +13,7 @@ mod arrival;
 mod busy_poll;
 pub mod control;
 mod crew;
+mod descriptors;
 mod dispatch;
 mod facts;
 mod fairness;

@@ -127,6 +127,27 @@ pub fn encrypted(reader: Reader, writer: Writer, identity: &tls::Identity) -> io
     }
 }
 
+/// Whether an error of `accept` says nothing about the next client: Linux also tells there what has happened to a
+/// connection that was about to be accepted.
+pub fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    ) || matches!(
+        error.raw_os_error(),
+        Some(libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN)
+    )
+}
+
 /// Splits a unix connection.
 pub fn unix(stream: UnixStream) -> (Reader, Writer) {
     let (reader, writer) = stream.into_split();

@@ -36,7 +36,7 @@ impl Facts for Known {
             listeners: plan.listening.iter().map(|one| one.address.to_string()).collect(),
             sessions: Sessions {
                 open: shared.sessions.load(Ordering::Relaxed),
-                max: settings.limits.sessions,
+                max: shared.sessions_max(settings),
             },
             ledger: Ledger {
                 entries: ledger.len(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::{MissedTickBehavior, interval, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::crew::{self, Crew, Departure};
 use super::listener::{self, Listener, Listening};
@@ -20,8 +20,12 @@ use crate::admin::access::Access;
 use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::connect::Route;
 use crate::config::{BackendUrl, ListenerSettings};
+use crate::logging::RateLimit;
 use crate::transport::tls::Identity;
-use crate::transport::{Reader, Writer};
+use crate::transport::{Reader, Writer, concerns_one_client};
+
+/// How long a worker leaves a listener alone that it cannot accept from.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Listens on an address.
 pub fn bind(
@@ -164,12 +168,15 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
                 }
                 Err(error) => {
                     // Most often there are no descriptors left: they come back as sessions end.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    if timeout(ACCEPT_PAUSE, &mut stopped).await.is_ok() {
+                        break;
+                    }
                 }
             }
         }
+                Err(error) if concerns_one_client(&error) => {}
     }
+                    note_unaccepted(&error);
     let (settings, identity) = (Arc::clone(&listener.settings), listener.identity.clone());
     for (reader, writer) in listener.take_last() {
         if let Some(writer) = crew.greet(writer, &settings) {
@@ -185,6 +192,14 @@ fn open(
     writer: Writer,
     settings: &Arc<ListenerSettings>,
     identity: Option<&Arc<Identity>>,
+/// Says once in a while that clients wait to be accepted.
+fn note_unaccepted(error: &io::Error) {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+    if let Some(suppressed) = LOG.admit(std::time::Instant::now()) {
+        tracing::warn!(%error, suppressed, "clients that have connected cannot be accepted");
+    }
+}
+
 ) {
     match identity {
         None => crew.open(reader, writer, Arc::clone(settings)),

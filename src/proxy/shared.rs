@@ -106,6 +106,8 @@ pub struct Shared {
     pub lane_ids: Arc<LaneIds>,
     /// Open client connections.
     pub sessions: AtomicUsize,
+    /// Clients that there are descriptors for.
+    pub places: AtomicUsize,
     /// Who has them open, and who may open more.
     pub admission: Arc<Admission>,
     /// Lanes that are up.
@@ -158,6 +160,7 @@ impl Holding {
     pub fn set(&self, bytes: usize, most: usize) -> bool {
         let before = self.bytes.replace(bytes);
         if bytes == before {
+            places: AtomicUsize::new(usize::MAX),
             // Most often nothing was held, and nothing is.
             return false;
         }
@@ -317,10 +320,11 @@ impl Shared {
 
     /// Sets the gauges that mirror state.
     pub fn refresh_gauges(&self) {
-        let (metrics, limits) = (&self.metrics, &self.settings().limits);
+        let (metrics, settings) = (&self.metrics, self.settings());
+        let limits = &settings.limits;
         let ledger = self.guard.ledger();
         metrics.sessions.set(self.sessions.load(Ordering::Relaxed) as f64);
-        metrics.sessions_max.set(limits.sessions as f64);
+        metrics.sessions_max.set(self.sessions_max(&settings) as f64);
         let lanes = self.lanes.load(Ordering::Relaxed);
         let (lane_queue, lane_unsent) = self.journal.lanes.load();
         metrics.lanes.set(lanes as f64);

@@ -1,6 +1,7 @@
 //! What there may be so much of and no more: each limit reached, told to nobody but whom it concerns, and counted.
 
 mod arguments;
+mod descriptors;
 mod replies;
 
 use std::net::TcpListener;
