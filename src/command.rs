@@ -278,6 +278,16 @@ impl Reply {
     /// What an [edit](edit::Edit) answers where there is no record, and for nothing else.
     pub const NO_RECORD: Self = Self::Code(7);
 
+    /// Bytes of the strings in this reply.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Value(value) => value.len(),
+            Self::Records(records) => records.iter().map(|(key, value)| key.len() + value.len()).sum(),
+            Self::Keys(strings) | Self::Strings { strings, .. } => strings.iter().map(Bytes::len).sum(),
+            Self::Code(_) | Self::Number(_) | Self::Double { .. } | Self::Count(_) => 0,
+        }
+    }
+
     /// The code at the head of this reply.
     pub fn code(&self) -> u8 {
         match self {

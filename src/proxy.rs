@@ -3,8 +3,8 @@
 //! A worker has its sessions and its lanes on one thread. A session reads and decodes requests; `dispatch` sends those of
 //! one exchange, `steps` those of several, `slow` those that need a connection of their own. A `passenger` travels with
 //! each request and knows what its outcome calls for. `judging` asks the guard, and `waiting` is how a request comes back to
-//! it. `fairness` has sessions that move many bytes let the others go first, and
-//! `descriptors` has room for all of them.
+//! it. `fairness` has sessions that move many bytes let the others go first, `memory` bounds what all of them hold, and
+//! `descriptors` how many there are.
 
 mod account;
 mod admission;
@@ -20,6 +20,7 @@ mod fairness;
 mod inquiry;
 mod judging;
 mod listener;
+mod memory;
 mod passenger;
 pub(crate) mod records;
 mod serving;

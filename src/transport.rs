@@ -148,6 +148,11 @@ pub fn concerns_one_client(error: &io::Error) -> bool {
     )
 }
 
+/// Moves what is left in a buffer to one of its own size. The first one goes with the last piece that was cut from it.
+pub fn let_go(input: &mut BytesMut) {
+    *input = BytesMut::from(&input[..]);
+}
+
 /// Splits a unix connection.
 pub fn unix(stream: UnixStream) -> (Reader, Writer) {
     let (reader, writer) = stream.into_split();
@@ -167,9 +172,14 @@ pub async fn connect_unix(path: &Path) -> io::Result<(Reader, Writer)> {
 impl Reader {
     /// Waits for bytes and appends them; 0 at the end of the stream. Nothing is lost when it is cancelled.
     pub async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
+        self.read_some(input, READ_ROOM).await
+    }
+
+    /// As [`Self::read`], with room made for so many bytes.
+    pub async fn read_some(&mut self, input: &mut BytesMut, room: usize) -> io::Result<usize> {
         poll_fn(|context| self.poll_ready(context)).await?;
         // Only now: while nothing comes, what was cut from the buffer is dropped, and its room is used again.
-        input.reserve(READ_ROOM);
+        input.reserve(room);
         match self {
             Self::Tcp(half) => half.read_buf(input).await,
             Self::Unix(half) => half.read_buf(input).await,

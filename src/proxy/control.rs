@@ -163,6 +163,7 @@ impl Control {
         let access = Access::new(&new, self.token.as_deref())?;
         let listening = open(&before, &new)?;
         self.shared.make_room_for(&new, self.open)?;
+        self.shared.memory.change_limits(&new.limits);
         if has_new_files(&before, &listening) {
             keys.push("the files of tls");
         }

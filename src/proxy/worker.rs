@@ -12,6 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::account;
 use super::busy_poll::BusyPoll;
 use super::fairness::Fairness;
+use super::memory::{Held, Load};
 use super::passenger::{Cargo, Passenger};
 use super::session::{Session, now};
 use super::shared::Shared;
@@ -46,6 +47,8 @@ pub struct Worker {
     /// Keeps the worker awake while there is work.
     pub busy_poll: BusyPoll,
     pub fairness: Fairness,
+    /// What its sessions and lanes hold.
+    pub held: Held,
     pub sharing: Sharing,
     /// `mget` has found a record since a lane came up, so it says what there is.
     pub mget_finds: Cell<bool>,
@@ -86,6 +89,7 @@ impl Worker {
             slow,
             busy_poll,
             fairness: Fairness::new(now()),
+            held: Held::default(),
             sharing: Sharing::default(),
             mget_finds: Cell::new(kind.is_some()),
             kind: Cell::new(kind),
@@ -206,6 +210,14 @@ impl Worker {
         self.kind.get().is_some()
     }
 
+    /// A session or a lane holds something else now than before.
+    pub fn holds(&self, before: Load, now: Load) {
+        let settings = self.settings.borrow();
+        let memory = &self.shared.memory;
+        self.held
+            .change(before, now, memory, &settings.limits, settings.workers);
+    }
+
     /// Takes note that a session has answers to write.
     pub fn touch(&self, session: Rc<Session>) {
         self.touched.borrow_mut().push(session);
@@ -310,6 +322,14 @@ impl LinkEvents for Worker {
 
     async fn parted(&self) {
         self.shared.parted().await;
+    }
+
+    fn half_received(&self, before: usize, now: usize) {
+        let load = |bytes| Load {
+            held: bytes,
+            loose: bytes,
+        };
+        self.holds(load(before), load(now));
     }
 
     fn batch_done(&self) {
