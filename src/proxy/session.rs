@@ -376,7 +376,7 @@ impl Session {
         // Whoever has stopped taking up requests has to hear of it, also when all went at once.
         let goes_on = was_full && inner.out.len() <= BACKLOG_PAUSE;
         let unread = inner.out.len();
-        if unread <= BACKLOG_PAUSE && !inner.rooms.is_empty() {
+        if !inner.rooms.is_empty() && !self.worker.settings().limits.is_large_answer(unread) {
             inner.rooms.clear();
         }
         if written.is_err() {

@@ -363,6 +363,7 @@ impl Task {
             || inner.order.owed() >= pipeline_max
             || inner.out.len() > BACKLOG_PAUSE
             || inner.aloft.saturating_mul(inner.expected) > settings.limits.session_backlog
+            || (inner.aloft > 0 && settings.limits.is_large_answer(inner.expected))
             || (inner.aloft > 0 && !self.session.share.has_room_beside(inner.aloft))
     }
 
