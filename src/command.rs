@@ -278,6 +278,16 @@ impl Reply {
     /// The code of what could not be done for a reason that has nothing to do with its record.
     pub const UNAVAILABLE: u8 = 6;
 
+    /// Bytes of the strings in this reply.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Value(value) => value.len(),
+            Self::Records(records) => records.iter().map(|(key, value)| key.len() + value.len()).sum(),
+            Self::Keys(strings) | Self::Strings { strings, .. } => strings.iter().map(Bytes::len).sum(),
+            Self::Code(_) | Self::Number(_) | Self::Double { .. } | Self::Count(_) => 0,
+        }
+    }
+
     /// The code at the head of this reply.
     pub fn code(&self) -> u8 {
         match self {

@@ -135,7 +135,7 @@ table! {
     sessions: Gauge = "sessions", Count,
         "Client connections open now.";
     sessions_max: Gauge = "sessions_max", Count,
-        "Client connections that the settings allow at once.";
+        "Client connections that there may be at once: those that the settings allow, or fewer where descriptors are short.";
     sessions_opened: Counter = "sessions_opened_total", Count,
         "Client connections accepted; those over a limit are closed again, with reason limit or client_limit.";
     heavy_pauses: Counter = "heavy_pauses_total", Count,
@@ -149,9 +149,9 @@ table! {
     slow_connections: Gauge = "slow_connections", Count,
         "Backend connections open now that carry one slow command each.";
     buffered: Gauge = "buffered_bytes", Bytes,
-        "Bytes of large requests that are not received whole yet and of answers that clients do not take, of all sessions.";
+        "Bytes that requests without an answer, buffers and answers that clients have not taken hold, of all sessions and lanes.";
     buffered_max: Gauge = "buffered_max_bytes", Bytes,
-        "Bytes of half-received requests and of unread answers that the settings allow.";
+        "Bytes that limits.buffer_memory allows to be held.";
 
     interventions: By<Counter, Intervention> = "pairing_interventions_total", Count,
         "Sessions reset and lanes given up so that no client is given the answer to another question, by rule.";
@@ -190,7 +190,7 @@ table! {
     wait_seconds: By<Histogram, KeyWait> = "wait_seconds", Seconds,
         "How long requests waited for the word of the timestamp guard, by cause.", LATENCY;
     retries: By<Counter, RetryKind> = "retries_total", Count,
-        "Requests sent again, by kind: on another lane after theirs was fenced, or apart from those they shared one with that failed.";
+        "Requests sent again, by kind: on another lane after theirs was fenced, apart from those they shared one with that failed, or because there was no room for their answer.";
 
     lookups: By<Counter, LookupCause> = "lookups_total", Count,
         "Keys read back from the backend before a verdict, by cause.";

@@ -4,7 +4,7 @@
 //! one exchange, `steps` those of several, `slow` those that need a connection of their own. A `passenger` travels with
 //! each request and knows what its outcome calls for. `judging` asks the guard, and `waiting` is how a request comes back to
 //! it. `fairness` has sessions that move many bytes let the others go first, `heartbeat` sees when all of them had to
-//! wait, and `apart` is where long work goes.
+//! wait, `apart` is where long work goes, `memory` bounds what all of them hold, and `descriptors` how many there are.
 
 mod account;
 mod admission;
@@ -14,6 +14,7 @@ mod arrival;
 mod busy_poll;
 pub mod control;
 mod crew;
+mod descriptors;
 mod dispatch;
 mod facts;
 mod fairness;
@@ -22,6 +23,7 @@ mod inquiry;
 mod judging;
 mod listener;
 mod look_up;
+mod memory;
 mod passenger;
 pub(crate) mod records;
 mod serving;

@@ -127,6 +127,32 @@ pub fn encrypted(reader: Reader, writer: Writer, identity: &tls::Identity) -> io
     }
 }
 
+/// Whether an error of `accept` says nothing about the next client: Linux also tells there what has happened to a
+/// connection that was about to be accepted.
+pub fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    ) || matches!(
+        error.raw_os_error(),
+        Some(libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN)
+    )
+}
+
+/// Moves what is left in a buffer to one of its own size. The first one goes with the last piece that was cut from it.
+pub fn let_go(input: &mut BytesMut) {
+    *input = BytesMut::from(&input[..]);
+}
+
 /// Splits a unix connection.
 pub fn unix(stream: UnixStream) -> (Reader, Writer) {
     let (reader, writer) = stream.into_split();
@@ -146,9 +172,14 @@ pub async fn connect_unix(path: &Path) -> io::Result<(Reader, Writer)> {
 impl Reader {
     /// Waits for bytes and appends them; 0 at the end of the stream. Nothing is lost when it is cancelled.
     pub async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
+        self.read_some(input, READ_ROOM).await
+    }
+
+    /// As [`Self::read`], with room made for so many bytes.
+    pub async fn read_some(&mut self, input: &mut BytesMut, room: usize) -> io::Result<usize> {
         poll_fn(|context| self.poll_ready(context)).await?;
         // Only now: while nothing comes, what was cut from the buffer is dropped, and its room is used again.
-        input.reserve(READ_ROOM);
+        input.reserve(room);
         match self {
             Self::Tcp(half) => half.read_buf(input).await,
             Self::Unix(half) => half.read_buf(input).await,

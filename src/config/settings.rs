@@ -197,9 +197,9 @@ pub struct LimitSettings {
     pub pipeline: usize,
     /// Requests queued or unanswered on one lane.
     pub lane_queue: usize,
-    /// Bytes of answers that a client has not read yet.
+    /// Bytes of answers that may queue up behind the one that a client is reading.
     pub session_backlog: usize,
-    /// Bytes of half-received requests and of answers that clients have not read yet, of all sessions together.
+    /// Bytes that are held for clients, of all sessions together. Half of it is for large answers, which wait for room.
     pub buffer_memory: usize,
     /// Bytes per second that clients who move many may move, those of one worker together, while it is busy with others;
     /// zero for as many as they like.

@@ -271,6 +271,8 @@ labels! {
         Unsent = "unsent",
         /// A write that shared a request which failed, by itself.
         Apart = "apart",
+        /// A read whose answer had to wait for room.
+        Room = "room",
     }
 
     /// Why a key was read back.

@@ -104,7 +104,7 @@ impl Crew {
             shared: Arc::clone(shared),
             _place: place,
         };
-        if sessions >= settings.limits.sessions {
+        if sessions >= shared.sessions_max(&settings) {
             self.turn_away(writer, CloseReason::Limit);
             return None;
         }

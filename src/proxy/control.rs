@@ -50,6 +50,8 @@ pub struct Control {
     pub(super) shared: Arc<Shared>,
     access: Mutex<Arc<Access>>,
     token: Option<String>,
+    /// Descriptors that were in use when the process started.
+    open: u64,
     source: Mutex<Option<ReadSettings>>,
     on_reload: Mutex<Option<TellReload>>,
 }
@@ -70,11 +72,12 @@ impl std::fmt::Debug for Control {
 }
 
 impl Control {
-    pub(super) fn new(shared: Arc<Shared>, access: Access, token: Option<String>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, access: Access, token: Option<String>, open: u64) -> Self {
         Self {
             shared,
             access: Mutex::new(Arc::new(access)),
             token,
+            open,
             source: Mutex::new(None),
             on_reload: Mutex::new(None),
         }
@@ -159,6 +162,8 @@ impl Control {
         // Whatever can fail comes first.
         let access = Access::new(&new, self.token.as_deref())?;
         let listening = open(&before, &new)?;
+        self.shared.make_room_for(&new, self.open)?;
+        self.shared.memory.change_limits(&new.limits);
         if has_new_files(&before, &listening) {
             keys.push("the files of tls");
         }

@@ -1,6 +1,7 @@
 //! A worker at work: its lanes kept up, its sessions counted, and an orderly end.
 
 use std::cell::{Cell, RefCell};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -157,6 +158,38 @@ impl Crew {
         open.values()
             .filter_map(Weak::upgrade)
             .for_each(|session| session.look());
+    }
+
+    /// Looks for room where memory is short: what is not needed is given back, then those sessions end that hold most, and
+    /// those in whose way others wait.
+    pub fn relieve(&self) {
+        let (worker, now) = (&self.worker, now());
+        let (settings, memory) = (worker.settings(), &worker.shared.memory);
+        let most = settings.limits.buffer_memory;
+        worker.held.tell(memory, &settings.limits);
+        let mut open: Vec<_> = self.sessions.open.borrow().values().filter_map(Weak::upgrade).collect();
+        if memory.is_wanted() {
+            let patience = settings.pairing.request_timeout / 8;
+            open.iter().for_each(|session| session.make_way(patience, now));
+        }
+        if memory.excess(most) == 0 {
+            return;
+        }
+        let spare = open.iter().map(|session| session.give_back()).sum();
+        // Somewhat more than is needed, so that this is not done for each request that comes.
+        let mut excess = memory.excess(most - most / 16).saturating_sub(spare);
+        // Where it is not this worker's sessions that hold too much, it is another's.
+        let mut beyond = worker.held.loose().saturating_sub(most / 2 / settings.workers);
+        open.sort_by_cached_key(|session| Reverse(session.loose()));
+        for session in open {
+            let loose = session.loose();
+            if excess == 0 || beyond == 0 || loose == 0 {
+                break;
+            }
+            session.shed();
+            excess = excess.saturating_sub(loose);
+            beyond = beyond.saturating_sub(loose);
+        }
     }
 
     /// The most that any of its sessions holds.

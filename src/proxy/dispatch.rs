@@ -1,6 +1,7 @@
 //! From a request to the backend: judged where it writes, and put into the lane's queue in the same step.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,11 @@ const VANISH_GRACE: Duration = Duration::from_millis(25);
 impl Session {
     /// Puts a request on its way, or says what it must wait for. `next_byte` is what follows it in the input.
     pub fn dispatch(self: &Rc<Self>, item: Item, next_byte: Option<u8>) -> Next {
+        if item.wants > 0
+            && let Some(waiting) = self.place_for(&item)
+        {
+            return Next::Wait(item, waiting);
+        }
         if self.aloft() == 0 {
             self.links.choose(&item.command);
         }
@@ -109,6 +115,16 @@ impl Session {
         }
     }
 
+    /// What a request has to wait for whose answer did not fit.
+    fn place_for(&self, item: &Item) -> Option<Waiting> {
+        if !self.has_place_for(item.wants) {
+            return Some(Waiting::Taken);
+        }
+        let is_large = self.worker.settings().limits.is_large_answer(item.wants);
+        let shared = Arc::clone(&self.worker.shared);
+        (is_large && item.room.is_none()).then(|| Waiting::Room(Box::pin(shared.room(item.wants))))
+    }
+
     /// Whether a byte can be the first of a request.
     fn may_begin(&self, byte: u8) -> bool {
         Protocol::begun_by(byte).is_some_and(|protocol| self.listener.protocols.serve(protocol))
@@ -169,7 +185,7 @@ impl Session {
 
     /// A request that is about to travel with this command.
     fn passenger(self: &Rc<Self>, wire: &Command, item: Item, ticket: Option<Ticket>, form: Form) -> Passenger {
-        self.took_off();
+        self.took_off(ticket.is_some());
         let cargo = Cargo::Client(ClientCargo {
             session: Rc::clone(self),
             item,

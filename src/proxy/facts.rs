@@ -36,7 +36,7 @@ impl Facts for Known {
             listeners: plan.listening.iter().map(|one| one.address.to_string()).collect(),
             sessions: Sessions {
                 open: shared.sessions.load(Ordering::Relaxed),
-                max: settings.limits.sessions,
+                max: shared.sessions_max(settings),
             },
             ledger: Ledger {
                 entries: ledger.len(),
@@ -47,7 +47,7 @@ impl Facts for Known {
                 horizon_age_seconds: shared.horizon_age(),
                 pending_keys: shared.guard.pending(),
             },
-            buffered_bytes: shared.buffered.load(Ordering::Relaxed) as u64,
+            buffered_bytes: shared.memory.held() as u64,
             buffered_max_bytes: settings.limits.buffer_memory as u64,
             counts: Counts::of(&shared.metrics),
             keys: settings.key_form_in_words().into(),

@@ -57,7 +57,7 @@ pub struct Census {
     pub ledger_bytes: u64,
     /// Most bytes that it may take.
     pub ledger_bytes_max: u64,
-    /// Bytes of half-received requests.
+    /// Bytes that sessions and lanes hold, as far as workers have told.
     pub buffered: usize,
     /// The most that any session holds.
     pub fullest_session: SessionLoad,
@@ -142,7 +142,7 @@ impl Instance {
             evicted: ledger.evicted(),
             ledger_bytes: ledger.bytes(),
             ledger_bytes_max: ledger.bytes_max(),
-            buffered: shared.buffered.load(Ordering::Relaxed),
+            buffered: shared.memory.held(),
             fullest_session: self
                 .crews
                 .iter()

@@ -333,10 +333,11 @@ impl line::Passenger for Passenger {
                     .backend_requests
                     .of(self.verb, Carried::Lost)
                     .increment(1);
+                let writes = cargo.ticket.is_some();
                 if let Some(ticket) = cargo.ticket {
                     shared.guard.settle(ticket, Outcome::Failed);
                 }
-                cargo.session.landed();
+                cargo.session.landed(writes);
                 cargo.session.fail(cargo.item.concluding(), End::LaneLost);
             }
             // Asked again at once, it would be found out no better.

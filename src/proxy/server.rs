@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::control::Control;
 pub use super::crew::Departure;
+use super::descriptors;
 use super::listener::{self, Listening};
 use super::records::HiddenCount;
 use super::serving;
@@ -114,6 +115,7 @@ impl Server {
     /// Starts the workers, which connect to the backend. No client can come before [`Server::listen`].
     pub fn begin(settings: Settings, inheritance: Inheritance) -> Result<Self, StartError> {
         let access = admin::access::Access::new(&settings, inheritance.admin_token.as_deref())?;
+        let open = descriptors::open_now();
         let embedded = Arc::new(match &settings.backend {
             BackendUrl::File(path) => Embedded::open(path, &settings.store)?,
             BackendUrl::Memory | BackendUrl::Tyrant(_) => Embedded::new(),
@@ -128,6 +130,7 @@ impl Server {
             embedded.is_empty().unwrap_or(false),
             inheritance.has_predecessor,
         );
+        shared.make_room_for(&shared.settings(), open)?;
         let (counter, ended) = watch::channel(0);
         let mut workers = Vec::new();
         for index in 0..count {
@@ -139,7 +142,7 @@ impl Server {
                 outcome
             })?);
         }
-        let control = Arc::new(Control::new(Arc::clone(&shared), access, inheritance.admin_token));
+        let control = Arc::new(Control::new(Arc::clone(&shared), access, inheritance.admin_token, open));
         Ok(Self {
             shared,
             control,

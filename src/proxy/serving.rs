@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local};
-use tokio::time::{MissedTickBehavior, interval, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use super::crew::{self, Crew, Departure};
 use super::listener::{self, Listener, Listening};
@@ -20,8 +20,15 @@ use crate::admin::access::Access;
 use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::connect::Route;
 use crate::config::{BackendUrl, ListenerSettings};
+use crate::logging::RateLimit;
 use crate::transport::tls::Identity;
-use crate::transport::{Reader, Writer};
+use crate::transport::{Reader, Writer, concerns_one_client};
+
+/// How often sessions are looked at while an answer waits for room.
+const RELIEF: Duration = Duration::from_millis(50);
+
+/// How long a worker leaves a listener alone that it cannot accept from.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Listens on an address.
 pub fn bind(
@@ -112,10 +119,17 @@ async fn serve(index: usize, crew: Crew) -> Departure {
 async fn look(crew: Rc<Crew>, worker: usize) {
     let mut ticks = interval(SAMPLE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let memory = &crew.worker.shared.memory;
     loop {
-        ticks.tick().await;
-        crew.tell_lanes(worker);
-        crew.look_at_sessions();
+        tokio::select! {
+            _ = ticks.tick() => {
+                crew.tell_lanes(worker);
+                crew.look_at_sessions();
+            }
+            () = memory.relief.notified() => {}
+            () = sleep(RELIEF), if memory.is_wanted() => {}
+        }
+        crew.relieve();
     }
 }
 
@@ -162,10 +176,13 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
                         break;
                     }
                 }
+                Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {
+                    note_unaccepted(&error);
                     // Most often there are no descriptors left: they come back as sessions end.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    if timeout(ACCEPT_PAUSE, &mut stopped).await.is_ok() {
+                        break;
+                    }
                 }
             }
         }
@@ -175,6 +192,14 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
         if let Some(writer) = crew.greet(writer, &settings) {
             open(&crew, reader, writer, &settings, identity.as_ref());
         }
+    }
+}
+
+/// Says once in a while that clients wait to be accepted.
+fn note_unaccepted(error: &io::Error) {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+    if let Some(suppressed) = LOG.admit(std::time::Instant::now()) {
+        tracing::warn!(%error, suppressed, "clients that have connected cannot be accepted");
     }
 }
 

@@ -8,6 +8,7 @@ mod ending;
 mod item;
 mod links;
 mod saying;
+mod taking;
 mod task;
 
 use std::cell::{Cell, RefCell};
@@ -24,11 +25,12 @@ pub use self::ending::LINGER;
 pub use self::item::{Concluding, End, Item, Next, Step, Waiting};
 use self::links::Links;
 use self::saying::Said;
+use self::taking::Taking;
 use self::task::Task;
 use super::account;
 use super::apart::{MANY, strings_of};
 use super::fairness::Share;
-use super::shared::Holding;
+use super::memory::{Load, Room};
 use super::slow;
 use super::waiting::Standing;
 use super::worker::Worker;
@@ -40,7 +42,7 @@ use crate::pairing::order::{Order, Place};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request::Request;
 use crate::protocol::tyrant::dialect::Dialect;
-use crate::transport::{Peer, Reader, Writer};
+use crate::transport::{Peer, READ_ROOM, Reader, Writer};
 
 /// So many bytes are read ahead of the requests that are being carried out.
 const READ_AHEAD: usize = 64 * 1024;
@@ -59,12 +61,21 @@ const RESTING: u8 = 2;
 struct Inner {
     order: Order<Said>,
     out: Outgoing,
+    taking: Taking,
+    /// The room of the large answers among what is to be written.
+    rooms: Vec<Room>,
     /// Set once, by whoever finds that the session must end.
     ended: Option<End>,
     /// Requests that a lane lost, to be dispatched again before anything else.
     redo: BTreeMap<u64, Item>,
     /// Requests on a lane, `putnr` included.
     aloft: usize,
+    /// Those of them that may change something.
+    writes_aloft: usize,
+    /// Bytes of all requests that have no answer yet, wherever they are.
+    asked: usize,
+    /// As many bytes the next answer may well have: those of the last one, or fewer than those of a larger one before.
+    expected: usize,
     next_number: u64,
     /// The task wants to know when requests have landed.
     watched: bool,
@@ -78,7 +89,7 @@ struct Inner {
 /// How much a session holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionLoad {
-    /// Bytes of answers that the client has not taken, once as much as it takes has been written.
+    /// Bytes of answers that queue up behind the one that the client is taking, once as much as it takes has been written.
     pub backlog: usize,
     /// Requests without an answer.
     pub owed: usize,
@@ -106,8 +117,10 @@ pub struct Session {
     peer: Peer,
     writer: RefCell<Option<Rc<Writer>>>,
     inner: RefCell<Inner>,
-    /// Answers that the client does not take.
-    unread: Holding,
+    /// Bytes of what it has not asked whole yet, and of the buffer that they are in.
+    input: Cell<(usize, usize)>,
+    /// What it is known to hold.
+    load: Cell<Load>,
     /// Looks of the worker since bytes came last, up to [`RESTING`].
     looks: Cell<u8>,
     share: Share,
@@ -135,7 +148,8 @@ impl Session {
             writer.end_by_reset(true);
         }
         Rc::new(Self {
-            unread: Holding::none(&worker.shared),
+            input: Cell::default(),
+            load: Cell::default(),
             worker,
             links,
             listener,
@@ -144,9 +158,14 @@ impl Session {
             inner: RefCell::new(Inner {
                 order: Order::new(),
                 out: Outgoing::new(),
+                taking: Taking::default(),
+                rooms: Vec::new(),
                 ended: None,
                 redo: BTreeMap::new(),
                 aloft: 0,
+                writes_aloft: 0,
+                asked: 0,
+                expected: 0,
                 next_number: 0,
                 watched: false,
                 touched: false,
@@ -161,14 +180,17 @@ impl Session {
     }
 
     /// A request has been put on a lane.
-    pub fn took_off(&self) {
-        self.inner.borrow_mut().aloft += 1;
+    pub fn took_off(&self, writes: bool) {
+        let mut inner = self.inner.borrow_mut();
+        inner.aloft += 1;
+        inner.writes_aloft += usize::from(writes);
     }
 
     /// A request on a lane has its outcome.
-    pub fn landed(&self) {
+    pub fn landed(&self, writes: bool) {
         let mut inner = self.inner.borrow_mut();
         inner.aloft -= 1;
+        inner.writes_aloft -= usize::from(writes);
         if inner.watched {
             self.wake.notify_one();
         }
@@ -201,7 +223,11 @@ impl Session {
             return SessionLoad::default();
         }
         SessionLoad {
-            backlog: if inner.touched { 0 } else { inner.out.len() },
+            backlog: if inner.touched {
+                0
+            } else {
+                inner.taking.backlog(inner.out.len())
+            },
             owed: inner.order.owed(),
             aloft: inner.aloft,
         }
@@ -224,6 +250,7 @@ impl Session {
             .of(protocol, what.verb)
             .record(now.saturating_duration_since(what.received));
         self.worker.shared.tally.answered(what.verb, what.keys, &answer);
+        self.inner.borrow_mut().asked -= what.bytes;
         if let Answer::Reply(reply) = &answer {
             self.links.answered(reply);
         }
@@ -255,12 +282,15 @@ impl Session {
 
     /// Queues for writing what may leave now, and returns its bytes.
     fn take_answers(self: &Rc<Self>, inner: &mut Inner) -> usize {
-        let Inner { order, out, .. } = inner;
+        let backlog = self.worker.settings().limits.session_backlog;
+        let Inner { order, out, taking, .. } = inner;
         let unwritten = out.len();
         while let Some(said) = order.take_next() {
             let before = out.len();
-            if let Some((protocol, verb)) = said.put(out) {
-                let bytes = out.len() - before;
+            let answered = said.put(out);
+            let bytes = out.len() - before;
+            taking.queue(bytes, before, backlog);
+            if let Some((protocol, verb)) = answered {
                 let reply_bytes = &self.worker.shared.metrics.reply_bytes;
                 reply_bytes.of(protocol, verb).increment(bytes as u64);
             }
@@ -331,6 +361,7 @@ impl Session {
             .requests
             .of(what.form.protocol(), what.verb, Outcome::Closed)
             .increment(1);
+        self.inner.borrow_mut().asked -= what.bytes;
         self.end(end);
     }
 
@@ -354,6 +385,7 @@ impl Session {
         let mut inner = self.inner.borrow_mut();
         inner.out.shrink();
         inner.order.shrink();
+        inner.rooms.shrink_to_fit();
     }
 
     /// The proxy waits for it no longer.
@@ -383,26 +415,27 @@ impl Session {
         // Whoever has stopped taking up requests has to hear of it, also when all went at once.
         let goes_on = was_full && inner.out.len() <= BACKLOG_PAUSE;
         let unread = inner.out.len();
+        if !inner.rooms.is_empty() && !self.worker.settings().limits.is_large_answer(unread) {
+            inner.rooms.clear();
+        }
         if written.is_err() {
             inner.ended = Some(End::Client);
-        } else if self.has_too_much(unread) {
+        } else if inner.taking.backlog(unread) > self.worker.settings().limits.session_backlog {
             inner.ended = Some(End::Backlog);
         }
         if inner.ended.is_some() || inner.blocked != was_blocked || goes_on {
             self.wake.notify_one();
         }
-    }
-
-    /// Counts what the client does not take; whether that, or what all of them do not take, is more than there may be.
-    fn has_too_much(&self, unread: usize) -> bool {
-        let settings = self.worker.settings();
-        let limits = &settings.limits;
-        self.unread.set(unread, limits.buffer_memory) || unread > limits.session_backlog
+        drop(inner);
+        self.weigh();
     }
 
     /// Puts bytes that are no answer behind the answers that the client has not taken yet.
     pub fn queue(&self, bytes: &Bytes) {
-        self.inner.borrow_mut().out.put_bytes(bytes);
+        let mut inner = self.inner.borrow_mut();
+        let unread = inner.out.len();
+        inner.out.put_bytes(bytes);
+        inner.taking.queue(bytes.len(), unread, usize::MAX);
     }
 
     /// Whether the client has taken everything that was to be written.
@@ -437,6 +470,8 @@ impl Session {
         // Boxed, as most of the time a session is not ending: its room would be kept for as long as it lives.
         Box::pin(self.close(&end, &mut task.reader)).await;
         drop(task);
+        self.input.set((0, 0));
+        self.weigh();
         // With an answer that is not written it would stay among those that have one until another session has one.
         self.worker.flush_touched();
     }
@@ -444,7 +479,7 @@ impl Session {
 
 impl Session {
     /// Gives a request, asked at `received`, its number, its place among the answers and its deadline.
-    fn admit(&self, request: Request, received: Instant) -> Item {
+    fn admit(&self, request: Request, received: Instant, bytes: usize) -> Item {
         let Request {
             mut command,
             edit,
@@ -459,6 +494,7 @@ impl Session {
         let mut inner = self.inner.borrow_mut();
         let number = inner.next_number;
         inner.next_number += 1;
+        inner.asked += bytes;
         let place = (!form.is_silent(&command)).then(|| inner.order.open());
         let settings = self.worker.settings();
         let patience = slow::patience(&command, &settings.pairing);
@@ -466,16 +502,104 @@ impl Session {
             number,
             place,
             command,
+            bytes,
             barred,
             unlooked,
             edit,
             form,
+            wants: 0,
+            room: None,
             received,
             deadline: received + patience,
             retried: false,
             apart: false,
             standing: Standing::default(),
         }
+    }
+}
+
+/// What it holds of the memory that all sessions share.
+impl Session {
+    /// Counts what it holds now.
+    fn weigh(&self) {
+        let inner = self.inner.borrow();
+        let with_room: usize = inner.rooms.iter().map(Room::bytes).sum();
+        let (unread, (_, input)) = (inner.out.len(), self.input.get());
+        let held = input + inner.asked + unread;
+        // One that is about to end gives back all of it: nobody else has to.
+        let is_ending = inner.ended.is_some();
+        let loose = if is_ending { 0 } else { held - unread.min(with_room) };
+        let now = Load { held, loose };
+        drop(inner);
+        let before = self.load.replace(now);
+        if before != now {
+            self.worker.holds(before, now);
+        }
+    }
+
+    /// Bytes that it holds without room of their own; nothing once it is to end.
+    pub fn loose(&self) -> usize {
+        self.load.get().loose
+    }
+
+    /// Has it give back the buffer that it does not need this moment; how many bytes that will be.
+    pub fn give_back(&self) -> usize {
+        let (len, room) = self.input.get();
+        let spare = if len == 0 { room } else { 0 };
+        if spare > 0 {
+            self.wake.notify_one();
+        }
+        spare
+    }
+
+    /// Ends it, since it holds more than others and memory is short.
+    pub fn shed(&self) {
+        self.end(End::Memory);
+        self.weigh();
+    }
+
+    /// Ends it where it has room for an answer that its client does not take, for which others wait.
+    pub fn make_way(&self, patience: Duration, now: Instant) {
+        let mut inner = self.inner.borrow_mut();
+        let unread = inner.out.len();
+        if !inner.rooms.is_empty() && inner.taking.is_in_the_way(unread, READ_ROOM, patience, now) {
+            drop(inner);
+            self.end(End::Backlog);
+        }
+    }
+
+    /// Takes the room of an answer of so many bytes that it is about to be given.
+    pub fn take_room(&self, room: Option<Room>, bytes: usize) {
+        let mut inner = self.inner.borrow_mut();
+        inner.expected = bytes.max(inner.expected - inner.expected / 8);
+        if let Some(room) = room {
+            inner.rooms.push(room);
+            inner.taking.is_left_alone();
+        }
+    }
+
+    /// Whether an answer of so many bytes can be put behind those that the client has not taken. Behind any at all there
+    /// is no place for a large one: who does not read does not stand in the line for room either.
+    pub fn has_place_for(&self, bytes: usize) -> bool {
+        let unread = self.inner.borrow().out.len();
+        let limits = &self.worker.settings().limits;
+        unread == 0 || (unread + bytes <= limits.session_backlog && !limits.is_large_answer(bytes))
+    }
+
+    /// Whether it has requests on a lane that may change something.
+    pub fn writes(&self) -> bool {
+        self.inner.borrow().writes_aloft > 0
+    }
+
+    /// Whether so much is unread that no further request is taken up.
+    fn is_behind(&self) -> bool {
+        self.inner.borrow().out.len() > BACKLOG_PAUSE
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.worker.holds(self.load.take(), Load::default());
     }
 }
 

@@ -1,6 +1,5 @@
 //! What all workers share.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use tokio::sync::watch;
 use super::admission::Admission;
 use super::inquiry::Inquiries;
 use super::listener::Listening;
+use super::memory::Memory;
 use super::records::HiddenCount;
 use super::tally::Tally;
 use super::waiting::Notice;
@@ -107,6 +107,8 @@ pub struct Shared {
     pub lane_ids: Arc<LaneIds>,
     /// Open client connections.
     pub sessions: AtomicUsize,
+    /// Clients that there are descriptors for.
+    pub places: AtomicUsize,
     /// Who has them open, and who may open more.
     pub admission: Arc<Admission>,
     /// Lanes that are up.
@@ -115,10 +117,10 @@ pub struct Shared {
     primes: AtomicUsize,
     /// Requests on lanes without an answer.
     pub in_flight: AtomicI64,
-    /// Bytes of half-received requests, of all sessions.
-    pub buffered: AtomicUsize,
     /// What clients have asked and found.
     pub tally: Tally,
+    /// The memory that sessions share.
+    pub memory: Memory,
     /// What operators ask.
     pub inquiries: Inquiries,
     /// How far the proxy is with its end.
@@ -138,42 +140,6 @@ impl std::fmt::Debug for Shared {
             .debug_struct("Shared")
             .field("plan", &self.plan)
             .finish_non_exhaustive()
-    }
-}
-
-/// What one session holds of the bytes that all together may hold; given back when it is dropped.
-#[derive(Debug)]
-pub struct Holding {
-    shared: Arc<Shared>,
-    bytes: Cell<usize>,
-}
-
-impl Holding {
-    pub fn none(shared: &Arc<Shared>) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            bytes: Cell::new(0),
-        }
-    }
-
-    /// So many bytes are held from now on. Whether there are more than the `most` that all together may hold, these
-    /// included.
-    pub fn set(&self, bytes: usize, most: usize) -> bool {
-        let before = self.bytes.replace(bytes);
-        if bytes == before {
-            // Most often nothing was held, and nothing is.
-            return false;
-        }
-        let buffered = &self.shared.buffered;
-        buffered.fetch_sub(before, Ordering::Relaxed);
-        let sum = buffered.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        bytes > 0 && sum > most
-    }
-}
-
-impl Drop for Holding {
-    fn drop(&mut self) {
-        self.set(0, usize::MAX);
     }
 }
 
@@ -197,12 +163,13 @@ impl Shared {
             clock,
             lane_ids: Arc::default(),
             sessions: AtomicUsize::new(0),
+            places: AtomicUsize::new(usize::MAX),
             admission: Arc::default(),
             lanes: AtomicUsize::new(0),
             primes,
             in_flight: AtomicI64::new(0),
-            buffered: AtomicUsize::new(0),
             tally: Tally::default(),
+            memory: Memory::new(&settings.limits),
             inquiries: Inquiries::default(),
             phase: watch::Sender::new(Phase::Serving),
             plan: watch::Sender::new(Arc::new(Plan {
@@ -323,10 +290,11 @@ impl Shared {
 
     /// Sets the gauges that mirror state.
     pub fn refresh_gauges(&self) {
-        let (metrics, limits) = (&self.metrics, &self.settings().limits);
+        let (metrics, settings) = (&self.metrics, self.settings());
+        let limits = &settings.limits;
         let ledger = self.guard.ledger();
         metrics.sessions.set(self.sessions.load(Ordering::Relaxed) as f64);
-        metrics.sessions_max.set(limits.sessions as f64);
+        metrics.sessions_max.set(self.sessions_max(&settings) as f64);
         let lanes = self.lanes.load(Ordering::Relaxed);
         let (lane_queue, lane_unsent) = self.journal.lanes.load();
         metrics.lanes.set(lanes as f64);
@@ -334,7 +302,7 @@ impl Shared {
         metrics.lane_queue.set(lane_queue as f64);
         metrics.lane_unsent.set(lane_unsent as f64);
         metrics.in_flight.set(self.in_flight.load(Ordering::Relaxed) as f64);
-        metrics.buffered.set(self.buffered.load(Ordering::Relaxed) as f64);
+        metrics.buffered.set(self.memory.held() as f64);
         metrics.buffered_max.set(limits.buffer_memory as f64);
         metrics.ledger_max.set(ledger.bytes_max() as f64);
         metrics.ledger_entries.set(ledger.len() as f64);

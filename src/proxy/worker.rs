@@ -15,6 +15,7 @@ use super::apart::MANY;
 use super::busy_poll::BusyPoll;
 use super::fairness::Fairness;
 use super::heartbeat::Heartbeat;
+use super::memory::{Held, Load};
 use super::passenger::{Cargo, Passenger};
 use super::session::{Session, now};
 use super::shared::Shared;
@@ -53,6 +54,8 @@ pub struct Worker {
     pub fairness: Fairness,
     /// Knows how long the worker was kept from its sockets.
     pub heartbeat: Heartbeat,
+    /// What its sessions and lanes hold.
+    pub held: Held,
     pub sharing: Sharing,
     /// Keys that are looked up ahead of their turn.
     pub ahead: Rc<Cell<usize>>,
@@ -96,6 +99,7 @@ impl Worker {
             busy_poll,
             fairness: Fairness::new(now()),
             heartbeat: Heartbeat::new(settings.pairing.request_timeout, now()),
+            held: Held::default(),
             sharing: Sharing::default(),
             ahead: Rc::default(),
             mget_finds: Cell::new(kind.is_some()),
@@ -226,6 +230,14 @@ impl Worker {
         self.kind.get().is_some()
     }
 
+    /// A session or a lane holds something else now than before.
+    pub fn holds(&self, before: Load, now: Load) {
+        let settings = self.settings.borrow();
+        let memory = &self.shared.memory;
+        self.held
+            .change(before, now, memory, &settings.limits, settings.workers);
+    }
+
     /// Takes note that a session has answers to write.
     pub fn touch(&self, session: Rc<Session>) {
         self.touched.borrow_mut().push(session);
@@ -339,6 +351,14 @@ impl LinkEvents for Worker {
 
     async fn parted(&self) {
         self.shared.parted().await;
+    }
+
+    fn half_received(&self, before: usize, now: usize) {
+        let load = |bytes| Load {
+            held: bytes,
+            loose: bytes,
+        };
+        self.holds(load(before), load(now));
     }
 
     fn batch_done(&self) {

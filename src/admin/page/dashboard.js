@@ -100,7 +100,7 @@ function showStatus(status, backends) {
     ["Horizon", horizon(ledger.horizon_age_seconds)],
     ["Given up for want of room", count(ledger.evicted)],
     ["Under way or unknown", `${count(ledger.pending_keys)} keys`],
-    ["Half-received requests", `${bytes(status.buffered_bytes)} of ${bytes(status.buffered_max_bytes)}`],
+    ["Held for clients", `${bytes(status.buffered_bytes)} of ${bytes(status.buffered_max_bytes)}`],
   ]);
   bars("interventions", Object.entries(counts.interventions).map(([name, number]) => [words(name), number]));
   showStamps(counts.stamps, setting("stamp.digits"), share);

@@ -25,13 +25,16 @@ use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::opcode::{MAGIC, Opcode};
 use crate::protocol::tyrant::reply::{Dropped, ReplyFault};
 use crate::protocol::tyrant::request;
-use crate::transport::{Reader, Writer};
+use crate::transport::{self, Reader, Writer};
 
 /// Bytes that are written in one go, at most: to copy 1 MiB takes longer than to serve many small requests.
 const WRITE_TURN: usize = 256 * 1024;
 
 /// For so long answers are handed over before others have their turn.
 const READ_TURN: Duration = Duration::from_millis(1);
+
+/// A read buffer of more bytes is not kept for the next answers: it came of a large one.
+const ROOM_KEPT: usize = 256 * 1024;
 
 /// How often a lane lets others add to the batch before it writes, while the batch still grows.
 const GATHER_ROUNDS: usize = 4;
@@ -137,6 +140,8 @@ pub struct Lane<P> {
     /// How many strings the newest question has that is or may be shared; none while it is a `put` of its own.
     listed: Cell<u32>,
     record_size: RecordSize,
+    /// Bytes of the buffer that an answer is in which is not whole.
+    half_received: Cell<usize>,
     /// The earliest deadline, or an earlier instant when requests were answered since.
     next_deadline: Cell<Option<Instant>>,
     wake: Notify,
@@ -156,6 +161,7 @@ impl<P: Passenger> Lane<P> {
             count_at: Cell::new(0),
             listed: Cell::new(0),
             record_size: RecordSize::new(),
+            half_received: Cell::new(0),
             next_deadline: Cell::new(None),
             wake: Notify::new(),
             retired: Cell::new(false),
@@ -179,6 +185,11 @@ impl<P: Passenger> Lane<P> {
             requests: self.owed.borrow().len(),
             bytes: self.out.borrow().len(),
         }
+    }
+
+    /// Bytes that are held for an answer that is not whole.
+    pub fn half_received(&self) -> usize {
+        self.half_received.get()
     }
 
     /// Puts a request into the queue; returns how many bytes it takes there. The caller has seen to it that there is
@@ -267,7 +278,12 @@ impl<P: Passenger> Lane<P> {
                         return Err(LaneFault::Eof);
                     }
                     let now = now();
+                    let room = input.capacity();
                     self.hand_over(&mut answers, &mut input, now)?;
+                    if room > ROOM_KEPT && input.len() < room / 4 {
+                        transport::let_go(&mut input);
+                    }
+                    self.half_received.set(if input.is_empty() { 0 } else { input.capacity() });
                     after_batch();
                     // A server that never stops sending would keep the timer from being asked.
                     if self.next_deadline.get().is_some_and(|next| next <= now) {

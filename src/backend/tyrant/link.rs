@@ -38,6 +38,8 @@ pub trait LinkEvents: 'static {
     fn down(&self, lane: LaneId, fault: &LaneFault);
     /// The lane's fence is over; `ended` says whether the server's end was seen.
     fn fenced(&self, lane: LaneId, ended: bool);
+    /// A lane holds so many bytes of an answer that is not whole, and held so many before.
+    fn half_received(&self, before: usize, now: usize);
     /// Answers or losses have been handed over: what they made ready can be written.
     fn batch_done(&self);
     /// The link has parted with a server that is no longer the backend. Returns when all of them have.
@@ -239,7 +241,14 @@ impl<P: Passenger> Link<P> {
             lane.retire();
         }
         events.changed();
-        let fault = lane.run(&mut reader, &writer, || events.batch_done()).await;
+        let held = Cell::new(0);
+        let note = |now| events.half_received(held.replace(now), now);
+        let after_batch = || {
+            note(lane.half_received());
+            events.batch_done();
+        };
+        let fault = lane.run(&mut reader, &writer, after_batch).await;
+        note(0);
         *self.lane.borrow_mut() = None;
         self.note_down(&fault);
         events.down(lane.id(), &fault);

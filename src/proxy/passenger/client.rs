@@ -33,6 +33,9 @@ pub type Found = Rc<OnceCell<Bytes>>;
 /// How long it is not said again that `mget` does not find what there is.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
+/// An answer of no more bytes is handed over whatever else there is: a session has room for as many as it may ask for.
+const ALWAYS_FITS: usize = 64 * 1024;
+
 /// How the backend's answer becomes the client's.
 #[derive(Debug)]
 pub enum Form {
@@ -49,8 +52,19 @@ pub enum Form {
 }
 
 impl ClientCargo {
-    pub(super) fn answered(self, worker: &Rc<Worker>, reply: Reply, now: Instant) {
+    /// Whether it is on its way to change something.
+    fn writes(&self) -> bool {
+        self.ticket.is_some()
+    }
+
+    pub(super) fn answered(mut self, worker: &Rc<Worker>, reply: Reply, now: Instant) {
         let shared = &worker.shared;
+        let size = reply.size();
+        if size > ALWAYS_FITS && !self.fits(worker, size) {
+            return self.put_off(worker, size);
+        }
+        self.session.take_room(self.item.room.take(), size);
+        let writes = self.writes();
         if let Some(ticket) = self.ticket {
             let outcome = outcome_of(&ticket, reply.code());
             shared.guard.settle(ticket, outcome);
@@ -81,7 +95,7 @@ impl ClientCargo {
         } else {
             metrics::Outcome::Failed
         };
-        self.session.landed();
+        self.session.landed(writes);
         match worker.own(&self.session.listener.keys, &self.item.command, reply) {
             Some(reply) => {
                 let answer = Answer::Reply(reply);
@@ -91,9 +105,43 @@ impl ClientCargo {
         }
     }
 
+    /// Whether there is place behind what its client has not taken, and room among all that clients have not taken, for
+    /// an answer of so many bytes.
+    fn fits(&mut self, worker: &Worker, size: usize) -> bool {
+        if !is_repeatable(&self.item.command) || self.session.writes() {
+            // Asked again it would do something again, or see what was asked for behind it.
+            return true;
+        }
+        if !self.session.has_place_for(size) {
+            return false;
+        }
+        let is_large = worker.settings().limits.is_large_answer(size);
+        if is_large && self.item.room.as_ref().is_none_or(|room| room.bytes() < size) {
+            self.item.room = worker.shared.try_room(size);
+            return self.item.room.is_some();
+        }
+        true
+    }
+
+    /// There is no room for its answer: it is dropped, and asked for again when there is.
+    fn put_off(self, worker: &Worker, size: usize) {
+        let shared = &worker.shared;
+        self.session.landed(self.writes());
+        if worker.settings().limits.is_large_answer(size) && !shared.can_have_room(size) {
+            return self.session.fail(self.item.concluding(), End::ReplyTooLarge);
+        }
+        shared.metrics.retries.of(RetryKind::Room).increment(1);
+        self.session.retry(Item {
+            wants: size,
+            room: None,
+            ..self.item
+        });
+    }
+
     /// The answer, with this code, was larger than allowed.
     pub(super) fn dropped(self, worker: &Worker, code: u8) {
         let shared = &worker.shared;
+        let writes = self.writes();
         if let Some(ticket) = self.ticket {
             let outcome = outcome_of(&ticket, code);
             shared.guard.settle(ticket, outcome);
@@ -101,7 +149,7 @@ impl ClientCargo {
         if let Form::PutList(probe) = &self.form {
             shared.hidden.written(code, probe);
         }
-        self.session.landed();
+        self.session.landed(writes);
         self.session.fail(self.item.concluding(), End::ReplyTooLarge);
     }
 
@@ -109,13 +157,14 @@ impl ClientCargo {
     pub(super) fn undone(self, worker: &Worker, now: Instant) {
         let shared = &worker.shared;
         worker.sharing.failed(now);
+        let writes = self.writes();
         if let Some(ticket) = self.ticket {
             shared.guard.settle(ticket, Outcome::Failed);
         }
         if matches!(self.form, Form::PutList(_)) {
             shared.hidden.doubt();
         }
-        self.session.landed();
+        self.session.landed(writes);
         if now < self.item.deadline {
             shared.metrics.retries.of(RetryKind::Apart).increment(1);
             self.session.retry(Item {
@@ -129,7 +178,7 @@ impl ClientCargo {
 
     pub(super) fn lost(self, worker: &Worker, lost: Lost) {
         let shared = &worker.shared;
-        let verb = self.item.command.verb();
+        let writes = self.writes();
         let stamped = self.ticket.as_ref().is_some_and(Ticket::is_idempotent);
         if let Some(ticket) = self.ticket {
             shared.guard.settle(ticket, outcome_when(lost));
@@ -137,14 +186,11 @@ impl ClientCargo {
         if matches!(self.form, Form::PutList(_)) && lost == Lost::Sent {
             shared.hidden.doubt();
         }
-        self.session.landed();
+        self.session.landed(writes);
         let again = match (lost, &self.item.command) {
             (Lost::Unsent, _) => Some(RetryKind::Unsent),
             (Lost::Sent, Command::Put { .. } | Command::PutNr { .. }) if stamped => Some(RetryKind::Write),
-            (Lost::Sent, _) if Opcode::of(verb).kind == Kind::Read => Some(RetryKind::Read),
-            (Lost::Sent, Command::Misc { function, .. }) if Function::named(function).is_read() => {
-                Some(RetryKind::Read)
-            }
+            (Lost::Sent, command) if is_repeatable(command) => Some(RetryKind::Read),
             _ => None,
         };
         let in_time = now() < self.item.deadline;
@@ -159,6 +205,14 @@ impl ClientCargo {
             Some(_) => self.session.fail(self.item.concluding(), End::Deadline),
             None => self.session.fail(self.item.concluding(), End::LaneLost),
         }
+    }
+}
+
+/// Whether a request only asks, so that it may be sent again.
+fn is_repeatable(command: &Command) -> bool {
+    match command {
+        Command::Misc { function, .. } => Function::named(function).is_read(),
+        command => Opcode::of(command.verb()).kind == Kind::Read,
     }
 }
 

@@ -60,7 +60,7 @@ impl Session {
             _ => None,
         };
         out.put_slice(words.as_deref().unwrap_or_default().as_bytes());
-        if !matches!(end, End::Backlog | End::GaveUp) {
+        if !matches!(end, End::Backlog | End::GaveUp | End::Memory) {
             let rest = async {
                 while !out.is_empty() && writer.writable().await.is_ok() && writer.write_ready(&mut out).is_ok() {}
             };

@@ -10,6 +10,7 @@ use crate::pairing::order::Place;
 use crate::protocol::Protocol;
 use crate::protocol::answer::Form;
 use crate::protocol::request::Fault;
+use crate::proxy::memory::Room;
 use crate::proxy::waiting::{GuardWait, Standing};
 
 /// Why a session ends.
@@ -35,9 +36,9 @@ pub enum End {
     LaneLost,
     /// The backend's answer is larger than allowed.
     ReplyTooLarge,
-    /// The client does not read its answers.
+    /// The client does not take its answers.
     Backlog,
-    /// Half-received requests and unread answers take too much memory.
+    /// All sessions together hold too much memory, and this one more than others.
     Memory,
     /// A command that is not served here.
     RefusedCommand,
@@ -53,6 +54,8 @@ pub struct Item {
     /// Where its answer belongs; nothing where none is owed.
     pub place: Option<Place>,
     pub command: Command,
+    /// Bytes that it came in.
+    pub bytes: usize,
     /// It names a key that is denied here, or concerns more than the keys that it names where some are.
     pub barred: bool,
     /// It names so many keys that they have yet to be looked at, where some are denied.
@@ -60,6 +63,10 @@ pub struct Item {
     /// How it differs from its command.
     pub edit: Option<Edit>,
     pub form: Form,
+    /// Its answer has so many bytes, and had to wait; 0 where nothing is known of it.
+    pub wants: usize,
+    /// Room for that.
+    pub room: Option<Room>,
     /// When it had come whole, as far as can be known.
     pub received: Instant,
     pub deadline: Instant,
@@ -81,6 +88,8 @@ pub struct Concluding {
     pub form: Form,
     pub received: Instant,
     pub deadline: Instant,
+    /// Bytes that it came in.
+    pub bytes: usize,
 }
 
 impl Item {
@@ -100,12 +109,15 @@ impl Item {
             form: self.form,
             received: self.received,
             deadline: self.deadline,
+            bytes: self.bytes,
         }
     }
 }
 
+/// Room for an answer, once there is some.
+pub type RoomWait = Pin<Box<dyn Future<Output = Option<Room>>>>;
+
 /// What a request waits for before it can be dispatched.
-#[derive(Debug)]
 pub enum Waiting {
     /// The guard's word.
     Guard(GuardWait),
@@ -117,6 +129,10 @@ pub enum Waiting {
     Grace(Instant),
     /// The outcome of everything that the session sent before.
     Settled,
+    /// That the client takes what it has been answered.
+    Taken,
+    /// Room for its answer.
+    Room(RoomWait),
 }
 
 /// A command that takes several exchanges.

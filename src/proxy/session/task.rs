@@ -21,16 +21,19 @@ use crate::config::Pipelining;
 use crate::metrics::Outcome;
 use crate::pairing::arrivals::Arrivals;
 use crate::protocol::request::{Decoder, Incoming};
-use crate::proxy::shared::Holding;
+use crate::proxy::memory::Room;
 use crate::proxy::slow;
 use crate::proxy::waiting::{Standing, Unfenced};
-use crate::transport::{Reader, Writer};
+use crate::transport::{self, READ_ROOM, Reader, Writer};
 
 /// After so many bytes of one client the others have their turn: to read 1 MiB takes longer than to serve many of them.
 const TURN: usize = 64 * 1024;
 
 /// So many requests are taken up before others have their turn.
 const REQUESTS: usize = 1024;
+
+/// So much is read at once while memory is short.
+const SHORT_READ: usize = 4096;
 
 /// How far the session's task came with what it has.
 enum Pump {
@@ -74,8 +77,8 @@ pub(super) struct Task {
     read_in_turn: usize,
     /// Since when it lets others go first.
     paused: Option<Instant>,
-    /// A large request that is not received whole.
-    half_received: Holding,
+    /// The client is so far behind with reading that nothing more is taken up.
+    is_behind: bool,
     /// While the proxy drains: when the client can begin its last request, and when it must have sent that.
     cut: Option<Cut>,
 }
@@ -89,7 +92,6 @@ impl Task {
             decoder = decoder.asked_by(Arc::clone(hosts));
         }
         Self {
-            half_received: Holding::none(&session.worker.shared),
             session,
             reader,
             input: BytesMut::new(),
@@ -108,6 +110,7 @@ impl Task {
             clear_from: None,
             read_in_turn: 0,
             paused: None,
+            is_behind: false,
             cut: None,
         }
     }
@@ -122,6 +125,7 @@ impl Task {
                 self.cut = Some(Cut::from(self.session.turn()));
             }
             self.look_at_pause();
+            self.look_at_backlog();
             let hungry = match self.pump() {
                 Ok(Ok(Pump::Busy)) => {
                     worker.flush_touched();
@@ -138,6 +142,10 @@ impl Task {
             };
             self.look_ahead();
             worker.flush_touched();
+            if matches!(self.waiting, Some((_, Waiting::Taken))) && self.session.is_written() {
+                // All went at once, of which nobody is told.
+                continue;
+            }
             let mut has_asked = false;
             if let Some(end) = self.finished(hungry) {
                 has_asked = Box::pin(self.asks_on(&end)).await;
@@ -147,16 +155,23 @@ impl Task {
                 }
                 self.last = Some(end);
             }
-            if hungry && self.session.is_resting() {
+            if self.session.is_resting() {
                 self.rest();
             }
+            let is_short = worker.held.is_short();
+            if is_short {
+                self.give_back();
+            }
+            self.session.input.set((self.input.len(), self.input.capacity()));
+            self.session.weigh();
             let blocked = self.watch();
             let armed = self.arm(timer.as_mut(), hungry);
             let may_read = !self.at_end
                 && !self.session.share.is_paused()
                 && !matches!(self.last, Some(End::Fault(_) | End::Done))
                 && (has_asked || !self.is_cut(hungry))
-                && (hungry || self.input.len() < READ_AHEAD || self.watches_for_more());
+                && (hungry || (self.input.len() < READ_AHEAD && !is_short) || self.watches_for_more());
+            let room = if is_short { SHORT_READ } else { READ_ROOM };
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
             self.session.turn.set(None);
@@ -168,15 +183,17 @@ impl Task {
                         self.concluded(what, result);
                     }
                 }
-                woken = woken(waiting), if matches!(waiting, Some((_, Waiting::Guard(_)))) => {
-                    self.wakened(woken);
-                }
+                come = come(waiting), if matches!(waiting, Some((_, Waiting::Guard(_) | Waiting::Room(_)))) => match come {
+                    Come::Woken(woken) => self.wakened(woken),
+                    Come::Room(room) => self.roomy(room),
+                },
                 () = worker.changed.notified(), if matches!(waiting, Some((_, Waiting::Lane))) => {}
-                read = self.reader.read(&mut self.input), if may_read => {
+                read = self.reader.read_some(&mut self.input, room), if may_read => {
                     if let Err(end) = self.received(read) {
                         return end;
                     }
-                    if self.read_in_turn > TURN {
+                    // While memory is short, whoever makes room has its turn before more is taken.
+                    if is_short || self.read_in_turn > TURN {
                         self.read_in_turn = 0;
                         yield_now().await;
                         self.session.turn.set(None);
@@ -238,8 +255,12 @@ impl Task {
         if let Some(item) = self.next_redo() {
             return Ok(Ok(item));
         }
-        if let Some((item, waiting)) = self.waiting.take() {
+        if let Some((mut item, waiting)) = self.waiting.take() {
             if self.is_over(&waiting) {
+                if matches!(waiting, Waiting::Taken) {
+                    // It could not be answered before.
+                    item.deadline = self.session.turn() + self.session.worker.settings().pairing.request_timeout;
+                }
                 return Ok(Ok(item));
             }
             self.waiting = Some((item, waiting));
@@ -259,13 +280,15 @@ impl Task {
                     self.last = Some(End::Done);
                 }
                 let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
-                let item = self
-                    .session
-                    .admit(request, arrived.unwrap_or_else(|| self.session.turn()));
+                let size = before - self.input.len();
+                let received = arrived.unwrap_or_else(|| self.session.turn());
+                let item = self.session.admit(request, received, size);
+                if size > READ_AHEAD {
+                    // What is left would keep the memory of all of it.
+                    transport::let_go(&mut self.input);
+                }
                 let bytes = &self.session.worker.shared.metrics.request_bytes;
-                bytes
-                    .of(item.protocol(), item.command.verb())
-                    .increment((before - self.input.len()) as u64);
+                bytes.of(item.protocol(), item.command.verb()).increment(size as u64);
                 Ok(Ok(item))
             }
             Ok(Some(Incoming::Unknown { words })) => {
@@ -315,7 +338,8 @@ impl Task {
 
     fn is_over(&self, waiting: &Waiting) -> bool {
         match waiting {
-            Waiting::Guard(_) => false,
+            Waiting::Guard(_) | Waiting::Room(_) => false,
+            Waiting::Taken => self.session.is_written(),
             // Trying again is how one finds out.
             Waiting::Lane => true,
             Waiting::Hold(until) => *until <= self.session.turn(),
@@ -329,11 +353,26 @@ impl Task {
 
     /// Gives back buffers until the client asks again.
     fn rest(&mut self) {
-        if self.input.is_empty() {
-            self.input = BytesMut::new();
-        }
+        self.give_back();
         self.arrivals.shrink();
         self.session.shrink();
+    }
+
+    /// Gives back what is not needed of the buffer. One that is half full is as large as it has to be: a request that
+    /// grows is not copied for each of its pieces.
+    fn give_back(&mut self) {
+        if self.input.capacity() > 2 * self.input.len() {
+            transport::let_go(&mut self.input);
+        }
+    }
+
+    /// What was asked behind answers that the client had not taken could not be answered before it had.
+    fn look_at_backlog(&mut self) {
+        let is_behind = self.session.is_behind();
+        if self.is_behind && !is_behind {
+            self.clear_from = Some(self.session.turn());
+        }
+        self.is_behind = is_behind;
     }
 
     /// Ends a pause that is over. What the client could not do in the meantime is not held against it.
@@ -357,10 +396,13 @@ impl Task {
 
     fn is_full(&self) -> bool {
         let inner = self.session.inner.borrow();
-        let pipeline_max = self.session.worker.settings().limits.pipeline;
+        let settings = self.session.worker.settings();
+        let pipeline_max = settings.limits.pipeline;
         inner.aloft >= pipeline_max
             || inner.order.owed() >= pipeline_max
             || inner.out.len() > BACKLOG_PAUSE
+            || inner.aloft.saturating_mul(inner.expected) > settings.limits.session_backlog
+            || (inner.aloft > 0 && settings.limits.is_large_answer(inner.expected))
             || (inner.aloft > 0 && !self.session.share.has_room_beside(inner.aloft))
     }
 
@@ -416,24 +458,18 @@ impl Task {
                 if self.watches_for_more() {
                     return Err(End::GaveUp);
                 }
-                self.charge()
+                Ok(())
             }
             Err(_) => Err(End::Client),
         }
     }
 
-    /// Counts what a large half-received request takes in the sum of all sessions.
-    fn charge(&mut self) -> Result<(), End> {
-        let held = if self.input.len() > READ_AHEAD {
-            self.input.len()
-        } else {
-            0
-        };
-        let most = self.session.worker.settings().limits.buffer_memory;
-        if self.half_received.set(held, most) {
-            return Err(End::Memory);
+    /// There is room for the answer of the request that waits for it.
+    fn roomy(&mut self, room: Option<Room>) {
+        if let Some((mut item, _)) = self.waiting.take() {
+            item.room = room;
+            self.session.retry(item);
         }
-        Ok(())
     }
 
     fn wakened(&mut self, woken: Result<Standing, Unfenced>) {
@@ -469,9 +505,18 @@ async fn advance(step: &mut Option<(Concluding, Step)>) -> Result<(Outcome, Answ
     }
 }
 
-async fn woken(waiting: &mut Option<(Item, Waiting)>) -> Result<Standing, Unfenced> {
+/// What a request has waited for.
+enum Come {
+    /// The guard's word.
+    Woken(Result<Standing, Unfenced>),
+    /// Room for its answer.
+    Room(Option<Room>),
+}
+
+async fn come(waiting: &mut Option<(Item, Waiting)>) -> Come {
     match waiting {
-        Some((_, Waiting::Guard(wait))) => wait.woken().await,
+        Some((_, Waiting::Guard(wait))) => Come::Woken(wait.woken().await),
+        Some((_, Waiting::Room(wait))) => Come::Room(wait.await),
         _ => std::future::pending().await,
     }
 }

@@ -44,12 +44,12 @@ impl World {
                 census.ledger_bytes_max.min(ledger_memory),
             ),
             (
-                "bytes of half-received requests",
+                "bytes that are held for clients",
                 census.buffered as u64,
                 limits.buffer_memory as u64,
             ),
             (
-                "bytes that a client has not read",
+                "bytes behind the answer that a client reads",
                 session.backlog as u64,
                 // Of the update log as much is held as was read at once.
                 limits

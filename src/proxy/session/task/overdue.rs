@@ -6,20 +6,24 @@ use std::time::Instant;
 use tokio::time::Sleep;
 
 use super::Task;
+use crate::proxy::session::BACKLOG_PAUSE;
 use crate::proxy::session::item::{End, Item, Waiting};
 
 impl Task {
     /// Sets the timer to an instant at or before the next at which something is overdue; false when there is none.
     pub(super) fn arm(&self, timer: Pin<&mut Sleep>, hungry: bool) -> bool {
-        let waited_for = self.waiting.as_ref().map(|(item, waiting)| match waiting {
-            Waiting::Hold(until) | Waiting::Grace(until) => (*until).min(item.deadline),
-            Waiting::Lane => self.given_up_at(item).0,
-            _ => item.deadline,
+        let waited_for = self.waiting.as_ref().and_then(|(item, waiting)| match waiting {
+            Waiting::Hold(until) | Waiting::Grace(until) => Some((*until).min(item.deadline)),
+            Waiting::Lane => Some(self.given_up_at(item).0),
+            // It is the client itself who takes its time.
+            Waiting::Taken => None,
+            _ => Some(item.deadline),
         });
         let half_sent = self.half_sent_until(hungry).filter(|_| !self.is_cut(hungry));
         let cut = self.cut.and_then(|cut| cut.next(self.session.turn()));
         let paused = self.session.share.paused_until();
-        let ends = [waited_for, half_sent, cut, paused, self.idle_until(hungry)];
+        let taken = self.taken_until();
+        let ends = [waited_for, half_sent, cut, paused, taken, self.idle_until(hungry)];
         let Some(next) = ends.into_iter().flatten().min() else {
             return false;
         };
@@ -45,6 +49,24 @@ impl Task {
         Some(deadline.min(self.progress + self.patience()))
     }
 
+    /// Until when a client with much unread has to take some of it.
+    fn taken_until(&self) -> Option<Instant> {
+        let settings = self.session.worker.settings();
+        let (backlog, patience) = (settings.limits.session_backlog, settings.pairing.frame_timeout);
+        let inner = &mut *self.session.inner.borrow_mut();
+        inner
+            .taking
+            .until(inner.out.len(), backlog, patience, self.session.turn())
+    }
+
+    /// Whether it has taken too little of that by now.
+    fn takes_too_little(&self, now: Instant) -> bool {
+        let least = self.session.worker.settings().limits.session_backlog.min(BACKLOG_PAUSE);
+        let is_over = self.taken_until().is_some_and(|until| until <= now);
+        let inner = &mut *self.session.inner.borrow_mut();
+        is_over && inner.taking.is_stuck(inner.out.len(), least, now)
+    }
+
     /// Until when a client may ask nothing. Whether it is owed anything shows by then.
     fn idle_until(&self, hungry: bool) -> Option<Instant> {
         let patience = self.session.worker.settings().limits.idle_timeout;
@@ -59,13 +81,16 @@ impl Task {
                 Waiting::Lane => self.given_up_at(&item),
                 _ => (item.deadline, End::Deadline),
             };
-            if until <= now {
+            if until <= now && !matches!(waiting, Waiting::Taken) {
                 self.session.fail(item.concluding(), end);
                 return None;
             }
             self.waiting = Some((item, waiting));
         }
         let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+        if self.takes_too_little(now) {
+            return Some(End::Backlog);
+        }
         let is_stuck = is_over(self.half_sent_until(hungry));
         if let (true, Some(cut)) = (is_stuck, &mut self.cut) {
             // What was asked before is still answered.

@@ -1,0 +1,78 @@
+//! Clients take what they may of a process's file descriptors, and no more.
+
+use std::process::Command;
+
+use crate::client::{Client, PATIENCE};
+use crate::frame;
+use crate::guarded::{BINARY, Guarded};
+use crate::resilience::when_served;
+use crate::scripted::{End, Scripted};
+use crate::stamped::Clock;
+
+/// ttguard in front of this backend, in a shell that has set its own limits so.
+fn limited(ulimit: &str, settings: &str) -> Guarded {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("{ulimit} && exec \"$0\" \"$@\"")])
+        .arg(BINARY);
+    Guarded::start_by(command, settings)
+}
+
+/// So many clients that have connected, one after the other, whatever became of them.
+fn crowd(guarded: &Guarded, count: usize) -> Vec<Client> {
+    (0..count).map(|_| guarded.client()).collect()
+}
+
+#[test]
+fn clients_cannot_take_the_descriptors_of_admin_and_lanes() {
+    let (clock, scripted) = (Clock::start(), Scripted::start());
+    let settings = format!("backend = \"tyrant://{}\"\nworkers = 2", scripted.address());
+    let guarded = limited("ulimit -n 256", &settings);
+    guarded.expect_log("limits.sessions is 10000, but this process may open 256 files");
+    let places = guarded.scrape("ttguard_sessions_max", &[]);
+    assert!((20.0..200.0).contains(&places), "{places}");
+    let mut first = guarded.client();
+    assert_eq!(first.put("k", &clock.value(0)), 0);
+    let mut others = crowd(&guarded, 600);
+    for path in ["/livez", "/readyz", "/metrics", "/api/status"] {
+        assert_eq!(guarded.page(path).0, 200, "{path}");
+    }
+    guarded.expect_metric("ttguard_sessions_closed_total", &[("reason", "limit")], 601.0 - places);
+    assert_eq!(guarded.scrape("ttguard_sessions", &[]), places);
+    others[300].expect_reset(PATIENCE);
+    // Whoever is served goes on, and a lane that is lost comes again.
+    assert_eq!(first.put("k", &clock.value(1)), 0);
+    scripted.end_connections(End::Rst);
+    when_served(guarded.address(), |_| first.try_get("k"));
+    assert_eq!(first.text("k"), Some(clock.text(1)));
+    assert!(!guarded.log().contains("cannot be accepted"), "{}", guarded.log());
+    drop(others);
+    when_served(guarded.address(), |client| client.try_get("k"));
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_to_what_the_settings_need() {
+    let guarded = limited("ulimit -Sn 128", "backend = \"memory:\"\n[limits]\nsessions = 400");
+    assert_eq!(guarded.scrape("ttguard_sessions_max", &[]), 400.0);
+    let mut clients = crowd(&guarded, 400);
+    for client in &mut clients {
+        assert_eq!(client.ask_code(&frame::store(frame::PUT, "k", b"v")), 0);
+    }
+    assert_eq!(guarded.page("/livez").0, 200);
+    assert!(!guarded.log().contains("limits.sessions"), "{}", guarded.log());
+}
+
+#[test]
+fn a_limit_that_leaves_none_for_clients_is_a_mistake_that_is_said() {
+    let script = "ulimit -n 64 && exec \"$0\" serve --backend memory: --listen 127.0.0.1:0 --admin 127.0.0.1:0";
+    let output = Command::new("sh")
+        .args(["-c", script, BINARY])
+        .output()
+        .expect("a shell");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("the limit of open files: is 64, which leaves none for clients"),
+        "{error}"
+    );
+}
