@@ -14,7 +14,6 @@ mod routes;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +29,7 @@ use tokio::time::{sleep, timeout};
 use self::access::Access;
 use crate::logging::RateLimit;
 use crate::metrics::Metrics;
+use crate::transport::concerns_one_client;
 
 /// More connections than this at once are closed as soon as they are accepted.
 pub const MAX_CONNECTIONS: usize = 32;
@@ -120,12 +120,6 @@ async fn answer(socket: TcpStream, state: Arc<State>) {
         .keep_alive(false)
         .serve_connection(TokioIo::new(socket), service);
     let _ = timeout(CONNECTION_TIMEOUT, connection).await;
-}
-
-/// Errors of `accept` that say nothing about the next client.
-fn concerns_one_client(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::connect::Route;
 use crate::config::{BackendUrl, ListenerSettings};
 use crate::transport::tls::Identity;
-use crate::transport::{Reader, Writer};
+use crate::transport::{self, Reader, Writer};
 
 /// Listens on an address.
 pub fn bind(
@@ -161,6 +161,9 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
                     if is_last {
                         break;
                     }
+                }
+                Err(error) if transport::concerns_one_client(&error) => {
+                    tracing::debug!(%error, "a client was gone before it was accepted");
                 }
                 Err(error) => {
                     // Most often there are no descriptors left: they come back as sessions end.

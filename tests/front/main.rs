@@ -3,6 +3,7 @@
 
 mod access;
 mod bench;
+mod between;
 mod busy_poll;
 mod client;
 mod concurrency;
