@@ -98,6 +98,7 @@ pub mod demo;
 pub mod guard;
 pub mod journal;
 pub mod logging;
+pub mod manual;
 pub mod metrics;
 pub mod operator;
 pub mod pairing;

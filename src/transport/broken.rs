@@ -23,9 +23,7 @@ impl Broken {
         if let Err(error) = &result
             && !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
         {
-            let kind = error
-                .raw_os_error()
-                .map_or_else(|| Kind::Other(error.kind()), Kind::Os);
+            let kind = error.raw_os_error().map_or_else(|| Kind::Other(error.kind()), Kind::Os);
             let _ = self.0.set(kind); // the first one says what happened; later ones follow from it
         }
         result

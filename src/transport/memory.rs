@@ -453,7 +453,10 @@ pub fn connection(
             abort: Mutex::new(false),
         });
         let reader = ReadHalf(Arc::clone(&end));
-        halves(super::ReadHalf::Memory(reader), super::WriteHalf::Memory(WriteHalf(end)))
+        halves(
+            super::ReadHalf::Memory(reader),
+            super::WriteHalf::Memory(WriteHalf(end)),
+        )
     };
     let (dialler, acceptor) = (end(Side::Dialler, dialler), end(Side::Acceptor, acceptor));
     (connection, dialler, acceptor)

@@ -56,7 +56,10 @@ impl Relay {
         let (held, _) = changed
             .wait_timeout_while(held, PATIENCE, |held| matches!(held, Held::Nothing))
             .expect("nobody panicked");
-        assert!(!matches!(*held, Held::Nothing), "waited in vain for what is to be held back");
+        assert!(
+            !matches!(*held, Held::Nothing),
+            "waited in vain for what is to be held back"
+        );
     }
 
     /// The server gets what was held back.
@@ -72,8 +75,12 @@ impl Relay {
 
 fn pass_on(guard: TcpStream, server: SocketAddr, holds: &[u8], kept: &(Mutex<Held>, Condvar)) {
     let server = TcpStream::connect(server).expect("the server is there");
-    let [(guard_writes, server_reads), (mut guard_reads, mut server_writes)] =
-        [(); 2].map(|()| (guard.try_clone().expect("a handle"), server.try_clone().expect("a handle")));
+    let [(guard_writes, server_reads), (mut guard_reads, mut server_writes)] = [(); 2].map(|()| {
+        (
+            guard.try_clone().expect("a handle"),
+            server.try_clone().expect("a handle"),
+        )
+    });
     drop(guard);
     let back = thread::spawn(move || copy(server_reads, guard_writes));
     let mut bytes = [0; 65536];

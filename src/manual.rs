@@ -1,0 +1,4 @@
+//! What an operator should know beyond the settings: a page for each subject.
+
+#[doc = include_str!("manual/in_front_of_a_server.md")]
+pub mod in_front_of_a_server {}
