@@ -5,6 +5,7 @@
 //! as long as it lasts.
 
 pub mod ledger;
+mod moment;
 mod pending;
 pub mod rules;
 mod ruling;

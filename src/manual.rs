@@ -2,3 +2,5 @@
 
 #[doc = include_str!("manual/differences.md")]
 pub mod differences {}
+#[doc = include_str!("manual/in_front_of_a_server.md")]
+pub mod in_front_of_a_server {}

@@ -1,5 +1,6 @@
 //! Byte streams, TCP or unix, as the proxy needs them: read by one task, written by whoever has an answer.
 
+mod broken;
 pub mod memory;
 pub mod tls;
 
@@ -18,6 +19,7 @@ use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
+use self::broken::Broken;
 use crate::protocol::outgoing::Outgoing;
 
 /// Most slices that one write takes.
@@ -28,28 +30,42 @@ pub const READ_ROOM: usize = 16 * 1024;
 
 /// The reading side of a stream.
 #[derive(Debug)]
-pub enum Reader {
-    /// Of a TCP connection.
-    Tcp(tcp::OwnedReadHalf),
-    /// Of a unix connection.
-    Unix(unix::OwnedReadHalf),
-    /// Of a TCP connection that is encrypted.
-    Tls(tls::ReadHalf),
-    /// Of a connection in memory.
-    Memory(memory::ReadHalf),
+pub struct Reader {
+    half: ReadHalf,
+    broken: Broken,
 }
 
 /// The writing side of a stream. All its methods take `&self`, so that a lane can write to a session's client.
 #[derive(Debug)]
-pub enum Writer {
-    /// Of a TCP connection.
+pub struct Writer {
+    half: WriteHalf,
+    broken: Broken,
+}
+
+#[derive(Debug)]
+enum ReadHalf {
+    Tcp(tcp::OwnedReadHalf),
+    Unix(unix::OwnedReadHalf),
+    Tls(tls::ReadHalf),
+    Memory(memory::ReadHalf),
+}
+
+#[derive(Debug)]
+enum WriteHalf {
     Tcp(tcp::OwnedWriteHalf),
-    /// Of a unix connection.
     Unix(unix::OwnedWriteHalf),
-    /// Of a TCP connection that is encrypted.
     Tls(tls::WriteHalf),
-    /// Of a connection in memory.
     Memory(memory::WriteHalf),
+}
+
+/// Both sides of one stream.
+fn halves(reader: ReadHalf, writer: WriteHalf) -> (Reader, Writer) {
+    let broken = Broken::default();
+    let reader = Reader {
+        half: reader,
+        broken: broken.clone(),
+    };
+    (reader, Writer { half: writer, broken })
 }
 
 /// The other end of a connection.
@@ -110,42 +126,43 @@ pub fn tcp(stream: TcpStream) -> io::Result<(Reader, Writer)> {
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_keepalive(true)?;
     let (reader, writer) = stream.into_split();
-    Ok((Reader::Tcp(reader), Writer::Tcp(writer)))
+    Ok(halves(ReadHalf::Tcp(reader), WriteHalf::Tcp(writer)))
+}
+
+/// Whether an error of `accept` says nothing about the next client. Linux tells there what has befallen the connection
+/// that would have been accepted.
+pub fn concerns_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::ECONNRESET
+                | libc::EINTR
+                | libc::EPERM
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+                | libc::ETIMEDOUT
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+        )
+    )
 }
 
 /// Makes a connection that was just accepted one that is encrypted.
 ///
 /// # Errors
 /// When it is no TCP connection.
-pub fn encrypted(reader: Reader, writer: Writer, identity: &tls::Identity) -> io::Result<(tls::ReadHalf, Writer)> {
-    match (reader, writer) {
-        (Reader::Tcp(reader), Writer::Tcp(writer)) => {
+pub fn encrypted(reader: Reader, writer: Writer, identity: &tls::Identity) -> io::Result<(Reader, Writer)> {
+    match (reader.half, writer.half) {
+        (ReadHalf::Tcp(reader), WriteHalf::Tcp(writer)) => {
             let (reader, writer) = tls::accept(reader, writer, identity)?;
-            Ok((reader, Writer::Tls(writer)))
+            Ok(halves(ReadHalf::Tls(reader), WriteHalf::Tls(writer)))
         }
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
-}
-
-/// Whether an error of `accept` says nothing about the next client: Linux also tells there what has happened to a
-/// connection that was about to be accepted.
-pub fn concerns_one_client(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable, TimedOut,
-    };
-    matches!(
-        error.kind(),
-        ConnectionAborted
-            | ConnectionReset
-            | HostUnreachable
-            | Interrupted
-            | NetworkDown
-            | NetworkUnreachable
-            | TimedOut
-    ) || matches!(
-        error.raw_os_error(),
-        Some(libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN)
-    )
 }
 
 /// Moves what is left in a buffer to one of its own size. The first one goes with the last piece that was cut from it.
@@ -156,7 +173,7 @@ pub fn let_go(input: &mut BytesMut) {
 /// Splits a unix connection.
 pub fn unix(stream: UnixStream) -> (Reader, Writer) {
     let (reader, writer) = stream.into_split();
-    (Reader::Unix(reader), Writer::Unix(writer))
+    halves(ReadHalf::Unix(reader), WriteHalf::Unix(writer))
 }
 
 /// Connects to `host:port`.
@@ -171,12 +188,38 @@ pub async fn connect_unix(path: &Path) -> io::Result<(Reader, Writer)> {
 
 impl Reader {
     /// Waits for bytes and appends them; 0 at the end of the stream. Nothing is lost when it is cancelled.
+    ///
+    /// # Errors
+    /// When the stream is broken, and from then on whenever there is nothing more to read: an end that is seen after an
+    /// error of either half is none that the peer has made.
     pub async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
         self.read_some(input, READ_ROOM).await
     }
 
     /// As [`Self::read`], with room made for so many bytes.
     pub async fn read_some(&mut self, input: &mut BytesMut, room: usize) -> io::Result<usize> {
+        loop {
+            match self.broken.judge(self.half.read(input, room).await) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+
+    /// Waits until both sides have agreed on how to speak, where TLS is spoken.
+    ///
+    /// # Errors
+    /// When the client shows no certificate, or a wrong one, where one is asked for; when it speaks no TLS, or goes.
+    pub async fn shake_hands(&mut self) -> io::Result<()> {
+        match &mut self.half {
+            ReadHalf::Tls(half) => self.broken.note(half.shake_hands().await),
+            ReadHalf::Tcp(_) | ReadHalf::Unix(_) | ReadHalf::Memory(_) => Ok(()),
+        }
+    }
+}
+
+impl ReadHalf {
+    async fn read(&mut self, input: &mut BytesMut, room: usize) -> io::Result<usize> {
         poll_fn(|context| self.poll_ready(context)).await?;
         // Only now: while nothing comes, what was cut from the buffer is dropped, and its room is used again.
         input.reserve(room);
@@ -200,12 +243,12 @@ impl Reader {
 
 impl Writer {
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(half) => half.try_write_vectored(slices),
-            Self::Unix(half) => half.try_write_vectored(slices),
-            Self::Tls(half) => half.try_write_vectored(slices),
-            Self::Memory(half) => half.try_write_vectored(slices),
-        }
+        self.broken.note(match &self.half {
+            WriteHalf::Tcp(half) => half.try_write_vectored(slices),
+            WriteHalf::Unix(half) => half.try_write_vectored(slices),
+            WriteHalf::Tls(half) => half.try_write_vectored(slices),
+            WriteHalf::Memory(half) => half.try_write_vectored(slices),
+        })
     }
 
     /// Writes as much as the stream takes now; returns how many bytes that was.
@@ -230,7 +273,7 @@ impl Writer {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What was written before counts as sent. The stream is still broken when it is tried again.
+                // What was written before counts as sent. The error is kept for whoever reads or writes next.
                 Err(_) if total > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -240,40 +283,40 @@ impl Writer {
 
     /// Waits until the stream takes bytes, or is broken.
     pub async fn writable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(half) => half.writable().await,
-            Self::Unix(half) => half.writable().await,
-            Self::Tls(half) => half.half.writable().await,
-            Self::Memory(half) => half.writable().await,
-        }
+        self.broken.note(match &self.half {
+            WriteHalf::Tcp(half) => half.writable().await,
+            WriteHalf::Unix(half) => half.writable().await,
+            WriteHalf::Tls(half) => half.half.writable().await,
+            WriteHalf::Memory(half) => half.writable().await,
+        })
     }
 
     /// Who is at the other end.
     pub fn peer(&self) -> Peer {
-        match self {
-            Self::Tcp(half) | Self::Tls(tls::WriteHalf { half, .. }) => {
+        match &self.half {
+            WriteHalf::Tcp(half) | WriteHalf::Tls(tls::WriteHalf { half, .. }) => {
                 half.peer_addr().map_or(Peer::Unknown, Peer::Tcp)
             }
-            Self::Unix(half) => half
+            WriteHalf::Unix(half) => half
                 .as_ref()
                 .peer_cred()
                 .map_or(Peer::Unknown, |peer| Peer::Unix(peer.uid(), peer.pid())),
-            Self::Memory(_) => Peer::Unknown,
+            WriteHalf::Memory(_) => Peer::Unknown,
         }
     }
 
     /// The kernel's socket, where there is one.
     fn socket(&self) -> Result<SockRef<'_>, &memory::WriteHalf> {
-        match self {
-            Self::Tcp(half) | Self::Tls(tls::WriteHalf { half, .. }) => Ok(SockRef::from(half.as_ref())),
-            Self::Unix(half) => Ok(SockRef::from(half.as_ref())),
-            Self::Memory(half) => Err(half),
+        match &self.half {
+            WriteHalf::Tcp(half) | WriteHalf::Tls(tls::WriteHalf { half, .. }) => Ok(SockRef::from(half.as_ref())),
+            WriteHalf::Unix(half) => Ok(SockRef::from(half.as_ref())),
+            WriteHalf::Memory(half) => Err(half),
         }
     }
 
     /// Says by TLS, where that is spoken, that nothing more will come: before an end in order, never before a reset.
     pub fn say_end(&self) {
-        if let Self::Tls(half) = self {
+        if let WriteHalf::Tls(half) = &self.half {
             half.say_end();
         }
     }
@@ -281,13 +324,10 @@ impl Writer {
     /// Says that nothing more will be written (FIN), and goes on reading.
     pub fn shutdown_write(&self) -> io::Result<()> {
         self.say_end();
-        match self.socket() {
+        self.broken.note(match self.socket() {
             Ok(socket) => socket.shutdown(Shutdown::Write),
-            Err(half) => {
-                half.shutdown_write();
-                Ok(())
-            }
-        }
+            Err(half) => half.shutdown_write(),
+        })
     }
 
     /// Whether bytes of the peer, or its end, lie unread in the kernel.
@@ -295,7 +335,11 @@ impl Writer {
         let mut byte = [MaybeUninit::uninit()];
         let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
         match self.socket() {
-            Ok(socket) => socket.recv_with_flags(&mut byte, flags).is_ok_and(|read| read > 0),
+            // An error that it meets is told to nobody else.
+            Ok(socket) => self
+                .broken
+                .note(socket.recv_with_flags(&mut byte, flags))
+                .is_ok_and(|read| read > 0),
             Err(half) => half.has_unread(),
         }
     }
@@ -329,11 +373,14 @@ impl Writer {
     /// gets an error instead of waiting for ever. Unix sockets know no RST; they just end.
     pub fn reset(self) {
         self.end_by_reset(true);
-        match self {
+        match self.half {
             // Dropped as it is, the half would send a FIN first.
-            Self::Tcp(half) | Self::Tls(tls::WriteHalf { half, .. }) => half.forget(),
-            Self::Unix(half) => half.forget(),
-            Self::Memory(half) => half.reset(),
+            WriteHalf::Tcp(half) | WriteHalf::Tls(tls::WriteHalf { half, .. }) => half.forget(),
+            WriteHalf::Unix(half) => half.forget(),
+            WriteHalf::Memory(half) => half.reset(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

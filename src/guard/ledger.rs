@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::{DashMap, SharedValue};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::moment::moment;
 use super::stamp::DIGITS_MAX;
 
 /// Bytes of one slot of the table: the hash, the entry and the table's own control byte.
@@ -238,17 +239,35 @@ impl Ledger {
     /// What is known of a key. The horizon must be read after this, never before: it rises before the
     /// entries above which it rises go.
     pub fn get(&self, key: KeyHash) -> Known {
-        self.entries.get(&key).map_or(Known::Absent, |entry| entry.known())
+        moment();
+        let known = self.entries.get(&key).map_or(Known::Absent, |entry| entry.known());
+        moment();
+        known
     }
 
     /// No key absent from the ledger has a stamp above this.
     pub fn horizon(&self) -> u64 {
-        self.horizon.load(Ordering::Acquire)
+        moment();
+        let horizon = self.horizon.load(Ordering::Acquire);
+        moment();
+        horizon
+    }
+
+    fn raise_horizon(&self, least: u64) {
+        moment();
+        self.horizon.fetch_max(least, Ordering::AcqRel);
+        moment();
     }
 
     /// Remembers what is known of a key. When the table is full the oldest entries go first.
     /// `Known::Absent` forgets the key, which is right only when it has no stamp above the horizon.
     pub fn put(&self, key: KeyHash, known: Known) {
+        moment();
+        self.put_now(key, known);
+        moment();
+    }
+
+    fn put_now(&self, key: KeyHash, known: Known) {
         let entry = match known {
             Known::Absent => {
                 if self.entries.remove(&key).is_some() {
@@ -292,7 +311,7 @@ impl Ledger {
             entries.select_nth_unstable_by_key(dropped, bound);
         }
         let newest = entries[..dropped].iter().map(bound).max();
-        self.horizon.fetch_max(newest.unwrap_or(0), Ordering::AcqRel);
+        self.raise_horizon(newest.unwrap_or(0));
         self.count.fetch_sub(dropped, Ordering::Relaxed);
         self.evicted.fetch_add(dropped as u64, Ordering::Relaxed);
         entries.into_iter().skip(dropped)
@@ -302,17 +321,28 @@ impl Ledger {
     /// of before, or above whatever was forgotten: the backend may still hold that. Takes as long as there are parts, not
     /// entries: those go as a whole.
     pub fn clear(&self, horizon: u64) {
-        self.horizon.fetch_max(horizon, Ordering::AcqRel);
+        self.raise_horizon(horizon);
         for (shard, newest) in self.entries.shards().iter().zip(&self.newest) {
             let mut shard = shard.write();
             // Before the entries go, as in an eviction: their part of the table is locked until both are done.
-            self.horizon
-                .fetch_max(newest.0.swap(0, Ordering::Relaxed), Ordering::AcqRel);
+            self.raise_horizon(newest.0.swap(0, Ordering::Relaxed));
             let forgotten = std::mem::take(&mut *shard);
             self.count.fetch_sub(forgotten.len(), Ordering::Relaxed);
             drop(shard);
             drop(forgotten);
         }
+    }
+
+    /// Whether nobody is at work on it.
+    #[cfg(test)]
+    pub(super) fn is_free(&self) -> bool {
+        self.entries.shards().iter().all(|shard| shard.try_write().is_some())
+    }
+
+    /// The part of the table that a key belongs to.
+    #[cfg(test)]
+    pub(super) fn part_of(&self, key: KeyHash) -> usize {
+        self.entries.determine_shard(self.entries.hash_usize(&key))
     }
 
     /// Keys remembered.

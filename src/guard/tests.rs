@@ -2,6 +2,7 @@
 
 mod bell;
 mod model;
+pub(super) mod preempted;
 mod rules;
 mod support;
 mod threads;

@@ -78,7 +78,7 @@ impl Crew {
                 }
             };
             match shaken {
-                Ok(()) => crew.serve(Reader::Tls(reader), writer, listener, seat),
+                Ok(()) => crew.serve(reader, writer, listener, seat),
                 Err(error) => {
                     note_no_tls(&error, writer.peer(), &listener);
                     // The client may have been told what is wrong.

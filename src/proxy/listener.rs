@@ -136,7 +136,7 @@ impl Listener {
                 let Ok(listener) = listener.into_std() else {
                     return taken;
                 };
-                while let Ok((stream, _)) = listener.accept() {
+                for stream in last(|| listener.accept()) {
                     let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
                     taken.extend(stream.and_then(transport::tcp));
                 }
@@ -145,7 +145,7 @@ impl Listener {
                 let Ok(listener) = listener.into_std() else {
                     return taken;
                 };
-                while let Ok((stream, _)) = listener.accept() {
+                for stream in last(|| listener.accept()) {
                     let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
                     taken.extend(stream.map(transport::unix));
                 }
@@ -153,6 +153,19 @@ impl Listener {
         }
         taken
     }
+}
+
+/// Those who wait to be accepted. One that is gone by now does not stand in the way of those behind it.
+fn last<S, A>(mut accept: impl FnMut() -> io::Result<(S, A)>) -> impl Iterator<Item = S> {
+    std::iter::from_fn(move || {
+        loop {
+            match accept() {
+                Ok((stream, _)) => return Some(stream),
+                Err(error) if transport::concerns_one_client(&error) => {}
+                Err(_) => return None,
+            }
+        }
+    })
 }
 
 /// Sockets that whoever started the process has opened for it, as systemd does.
@@ -212,4 +225,37 @@ fn bind_unix_beside(path: &Path) -> io::Result<Socket> {
     socket.listen(BACKLOG)?;
     std::fs::rename(&beside, path)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_gone_does_not_hide_those_behind_it() {
+        let gone = |number| Err(io::Error::from_raw_os_error(number));
+        let queue = [
+            Ok((1, ())),
+            gone(libc::ECONNABORTED),
+            gone(libc::EINTR),
+            gone(libc::EPROTO),
+            Ok((2, ())),
+            gone(libc::EAGAIN),
+            Ok((3, ())),
+        ];
+        let mut queue = queue.into_iter();
+        let accept = || queue.next().expect("nobody asks behind the end");
+        assert_eq!(last(accept).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn without_descriptors_nobody_is_asked_again_at_once() {
+        let mut calls = 0;
+        let accept = || -> io::Result<((), ())> {
+            calls += 1;
+            Err(io::Error::from_raw_os_error(libc::EMFILE))
+        };
+        assert_eq!(last(accept).count(), 0);
+        assert_eq!(calls, 1);
+    }
 }

@@ -22,7 +22,7 @@ use crate::backend::tyrant::connect::Route;
 use crate::config::{BackendUrl, ListenerSettings};
 use crate::logging::RateLimit;
 use crate::transport::tls::Identity;
-use crate::transport::{Reader, Writer, concerns_one_client};
+use crate::transport::{self, Reader, Writer};
 
 /// How often sessions are looked at while an answer waits for room.
 const RELIEF: Duration = Duration::from_millis(50);
@@ -176,7 +176,9 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
                         break;
                     }
                 }
-                Err(error) if concerns_one_client(&error) => {}
+                Err(error) if transport::concerns_one_client(&error) => {
+                    tracing::debug!(%error, "a client was gone before it was accepted");
+                }
                 Err(error) => {
                     note_unaccepted(&error);
                     // Most often there are no descriptors left: they come back as sessions end.

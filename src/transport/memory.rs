@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
 
-use super::{READ_ROOM, Reader, Writer};
+use super::{READ_ROOM, Reader, Writer, halves};
 
 /// The two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,10 +44,58 @@ pub enum Deed {
     Reset,
 }
 
-/// Is told of everything that the ends do.
+/// Is told of everything that the ends do. Called with no lock held.
 pub trait Carrier: Send + Sync + fmt::Debug {
-    /// An end of this connection did something. Called with no lock held.
+    /// An end of this connection did something.
     fn happened(&self, connection: u64, side: Side, deed: Deed);
+
+    /// How many of so many bytes a read gives at once: one or more, or an error that ends nothing.
+    fn gives(&self, _connection: u64, _side: Side, most: usize) -> io::Result<usize> {
+        Ok(most)
+    }
+
+    /// How many of so many bytes a write takes at once: one or more, or an error that ends nothing.
+    fn takes(&self, _connection: u64, _side: Side, most: usize) -> io::Result<usize> {
+        Ok(most)
+    }
+}
+
+/// What broke an end, as Linux tells it: once, to whoever reads or writes next. From then on reads say end of stream,
+/// and writes that the pipe is broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Broken {
+    #[default]
+    Not,
+    Untold(io::ErrorKind),
+    Told,
+}
+
+/// The state that both halves of an end share.
+#[derive(Clone, Debug, Default)]
+struct Fate(Arc<Mutex<Broken>>);
+
+impl Fate {
+    fn strike(&self, kind: io::ErrorKind) {
+        let mut broken = self.0.lock();
+        if *broken == Broken::Not {
+            *broken = Broken::Untold(kind);
+        }
+    }
+
+    fn tell(&self) -> Option<io::Error> {
+        let mut broken = self.0.lock();
+        match *broken {
+            Broken::Untold(kind) => {
+                *broken = Broken::Told;
+                Some(kind.into())
+            }
+            Broken::Not | Broken::Told => None,
+        }
+    }
+
+    fn is_struck(&self) -> bool {
+        *self.0.lock() != Broken::Not
+    }
 }
 
 /// What one direction of a connection holds.
@@ -66,6 +114,9 @@ struct Flow {
     /// The reader learns of a reset once it has read what has arrived.
     reads_broken: bool,
     writes_broken: bool,
+    /// Of the end that reads, and of the one that writes.
+    reader: Fate,
+    writer: Fate,
     reading: Option<Waker>,
     writing: Option<Waker>,
 }
@@ -81,9 +132,11 @@ impl Flow {
 pub struct Pipe(Arc<Mutex<Flow>>);
 
 impl Pipe {
-    fn new(room: usize) -> Self {
+    fn new(room: usize, writer: &Fate, reader: &Fate) -> Self {
         Self(Arc::new(Mutex::new(Flow {
             room,
+            writer: writer.clone(),
+            reader: reader.clone(),
             ..Flow::default()
         })))
     }
@@ -109,13 +162,19 @@ impl Pipe {
         Bytes::copy_from_slice(&flow.transit[flow.transit.len().saturating_sub(count)..])
     }
 
-    /// The next `count` bytes arrive.
-    pub fn arrive(&self, count: usize) {
+    /// The next `count` bytes arrive, or as many of them as are still on their way; returns how many those are.
+    pub fn arrive(&self, count: usize) -> usize {
         self.change(|flow| {
             let count = count.min(flow.transit.len());
             let bytes = flow.transit.split_to(count);
             flow.arrived.extend_from_slice(&bytes);
-        });
+            count
+        })
+    }
+
+    /// What has not arrived yet never will.
+    pub fn lose_transit(&self) {
+        self.change(|flow| flow.transit.clear());
     }
 
     /// Bytes arrive that the other end never wrote.
@@ -136,10 +195,16 @@ impl Pipe {
         self.change(|flow| flow.end_arrived = true);
     }
 
-    /// A reset arrives at the reader. What it has not read yet is lost or not, as the systems differ.
+    /// A reset arrives at the reader. What it has not read yet is lost or not, as the systems differ. Where the end of
+    /// the stream has arrived before, reads still come to that end, and only writes learn of the reset.
     pub fn break_reads(&self, lose_unread: bool) {
         self.change(|flow| {
             flow.reads_broken = true;
+            flow.reader.strike(if flow.end_arrived {
+                io::ErrorKind::BrokenPipe
+            } else {
+                io::ErrorKind::ConnectionReset
+            });
             if lose_unread {
                 flow.arrived.clear();
             }
@@ -150,40 +215,48 @@ impl Pipe {
     pub fn break_writes(&self, lose_transit: bool) {
         self.change(|flow| {
             flow.writes_broken = true;
+            flow.writer.strike(io::ErrorKind::ConnectionReset);
             if lose_transit {
                 flow.transit.clear();
             }
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut Flow)) {
+    fn change<T>(&self, change: impl FnOnce(&mut Flow) -> T) -> T {
         let mut flow = self.0.lock();
-        change(&mut flow);
+        let result = change(&mut flow);
         let wakers = [flow.reading.take(), flow.writing.take()];
         drop(flow);
         wakers.into_iter().flatten().for_each(Waker::wake);
+        result
     }
 
-    fn poll_read(&self, input: &mut BytesMut, context: &Context<'_>) -> Poll<io::Result<usize>> {
+    /// Waits for bytes; tells how many there are, nothing at the end of the stream.
+    fn poll_readable(&self, context: &Context<'_>) -> Poll<io::Result<usize>> {
         let mut flow = self.0.lock();
-        if flow.arrived.is_empty() {
-            if flow.reads_broken {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-            }
-            if flow.end_arrived {
-                return Poll::Ready(Ok(0));
-            }
-            flow.reading = Some(context.waker().clone());
-            return Poll::Pending;
+        if !flow.arrived.is_empty() {
+            return Poll::Ready(Ok(flow.arrived.len().min(READ_ROOM)));
         }
-        let count = flow.arrived.len().min(READ_ROOM);
+        if flow.end_arrived {
+            return Poll::Ready(Ok(0));
+        }
+        if flow.reads_broken {
+            return Poll::Ready(flow.reader.tell().map_or(Ok(0), Err));
+        }
+        flow.reading = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn read(&self, input: &mut BytesMut, most: usize) -> usize {
+        let mut flow = self.0.lock();
+        let count = flow.arrived.len().min(most);
         input.extend_from_slice(&flow.arrived[..count]);
         flow.arrived.advance(count);
         flow.taken += count as u64;
         let writing = flow.writing.take();
         drop(flow);
         writing.into_iter().for_each(Waker::wake);
-        Poll::Ready(Ok(count))
+        count
     }
 
     fn poll_writable(&self, context: &Context<'_>) -> Poll<io::Result<()>> {
@@ -195,25 +268,27 @@ impl Pipe {
         Poll::Pending
     }
 
-    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// How many bytes there is room for.
+    fn room(&self) -> io::Result<usize> {
+        let flow = self.0.lock();
+        if flow.writes_broken || flow.finished {
+            return Err(flow.writer.tell().unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()));
+        }
+        match flow.free() {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            free => Ok(free),
+        }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>], most: usize) -> usize {
         let mut flow = self.0.lock();
-        if flow.writes_broken {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        if flow.finished {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        let free = flow.free();
-        if free == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
         let mut written = 0;
         for slice in slices {
-            let count = slice.len().min(free - written);
+            let count = slice.len().min(most - written);
             flow.transit.extend_from_slice(&slice[..count]);
             written += count;
         }
-        Ok(written)
+        written
     }
 }
 
@@ -243,6 +318,7 @@ struct End {
     connection: u64,
     side: Side,
     carrier: Arc<dyn Carrier>,
+    fate: Fate,
     /// It ends with a reset rather than in order.
     abort: Mutex<bool>,
 }
@@ -294,14 +370,28 @@ pub struct WriteHalf(Arc<End>);
 impl ReadHalf {
     /// As [`Reader::read`].
     pub async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
-        poll_fn(|context| self.0.incoming.poll_read(input, context)).await
+        let end = &self.0;
+        poll_fn(|context| {
+            let most = match end.incoming.poll_readable(context) {
+                Poll::Ready(Ok(most)) if most > 0 => most,
+                other => return other,
+            };
+            let given = end.carrier.gives(end.connection, end.side, most);
+            Poll::Ready(given.map(|most| end.incoming.read(input, most)))
+        })
+        .await
     }
 }
 
 impl WriteHalf {
     pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let written = self.0.outgoing.write(slices)?;
-        self.0.happened(Deed::Wrote(written));
+        let end = &self.0;
+        let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+        let most = offered.min(end.outgoing.room()?);
+        let written = end
+            .outgoing
+            .write(slices, end.carrier.takes(end.connection, end.side, most)?);
+        end.happened(Deed::Wrote(written));
         Ok(written)
     }
 
@@ -309,8 +399,12 @@ impl WriteHalf {
         poll_fn(|context| self.0.outgoing.poll_writable(context)).await
     }
 
-    pub(super) fn shutdown_write(&self) {
+    pub(super) fn shutdown_write(&self) -> io::Result<()> {
         self.0.finish();
+        if self.0.fate.is_struck() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        Ok(())
     }
 
     pub(super) fn has_unread(&self) -> bool {
@@ -343,22 +437,27 @@ pub fn connection(
     homeward_room: usize,
     carrier: &Arc<dyn Carrier>,
 ) -> (Connection, (Reader, Writer), (Reader, Writer)) {
+    let (dialler, acceptor) = (Fate::default(), Fate::default());
     let connection = Connection {
-        outward: Pipe::new(outward_room),
-        homeward: Pipe::new(homeward_room),
+        outward: Pipe::new(outward_room, &dialler, &acceptor),
+        homeward: Pipe::new(homeward_room, &acceptor, &dialler),
     };
-    let end = |side: Side| {
+    let end = |side: Side, fate: Fate| {
         let end = Arc::new(End {
             incoming: connection.written_by(side.other()).clone(),
             outgoing: connection.written_by(side).clone(),
             connection: id,
             side,
             carrier: Arc::clone(carrier),
+            fate,
             abort: Mutex::new(false),
         });
         let reader = ReadHalf(Arc::clone(&end));
-        (Reader::Memory(reader), Writer::Memory(WriteHalf(end)))
+        halves(
+            super::ReadHalf::Memory(reader),
+            super::WriteHalf::Memory(WriteHalf(end)),
+        )
     };
-    let (dialler, acceptor) = (end(Side::Dialler), end(Side::Acceptor));
+    let (dialler, acceptor) = (end(Side::Dialler, dialler), end(Side::Acceptor, acceptor));
     (connection, dialler, acceptor)
 }

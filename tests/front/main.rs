@@ -6,6 +6,7 @@ mod ahead;
 mod answers;
 mod batches;
 mod bench;
+mod between;
 mod busy_poll;
 mod client;
 mod concurrency;

@@ -167,13 +167,11 @@ fn reads_on_a_lane_that_dies_are_asked_again() {
 }
 
 #[test]
-fn a_stamped_write_on_a_lane_that_dies_is_sent_again() {
+fn a_stamped_write_on_a_lane_that_ends_is_sent_again() {
     let cases = [
         (Act::Refuse(End::Fin), 2),
-        (Act::Refuse(End::Rst), 2),
         // It was carried out: reading the key back may be enough.
         (Act::Lose(End::Fin), 1),
-        (Act::Lose(End::Rst), 1),
     ];
     for (act, least) in cases {
         println!("{act:?}");
@@ -187,6 +185,23 @@ fn a_stamped_write_on_a_lane_that_dies_is_sent_again() {
         assert!((least..=2).contains(&writes), "written {writes} times");
         assert_eq!(client.put("k", &clock.value(-1000)), 2);
         expect_right_answers(&mut client);
+    }
+}
+
+#[test]
+fn a_write_on_a_lane_that_is_reset_is_not_sent_again_before_the_fence_is_over() {
+    for act in [Act::Refuse(End::Rst), Act::Lose(End::Rst)] {
+        println!("{act:?}");
+        let clock = Clock::start();
+        let (scripted, guarded) = two_records();
+        scripted.rule(Rule::write("k", act));
+        let (mut client, mut other) = (guarded.client(), guarded.client());
+        client.send(&frame::store(frame::PUT, "k", &clock.value(0)));
+        client.expect_reset(PATIENCE);
+        assert_eq!(scripted.see(|state| state.writes("k")), 1);
+        // Nobody else waits for it.
+        assert_eq!(other.put("other", &clock.value(0)), 0);
+        expect_right_answers(&mut other);
     }
 }
 

@@ -10,7 +10,9 @@ use ttguard::config::{Pipelining, Settings, SharedPuts, StaleReply};
 use ttguard::guard::rules::{ExtMeaning, LedgerMode, Mode, Tie};
 use ttguard::guard::stamp::{StampFormat, Unit};
 
-use crate::plan::{BatchPlan, Blow, ClientPlan, ClockPlan, Database, MAPPED, NetworkPlan, Plan, ServerPlan};
+use crate::plan::{
+    BatchPlan, Blow, ClientPlan, ClockPlan, Database, KernelPlan, MAPPED, NetworkPlan, Plan, ServerPlan,
+};
 
 impl Plan {
     /// The plan of a seed.
@@ -24,6 +26,7 @@ impl Plan {
             settings: settings(&mut stream("settings")),
             ledger_entries: pick(&mut stream("ledger"), &[None, Some(1), Some(3), Some(16)]),
             network: network(&mut stream("network")),
+            kernel: kernel(&mut stream("kernel")),
             server: server(&mut stream("server")),
             clients: clients(&mut stream("clients")),
             batches: batches(&mut stream("batches")),
@@ -42,6 +45,7 @@ impl Plan {
         plan.blows.sort_by_key(|(at, _)| *at);
         if plan.calm {
             plan.network.quieten();
+            plan.kernel.quieten();
             plan.server.quieten();
             // Connections of their own, to follow the log for one, keep a thread each: the lanes have others.
             plan.server.threads += plan.settings.workers * plan.settings.limits.slow_connections;
@@ -160,6 +164,19 @@ fn network(random: &mut Rng) -> NetworkPlan {
         stall: pick(random, &[50, 200, 800, 2000]),
         lane_room: pick(random, &[24, 100, 4096, 65_536]),
         client_room: pick(random, &[16, 200, 65_536]),
+    }
+}
+
+fn kernel(random: &mut Rng) -> KernelPlan {
+    KernelPlan {
+        short_read: chance(random, 0.3),
+        short_write: chance(random, 0.3),
+        interrupted: chance(random, 0.1),
+        late_failure: chance(random, 0.3),
+        late: pick(random, &[30, 150, 500]),
+        stillborn: chance(random, 0.2),
+        reset_loses_sent: chance(random, 0.8),
+        held_back: chance(random, 0.05),
     }
 }
 

@@ -134,6 +134,20 @@ kinds! {
     GuardClockBack,
     /// A guard was started with a clock that differs from the former one's.
     GuardClockSkewed,
+    /// A read gave fewer bytes than had arrived.
+    ShortRead,
+    /// A write took fewer bytes than there was room for.
+    ShortWrite,
+    /// A read or a write was interrupted.
+    Interrupted,
+    /// A connection to the backend failed late.
+    LateFailure,
+    /// A connection to the backend was reset as soon as it was open.
+    Stillborn,
+    /// A reset took bytes with it that its sender had written.
+    ResetLostSent,
+    /// A lane was reset for the guard, and what it had written was delivered much later.
+    HeldBack,
 }
 
 /// How often each kind struck.

@@ -8,6 +8,7 @@ mod transit;
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -99,6 +100,18 @@ impl Carrier for Messenger {
         if let Some(world) = current() {
             world.network.happened(&world, connection, side, deed);
         }
+    }
+
+    fn gives(&self, _: u64, _: Side, most: usize) -> io::Result<usize> {
+        current().map_or(Ok(most), |world| {
+            faults::portion(&world, most, world.plan.kernel.short_read, Fault::ShortRead)
+        })
+    }
+
+    fn takes(&self, _: u64, _: Side, most: usize) -> io::Result<usize> {
+        current().map_or(Ok(most), |world| {
+            faults::portion(&world, most, world.plan.kernel.short_write, Fault::ShortWrite)
+        })
     }
 }
 
@@ -199,7 +212,10 @@ impl Network {
                 self.send(world, id, line, side, count, now);
             }
             Deed::Finished => self.schedule(world, id, line, side, Arrival::End, now),
-            Deed::Reset => self.schedule(world, id, line, side, Arrival::Reset, now),
+            Deed::Reset => {
+                self.lose_sent(world, line, side);
+                self.schedule(world, id, line, side, Arrival::Reset, now);
+            }
             Deed::Closed => {}
         }
         drop(lines);

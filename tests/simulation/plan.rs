@@ -16,6 +16,7 @@ pub struct Plan {
     pub settings: Settings,
     pub ledger_entries: Option<usize>,
     pub network: NetworkPlan,
+    pub kernel: KernelPlan,
     pub server: ServerPlan,
     pub clients: ClientPlan,
     pub batches: BatchPlan,
@@ -82,6 +83,38 @@ pub struct NetworkPlan {
     pub stall: u64,
     pub lane_room: usize,
     pub client_room: usize,
+}
+
+/// What kernels may do with a connection, and do on a bad day. Times in milliseconds.
+#[derive(Clone, Debug, Default)]
+pub struct KernelPlan {
+    /// A read gives fewer bytes than have arrived.
+    pub short_read: f64,
+    /// A write takes fewer bytes than there is room for.
+    pub short_write: f64,
+    /// A read or a write is interrupted by a signal.
+    pub interrupted: f64,
+    /// A connection to the backend fails after `late` only.
+    pub late_failure: f64,
+    pub late: u64,
+    /// A connection to the backend is reset as soon as it is open.
+    pub stillborn: f64,
+    /// Who ends a connection with a reset takes what has not arrived yet with it.
+    pub reset_loses_sent: f64,
+    /// A lane is reset for the guard by what stands between, which delivers what it has of it later.
+    pub held_back: f64,
+}
+
+impl KernelPlan {
+    /// What does no harm stays.
+    pub fn quieten(&mut self) {
+        *self = Self {
+            short_read: self.short_read,
+            short_write: self.short_write,
+            interrupted: self.interrupted,
+            ..Self::default()
+        };
+    }
 }
 
 /// How the backend misbehaves.
@@ -246,6 +279,7 @@ impl Plan {
         plan.settings.pairing.start_hold = Duration::from_millis(5);
         plan.ledger_entries = Some(3);
         plan.network.quieten();
+        plan.kernel = KernelPlan::default();
         plan.server.quieten();
         plan.batches.chance = 0.0;
         plan.clients.count = script.len();

@@ -35,6 +35,9 @@ macro_rules! regressions {
 }
 
 regressions! {
+    /// A reset is told once, and the end of the stream that is read behind it passed for the backend's own: the lane's fence
+    /// was over at once.
+    an_end_behind_an_error_counted: 7;
     /// What an earlier run of the backend had told of itself came late. A lane to the later run passed for fenced then, as if
     /// that were the one that is gone.
     a_word_of_an_earlier_run_came_late: 8435;

@@ -80,6 +80,11 @@ impl Server {
         Box::pin(async move {
             sleep(Duration::from_millis(world.below(world.plan.network.latency + 1))).await;
             let server = &world.server;
+            if world.strikes(world.plan.kernel.late_failure) {
+                world.strike(Fault::LateFailure);
+                sleep(Duration::from_millis(world.plan.kernel.late)).await;
+                return Err(io::ErrorKind::TimedOut.into());
+            }
             let refuses = world.now() < server.refusing_until.get();
             if refuses && !world.healed() {
                 world.strike(Fault::Refused);
@@ -89,6 +94,10 @@ impl Server {
             }
             let (id, dialler, (reader, writer)) = world.network.open(&world, Between::GuardAndServer);
             server.owners.borrow_mut().insert(id, world.generation());
+            if world.strikes(world.plan.kernel.stillborn) {
+                world.strike(Fault::Stillborn);
+                world.network.reset_at_once(&world, id);
+            }
             if world.strikes(world.plan.server.silent) {
                 world.strike(Fault::SilentAccept);
                 server.ignored.borrow_mut().push((reader, writer));

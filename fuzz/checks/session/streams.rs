@@ -38,7 +38,7 @@ impl Carrier for Streams {
         };
         let (pipe, back) = (connection.written_by(side), connection.written_by(side.other()));
         match deed {
-            Deed::Wrote(count) => pipe.arrive(count),
+            Deed::Wrote(count) => drop(pipe.arrive(count)),
             Deed::Finished => pipe.arrive_end(),
             Deed::Closed => back.break_writes(true),
             Deed::Reset => {

@@ -52,7 +52,9 @@ impl LastSeen {
 /// Half-closes a connection, discards what still comes, and waits until the server ends it. True when that was seen, or
 /// when the server's process is known to be gone; false when neither happened within `patience`.
 ///
-/// A reset proves nothing: it can come from between, with the server still at work.
+/// A reset proves nothing: it can come from between, with the server still at work. So no end counts after an error,
+/// which a [`Reader`] sees to: Linux tells a reset once, and then says end of stream. A lane's own fault is such an end
+/// only when no error came before it.
 pub async fn fence(
     mut reader: Reader,
     writer: Writer,

@@ -198,7 +198,7 @@ impl Wires {
                 pipe.break_writes(true);
                 back.break_reads(false);
             }
-            Arrival::Bytes(count) => pipe.arrive(count),
+            Arrival::Bytes(count) => drop(pipe.arrive(count)),
             Arrival::End => pipe.arrive_end(),
             Arrival::Reset => {
                 pipe.break_reads(false);

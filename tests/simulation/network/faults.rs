@@ -1,5 +1,7 @@
 //! What happens to connections on their way: they break, stand still, or bring what nobody sent.
 
+use std::io;
+
 use ttguard::transport::memory::Side;
 
 use super::{Arrival, Between, Line, Network, index};
@@ -8,7 +10,59 @@ use crate::plan::How;
 use crate::tap::Said;
 use crate::world::World;
 
+/// How many of so many bytes a read or a write takes at once.
+pub(super) fn portion(world: &World, most: usize, short: f64, fault: Fault) -> io::Result<usize> {
+    if world.strikes(world.plan.kernel.interrupted) {
+        world.strike(Fault::Interrupted);
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    if most > 1 && world.strikes(short) {
+        world.strike(fault);
+        return Ok(1 + world.below(most as u64 - 1) as usize);
+    }
+    Ok(most)
+}
+
 impl Network {
+    /// A connection to the backend is reset before anything has travelled on it.
+    pub fn reset_at_once(&self, world: &World, id: u64) {
+        if let Some(line) = self.lines.borrow_mut().get_mut(&id) {
+            self.break_off(world, id, line, false, false);
+        }
+    }
+
+    /// This side ends the connection with a reset, before which what it had written may not have arrived.
+    pub(super) fn lose_sent(&self, world: &World, line: &Line, side: Side) {
+        let pipe = line.pipes.written_by(side);
+        if pipe.in_transit() > 0 && world.strikes(world.plan.kernel.reset_loses_sent) {
+            world.strike(Fault::ResetLostSent);
+            pipe.lose_transit();
+        }
+    }
+
+    /// What stands between guard and backend resets the guard's side and keeps what the guard has written, which arrives
+    /// later; true when it does.
+    pub(super) fn hold_back(
+        &self,
+        world: &World,
+        id: u64,
+        line: &mut Line,
+        side: Side,
+        count: usize,
+        now: u64,
+    ) -> bool {
+        let may = line.between == Between::GuardAndServer && side == Side::Dialler;
+        if !may || !world.strikes(world.plan.kernel.held_back) {
+            return false;
+        }
+        world.strike(Fault::HeldBack);
+        let way = &mut line.ways[index(side)];
+        way.last_arrival = way.last_arrival.max(now + world.plan.network.stall);
+        self.schedule(world, id, line, side, Arrival::Bytes(count), now);
+        self.break_off(world, id, line, world.flip(), true);
+        true
+    }
+
     /// Bytes appear at the dialler that the acceptor never wrote.
     pub fn forge(&self, id: u64, bytes: &[u8]) {
         if let Some(line) = self.lines.borrow_mut().get_mut(&id) {
@@ -124,7 +178,6 @@ impl Network {
 
     /// The connection breaks on its way, for both sides or for the guard alone.
     pub(super) fn cut(&self, world: &World, id: u64, line: &mut Line) {
-        line.disturbed = true;
         let lose = world.flip();
         if lose {
             world.strike(Fault::ResetLostUnread);
@@ -135,7 +188,12 @@ impl Network {
             (Between::GuardAndServer, true) => Fault::LaneHalfReset,
             (Between::GuardAndServer, false) => Fault::LaneReset,
         });
+        self.break_off(world, id, line, lose, guard_only);
+    }
+
+    fn break_off(&self, world: &World, id: u64, line: &mut Line, lose: bool, guard_only: bool) {
         world.trace(&[3, id, u64::from(guard_only)], || format!("#{id} is cut"));
+        line.disturbed = true;
         line.cut = true;
         if line.between == Between::GuardAndServer {
             line.abandoned.get_or_insert(world.now());

@@ -14,7 +14,7 @@ use crate::world::World;
 impl Network {
     pub(super) fn send(&self, world: &World, id: u64, line: &mut Line, side: Side, mut count: usize, now: u64) {
         let plan = &world.plan.network;
-        if self.wound(world, id, line, side, count, now) {
+        if self.wound(world, id, line, side, count, now) || self.hold_back(world, id, line, side, count, now) {
             return;
         }
         let is_lane = line.between == Between::GuardAndServer;
@@ -121,6 +121,8 @@ impl Network {
             }
             Arrival::Bytes(count) => {
                 let answered = line.ways[index(side.other())].written;
+                // What was lost by a reset does not arrive.
+                let count = pipe.arrive(count);
                 let way = &mut line.ways[index(side)];
                 way.arrived += count as u64;
                 if line.between == Between::ClientAndGuard {
@@ -133,7 +135,6 @@ impl Network {
                     line.silenced |= answered == heard;
                     line.gave_up = None;
                 }
-                pipe.arrive(count);
                 line.spoil();
             }
             Arrival::End => pipe.arrive_end(),
