@@ -15,6 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::TryInitError;
 
 use self::output::Output;
+use crate::files::Problem;
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
@@ -42,12 +43,14 @@ pub enum Error {
     #[error("{0:?} is no log level")]
     Word(String),
     /// The file cannot be opened.
-    #[error("log.file: cannot write to {file}: {source}; allowed: a file that can be written")]
+    #[error(
+        "log.file: cannot write to {file}: {problem}; allowed: an ordinary file that can be written, \"\" for standard error"
+    )]
     File {
         /// Its name.
         file: String,
-        /// What the system says.
-        source: std::io::Error,
+        /// What is wrong with it.
+        problem: Problem,
     },
     /// Logging was set up before.
     #[error(transparent)]
