@@ -122,8 +122,7 @@ fn log(_: &State, query: &str) -> Response<Full<Bytes>> {
         Some(level) => plain(StatusCode::OK, format!("log level {level}\n")),
         None => plain(
             StatusCode::BAD_REQUEST,
-            "allowed: ?level= and error, warn, info, debug, trace or off, or one for a module, as in \
-             info,ttguard::backend=debug\n",
+            format!("allowed: ?level= and {}\n", logging::LEVELS_ALLOWED),
         ),
     }
 }
