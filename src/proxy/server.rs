@@ -203,15 +203,14 @@ impl Server {
         let (shared, control, mut ended) = (self.shared, self.control, self.ended);
         let count = self.workers.len();
         let all_ended = async move {
+            let mut admin_ended = None;
             if let Some(listener) = self.admin {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
                 let mut ended = ended.clone();
                 let until = async move {
                     let _ = ended.wait_for(|ended| *ended == count).await;
                 };
                 let state = Arc::new(control.admin_state());
-                tokio::spawn(admin::serve(listener, state, until));
-                tokio::spawn(sample(Arc::clone(&shared)));
+                admin_ended = Some(admin::spawn(listener, state, sample(Arc::clone(&shared)), until)?);
             }
             let mut phase = shared.phase.subscribe();
             let _ = phase.wait_for(|phase| *phase >= Phase::Leaving).await;
@@ -223,6 +222,9 @@ impl Server {
             control.serve(Arc::clone(&settings), Vec::new());
             let patience = settings.drain_timeout + settings.pairing.fence_timeout + END_GRACE;
             let orderly = timeout(patience, ended.wait_for(|ended| *ended == count)).await.is_ok();
+            if let Some(ended) = admin_ended.filter(|_| orderly) {
+                let _ = timeout(admin::END_TIMEOUT, ended).await;
+            }
             io::Result::Ok(orderly)
         };
         let orderly = runtime.block_on(async move {
