@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,7 +19,8 @@ use super::serving;
 use super::shared::{Clock, Phase, Shared};
 use crate::admin;
 use crate::backend::embedded::{Embedded, OpenError};
-use crate::config::{Address, BackendUrl, ListenerSettings, Settings, UsageError};
+use crate::config::{Address, BackendUrl, ListenerSettings, Settings, StoreSettings, UsageError};
+use crate::files;
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
@@ -115,7 +117,7 @@ impl Server {
     pub fn begin(settings: Settings, inheritance: Inheritance) -> Result<Self, StartError> {
         let access = admin::access::Access::new(&settings, inheritance.admin_token.as_deref())?;
         let embedded = Arc::new(match &settings.backend {
-            BackendUrl::File(path) => Embedded::open(path, &settings.store)?,
+            BackendUrl::File(path) => Embedded::open(path, &with_folder(&settings.store)?)?,
             BackendUrl::Memory | BackendUrl::Tyrant(_) => Embedded::new(),
         });
         let bind = |host_port: &String| serving::bind_admin(host_port, &access, settings.takeover);
@@ -245,6 +247,20 @@ impl Server {
         }
         Ok(Ending::InOrder(departure))
     }
+}
+
+/// The settings of a store in a file, with its folder for copies by the name that it has without links.
+fn with_folder(store: &StoreSettings) -> Result<StoreSettings, UsageError> {
+    let folder = |folder: &PathBuf| {
+        files::folder(folder).map_err(|problem| {
+            let problem = format!("{} {problem}", folder.display());
+            UsageError::new("store.copy_dir", problem, "a folder that not all may write to")
+        })
+    };
+    Ok(StoreSettings {
+        copy_dir: store.copy_dir.as_ref().map(folder).transpose()?,
+        ..store.clone()
+    })
 }
 
 /// The guard and everything else that workers share, for a backend that nothing is known of yet, unless it is in this

@@ -26,6 +26,7 @@ mod moving;
 mod observing;
 mod official;
 mod pairing;
+mod paths;
 mod pipelining;
 mod priming;
 mod protocols;
