@@ -100,6 +100,7 @@ pub mod files;
 pub mod guard;
 pub mod journal;
 pub mod logging;
+pub mod manual;
 pub mod metrics;
 pub mod operator;
 pub mod pairing;
