@@ -3,13 +3,14 @@
 //! more pages of `/api` for whoever changes something.
 //!
 //! Made for an open port: one request a connection, no body is read, the head is bounded in size and
-//! in time, the whole connection in time, and their number is bounded. A client that stalls holds
-//! its own connection and nothing else.
+//! in time, the whole connection in time, and their number is bounded by [`places`]. A client that stalls holds
+//! its own connection and nothing else, and it has a [thread](spawn) of its own: whatever it does, signals are answered.
 
 pub mod access;
 pub mod api;
 pub mod key;
 mod page;
+mod places;
 mod routes;
 
 use std::convert::Infallible;
@@ -19,20 +20,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::access::Access;
+use self::places::{Place, Places};
 use crate::logging::RateLimit;
 use crate::metrics::Metrics;
 use crate::transport::concerns_one_client;
-
-/// More connections than this at once are closed as soon as they are accepted.
-pub const MAX_CONNECTIONS: usize = 32;
 
 /// How long a client may take to send the head of its request.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,10 +48,14 @@ pub const MAX_HEAD_BYTES: usize = 8192;
 /// How long answers that have begun may take once the server is told to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long its thread is waited for at the end; it may be stuck.
+pub const END_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long to leave the listener alone when it cannot accept (no file descriptors left, as a rule).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 static CANNOT_ACCEPT: RateLimit = RateLimit::new(Duration::from_secs(1));
+static CROWDED: RateLimit = RateLimit::new(Duration::from_secs(10));
 
 /// Whether this proxy should be given traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,20 +84,52 @@ pub struct State {
     pub access: Box<dyn Fn() -> Arc<Access> + Send + Sync>,
 }
 
+/// Answers on a thread of its own until `shutdown` is done, and does what is `beside` it there. What it gives resolves when
+/// the thread has ended, which is not to be waited for without a bound.
+///
+/// # Errors
+/// When there is no thread, or no runtime on it.
+pub fn spawn(
+    listener: std::net::TcpListener,
+    state: Arc<State>,
+    beside: impl Future<Output = ()> + Send + 'static,
+    shutdown: impl Future + Send + 'static,
+) -> io::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _entered = runtime.enter();
+        TcpListener::from_std(listener)?
+    };
+    let (ended, end) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("admin".into());
+    thread.spawn(move || {
+        runtime.block_on(async move {
+            tokio::spawn(beside);
+            serve(listener, state, shutdown).await;
+        });
+        let _ = ended.send(());
+    })?;
+    Ok(end)
+}
+
 /// Answers on `listener` until `shutdown` is done; then stops accepting, lets answers that have begun
 /// end for at most a second, and returns.
 pub async fn serve(listener: TcpListener, state: Arc<State>, shutdown: impl Future) {
     let mut connections = JoinSet::new();
+    let places = Places::default();
     let mut shutdown = pin!(shutdown);
     loop {
         tokio::select! {
             _ = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) if connections.len() < MAX_CONNECTIONS => {
-                    connections.spawn(answer(socket, Arc::clone(&state)));
+                Ok((socket, from)) => {
+                    let (place, crowded) = places.enter(from.ip().to_canonical());
+                    if let Some(suppressed) = crowded.then(|| CROWDED.admit(Instant::now())).flatten() {
+                        tracing::warn!(%from, suppressed, "admin has too many half-sent requests: the oldest one is closed");
+                    }
+                    connections.spawn(answer(socket, Arc::clone(&state), place));
                 }
-                Ok((socket, _)) => drop(socket),
                 Err(error) if concerns_one_client(&error) => {}
                 Err(error) => {
                     if let Some(suppressed) = CANNOT_ACCEPT.admit(Instant::now()) {
@@ -108,10 +146,23 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, shutdown: impl Futu
 }
 
 /// One request, one answer. What a client does wrong is its own business, so no error is kept.
-async fn answer(socket: TcpStream, state: Arc<State>) {
-    let service = service_fn(|request| {
+async fn answer(socket: TcpStream, state: Arc<State>, place: Place) {
+    let service = service_fn(|request: Request<Incoming>| {
         let state = Arc::clone(&state);
-        async move { Ok::<_, Infallible>(routes::respond(&state, &request).await) }
+        let is_health = routes::is_health(request.uri().path());
+        let has_room = if is_health {
+            place.health();
+            true
+        } else {
+            place.page(Instant::now())
+        };
+        async move {
+            Ok::<_, Infallible>(if has_room {
+                routes::respond(&state, &request).await
+            } else {
+                routes::busy()
+            })
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -119,7 +170,10 @@ async fn answer(socket: TcpStream, state: Arc<State>) {
         .max_buf_size(MAX_HEAD_BYTES)
         .keep_alive(false)
         .serve_connection(TokioIo::new(socket), service);
-    let _ = timeout(CONNECTION_TIMEOUT, connection).await;
+    tokio::select! {
+        _ = timeout(CONNECTION_TIMEOUT, connection) => {}
+        () = place.dismissed() => {}
+    }
 }
 
 #[cfg(test)]

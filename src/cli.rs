@@ -9,6 +9,7 @@ mod transfer;
 mod upkeep;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -18,8 +19,12 @@ use crate::config::{
     AdminSettings, BenchSettings, GcSettings, InspectSettings, NeedsRestart, Overrides, Place, Settings, SourceFile,
     TopSettings, TransferSettings, UsageError, VerifySettings, quoted, variable,
 };
+use crate::files;
 use flags::{Action, CheckFlags, CommandLine, ServeFlags};
 use operator::AdminFlags;
+
+/// Bytes of a settings file, at most: some hundred times the one that explains every key.
+const FILE_MAX: u64 = 4 << 20;
 
 /// What the process was asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,13 +161,13 @@ fn file(flag: Option<String>, env: &impl Fn(&str) -> Option<String>) -> Result<O
 }
 
 fn read(name: String, place: Place) -> Result<SourceFile, UsageError> {
-    let text = std::fs::read_to_string(&name).map_err(|error| {
+    let text = files::read_text(Path::new(&name), FILE_MAX).map_err(|problem| {
         let place = match place {
             Place::Variable(flag) => variable(flag),
             Place::Flag(flag) => format!("--{flag}"),
             Place::File(_) => name.clone(),
         };
-        let problem = format!("cannot read {}: {error}", quoted(&name));
+        let problem = format!("cannot read {}: {problem}", quoted(&name));
         UsageError::new(place, problem, "a readable file of UTF-8 text")
     })?;
     Ok(SourceFile { name, text })

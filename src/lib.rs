@@ -20,6 +20,7 @@
 //! - [`access`] says who may connect to a listener, and what its clients may do.
 //! - [`journal`] keeps what happened lately for the dashboard.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
+//! - [`files`] looks at what lies at a path before anything is done with it; everyone above goes through it.
 //! - [`guard`] judges writes by their stamps.
 //! - [`pairing`] keeps answers with questions, and [`protocol`] turns bytes into commands and back.
 //! - [`command`] names what is asked and answered, for all of them.
@@ -98,6 +99,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod demo;
+pub mod files;
 pub mod guard;
 pub mod journal;
 pub mod logging;

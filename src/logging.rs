@@ -1,5 +1,6 @@
 //! Logs to standard error or to a file, as text or as JSON, and a limit on how often one line is written.
 
+mod filter;
 mod output;
 
 use std::io::IsTerminal;
@@ -9,12 +10,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::TryInitError;
+use tracing_subscriber::{Layer, Registry, reload};
 
 use self::output::Output;
+use crate::files::Problem;
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
@@ -31,23 +34,17 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The level is not one.
-    #[error("log level {level:?}: {source}")]
-    Level {
-        /// What was given.
-        level: String,
-        /// What is wrong with it.
-        source: ParseError,
-    },
-    /// It stands alone and is no level.
-    #[error("{0:?} is no log level")]
-    Word(String),
+    #[error("log level: {0:?} is none; allowed: {allowed}", allowed = filter::ALLOWED)]
+    Level(String),
     /// The file cannot be opened.
-    #[error("log.file: cannot write to {file}: {source}; allowed: a file that can be written")]
+    #[error(
+        "log.file: cannot write to {file}: {problem}; allowed: an ordinary file that can be written, \"\" for standard error"
+    )]
     File {
         /// Its name.
         file: String,
-        /// What the system says.
-        source: std::io::Error,
+        /// What is wrong with it.
+        problem: Problem,
     },
     /// Logging was set up before.
     #[error(transparent)]
@@ -56,9 +53,11 @@ pub enum Error {
 
 /// What [`init`] has set up.
 struct Logs {
-    set_level: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
+    set_level: SetLevel,
     output: Output,
 }
+
+type SetLevel = Box<dyn Fn(Targets) -> bool + Send + Sync>;
 
 static LOGS: OnceLock<Logs> = OnceLock::new();
 
@@ -77,10 +76,13 @@ pub fn init(format: Format, level: &str, file: Option<PathBuf>) -> Result<(), Er
     Ok(())
 }
 
+/// What [`set_level`] takes.
+pub const LEVELS_ALLOWED: &str = filter::ALLOWED;
+
 /// Changes how much is logged, from now on; false where `level` is none, or where [`init`] was not called.
 pub fn set_level(level: &str) -> bool {
-    match (LOGS.get(), filter(level)) {
-        (Some(logs), Ok(filter)) => (logs.set_level)(filter),
+    match (LOGS.get(), filter::parse(level)) {
+        (Some(logs), Some(filter)) => (logs.set_level)(filter),
         _ => false,
     }
 }
@@ -95,52 +97,26 @@ pub fn reopen() {
     }
 }
 
-fn filter(level: &str) -> Result<EnvFilter, Error> {
-    // A word that is no level would be taken for the name of a module.
-    let words = ["error", "warn", "info", "debug", "trace", "off"];
-    if let Some(word) = level
-        .split(',')
-        .find(|part| !part.contains('=') && !words.contains(part))
-    {
-        return Err(Error::Word(word.to_owned()));
-    }
-    EnvFilter::builder().parse(level).map_err(|source| Error::Level {
-        level: level.to_owned(),
-        source,
-    })
-}
+type Subscribing = (Box<dyn Subscriber + Send + Sync>, SetLevel);
 
-type Subscribing = (
-    Box<dyn Subscriber + Send + Sync>,
-    Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
-);
+/// What filters comes first, and has no say but by level and module: what is not written costs nothing.
+type Filtering = Layered<reload::Layer<Targets, Registry>, Registry>;
 
 fn subscriber<W>(format: Format, level: &str, colour: bool, writer: W) -> Result<Subscribing, Error>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter(level)?)
-        .with_writer(writer)
-        .with_ansi(colour);
-    Ok(match format {
-        Format::Text => {
-            let builder = builder.with_filter_reloading();
-            let handle = builder.reload_handle();
-            (
-                Box::new(builder.finish()),
-                Box::new(move |filter| handle.reload(filter).is_ok()),
-            )
-        }
-        Format::Json => {
-            let builder = builder.json().flatten_event(true).with_filter_reloading();
-            let handle = builder.reload_handle();
-            (
-                Box::new(builder.finish()),
-                Box::new(move |filter| handle.reload(filter).is_ok()),
-            )
-        }
-    })
+    let targets = filter::parse(level).ok_or_else(|| Error::Level(level.to_owned()))?;
+    let (targets, handle) = reload::Layer::new(targets);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
+    let lines: Box<dyn Layer<Filtering> + Send + Sync> = match format {
+        Format::Text => lines.boxed(),
+        Format::Json => lines.json().flatten_event(true).boxed(),
+    };
+    Ok((
+        Box::new(Registry::default().with(targets).with(lines)),
+        Box::new(move |filter| handle.reload(filter).is_ok()),
+    ))
 }
 
 /// At most one line an interval from one place in the code.
@@ -250,7 +226,7 @@ mod tests {
         let (subscriber, set_level) = subscriber(Format::Json, "warn", false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("before");
-            assert!(set_level(filter("info").unwrap()));
+            assert!(set_level(filter::parse("info").unwrap()));
             tracing::info!("after");
         });
         let text = String::from_utf8(written.0.lock().clone()).unwrap();
@@ -259,10 +235,16 @@ mod tests {
 
     #[test]
     fn a_level_that_is_none_is_refused() {
-        let error = subscriber(Format::Text, "info=loud", false, io::sink).err().unwrap();
-        assert!(error.to_string().starts_with("log level \"info=loud\": "), "{error}");
-        let error = subscriber(Format::Text, "warn,debgu", false, io::sink).err().unwrap();
-        assert_eq!(error.to_string(), "\"debgu\" is no log level");
+        for level in ["info=loud", "warn,debgu", "[{k=x*}]=info"] {
+            let error = subscriber(Format::Text, level, false, io::sink)
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(
+                error.starts_with(&format!("log level: {level:?} is none; allowed: ")),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::files::Problem;
 pub use export::run as export;
 pub use import::run as import;
 
@@ -37,8 +38,8 @@ pub enum Fault {
     Unusable {
         /// Its name.
         file: String,
-        /// What the system says.
-        error: std::io::Error,
+        /// What is wrong with it.
+        error: Problem,
         /// What would be right.
         allowed: &'static str,
     },

@@ -21,11 +21,15 @@ fn denied(access: Access) -> Vec<&'static str> {
 }
 
 #[test]
-fn replication_and_restoring_are_denied_unless_allowed() {
-    assert_eq!(denied(Access::default()), ["restore", "setmst", "repl"]);
-    assert_eq!(denied(access(&["repl", "setmst", "restore"], &[])), [""; 0]);
+fn replication_copies_and_restoring_are_denied_unless_allowed() {
+    assert_eq!(denied(Access::default()), ["copy", "restore", "setmst", "repl"]);
+    assert_eq!(denied(Access::WITH_COPIES), ["restore", "setmst", "repl"]);
+    assert_eq!(denied(access(&["repl", "setmst", "restore", "copy"], &[])), [""; 0]);
     assert_eq!(denied(access(&["all"], &[])), [""; 0]);
-    assert_eq!(denied(access(&["repl"], &["vanish"])), ["vanish", "restore", "setmst"]);
+    assert_eq!(
+        denied(access(&["repl"], &["vanish"])),
+        ["vanish", "copy", "restore", "setmst"]
+    );
 }
 
 #[test]
@@ -87,10 +91,52 @@ fn what_is_denied_beyond_another_rebuilds_the_difference() {
         (&["repl"][..], &["allwrite", "allmc"][..]),
         (&["all"], &[]),
         (&["put"], &["all", "allhttp"]),
+        (&["mget", "copy_command"], &["get", "out", "copy"]),
+        (&["copy"], &["copy_command"]),
     ] {
         let (base, changed) = (Access::default(), access(allow, deny));
-        let rebuilt = base.with(&base.denied_beyond(changed), &changed.denied_beyond(base));
-        assert_eq!(rebuilt, changed);
+        let (allow, deny) = changed.beside(base);
+        assert_eq!(base.with(&allow, &deny), changed, "{allow:?} {deny:?}");
+    }
+}
+
+#[test]
+fn what_does_the_same_is_denied_with_it_unless_it_is_allowed_by_name() {
+    let open = |allow: &[&str], deny: &[&str]| denied(Access::OPEN.with(&subjects(allow), &subjects(deny)));
+    assert_eq!(open(&[], &["get"]), ["get", "mget"]);
+    assert_eq!(open(&["allread"], &["get"]), ["get", "mget"]);
+    assert_eq!(open(&["mget"], &["get"]), ["get"]);
+    assert_eq!(open(&[], &["mget"]), ["mget"]);
+    assert_eq!(open(&[], &["put"]), ["put", "putnr"]);
+    assert_eq!(open(&[], &["out"]), ["out", "vanish"]);
+    // Allowed is what is named, and nothing with it.
+    assert!(denied(access(&["out", "get"], &["all"])).contains(&"vanish"));
+    assert!(denied(access(&["out", "get"], &["all"])).contains(&"mget"));
+}
+
+#[test]
+fn a_copy_that_runs_a_program_is_denied_unless_it_is_allowed_by_its_own_name() {
+    let denies = |access: Access, path: &'static str| {
+        access.denies(Protocol::Binary, &Command::Copy { path: path.into() }) == Some(Verb::Copy)
+    };
+    for (allow, deny, path_denied, program_denied) in [
+        (&[][..], &[][..], true, true),
+        (&["copy"], &[], false, true),
+        (&["all"], &[], false, true),
+        (&["allmanage", "allorg"], &[], false, true),
+        (&["copy", "copy_command"], &[], false, false),
+        (&["copy_command"], &[], true, false),
+        (&["copy_command"], &["allorg"], true, true),
+    ] {
+        let access = access(allow, deny);
+        let found = (denies(access, "/backup"), denies(access, "@/bin/true"));
+        assert_eq!(found, (path_denied, program_denied), "{allow:?} {deny:?}");
+        assert_eq!(denies(access, "@\0x"), program_denied);
+    }
+    // A listener that denies copies denies these too, whatever is allowed above it.
+    let above = access(&["copy", "copy_command"], &[]);
+    for deny in ["copy", "allmanage", "all", "copy_command"] {
+        assert!(denies(above.with(&[], &subjects(&[deny])), "@/bin/true"), "{deny}");
     }
 }
 
@@ -126,4 +172,18 @@ fn a_function_of_misc_is_denied_with_the_command_that_it_stands_for() {
     assert_eq!(asked(&["put"], "ttguard_mend", &["k"]), Some(Verb::Put));
     assert_eq!(asked(&["iternext"], "ttguard_iternext", &[]), Some(Verb::IterNext));
     assert_eq!(asked(&["rnum"], "ttguard_rnum", &[]), Some(Verb::Rnum));
+    for function in [
+        "get",
+        "getlist",
+        "getpart",
+        "regex",
+        "range",
+        "search",
+        "iternext",
+        "ttguard_iternext",
+    ] {
+        assert_eq!(asked(&["get"], function, &[]), Some(Verb::Get), "{function}");
+    }
+    assert_eq!(asked(&["get"], "iterinit", &[]), None);
+    assert_eq!(asked(&["out"], "vanish", &[]), Some(Verb::Vanish));
 }

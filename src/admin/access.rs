@@ -13,6 +13,7 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::{Settings, UsageError};
+use crate::files;
 use crate::protocol::http::host;
 
 /// The variable that may hold the token itself.
@@ -20,6 +21,9 @@ pub const VARIABLE: &str = "TTGUARD_ADMIN_TOKEN";
 
 /// The name that goes with the token where a browser asks for name and password.
 const USER: &str = "ttguard";
+
+/// Bytes of the token's file, at most: far more than the longest token and its line's end.
+const TOKEN_FILE_MAX: u64 = 4096;
 
 /// What a request must show.
 pub struct Access {
@@ -130,8 +134,8 @@ impl Access {
 }
 
 fn read(file: &Path) -> Result<String, UsageError> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        let problem = format!("cannot read {}: {error}", file.display());
+    let text = files::read_text(file, TOKEN_FILE_MAX).map_err(|problem| {
+        let problem = format!("cannot read {}: {problem}", file.display());
         UsageError::new("admin_token_file", problem, "a readable file that holds the token")
     })?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())

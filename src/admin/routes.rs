@@ -5,7 +5,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
@@ -57,6 +57,22 @@ const PAGES: &[(&str, Page)] = &[
     ("/api/reload", Page::Change(Method::POST, reload)),
     ("/api/log", Page::Change(Method::PUT, log)),
 ];
+
+/// Whether a path is asked for health: that is answered whatever else there is to do.
+pub fn is_health(path: &str) -> bool {
+    PAGES
+        .iter()
+        .any(|(known, page)| *known == path && matches!(page, Page::Open(_)))
+}
+
+/// The answer where there is no room for one.
+pub fn busy() -> Response<Full<Bytes>> {
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, "too many answers at once, try again\n");
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
 
 /// The answer to a request. For HEAD it is that of GET; hyper leaves the body out.
 pub async fn respond<B>(state: &State, request: &Request<B>) -> Response<Full<Bytes>> {
@@ -122,8 +138,7 @@ fn log(_: &State, query: &str) -> Response<Full<Bytes>> {
         Some(level) => plain(StatusCode::OK, format!("log level {level}\n")),
         None => plain(
             StatusCode::BAD_REQUEST,
-            "allowed: ?level= and error, warn, info, debug, trace or off, or one for a module, as in \
-             info,ttguard::backend=debug\n",
+            format!("allowed: ?level= and {}\n", logging::LEVELS_ALLOWED),
         ),
     }
 }

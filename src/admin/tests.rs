@@ -65,10 +65,8 @@ struct Server {
     serving: JoinHandle<()>,
 }
 
-async fn start(readiness: Readiness) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let state = Arc::new(State {
+fn state(readiness: Readiness) -> State {
+    State {
         metrics: Arc::new(Metrics::new(&[])),
         refresh: Box::new(|metrics| metrics.ledger_entries.set(42)),
         readiness: Box::new(move || readiness.clone()),
@@ -76,7 +74,25 @@ async fn start(readiness: Readiness) -> Server {
         facts: Box::new(Examples),
         reload: Box::new(|| Ok(vec!["lanes"])),
         access: Box::new(|| Arc::new(Access::new(&crate::config::Settings::default(), None).expect("no token"))),
-    });
+    }
+}
+
+async fn start(readiness: Readiness) -> Server {
+    start_by(state(readiness)).await
+}
+
+async fn start_asking(readiness: Readiness, inquire: impl Fn(Bytes) -> key::Inquiry + Send + Sync + 'static) -> Server {
+    start_by(State {
+        inquire: Box::new(inquire),
+        ..state(readiness)
+    })
+    .await
+}
+
+async fn start_by(state: State) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let state = Arc::new(state);
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(serve(listener, state, stopped));
     Server { address, stop, serving }
@@ -280,25 +296,123 @@ async fn half_a_request_is_closed_when_its_time_is_over() {
     assert!(before.elapsed() >= HEAD_TIMEOUT * 2);
 }
 
-#[tokio::test]
-async fn one_connection_too_many_is_closed_at_once() {
-    let server = start(Readiness::Ready).await;
+/// Connections from these addresses of this machine, by turns, each of which sends `bytes` and no more.
+async fn hold(server: &Server, count: usize, addresses: &[[u8; 4]], bytes: &str) -> Vec<TcpStream> {
     let mut held = Vec::new();
-    for _ in 0..MAX_CONNECTIONS {
-        let mut socket = server.connect().await;
-        socket.write_all(b"GET /").await.unwrap();
+    for index in 0..count {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind((addresses[index % addresses.len()], 0).into()).unwrap();
+        let mut socket = socket.connect(server.address).await.unwrap();
+        socket.write_all(bytes.as_bytes()).await.unwrap();
         held.push(socket);
     }
-    let answer = server.get("/healthz").await;
-    assert_eq!(answer, "");
+    held
+}
 
-    // One that ends makes room for another.
-    held[0]
-        .write_all(b"healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .await
+const ONE: &[[u8; 4]] = &[[127, 0, 0, 1]];
+
+#[tokio::test]
+async fn half_sent_requests_leave_room_for_whoever_sends_a_whole_one() {
+    let many: Vec<_> = (1..100).map(|last| [127, 0, 0, last]).collect();
+    for addresses in [ONE, &[[127, 0, 0, 2], [127, 0, 0, 3]], &many] {
+        for bytes in ["", "GET /", "GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: "] {
+            let server = start(Readiness::Ready).await;
+            let mut held = hold(&server, 3 * places::HALVES_MAX, addresses, bytes).await;
+            for path in ["/livez", "/readyz", "/healthz", "/metrics"] {
+                assert!(has_status(&server.get(path).await, 200), "{path} beside {bytes:?}");
+            }
+            // The oldest was dropped for the others.
+            assert_eq!(rest(&mut held[0]).await, "");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_newest_halves_stay_and_are_answered_when_they_are_whole() {
+    let server = start(Readiness::Ready).await;
+    let mut held = hold(&server, 2 * places::HALVES_MAX, ONE, "GET /healthz HTTP/1.1\r\n").await;
+    let newest = held.last_mut().unwrap();
+    newest.write_all(b"Host: localhost\r\n\r\n").await.unwrap();
+    assert!(has_status(&rest(newest).await, 200));
+}
+
+#[tokio::test]
+async fn answers_under_way_leave_room_for_health_and_for_other_addresses() {
+    let server = start_asking(Readiness::Ready, |_| Box::pin(std::future::pending())).await;
+    let asking = "GET /api/key?key=k HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let _held = hold(&server, places::PAGES_PER_ADDRESS, &[[127, 0, 0, 2]], asking).await;
+    // Nothing tells when the last of them has been read.
+    let mut more = Vec::new();
+    loop {
+        let mut one = hold(&server, 1, &[[127, 0, 0, 2]], asking).await.remove(0);
+        let mut head = [0; 12];
+        let answered = timeout(Duration::from_millis(100), one.read_exact(&mut head)).await;
+        if answered.is_ok() {
+            assert_eq!(&head, b"HTTP/1.1 503");
+            break;
+        }
+        more.push(one);
+    }
+    assert!(
+        more.is_empty(),
+        "the share of one address is {}",
+        places::PAGES_PER_ADDRESS
+    );
+    assert!(has_status(&server.get("/metrics").await, 200), "another address");
+    for path in ["/livez", "/readyz"] {
+        let mut one = hold(&server, 1, &[[127, 0, 0, 2]], &format!("GET {path} HTTP/1.1\r\n\r\n")).await;
+        assert!(has_status(&rest(&mut one[0]).await, 200), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn neither_bodies_nor_whoever_keeps_a_connection_hold_a_place() {
+    let server = start(Readiness::Ready).await;
+    let body = "POST /api/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\nx";
+    let kept = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+    for bytes in [body, kept] {
+        let held = hold(&server, 3 * places::PAGES_MAX, ONE, bytes).await;
+        assert!(has_status(&server.get("/livez").await, 200));
+        for mut socket in held {
+            let answer = rest(&mut socket).await;
+            assert!(has_status(&answer, 200) || has_status(&answer, 503), "{answer}");
+        }
+        assert!(has_status(&server.get("/metrics").await, 200));
+    }
+}
+
+/// Whatever admin does, whoever waits for it goes on.
+#[test]
+fn a_stuck_admin_holds_up_nobody_else() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stuck, is_stuck) = std::sync::mpsc::channel();
+    let (go_on, gone_on) = std::sync::mpsc::channel::<()>();
+    let gone_on = parking_lot::Mutex::new(gone_on);
+    let state = State {
+        refresh: Box::new(move |_| {
+            let _ = stuck.send(());
+            let _ = gone_on.lock().recv();
+        }),
+        ..state(Readiness::Ready)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
         .unwrap();
-    assert!(has_status(&rest(&mut held[0]).await, 200));
-    while !has_status(&server.get("/healthz").await, 200) {}
+    runtime.block_on(async {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut ended = spawn(listener, Arc::new(state), std::future::ready(()), stopped).unwrap();
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        std::io::Write::write_all(&mut client, b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+        is_stuck.recv().unwrap();
+        stop.send(()).unwrap();
+        assert!(timeout(END_TIMEOUT, &mut ended).await.is_err(), "it is stuck");
+        drop(go_on);
+        ended.await.unwrap();
+    });
 }
 
 #[tokio::test]

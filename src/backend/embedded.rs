@@ -8,7 +8,7 @@
 //! - `optimize` with `capnum` or `capsiz` fails: the server would begin to drop records that it acknowledged.
 //! - `setmst` succeeds and shows in `stat`, with a delay that only grows, as for a master that is out of reach.
 //! - `copy` and `restore` fail on `memory:`. On `file:` they make a copy of the file while others write, and bring the
-//!   records of a copy back; `@command` and times fail.
+//!   records of a copy back, in the one folder that the settings name and by plain names in it; `@command` and times fail.
 //!
 //! Keys over 1,048,575 bytes are kept whole; the server cuts them there. On `file:` a key and its value have 10^9 bytes
 //! together at most.
@@ -92,7 +92,7 @@ impl Embedded {
     /// # Errors
     /// When the path is not for us, in use, or damaged: one line that says so.
     pub fn open(path: &Path, settings: &StoreSettings) -> Result<Self, OpenError> {
-        FileStore::open(path, *settings).map(|store| Self(Kept::File(store)))
+        FileStore::open(path, settings.clone()).map(|store| Self(Kept::File(store)))
     }
 
     /// How many records there are.

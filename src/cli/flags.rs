@@ -73,7 +73,7 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_ALLOW]
     #[arg(long, value_name = "NAMES")]
     allow: Option<String>,
-    /// Commands that clients may not give, as of ttserver -mask, beside repl, setmst and restore; comma separated
+    /// Commands that clients may not give, as of ttserver -mask, beside repl, setmst, restore and copy; comma separated
     /// [variable: TTGUARD_DENY]
     #[arg(long, value_name = "NAMES")]
     deny: Option<String>,
@@ -152,6 +152,10 @@ pub(super) struct ServeFlags {
     /// [variable: TTGUARD_SYNC]
     #[arg(long, value_name = "SYNC")]
     sync: Option<String>,
+    /// The one folder where copies of a store in a file are made and found; without it copy and restore are denied
+    /// [default: none] [variable: TTGUARD_COPY_DIR]
+    #[arg(long, value_name = "DIR")]
+    copy_dir: Option<String>,
     /// error, warn, info, debug or trace [default: info] [variable: TTGUARD_LOG]
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
@@ -206,6 +210,7 @@ impl ServeFlags {
             busy_poll: one("busy-poll", self.busy_poll),
             request_timeout: one("request-timeout", self.request_timeout),
             sync: one("sync", self.sync),
+            copy_dir: one("copy-dir", self.copy_dir),
             log: one("log", self.log),
             log_format: one("log-format", self.log_format),
             log_file: one("log-file", self.log_file),
@@ -244,6 +249,7 @@ pub(super) fn from_env(env: impl Fn(&str) -> Option<String>) -> Overrides {
         busy_poll: one("busy-poll"),
         request_timeout: one("request-timeout"),
         sync: one("sync"),
+        copy_dir: one("copy-dir"),
         log: one("log"),
         log_format: one("log-format"),
         log_file: one("log-file"),

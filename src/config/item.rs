@@ -79,11 +79,23 @@ impl<'a> Item<'a> {
 
     /// The absolute path of a file; nothing where it is empty.
     pub(super) fn file(&self) -> Result<Option<PathBuf>, UsageError> {
-        let allowed = || "the absolute path of a file, or nothing between the quotes for none";
-        self.read(None, allowed, |raw| match text(raw)? {
-            "" => Some(None),
-            path => (path.starts_with('/') && !path.chars().any(char::is_control)).then(|| Some(path.into())),
-        })
+        self.absolute("the absolute path of a file, or nothing between the quotes for none")
+    }
+
+    /// The absolute path of a folder; nothing where it is empty.
+    pub(super) fn folder(&self) -> Result<Option<PathBuf>, UsageError> {
+        self.absolute("the absolute path of a folder, or nothing between the quotes for none")
+    }
+
+    fn absolute(&self, allowed: &'static str) -> Result<Option<PathBuf>, UsageError> {
+        self.read(
+            None,
+            || allowed,
+            |raw| match text(raw)? {
+                "" => Some(None),
+                path => (path.starts_with('/') && !path.chars().any(char::is_control)).then(|| Some(path.into())),
+            },
+        )
     }
 
     /// What `read` makes of a text.

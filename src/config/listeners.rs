@@ -76,14 +76,15 @@ impl ListenerSettings {
 
     /// What it says beside its address: keys and values, as in a file where `inherited` holds for what is not said.
     fn values(&self, inherited: Access) -> [(&'static str, String); 12] {
+        let (allow, deny) = self.access.beside(inherited);
         let named = PROTOCOLS.iter().filter(|(_, protocol)| self.protocols.serve(*protocol));
         let protocols: Vec<_> = named.map(|(name, _)| string(name)).collect();
         let [cert, key, client_ca] = tls::values(self.tls.as_ref());
         [
             ("dialect", string(word(DIALECTS, &self.dialect))),
             ("protocols", format!("[{}]", protocols.join(", "))),
-            ("allow", list(inherited.denied_beyond(self.access))),
-            ("deny", list(self.access.denied_beyond(inherited))),
+            ("allow", list(allow)),
+            ("deny", list(deny)),
             ("allow_keys", prefixes(&self.keys.allow)),
             ("deny_keys", prefixes(&self.keys.deny)),
             ("prefix", string(&String::from_utf8_lossy(&self.keys.prefix))),
@@ -106,7 +107,8 @@ pub(super) struct Printed {
 }
 
 impl Printed {
-    pub(super) fn of(listeners: &[ListenerSettings]) -> Self {
+    /// `base` is what clients may do where nothing is said of it.
+    pub(super) fn of(listeners: &[ListenerSettings], base: Access) -> Self {
         let alike = listeners
             .iter()
             .take_while(|listener| listener.serves_as(&listeners[0]));
@@ -117,12 +119,8 @@ impl Printed {
             .collect();
         let mut top = vec![("listen", format!("[{}]", addresses.join(", ")))];
         let first = short.first();
-        top.extend(
-            first
-                .into_iter()
-                .flat_map(|listener| listener.values(Access::default())),
-        );
-        let inherited = first.map_or_else(Access::default, |listener| listener.access);
+        top.extend(first.into_iter().flat_map(|listener| listener.values(base)));
+        let inherited = first.map_or(base, |listener| listener.access);
         let mut tables = String::new();
         for listener in long {
             let address = string(&listener.address.to_string());
@@ -137,11 +135,12 @@ impl Printed {
 }
 
 impl<'a> Validator<'a> {
-    /// Those of `listen`, then the tables.
+    /// Those of `listen`, then the tables; `base` is what clients may do where nothing is said of it.
     pub(super) fn listeners(
         &self,
         written: &'a Written,
         default: Vec<ListenerSettings>,
+        base: Access,
     ) -> Result<Vec<ListenerSettings>, UsageError> {
         let default = default.into_iter().map(|listener| listener.address).collect();
         let top = ListenerSettings {
@@ -152,7 +151,7 @@ impl<'a> Validator<'a> {
             access: self.access(
                 self.item("allow", &written.allow),
                 self.item("deny", &written.deny),
-                Access::default(),
+                base,
             )?,
             keys: self.keys(
                 self.item("allow_keys", &written.allow_keys),

@@ -24,7 +24,7 @@ pub(super) type Values = BTreeMap<&'static str, String>;
 impl Settings {
     /// The settings as an annotated TOML file, which reads back as the same settings.
     pub fn to_toml(&self) -> String {
-        let tables = Printed::of(&self.listeners).tables;
+        let tables = Printed::of(&self.listeners, self.base_access()).tables;
         let values = self.values();
         let mut table = "";
         let mut text = String::with_capacity(TEMPLATE.len() + 256);
@@ -62,7 +62,7 @@ impl Settings {
 
     /// Every value in effect. `listener` and `guard.ext` stand for all that is written in those tables.
     pub(super) fn values(&self) -> Values {
-        let listeners = Printed::of(&self.listeners);
+        let listeners = Printed::of(&self.listeners, self.base_access());
         let mut values = Values::from_iter(listeners.top);
         values.insert("listener", listeners.tables);
         values.insert("guard.ext", self.functions());
@@ -93,6 +93,7 @@ impl Settings {
         values.insert("stamp.unit", string(word(UNITS, &stamp.unit())));
         values.insert("store.sync", string(word(SYNCS, &self.store.sync)));
         values.insert("store.sync_interval", string(&write_duration(self.store.sync_interval)));
+        values.insert("store.copy_dir", path(self.store.copy_dir.as_ref()));
         values.insert("log.level", string(word(LEVELS, &self.log.level)));
         values.insert("log.format", string(word(FORMATS, &self.log.format)));
         values.insert("log.file", path(self.log.file.as_ref()));

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     /// With [`CHANGEABLE`] these are all keys: whoever adds one decides where it belongs.
-    const FIXED: [&str; 17] = [
+    const FIXED: [&str; 18] = [
         "admin",
         "workers",
         "lanes",
@@ -137,6 +137,7 @@ mod tests {
         "stamp.column",
         "store.sync",
         "store.sync_interval",
+        "store.copy_dir",
         "guard.ledger_memory",
         "limits.slow_connections",
         "log.format",

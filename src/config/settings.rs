@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::{Address, BackendUrl};
 use super::listeners::ListenerSettings;
+use crate::access::Access;
 use crate::guard::rules::Rules;
 use crate::journal::refusals::KeyForm;
 use crate::protocol::tyrant::limits::Limits;
@@ -237,13 +238,35 @@ pub(super) fn reply_limits(frame_max: usize) -> Limits {
     }
 }
 
+impl Settings {
+    /// What clients may do where no `allow` and `deny` say otherwise.
+    pub(super) fn base_access(&self) -> Access {
+        base_access(&self.backend, &self.store)
+    }
+
+    /// Whether `copy` and `restore` have no folder to work in.
+    pub fn has_no_place_for_copies(&self) -> bool {
+        matches!(self.backend, BackendUrl::File(_)) && self.store.copy_dir.is_none()
+    }
+}
+
+/// Whoever names a folder for copies wants them made; the path that a server is told is another machine's.
+pub(super) fn base_access(backend: &BackendUrl, store: &StoreSettings) -> Access {
+    match backend {
+        BackendUrl::Memory | BackendUrl::File(_) if store.copy_dir.is_some() => Access::WITH_COPIES,
+        _ => Access::default(),
+    }
+}
+
 /// How a store in a file is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
     /// When a write has to be on the device.
     pub sync: Sync,
     /// How often the device gets what was written, with [`Sync::Interval`].
     pub sync_interval: Duration,
+    /// The one folder in which `copy` makes copies and `restore` finds them; without one both are denied.
+    pub copy_dir: Option<PathBuf>,
 }
 
 impl Default for StoreSettings {
@@ -251,6 +274,7 @@ impl Default for StoreSettings {
         Self {
             sync: Sync::Always,
             sync_interval: Duration::from_secs(1),
+            copy_dir: None,
         }
     }
 }

@@ -155,6 +155,7 @@ fn every_key_is_read_and_printed() {
         [store]
         sync = "os"
         sync_interval = "9s"
+        copy_dir = "/backups"
         [log]
         level = "trace"
         format = "json"

@@ -10,7 +10,9 @@ use super::item::{Item, text};
 use super::measure::{write_duration, write_size};
 use super::names::{FORMATS, KEY_FORMS, LEVELS, PIPELININGS, SHARED_PUTS, STALE_REPLIES, SYNCS};
 use super::ranges;
-use super::settings::{LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings, reply_limits};
+use super::settings::{
+    LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings, base_access, reply_limits,
+};
 use super::written::{LimitsWritten, LogWritten, PairingWritten, SourceFile, StoreWritten, Written};
 use crate::protocol::tyrant::limits::Limits;
 
@@ -40,8 +42,10 @@ impl<'a> Validator<'a> {
             let problem = "the process that takes over would hold its writes for all of drain_delay";
             return Err(drain_delay.refuse(problem, "0s with takeover = true"));
         }
+        let store = self.store(&written.store)?;
+        let base = base_access(&backend, &store);
         Ok(Settings {
-            listeners: self.listeners(written, default.listeners)?,
+            listeners: self.listeners(written, default.listeners, base)?,
             backend,
             admin: self.admin(&written.admin, default.admin)?,
             admin_keys: item("admin_keys", &written.admin_keys).word(KEY_FORMS, default.admin_keys)?,
@@ -67,7 +71,7 @@ impl<'a> Validator<'a> {
             verify_reads: item("guard.verify_reads", &guard.verify_reads).truth(default.verify_reads)?,
             pairing: self.pairing(&written.pairing)?,
             limits: self.limits(&written.limits)?,
-            store: self.store(&written.store)?,
+            store,
             log: self.log(&written.log)?,
         })
     }
@@ -201,6 +205,7 @@ impl<'a> Validator<'a> {
             sync_interval: self
                 .item("store.sync_interval", &written.sync_interval)
                 .duration(ranges::SYNC_INTERVAL, default.sync_interval)?,
+            copy_dir: self.item("store.copy_dir", &written.copy_dir).folder()?,
         })
     }
 

@@ -72,6 +72,7 @@ pub(crate) struct Overrides {
     pub(crate) busy_poll: Option<Given>,
     pub(crate) request_timeout: Option<Given>,
     pub(crate) sync: Option<Given>,
+    pub(crate) copy_dir: Option<Given>,
     pub(crate) log: Option<Given>,
     pub(crate) log_format: Option<Given>,
     pub(crate) log_file: Option<Given>,
@@ -163,6 +164,7 @@ impl Written {
         set(&mut self.guard.ledger, upper.ledger);
         set(&mut self.pairing.request_timeout, upper.request_timeout);
         set(&mut self.store.sync, upper.sync);
+        set(&mut self.store.copy_dir, upper.copy_dir);
         set(&mut self.log.level, upper.log);
         set(&mut self.log.format, upper.log_format);
         set(&mut self.log.file, upper.log_file);
@@ -279,6 +281,7 @@ pub(super) struct LimitsWritten {
 pub(super) struct StoreWritten {
     pub(super) sync: Option<Given>,
     pub(super) sync_interval: Option<Given>,
+    pub(super) copy_dir: Option<Given>,
 }
 
 /// `[log]`

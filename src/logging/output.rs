@@ -1,6 +1,6 @@
 //! Where log lines go.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::Error;
+use crate::files;
 
 /// Standard error, or a file that can be opened again under the same name.
 #[derive(Clone, Debug)]
@@ -40,10 +41,9 @@ impl Output {
 }
 
 fn append_to(path: &Path) -> Result<File, Error> {
-    let open = OpenOptions::new().create(true).append(true).open(path);
-    open.map_err(|source| Error::File {
+    files::append(path).map_err(|problem| Error::File {
         file: path.display().to_string(),
-        source,
+        problem,
     })
 }
 

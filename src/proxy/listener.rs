@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::{Address, ListenerSettings};
+use crate::files;
 use crate::transport::tls::Identity;
 use crate::transport::{self, Reader, Writer};
 
@@ -202,11 +202,7 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
     let address = SockAddr::unix(path)?;
     match socket.bind(&address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let refused = StdUnixStream::connect(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
-            if !refused {
-                return Err(error);
-            }
-            std::fs::remove_file(path)?;
+            files::clear_socket(path)?;
             socket.bind(&address)?;
         }
         other => other?,
@@ -214,16 +210,19 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Unix sockets cannot be shared: the new one takes the old one's name, from one moment to the next.
+/// Unix sockets cannot be shared: the new one takes the old one's name, from one moment to the next. Nothing but a socket
+/// loses its name so.
 fn bind_unix_beside(path: &Path) -> io::Result<Socket> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
+    let beside = Path::new(&beside);
+    files::only_socket(path)?;
+    files::clear_socket(beside)?; // left over from a process of this number
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    let _ = std::fs::remove_file(&beside); // left over from a process of this number
-    socket.bind(&SockAddr::unix(Path::new(&beside))?)?;
+    socket.bind(&SockAddr::unix(beside)?)?;
     // Before it can be found: whoever connects to a socket that does not listen yet is refused.
     socket.listen(BACKLOG)?;
-    std::fs::rename(&beside, path)?;
+    std::fs::rename(beside, path)?;
     Ok(socket)
 }
 

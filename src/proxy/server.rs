@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,7 +20,8 @@ use super::serving;
 use super::shared::{Clock, Phase, Shared};
 use crate::admin;
 use crate::backend::embedded::{Embedded, OpenError};
-use crate::config::{Address, BackendUrl, ListenerSettings, Settings, UsageError};
+use crate::config::{Address, BackendUrl, ListenerSettings, Settings, StoreSettings, UsageError};
+use crate::files;
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
@@ -117,7 +119,7 @@ impl Server {
         let access = admin::access::Access::new(&settings, inheritance.admin_token.as_deref())?;
         let open = descriptors::open_now();
         let embedded = Arc::new(match &settings.backend {
-            BackendUrl::File(path) => Embedded::open(path, &settings.store)?,
+            BackendUrl::File(path) => Embedded::open(path, &with_folder(&settings.store)?)?,
             BackendUrl::Memory | BackendUrl::Tyrant(_) => Embedded::new(),
         });
         let bind = |host_port: &String| serving::bind_admin(host_port, &access, settings.takeover);
@@ -206,15 +208,14 @@ impl Server {
         let (shared, control, mut ended) = (self.shared, self.control, self.ended);
         let count = self.workers.len();
         let all_ended = async move {
+            let mut admin_ended = None;
             if let Some(listener) = self.admin {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
                 let mut ended = ended.clone();
                 let until = async move {
                     let _ = ended.wait_for(|ended| *ended == count).await;
                 };
                 let state = Arc::new(control.admin_state());
-                tokio::spawn(admin::serve(listener, state, until));
-                tokio::spawn(sample(Arc::clone(&shared)));
+                admin_ended = Some(admin::spawn(listener, state, sample(Arc::clone(&shared)), until)?);
             }
             let mut phase = shared.phase.subscribe();
             let _ = phase.wait_for(|phase| *phase >= Phase::Leaving).await;
@@ -226,6 +227,9 @@ impl Server {
             control.serve(Arc::clone(&settings), Vec::new());
             let patience = settings.drain_timeout + settings.pairing.fence_timeout + END_GRACE;
             let orderly = timeout(patience, ended.wait_for(|ended| *ended == count)).await.is_ok();
+            if let Some(ended) = admin_ended.filter(|_| orderly) {
+                let _ = timeout(admin::END_TIMEOUT, ended).await;
+            }
             io::Result::Ok(orderly)
         };
         let orderly = runtime.block_on(async move {
@@ -246,6 +250,20 @@ impl Server {
         }
         Ok(Ending::InOrder(departure))
     }
+}
+
+/// The settings of a store in a file, with its folder for copies by the name that it has without links.
+fn with_folder(store: &StoreSettings) -> Result<StoreSettings, UsageError> {
+    let folder = |folder: &PathBuf| {
+        files::folder(folder).map_err(|problem| {
+            let problem = format!("{} {problem}", folder.display());
+            UsageError::new("store.copy_dir", problem, "a folder that not all may write to")
+        })
+    };
+    Ok(StoreSettings {
+        copy_dir: store.copy_dir.as_ref().map(folder).transpose()?,
+        ..store.clone()
+    })
 }
 
 /// The guard and everything else that workers share, for a backend that nothing is known of yet, unless it is in this

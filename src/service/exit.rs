@@ -19,14 +19,22 @@ pub enum Exit {
     AtOnce,
 }
 
+impl Exit {
+    /// The number that the process ends with.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Drained => 0,
+            Self::Failed => 1,
+            Self::Usage => UsageError::EXIT_CODE.into(),
+            Self::Cut => 3,
+            Self::AtOnce => 4,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Drained => 0,
-            Exit::Failed => 1,
-            Exit::Usage => UsageError::EXIT_CODE,
-            Exit::Cut => 3,
-            Exit::AtOnce => 4,
-        })
+        // All fit.
+        Self::from(u8::try_from(exit.code()).unwrap_or(1))
     }
 }

@@ -3,18 +3,19 @@
 //! It holds the number of the process while that may still write to the backend, and is locked for as long. A process
 //! that has ended in order leaves it empty; it is never removed, because another process may already wait for its lock.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+use crate::files;
 
 /// Why the pid file cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PidFileError {
     /// It cannot be opened or written.
-    #[error("pid_file: cannot use {path}: {error}; allowed: a file in a folder that can be written")]
+    #[error("pid_file: cannot use {path}: {error}; allowed: a file of its own in a folder that can be written")]
     Io {
         /// Its name.
         path: String,
@@ -83,13 +84,14 @@ impl PidFile {
             error,
         };
         let mut file = open(path).map_err(fault)?;
+        // Another file's content is not ours to take away.
+        let pid = content(&mut file).map_err(fault)?;
         match file.try_lock() {
             Ok(()) => return Self::write(file).map(Claim::Ours).map_err(fault),
             Err(TryLockError::Error(error)) => return Err(fault(error)),
             Err(TryLockError::WouldBlock) => {}
         }
         let path_text = || path.display().to_string();
-        let pid = content(&mut file).map_err(fault)?;
         let predecessor = pid.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw);
         let (true, Some(predecessor)) = (takeover, predecessor) else {
             return Err(PidFileError::Held { path: path_text(), pid });
@@ -143,8 +145,7 @@ impl Heir {
             let mut file = open(&self.path)?;
             file.lock()?;
             // Whoever removed the file meanwhile has to be forgiven: it is the name that counts.
-            let (locked, named) = (file.metadata()?, std::fs::metadata(&self.path));
-            if named.is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino())) {
+            if files::is_at(&file, &self.path)? {
                 let in_order = content(&mut file)?.is_empty();
                 return Ok((PidFile::write(file)?, in_order));
             }
@@ -153,20 +154,22 @@ impl Heir {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
+    Ok(files::hold(path)?)
 }
 
-/// What is written in it, without its line's end.
+/// What is written in it, without its line's end: a number, or nothing.
 fn content(file: &mut File) -> io::Result<String> {
-    let mut text = String::new();
+    let mut text = Vec::new();
     file.rewind()?;
-    file.take(32).read_to_string(&mut text)?;
-    Ok(text.trim_end().to_owned())
+    file.take(32).read_to_end(&mut text)?;
+    let number = text.trim_ascii_end();
+    if text.len() < 32 && number.iter().all(u8::is_ascii_digit) {
+        return Ok(String::from_utf8_lossy(number).into_owned());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "holds something else than the number of a process",
+    ))
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Every record of a server into lines.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use super::tsv::Form;
 use super::walk::Walk;
 use super::{Fault, progress, shown};
 use crate::config::{TransferFile, TransferSettings};
+use crate::files;
 
 /// Writes every record as a line; gives how many those were.
 ///
@@ -62,7 +62,7 @@ impl Out {
             }),
             TransferFile::Path(path) => {
                 let name = path.display().to_string();
-                match File::create(path) {
+                match files::replace(path) {
                     Ok(file) => Ok(Self {
                         name,
                         writer: Box::new(BufWriter::with_capacity(1 << 16, file)),
@@ -70,7 +70,7 @@ impl Out {
                     Err(error) => Err(Fault::Unusable {
                         file: name,
                         error,
-                        allowed: "a path where a file may be made, or - for standard output",
+                        allowed: "a path where a file of lines is or may be made, or - for standard output",
                     }),
                 }
             }

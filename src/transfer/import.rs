@@ -1,7 +1,6 @@
 //! Lines into a server: one thread sends, another reads the answers.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -13,6 +12,7 @@ use super::tsv::Form;
 use super::{Fault, progress};
 use crate::command::{Command, Shape};
 use crate::config::{TransferFile, TransferSettings};
+use crate::files::{self, Problem};
 
 /// Records that may be unanswered.
 const WINDOW: usize = 1024;
@@ -174,9 +174,9 @@ fn open(file: &TransferFile) -> Result<(String, Input, Option<u64>), Fault> {
         TransferFile::Standard => Ok(("standard input".to_owned(), buffered(Box::new(io::stdin())), None)),
         TransferFile::Path(path) => {
             let name = path.display().to_string();
-            let opened = File::open(path).and_then(|file| {
+            let opened = files::open_stream(path).and_then(|file| {
                 let metadata = file.metadata()?;
-                Ok((file, metadata.is_file().then_some(metadata.len())))
+                Ok::<_, Problem>((file, metadata.is_file().then_some(metadata.len())))
             });
             match opened {
                 Ok((file, size)) => Ok((name, buffered(Box::new(file)), size)),

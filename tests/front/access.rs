@@ -6,9 +6,13 @@ mod namespace;
 mod networks;
 mod tls;
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::client::{Client, PATIENCE};
 use crate::frame;
 use crate::guarded::Guarded;
+use crate::http;
+use crate::real::Real;
 use crate::scripted::Scripted;
 
 const DENIED: u8 = 5;
@@ -66,6 +70,60 @@ fn what_hands_the_store_over_is_denied_unless_allowed() {
         1,
         "there is no log to restore from"
     );
+}
+
+/// On the server itself any client has it run a program by a copy.
+#[test]
+fn a_real_server_runs_a_program_only_where_that_is_allowed_by_name() {
+    let test = "a_real_server_runs_a_program_only_where_that_is_allowed_by_name";
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = folder.path().join("casket.tch");
+    let Some(real) = Real::start(database.to_str().expect("text"), test) else {
+        return;
+    };
+    let (program, ran) = (folder.path().join("program"), folder.path().join("ran"));
+    std::fs::write(&program, format!("#!/bin/sh\ntouch {}\n", ran.display())).expect("a program");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("a mode");
+    let asked = frame::copy(&format!("@{}", program.display()));
+    for (settings, code, runs) in [
+        ("", DENIED, false),
+        ("allow = [\"copy\"]", DENIED, false),
+        ("allow = [\"copy_command\"]", 0, true),
+    ] {
+        let guarded = Guarded::before(real.address(), settings);
+        assert_eq!(guarded.client().ask_code(&asked), code, "{settings}");
+        assert_eq!(ran.exists(), runs, "{settings}");
+    }
+}
+
+#[test]
+fn denying_get_denies_every_way_to_read_a_value() {
+    let guarded = beside_everything("memory:", "", &["deny = [\"get\"]", "deny = [\"out\"]"]);
+    assert_eq!(client_of(&guarded, 0).put("k", b"secret"), 0);
+    expect_no_answer(&guarded, 1, "get", &frame::keyed(frame::GET, "k"));
+    expect_no_answer(&guarded, 1, "mget", &frame::mget(&["k"]));
+    for (function, arguments) in [
+        ("get", &[&b"k"[..]][..]),
+        ("getlist", &[b"k"]),
+        ("getpart", &[b"k"]),
+        ("regex", &[b"."]),
+        ("range", &[b""]),
+        ("iternext", &[]),
+        ("ttguard_iternext", &[]),
+    ] {
+        expect_no_answer(&guarded, 1, "misc", &frame::misc(function, arguments));
+    }
+    for line in ["get k\r\n", "gets k k\r\n"] {
+        let mut client = client_of(&guarded, 1);
+        client.expect(line, "CLIENT_ERROR forbidden\r\n");
+    }
+    let mut client = client_of(&guarded, 1);
+    assert_eq!(http::ask(&mut client, &http::request("GET", "/k", &[], "")).0, 403);
+    // Keys are no values.
+    assert_eq!(client_of(&guarded, 1).fwmkeys(""), ["k"]);
+    // Whoever may not delete one record may not delete all.
+    assert_eq!(client_of(&guarded, 2).ask_code(&frame::bare(frame::VANISH)), DENIED);
+    assert_eq!(client_of(&guarded, 0).rnum(), 1);
 }
 
 #[test]

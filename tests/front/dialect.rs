@@ -9,7 +9,7 @@ use crate::real::Real;
 use crate::scripted::Scripted;
 
 const BOTH: &str = "listen = [\"127.0.0.1:0\"]\n[[listener]]\naddress = \"127.0.0.1:0\"\ndialect = \"pytyrant\"\n\
-                    allow = [\"setmst\", \"restore\"]\n";
+                    allow = [\"setmst\", \"restore\", \"copy\"]\n";
 
 const OLD_VANISH: [u8; 2] = [0xC8, 0x71];
 

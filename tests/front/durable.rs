@@ -31,8 +31,8 @@ fn refusal(path: &Path) -> String {
     line
 }
 
-fn copy_to(client: &mut Client, path: &Path) -> u8 {
-    client.ask_code(&frame::path(frame::COPY, path.to_str().expect("text")))
+fn copy_to(client: &mut Client, name: &str) -> u8 {
+    client.ask_code(&frame::path(frame::COPY, name))
 }
 
 #[test]
@@ -79,15 +79,19 @@ fn a_copy_opens_as_a_store_and_its_records_come_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, copy) = (folder.path().join("store"), folder.path().join("copy"));
     let clock = Clock::start();
-    let guarded = Guarded::file(&path, "allow = [\"restore\"]");
+    let settings = format!(
+        "allow = [\"restore\"]\nstore.copy_dir = \"{}\"",
+        folder.path().display()
+    );
+    let guarded = Guarded::file(&path, &settings);
     let mut client = guarded.client();
     assert_eq!(client.put("k", &clock.value(0)), 0);
-    assert_eq!(copy_to(&mut client, &copy), 0);
+    assert_eq!(copy_to(&mut client, "copy"), 0);
     assert_eq!(client.put("k", &clock.value(5)), 0);
     assert_eq!(client.put("late", &clock.value(0)), 0);
-    assert_eq!(copy_to(&mut client, &folder.path().join("no/such/folder")), 1);
+    assert_eq!(copy_to(&mut client, "no/such/folder"), 1);
 
-    assert_eq!(client.ask_code(&frame::restore(copy.to_str().expect("text"), 0)), 0);
+    assert_eq!(client.ask_code(&frame::restore("copy", 0)), 0);
     assert_eq!(client.text("k"), Some(clock.text(0)));
     assert_eq!(client.text("late"), Some(clock.text(0)));
     // What the guard knew of the record that was replaced does not count any more.

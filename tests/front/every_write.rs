@@ -105,7 +105,7 @@ fn command(verb: Verb, packet: &Packet) -> (Vec<u8>, Fate) {
         Verb::FwmKeys => (frame::fwmkeys("", -1), Fate::Harmless),
         Verb::Sync => (frame::bare(frame::SYNC), Fate::Harmless),
         Verb::Optimize => (frame::keyed(frame::OPTIMIZE, ""), Fate::Harmless),
-        Verb::Copy => (frame::copy("/nowhere/at/all"), Fate::Harmless),
+        Verb::Copy => (frame::copy("/nowhere/at/all"), Fate::Denied),
         Verb::Rnum => (frame::bare(frame::RNUM), Fate::Harmless),
         Verb::Size => (frame::bare(frame::SIZE), Fate::Harmless),
         Verb::Stat => (frame::bare(frame::STAT), Fate::Harmless),

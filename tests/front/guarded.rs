@@ -107,6 +107,13 @@ impl Guarded {
         std::fs::write(self.folder.path().join("ttguard.toml"), settings).expect("write the settings");
     }
 
+    /// Has something else made in the place of the settings file.
+    pub fn replace_settings(&self, make: impl FnOnce(&Path)) {
+        let path = self.folder.path().join("ttguard.toml");
+        std::fs::remove_file(&path).expect("no settings any more");
+        make(&path);
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
     }

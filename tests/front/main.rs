@@ -33,6 +33,7 @@ mod moving;
 mod observing;
 mod official;
 mod pairing;
+mod paths;
 mod pipelining;
 mod priming;
 mod protocols;

@@ -1,7 +1,8 @@
 """Calls every method of an unmodified PyTyrant 1.1.17 and asserts what it gives.
 
-Usage: jython exercise.py HOST PORT [BACKUP], with the folder of pytyrant.py in JYTHONPATH. Python 2, as PyTyrant is.
-A listener of the dialect pytyrant that allows setmst, in front of an empty store; BACKUP is where that can copy to.
+Usage: jython exercise.py HOST PORT [BACKUP FILE], with the folder of pytyrant.py in JYTHONPATH. Python 2, as PyTyrant is.
+A listener of the dialect pytyrant that allows setmst, in front of an empty store; BACKUP is what a copy is asked for,
+FILE what that makes.
 """
 import os
 import sys
@@ -83,12 +84,12 @@ def tyrant_server(t):
     t.out('b')
 
 
-def tyrant_old_numbers(t, backup):
+def tyrant_old_numbers(t, backup, copied):
     """The commands whose numbers or layouts are those of an older server."""
     t.misc('putlist', 0, ['a', '1', 'b', '2'])
     if backup:
         check('Tyrant.copy', t.copy(backup), None)
-        check('Tyrant.copy', os.path.exists(backup), True)
+        check('Tyrant.copy', os.path.exists(copied), True)
     refused('Tyrant.copy', pytyrant.TyrantError, t.copy, '/nowhere/at/all.tch')
     refused('Tyrant.restore', pytyrant.TyrantError, t.restore, '/nowhere', 1795000000000)
     check('Tyrant.rnum', t.rnum(), 2)
@@ -193,12 +194,13 @@ def methods(cls):
 
 
 def main():
-    host, port, backup = sys.argv[1], int(sys.argv[2]), (sys.argv[3:] + [None])[0]
+    host, port = sys.argv[1], int(sys.argv[2])
+    backup, copied = (sys.argv[3:] + [None, None])[:2]
     t = pytyrant.Tyrant.open(host, port)
     check('Tyrant.open', t.rnum(), 0)
     for part in (tyrant_stores, tyrant_many, tyrant_server):
         part(t)
-    tyrant_old_numbers(t, backup)
+    tyrant_old_numbers(t, backup, copied)
     late(t)
     close(t, 'Tyrant.close')
     p = pytyrant.PyTyrant.open(host, port)

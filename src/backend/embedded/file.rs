@@ -5,6 +5,7 @@
 
 mod backup;
 mod commit;
+mod draft;
 mod format;
 mod queue;
 mod table;
@@ -52,7 +53,9 @@ pub struct FileStore {
     committer: Option<JoinHandle<()>>,
     /// Connections that nobody uses just now.
     readers: Mutex<Vec<Connection>>,
-    /// One copy at a time.
+    /// The one folder that copies are in; without one there are none.
+    copy_dir: Option<PathBuf>,
+    /// One copy at a time, or one restore.
     copying: Mutex<()>,
     /// Given back after everything else is closed.
     _lock: Lock,
@@ -65,8 +68,9 @@ impl FileStore {
     /// When the path is not for us, in use, or damaged.
     pub fn open(path: &Path, settings: StoreSettings) -> Result<Self, OpenError> {
         let refuse = |problem: String| OpenError::new(path, problem);
-        let found = format::examine(path).map_err(refuse)?;
-        let resolved = format::resolve(path).map_err(|error| refuse(error.to_string()))?;
+        let resolved = format::resolve(path).map_err(refuse)?;
+        let found = format::examine(&resolved).map_err(refuse)?;
+        format::is_alone(&resolved).map_err(refuse)?;
         let lock = Lock::take(&resolved).map_err(refuse)?;
         if found == Found::Nothing && format::examine(&resolved).map_err(refuse)? == Found::Nothing {
             format::create(&resolved).map_err(refuse)?;
@@ -74,6 +78,9 @@ impl FileStore {
         let damaged = |fault: Fault| refuse(format!("cannot be opened: {fault}"));
         let connection =
             format::writer(&resolved, settings.sync == Sync::Always).map_err(|error| damaged(error.into()))?;
+        if !format::has_our_tables(&connection).map_err(|error| damaged(error.into()))? {
+            return Err(refuse("has other tables than a store".to_owned()));
+        }
         // Whoever cannot even count will not serve.
         Table::new(&connection, &resolved).len().map_err(damaged)?;
         let state = Arc::new(State::new(Origin {
@@ -86,7 +93,7 @@ impl FileStore {
             resolved.clone(),
             Arc::clone(&state),
             Arc::clone(&queue),
-            settings,
+            settings.clone(),
         );
         let thread = std::thread::Builder::new().name("committer".into());
         let committer = thread
@@ -98,6 +105,7 @@ impl FileStore {
             queue,
             committer: Some(committer),
             readers: Mutex::default(),
+            copy_dir: settings.copy_dir,
             copying: Mutex::default(),
             _lock: lock,
         })

@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 29] = [
+const CASES: [Case; 30] = [
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -144,6 +144,11 @@ const CASES: [Case; 29] = [
         flag: "sync",
         file: "store.sync = \"interval\"",
         values: ["os", "interval"],
+    },
+    Case {
+        flag: "copy-dir",
+        file: "store.copy_dir = \"/a\"",
+        values: ["/b", "/c"],
     },
     Case {
         flag: "log",

@@ -30,6 +30,9 @@ impl Session {
             _ if item.barred => Some(item.command.verb()),
             // It is sent under another command's number, and in what unit its timestamp is nobody knows.
             Command::Restore { .. } if self.listener.dialect == Dialect::PyTyrant => Some(Verb::Restore),
+            Command::Copy { .. } | Command::Restore { .. } if self.worker.settings().has_no_place_for_copies() => {
+                Some(item.command.verb())
+            }
             // It would be answered as if it were done.
             Command::Misc { .. } if self.worker.denies_misc() => Some(Verb::Misc),
             Command::Ext { function, .. }
@@ -125,11 +128,20 @@ fn tells_of_records(command: &Command) -> bool {
 fn note(by: Verb, barred: bool, dialect: Dialect) {
     static LOG: RateLimit = RateLimit::new(HINT_INTERVAL);
     static RESTORE: RateLimit = RateLimit::new(HINT_INTERVAL);
+    static COPY: RateLimit = RateLimit::new(HINT_INTERVAL);
     if by == Verb::Restore && dialect == Dialect::PyTyrant {
         if let Some(suppressed) = RESTORE.admit(Instant::now()) {
             tracing::warn!(
                 suppressed,
                 "a restore of PyTyrant was refused: the client sends it under the number of copy; restore with tcrmgr"
+            );
+        }
+    } else if by == Verb::Copy && !barred {
+        if let Some(suppressed) = COPY.admit(Instant::now()) {
+            tracing::warn!(
+                suppressed,
+                "a copy was denied: for a store in a file store.copy_dir has to name a folder; in front of a server allow \
+                 has to name copy, and copy_command where its path begins with @"
             );
         }
     } else if let Some(suppressed) = LOG.admit(Instant::now()) {

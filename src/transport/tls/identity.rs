@@ -11,6 +11,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::files;
+
+/// Bytes of each file, at most: more than all authorities that a system knows have.
+const FILE_MAX: u64 = 4 << 20;
+
 /// A listener's certificate and key, and the authorities whose certificates its clients must show.
 #[derive(Clone, Debug)]
 pub struct Identity {
@@ -45,7 +50,8 @@ impl Identity {
     /// Reads the certificate chain, its key and, where clients have to show a certificate, who may have signed that.
     pub fn read(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, Mistake> {
         let read = |name, path: &Path, allowed| {
-            std::fs::read(path).map_err(|error| mistake(name, path, &format!("cannot be read: {error}"), allowed))
+            files::read(path, FILE_MAX)
+                .map_err(|problem| mistake(name, path, &format!("cannot be read: {problem}"), allowed))
         };
         let cert_text = read("tls.cert", cert, CERTIFICATES)?;
         let key_text = read("tls.key", key, KEY)?;

@@ -33,6 +33,9 @@ fn the_log_file_is_opened_again_and_its_level_changes_and_no_value_is_in_it() {
     );
     assert_eq!(guarded.ask_admin("PUT", "/api/log?level=loud", "").0, 400);
     assert_eq!(guarded.ask_admin("PUT", "/api/log", "").0, 400);
+    // A filter of other programs, with a regular expression that takes a core for as long as it is compiled.
+    let expression = format!("/api/log?level=[{{k=.*a{}}}]=info", ".".repeat(107));
+    assert_eq!(guarded.ask_admin("PUT", &expression, "").0, 400);
     assert_eq!(guarded.ask_admin("GET", "/api/log", "").0, 405);
     assert_eq!(guarded.log(), "", "nothing goes to standard error");
     assert_eq!(guarded.terminate().code(), Some(0));

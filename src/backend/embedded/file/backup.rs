@@ -1,22 +1,23 @@
-//! Copies of the file while it is written to, and their records brought back.
+//! Copies of the file while it is written to, and their records brought back: in one folder that the settings name, by
+//! plain names in it. A client that may ask for a copy can do no more than make one.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::FileStore;
-use super::format::{self, Found, beside};
+use super::draft::Draft;
+use super::format::{self, Found, Lock, beside};
 use super::queue::Work;
 use super::table::Table;
 use crate::backend::embedded::answer::FAILED;
 use crate::backend::embedded::records::{Cursor, Fault, Records};
 use crate::command::function::until_nul;
 use crate::command::{Command, Reply};
+use crate::files;
 
 /// Records that a restore brings back in one step, at most, and about how many bytes of them.
 const PAGE_RECORDS: usize = 512;
@@ -25,79 +26,89 @@ const PAGE_BYTES: usize = 1 << 20;
 /// All pages at once: what is copied is one point in time, and those who write go on behind it.
 const ALL_PAGES: i32 = -1;
 
+/// Bytes of a copy's name, at most: what lies beside it while it is made has a longer one, and no name has more than 255.
+const NAME_MAX: usize = 200;
+
 impl FileStore {
-    /// Makes a copy at `path`, as of one point in time. It is whole and on the device, or not there.
+    /// Makes a copy of this name, as of one point in time. It is whole and on the device, or not there.
     ///
-    /// Only an earlier copy is replaced. `@command`, which has the server run something, fails.
-    pub(super) fn copy(&self, path: &[u8]) -> Result<Reply, Fault> {
-        let Some(path) = self.foreign_path(path) else {
-            return Ok(FAILED);
-        };
-        let _one_at_a_time = self.copying.lock();
-        if let Err(problem) = format::examine(&path) {
-            tracing::warn!(path = %path.display(), problem, "no copy is made there");
-            return Ok(FAILED);
-        }
-        let draft = beside(&path, "-new");
-        match self.copy_to(&draft, &path) {
+    /// Only an earlier copy is replaced, and no store that a process has open.
+    pub(super) fn copy(&self, name: &[u8]) -> Result<Reply, Fault> {
+        let name = until_nul(name);
+        match self.try_copy(name) {
             Ok(()) => {
-                tracing::info!(path = %path.display(), "a copy was made");
+                tracing::info!(name = ?shown(name), "a copy was made");
                 Ok(Reply::OK)
             }
-            Err(error) => {
-                tracing::error!(path = %path.display(), %error, "no copy could be made");
-                let _ = format::remove(&draft);
+            Err(problem) => {
+                tracing::warn!(name = ?shown(name), ?problem, "no copy was made");
                 Ok(FAILED)
             }
         }
     }
 
-    fn copy_to(&self, draft: &Path, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
-        format::remove(draft)?;
+    fn try_copy(&self, name: &[u8]) -> Result<(), String> {
+        let path = self.path_of(name)?;
+        let _one_at_a_time = self.copying.try_lock().ok_or(BUSY)?;
+        let _lock = self.lock(&path)?;
+        format::examine(&path)?;
+        self.copy_to(&path).map_err(|error| error.to_string())
+    }
+
+    fn copy_to(&self, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+        let draft = Draft::begin(path)?;
         let source = format::reader(&self.path)?;
-        let mut copy = Connection::open(draft)?;
+        let mut copy = draft.connection()?;
         let backup = Backup::new(&source, &mut copy)?;
         let copied = backup.step(ALL_PAGES)?;
         drop(backup);
         if copied != StepResult::Done {
             return Err("the store was busy".into());
         }
-        // Without a log it can be read where nothing can be written.
-        copy.pragma_update(None, "journal_mode", "DELETE")?;
         copy.close().map_err(|(_, error)| error)?;
-        format::publish(draft, path)?;
-        Ok(())
+        draft.without_log()?;
+        Ok(draft.publish(path)?)
     }
 
-    /// Stores every record of the copy at `path` again, over what has the same key; what has another stays.
+    /// Stores every record of the copy of this name again, over what has the same key; what has another stays.
     ///
     /// The server's own `restore` replays a log from a time on. A copy knows no times, so any but 0 fails.
-    pub(super) fn restore(&self, path: &[u8], timestamp: u64, now: Duration) -> Result<Reply, Fault> {
-        let Some(path) = self.foreign_path(path).filter(|_| timestamp == 0) else {
-            return Ok(FAILED);
+    pub(super) fn restore(&self, name: &[u8], timestamp: u64, now: Duration) -> Result<Reply, Fault> {
+        let name = until_nul(name);
+        let refuse = |problem: &str| {
+            tracing::warn!(name = ?shown(name), ?problem, "nothing is restored from there");
+            Ok(FAILED)
         };
-        let log = std::fs::metadata(beside(&path, "-wal")).map_or(0, |log| log.len());
-        let problem = match format::examine(&path) {
-            Ok(Found::Ours) if log == 0 => None,
-            Ok(Found::Ours) => Some("is a store that is open, or was not closed".to_owned()),
-            Ok(Found::Nothing) => Some("is not there".to_owned()),
-            Err(problem) => Some(problem),
-        };
-        if let Some(problem) = problem {
-            tracing::warn!(path = %path.display(), problem, "nothing is restored from there");
-            return Ok(FAILED);
+        if timestamp != 0 {
+            return refuse("a copy knows no times: the timestamp must be 0");
         }
-        let restored = self.restore_from(&path, now);
+        let found = self.path_of(name).and_then(|path| {
+            let one_at_a_time = self.copying.try_lock().ok_or(BUSY)?;
+            let lock = self.lock(&path)?;
+            match format::examine(&path)? {
+                Found::Ours => Ok((path, one_at_a_time, lock)),
+                Found::Nothing => Err("is not there".to_owned()),
+            }
+        });
+        let (path, _one_at_a_time, _lock) = match found {
+            Ok(found) => found,
+            Err(problem) => return refuse(&problem),
+        };
+        let connection = format::archive(&path)?;
+        match format::damage(&connection) {
+            Ok(None) => {}
+            Ok(Some(problem)) => return refuse(&problem),
+            Err(error) => return refuse(&error.to_string()),
+        }
+        let restored = self.restore_from(&Table::new(&connection, &path), now);
         match &restored {
-            Ok(count) => tracing::info!(path = %path.display(), count, "records were restored"),
-            Err(fault) => tracing::error!(path = %path.display(), %fault, "not all records were restored"),
+            Ok(count) => tracing::info!(name = ?shown(name), count, "records were restored"),
+            Err(fault) => tracing::error!(name = ?shown(name), %fault, "not all records were restored"),
         }
         restored.map(|_| Reply::OK)
     }
 
-    fn restore_from(&self, path: &Path, now: Duration) -> Result<u64, Fault> {
-        let connection = format::archive(path)?;
-        let table = Table::new(&connection, path);
+    fn restore_from(&self, table: &Table<'_>, now: Duration) -> Result<u64, Fault> {
         let (mut cursor, mut count) = (Cursor::START, 0);
         loop {
             let (mut arguments, mut bytes) = (Vec::new(), 0);
@@ -122,13 +133,53 @@ impl FileStore {
         }
     }
 
-    /// A path that a client names, unless it is the store's own or no path at all.
-    fn foreign_path(&self, path: &[u8]) -> Option<PathBuf> {
-        let path = until_nul(path);
-        if path.is_empty() || path.starts_with(b"@") {
-            return None;
-        }
-        let path = format::resolve(Path::new(OsStr::from_bytes(path))).ok()?;
-        (path != self.path).then_some(path)
+    /// Where a copy of this name is.
+    fn path_of(&self, name: &[u8]) -> Result<PathBuf, String> {
+        let folder = self
+            .copy_dir
+            .as_ref()
+            .ok_or("store.copy_dir names no folder for copies")?;
+        Ok(folder.join(plain(name)?))
     }
+
+    /// Keeps others from opening what is there as a store. What is in use, or was not closed, is no copy: a log beside it
+    /// would be taken for that of the copy.
+    fn lock(&self, path: &Path) -> Result<Lock, String> {
+        let look = |path: &Path| files::look(path).map_err(|error| error.to_string());
+        let one = |path| Ok::<_, String>(look(path)?.map(|(_, found)| (found.dev(), found.ino())));
+        let ours = one(&self.path)?;
+        if ours.is_some() && one(path)? == ours {
+            // To open it once more and close it again would give back the engine's own locks.
+            return Err("is the store itself".to_owned());
+        }
+        let lock = Lock::take_for_now(path)?;
+        for suffix in ["-wal", "-journal"] {
+            if look(&beside(path, suffix))?.is_some_and(|(_, found)| !found.is_file() || found.len() > 0) {
+                return Err("is a store that is open, or was not closed".to_owned());
+            }
+        }
+        Ok(lock)
+    }
+}
+
+const BUSY: &str = "another copy or restore is under way";
+
+/// A name that leads nowhere else, and is not that of something that belongs to a store.
+fn plain(name: &[u8]) -> Result<&str, &'static str> {
+    let name = std::str::from_utf8(name).map_err(|_| "is no UTF-8 text")?;
+    if name.is_empty() || name.len() > NAME_MAX {
+        return Err("has no byte, or more than 200");
+    }
+    if name.starts_with(['.', '@']) || name.chars().any(|c| c == '/' || c.is_control()) {
+        return Err("is no plain name: no path, no dot or @ at its head, no control characters");
+    }
+    if format::SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
+        return Err("is the name of what belongs to a store");
+    }
+    Ok(name)
+}
+
+/// A name as it is logged: its beginning, and on one line whatever is in it.
+fn shown(name: &[u8]) -> String {
+    String::from_utf8_lossy(&name[..name.len().min(NAME_MAX)]).into_owned()
 }

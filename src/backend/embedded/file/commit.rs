@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::format::{self, beside};
+use super::draft::sync_folder;
+use super::format::beside;
 use super::queue::{Job, Outcome, Queue, Taken, Work};
 use super::table::Table;
 use crate::backend::embedded::answer::{Answering, State, is_read, settled};
@@ -189,7 +190,7 @@ impl Committer {
         let synced = File::open(&log).and_then(|file| {
             file.sync_data()?;
             // The log may be a new one.
-            format::sync_folder(&log)
+            sync_folder(&log)
         });
         match synced {
             Ok(()) => true,

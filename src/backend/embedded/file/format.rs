@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+
+use super::draft::Draft;
+use crate::files::{self, Kind, Problem};
 
 /// Says in the file's header that it is ours: "ttgd".
 const APPLICATION_ID: u32 = 0x7474_6764;
@@ -42,11 +46,22 @@ const READER_CACHE: u32 = 16 << 10;
 
 /// Small records share pages without a second tree for their numbers. Pages come back to the system bit by bit
 /// (`auto_vacuum`), which only an empty file can be told.
-const SCHEMA: &str = "
-    CREATE TABLE records (key BLOB PRIMARY KEY, checksum INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-    INSERT INTO meta VALUES ('rnum', 0);
-";
+const TABLES: [(&str, &str); 2] = [
+    (
+        "meta",
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    ),
+    (
+        "records",
+        "CREATE TABLE records (key BLOB PRIMARY KEY, checksum INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID",
+    ),
+];
+
+/// Bytes of a record's key and value together, at most: no request has more than 256 MiB in an argument.
+const RECORD_MAX: i64 = 2 * (256 << 20);
+
+/// What belongs to a store beside its file.
+pub const SUFFIXES: [&str; 5] = ["-wal", "-shm", "-journal", "-lock", "-new"];
 
 /// Why a path cannot be used: one line that says which, why, and what can be.
 #[derive(Debug, thiserror::Error)]
@@ -82,14 +97,20 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// The one path by which a file is known, however it was named.
-pub fn resolve(path: &Path) -> io::Result<PathBuf> {
-    if path.exists() {
-        return path.canonicalize();
-    }
-    let path = std::path::absolute(path)?;
-    match (path.parent(), path.file_name()) {
-        (Some(folder), Some(name)) => Ok(folder.canonicalize()?.join(name)),
-        _ => Err(io::ErrorKind::InvalidInput.into()),
+pub fn resolve(path: &Path) -> Result<PathBuf, String> {
+    let say = |error: io::Error| error.to_string();
+    match files::look(path).map_err(say)? {
+        Some((Kind::Link, _)) => path
+            .canonicalize()
+            .map_err(|error| format!("is a link that leads nowhere: {error}")),
+        Some(_) => path.canonicalize().map_err(say),
+        None => {
+            let path = std::path::absolute(path).map_err(say)?;
+            match (path.parent(), path.file_name()) {
+                (Some(folder), Some(name)) => Ok(folder.canonicalize().map_err(say)?.join(name)),
+                _ => Err("is no name of a file".to_owned()),
+            }
+        }
     }
 }
 
@@ -99,18 +120,12 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
 /// What is wrong with it, in words.
 pub fn examine(path: &Path) -> Result<Found, String> {
     let mut header = Vec::new();
-    let mut file = match File::open(path) {
+    let mut file = match files::open_to_read(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(error.to_string()),
+        Err(problem) if problem.is_absence() => return Ok(Found::Nothing),
+        Err(Problem::Is(kind)) if kind != Kind::Folder => return Err(format!("is no ordinary file but {kind}")),
+        Err(problem) => return Err(problem.to_string()),
     };
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if metadata.is_dir() {
-        return Err("is a folder".to_owned());
-    }
-    if !metadata.is_file() {
-        return Err("is no ordinary file".to_owned());
-    }
     let read = Read::by_ref(&mut file).take(HEADER as u64).read_to_end(&mut header);
     read.map_err(|error| error.to_string())?;
     let number = |at: usize| {
@@ -129,84 +144,145 @@ pub fn examine(path: &Path) -> Result<Found, String> {
     }
 }
 
+/// Looks whether a file, and what lies beside it, are for this process alone.
+///
+/// # Errors
+/// What is wrong, in words: by a second name another process could have the same file open, and know nothing of us.
+pub fn is_alone(path: &Path) -> Result<(), String> {
+    let look = |path: &Path| files::look(path).map_err(|error| error.to_string());
+    if let Some((_, found)) = look(path)? {
+        if found.nlink() > 1 {
+            return Err(Problem::Shared.to_string());
+        }
+        if found.permissions().mode() & 0o002 != 0 {
+            return Err(Problem::Writable.to_string());
+        }
+    }
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let beside = beside(path, suffix);
+        match look(&beside)? {
+            Some((Kind::File, found)) if found.nlink() == 1 => {}
+            Some((Kind::File, _)) => return Err(format!("cannot be used: {} {}", beside.display(), Problem::Shared)),
+            Some((kind, _)) => return Err(format!("cannot be used: {} is {kind}", beside.display())),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
 /// The right to have a file open: as long as it lives, no other process gets it. The system takes it back when the
 /// process ends, however it ends.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held, not used")] File);
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+    /// Nobody is to find it afterwards.
+    removed: bool,
+}
 
 impl Lock {
     /// Takes the lock of the file at `path`, which lies beside it, as the engine's own locks forbid that anyone else opens
     /// the file itself.
     pub fn take(path: &Path) -> Result<Self, String> {
         let lock = beside(path, "-lock");
-        let opened = File::options()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&lock);
-        let mut file = opened.map_err(|error| format!("cannot open {}: {error}", lock.display()))?;
-        match file.try_lock() {
-            Ok(()) => {
+        let cannot = |problem: Problem| format!("cannot be locked: {} {problem}", lock.display());
+        loop {
+            let mut file = files::hold(&lock).map_err(cannot)?;
+            let mut pid = String::new();
+            let read = Read::by_ref(&mut file).take(32).read_to_string(&mut pid);
+            if read.is_err() || !pid.trim_end().bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(format!(
+                    "cannot be locked: {} is a file of something else",
+                    lock.display()
+                ));
+            }
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(match pid.trim().parse::<u32>() {
+                        Ok(pid) => format!("is in use by another process, pid {pid}"),
+                        Err(_) => "is in use by another process".to_owned(),
+                    });
+                }
+                Err(TryLockError::Error(error)) => return Err(cannot(error.into())),
+            }
+            // Whoever has removed it meanwhile had it before: it is the name that counts.
+            if files::is_at(&file, &lock).map_err(|error| cannot(error.into()))? {
                 // Only for the words of whoever comes second.
-                let _ = file.set_len(0);
+                let _ = file.set_len(0).and_then(|()| file.rewind());
                 let _ = writeln!(file, "{}", std::process::id());
-                Ok(Self(file))
+                let (path, removed) = (lock, false);
+                return Ok(Self { file, path, removed });
             }
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                let _ = file.read_to_string(&mut pid);
-                Err(match pid.trim().parse::<u32>() {
-                    Ok(pid) => format!("is in use by another process, pid {pid}"),
-                    Err(_) => "is in use by another process".to_owned(),
-                })
-            }
-            Err(TryLockError::Error(error)) => Err(format!("cannot lock {}: {error}", lock.display())),
+        }
+    }
+
+    /// The same for a moment: what was made for it goes with it.
+    pub fn take_for_now(path: &Path) -> Result<Self, String> {
+        let was_there = files::look(&beside(path, "-lock"))
+            .map_err(|error| error.to_string())?
+            .is_some();
+        let mut lock = Self::take(path)?;
+        lock.removed = !was_there;
+        Ok(lock)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.removed && files::is_at(&self.file, &self.path).unwrap_or(false) {
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
 /// Makes an empty file at `path`: whole, or not at all.
 pub fn create(path: &Path) -> Result<(), String> {
-    let draft = beside(path, "-new");
+    let draft = Draft::begin(path)?;
     let made = (|| {
-        remove(&draft)?;
-        let connection = Connection::open(&draft)?;
+        let connection = draft.connection()?;
+        let tables = TABLES.map(|(_, table)| table).join("; ");
         connection.execute_batch(&format!(
             "PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {APPLICATION_ID}; \
-             PRAGMA user_version = {FORMAT}; BEGIN; {SCHEMA} COMMIT;"
+             PRAGMA user_version = {FORMAT}; BEGIN; {tables}; INSERT INTO meta VALUES ('rnum', 0); COMMIT;"
         ))?;
         connection.close().map_err(|(_, error)| error)?;
-        publish(&draft, path)?;
+        draft.publish(path)?;
         Ok::<(), Box<dyn std::error::Error>>(())
     })();
     made.map_err(|error| format!("cannot be made: {error}"))
 }
 
-/// Gives a finished file its name, and has both on the device.
-pub fn publish(draft: &Path, path: &Path) -> io::Result<()> {
-    File::open(draft)?.sync_all()?;
-    std::fs::rename(draft, path)?;
-    sync_folder(path)
-}
-
-/// Has the name of the file at `path` on the device.
-pub fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-/// Removes a file of which it does not matter whether it is there.
-pub fn remove(path: &Path) -> io::Result<()> {
-    for path in [path.to_owned(), beside(path, "-journal"), beside(path, "-wal")] {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+/// Whether a file has our tables and nothing else: with a view, a trigger or a table of another kind it could make the
+/// engine do anything at all.
+pub fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name")?;
+    let mut rows = statement.query([])?;
+    for (name, sql) in TABLES {
+        let Some(row) = rows.next()? else { return Ok(false) };
+        if row.get_ref(0)?.as_str() != Ok(name) || row.get_ref(1)?.as_str() != Ok(sql) {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(rows.next()?.is_none())
+}
+
+/// What is wrong with a file that somebody else may have written; nothing where all of it can be read.
+///
+/// # Errors
+/// Where it cannot even be asked.
+pub fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    if !has_our_tables(connection)? {
+        return Ok(Some("has other tables than a store".to_owned()));
+    }
+    // A page that two places name could be read without end.
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Ok(Some(format!("is damaged: {}", found.escape_debug())));
+    }
+    let sql = "SELECT count(*) FROM records WHERE length(key) + length(value) > ?1";
+    let large: i64 = connection.query_row(sql, [RECORD_MAX], |row| row.get(0))?;
+    Ok((large > 0).then(|| format!("has {large} records that no request could have stored")))
 }
 
 /// A connection that may write. `full` has every commit on the device before it returns and before anyone reads it.
@@ -230,18 +306,18 @@ pub fn reader(path: &Path) -> rusqlite::Result<Connection> {
 
 /// A connection to a file that nobody writes to.
 pub fn archive(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     prepare(Connection::open_with_flags(path, flags)?)
 }
 
 /// A connection to the store's own file, of which this process alone has any. Then the index of the log is kept in this
 /// process's memory. In a mapped file, as the engine has it otherwise, a device that is stuck would hold up readers.
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     prepare(Connection::open_with_flags_and_vfs(path, flags, c"unix-excl")?)
 }
 
-fn prepare(connection: Connection) -> rusqlite::Result<Connection> {
+pub(super) fn prepare(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // A damaged page is found out where it is read.

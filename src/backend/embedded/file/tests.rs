@@ -34,8 +34,13 @@ impl Place {
     }
 }
 
+/// With copies in the folder of the store, the worst there can be.
 fn open(path: &Path) -> FileStore {
-    FileStore::open(path, StoreSettings::default()).unwrap()
+    let settings = StoreSettings {
+        copy_dir: Some(path.parent().unwrap().canonicalize().unwrap()),
+        ..StoreSettings::default()
+    };
+    FileStore::open(path, settings).unwrap()
 }
 
 fn refusal(path: &Path) -> String {
@@ -75,13 +80,13 @@ fn code(store: &FileStore, command: Command) -> u8 {
     store.execute(&command, NOW).unwrap().code()
 }
 
-fn copy(store: &FileStore, path: &Path) -> u8 {
-    let path = bytes(path.to_str().unwrap());
+fn copy(store: &FileStore, name: impl AsRef<[u8]>) -> u8 {
+    let path = bytes(name);
     code(store, Command::Copy { path })
 }
 
-fn restore(store: &FileStore, path: &Path, timestamp: u64) -> u8 {
-    let path = bytes(path.to_str().unwrap());
+fn restore(store: &FileStore, name: impl AsRef<[u8]>, timestamp: u64) -> u8 {
+    let path = bytes(name);
     let options = 0;
     code(
         store,
@@ -200,8 +205,9 @@ fn every_setting_of_sync_keeps_what_was_answered() {
         let settings = StoreSettings {
             sync,
             sync_interval: Duration::from_millis(1),
+            ..StoreSettings::default()
         };
-        let store = FileStore::open(&place.path, settings).unwrap();
+        let store = FileStore::open(&place.path, settings.clone()).unwrap();
         for number in 0..50 {
             assert_eq!(put(&store, format!("{number}"), "v"), 0);
             assert_eq!(code(&store, Command::Sync), 0);

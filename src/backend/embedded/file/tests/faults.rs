@@ -90,6 +90,7 @@ fn a_full_file_fails_writes_alone_and_recovers() {
         queue,
         committer: Some(std::thread::spawn(move || committer.run())),
         readers: Mutex::default(),
+        copy_dir: None,
         copying: Mutex::default(),
         _lock: Lock::take(&place.path).unwrap(),
     };
