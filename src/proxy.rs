@@ -30,6 +30,7 @@ mod steps;
 mod store;
 mod verdicts;
 mod waiting;
+mod whereabouts;
 mod worker;
 
 pub mod instance;

@@ -108,6 +108,8 @@ labels! {
         ForeignKey = "foreign_key",
         /// The backend holds an older stamp of a key than it has stored before.
         StampBack = "stamp_back",
+        /// Two servers stand behind the one address of the backend.
+        TwoServers = "two_servers",
     }
 
     /// How the settings were read again.
@@ -204,6 +206,18 @@ labels! {
         Timeout = "timeout",
         /// What answers there does not speak Tyrant's protocol.
         NotTyrant = "not_tyrant",
+        /// Another run of the server answers than the one that has the other lanes.
+        OtherRun = "other_run",
+    }
+
+    /// What a look-up of the backend's name has found.
+    NameOutcome as "outcome" {
+        /// Addresses.
+        Found = "found",
+        /// That there is none, or that the name is unknown.
+        Unknown = "unknown",
+        /// Nothing, in the time that it may take.
+        Timeout = "timeout",
     }
 
     /// Why a lane was taken out of service.
@@ -356,6 +370,7 @@ mod tests {
         check::<Observed>();
         check::<CloseReason>();
         check::<ConnectOutcome>();
+        check::<NameOutcome>();
         check::<FenceReason>();
         check::<FenceOutcome>();
         check::<WaitCause>();

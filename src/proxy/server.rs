@@ -16,8 +16,10 @@ use super::listener::{self, Listening};
 use super::records::HiddenCount;
 use super::serving;
 use super::shared::{Clock, Phase, Shared};
+use super::whereabouts;
 use crate::admin;
 use crate::backend::embedded::{Embedded, OpenError};
+use crate::backend::tyrant::names::{self, Names, Resolve};
 use crate::config::{Address, BackendUrl, ListenerSettings, Settings, UsageError};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
@@ -75,6 +77,8 @@ pub struct Inheritance {
     /// Whether an earlier process still writes to the same backend: guarded writes are held until
     /// [`Control::predecessor_gone`] is called.
     pub has_predecessor: bool,
+    /// Who says which addresses the backend's name has; the system where nobody is named.
+    pub resolver: Option<Arc<dyn Resolve>>,
 }
 
 /// How the proxy ended.
@@ -128,6 +132,10 @@ impl Server {
             embedded.is_empty().unwrap_or(false),
             inheritance.has_predecessor,
         );
+        if shared.settings().backend.is_server() {
+            let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(names::System));
+            whereabouts::attend(&shared, Names::new(resolver))?;
+        }
         let (counter, ended) = watch::channel(0);
         let mut workers = Vec::new();
         for index in 0..count {

@@ -7,8 +7,10 @@ mod tidy;
 mod upheavals;
 mod writes;
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -51,6 +53,8 @@ pub struct Steps {
     form: Form,
     /// Part of it was sent before, on a lane that was lost.
     retried: bool,
+    /// How often connections had moved to another backend when it was first on its way.
+    moves: Cell<Option<u64>>,
 }
 
 /// What came of a guarded exchange.
@@ -89,6 +93,7 @@ impl Steps {
             listener: Arc::clone(&session.listener),
             form: item.form,
             retried: item.retried,
+            moves: Cell::new(None),
         }
     }
 
@@ -167,11 +172,16 @@ impl Steps {
 
     // Getting to the backend.
 
-    /// Waits for a lane with room for so many requests.
+    /// Waits for a lane with room for so many requests. What has begun at one backend is not ended at another: what was
+    /// read from the one says nothing of the other.
     async fn via(&self, requests: usize) -> Result<Via, End> {
         loop {
             if let Some(via) = self.worker.via(self.link, requests) {
-                return Ok(via);
+                let moves = self.worker.shared.moves.load(Ordering::Relaxed);
+                return match self.moves.replace(Some(moves)) {
+                    Some(before) if before != moves => Err(End::LaneLost),
+                    _ => Ok(via),
+                };
             }
             let gives_up_at = self.worker.gives_up_at(self.link).filter(|at| *at < self.deadline);
             let (until, end) = match gives_up_at {

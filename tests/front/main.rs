@@ -23,6 +23,7 @@ mod limits;
 mod memcached;
 mod misc;
 mod moving;
+mod names;
 mod observing;
 mod official;
 mod pairing;
