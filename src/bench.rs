@@ -268,9 +268,9 @@ fn write(out: &mut impl Write, json: bool, form: &impl Serialize, text: impl FnO
 /// Asks the target one harmless question, so that what is no Tyrant is told at once. Not `rnum`: ttguard then counts its
 /// hidden records from there on, which costs each write with `ledger = "record"` a question.
 async fn greet(address: &Address, timeout: Duration) -> Result<(), Fault> {
-    let mut link = Link::connect(address, timeout)
-        .await
-        .map_err(|trouble| Fault::target(address, "opening a connection", trouble))?;
+    let no_connection = |trouble| Fault::target(address, "opening a connection", trouble);
+    let at = link::look_up(address, timeout).map_err(no_connection)?;
+    let mut link = Link::connect(address, at, timeout).await.map_err(no_connection)?;
     request::encode(&Command::Size, &mut link.out);
     match link.ask(Shape::Count, Instant::now() + timeout).await {
         Ok(Some(Reply::Count(_))) => Ok(()),

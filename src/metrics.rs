@@ -36,7 +36,7 @@ pub use family::{By, Cube, Family, Grid, Kind, Listed};
 pub use histogram::Snapshot;
 pub use label::{
     Alarm, Carried, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait, Label,
-    LookupCause, Observed, Outcome, Reload, RetryKind, Side, Version, WaitCause,
+    LookupCause, NameOutcome, Observed, Outcome, Reload, RetryKind, Side, Version, WaitCause,
 };
 use registry::Registry;
 
@@ -175,6 +175,10 @@ table! {
         "Attempts to connect a lane, the first and again, by outcome.";
     lane_reconnects: Counter = "lane_reconnects_total", Count,
         "Lanes that came up in the place of one that was given up.";
+    name_resolutions: By<Counter, NameOutcome> = "name_resolutions_total", Count,
+        "Look-ups of the backend's name, by outcome; none where it is an address.";
+    backend_moves: Counter = "backend_moves_total", Count,
+        "Times that all connections moved to another address of the backend's name.";
     lanes_fenced: By<Counter, FenceReason> = "lanes_fenced_total", Count,
         "Lanes taken out of service, by reason.";
     fences: By<Counter, FenceOutcome> = "fences_total", Count,

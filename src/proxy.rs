@@ -37,6 +37,7 @@ mod store;
 mod tally;
 mod verdicts;
 mod waiting;
+mod whereabouts;
 mod worker;
 
 pub mod instance;

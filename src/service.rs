@@ -108,6 +108,7 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
             sockets: ttguard_descriptors::handed_over()?,
             admin_token: std::env::var(admin::access::VARIABLE).ok(),
             has_predecessor: heir.is_some(),
+            resolver: None,
         },
     )?;
     let control = server.control();

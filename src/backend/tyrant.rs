@@ -2,7 +2,8 @@
 //!
 //! A [link](link::Link) keeps one [lane](lane::Lane) up: it [connects](connect), [greets](greeting) the server, lets the
 //! lane carry requests until something is wrong with it, [fences](fence) it, and begins again. A lane that was given up
-//! never delivers another answer. A busy lane is [primed](priming). Slow commands go [aside](aside::Aside).
+//! never delivers another answer. A busy lane is [primed](priming). Slow commands go [aside](aside::Aside). The server's
+//! name is [looked up](names) once for all of them.
 
 pub mod aside;
 pub mod connect;
@@ -10,4 +11,5 @@ pub mod fence;
 pub mod greeting;
 pub mod lane;
 pub mod link;
+pub mod names;
 pub mod priming;

@@ -197,7 +197,7 @@ impl Client {
         let timeout = run.load.timeout;
         let link = match &mut self.link {
             Some(link) => link,
-            none => none.insert(Link::connect(&run.address, timeout).await?),
+            none => none.insert(Link::connect(&run.address, run.at(), timeout).await?),
         };
         let question = &self.question;
         let asked = Instant::now();

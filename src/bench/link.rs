@@ -1,6 +1,7 @@
 //! One connection with one question at a time.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -41,6 +42,16 @@ impl From<io::Error> for Trouble {
     }
 }
 
+/// The one address of the target's name that all connections are to go to; nothing for a path. This blocks.
+pub(super) fn look_up(target: &Address, patience: Duration) -> Result<Option<SocketAddr>, Trouble> {
+    match target {
+        Address::Tcp(host_port) => transport::one_address(host_port, patience)
+            .map(Some)
+            .map_err(Trouble::Connect),
+        Address::Unix(_) => Ok(None),
+    }
+}
+
 /// A connection that is up.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -58,12 +69,13 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects.
-    pub async fn connect(address: &Address, patience: Duration) -> Result<Self, Trouble> {
+    /// Connects: to this address of the target's name, where it has one.
+    pub async fn connect(target: &Address, at: Option<SocketAddr>, patience: Duration) -> Result<Self, Trouble> {
         let connecting = async {
-            match address {
-                Address::Tcp(host_port) => transport::connect_tcp(host_port).await,
-                Address::Unix(path) => transport::connect_unix(path).await,
+            match (target, at) {
+                (Address::Tcp(_), Some(at)) => transport::connect_tcp(at).await,
+                (Address::Tcp(_), None) => Err(io::ErrorKind::AddrNotAvailable.into()),
+                (Address::Unix(path), _) => transport::connect_unix(path).await,
             }
         };
         match timeout(patience, connecting).await {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use super::check::Checker;
 use super::client::{Bench, Client};
 use super::clock::Clock;
 use super::frames::Frames;
-use super::link::{Link, Trouble};
+use super::link::{self, Link, Trouble};
 use super::question::Draw;
 use super::tally::Tally;
 use super::watch::{Stop, Watch};
@@ -75,6 +76,8 @@ pub(super) struct Run {
     turns: AtomicU64,
     /// The next key that is to have a first record.
     filled: AtomicU32,
+    /// The one address of the target's name that all connections go to.
+    at: OnceLock<SocketAddr>,
     plan: OnceLock<Plan>,
     fault: Mutex<Option<Fault>>,
 }
@@ -100,6 +103,7 @@ impl Run {
             done: AtomicU64::new(0),
             turns: AtomicU64::new(turns),
             filled: AtomicU32::new(0),
+            at: OnceLock::new(),
             plan: OnceLock::new(),
             fault: Mutex::new(None),
         }
@@ -132,6 +136,21 @@ impl Run {
         self.plan.get()
     }
 
+    /// The address that all connections go to, where the target has a name or a port.
+    pub fn at(&self) -> Option<SocketAddr> {
+        self.at.get().copied()
+    }
+
+    /// Looks the target's name up, once.
+    fn look_up(&self) -> Result<(), Fault> {
+        let found = link::look_up(&self.address, self.load.timeout)
+            .map_err(|trouble| Fault::target(&self.address, "opening connections", trouble))?;
+        if let Some(found) = found {
+            self.at.get_or_init(|| found);
+        }
+        Ok(())
+    }
+
     fn fail(&self, doing: &'static str, trouble: Trouble) {
         let address = self.address.to_string();
         self.fault.lock().get_or_insert(Fault::Target {
@@ -153,6 +172,7 @@ impl Run {
 /// # Errors
 /// When it cannot begin. Whatever happens after that is part of what was measured.
 pub(super) fn run(run: &Arc<Run>, fill: bool, watch: &mut Watch) -> Result<(Tally, Plan, Option<Stop>), Fault> {
+    run.look_up()?;
     let threads = run.load.threads;
     let runtime = || Builder::new_current_thread().enable_all().build();
     let runtimes: Vec<_> = (0..threads).map(|_| runtime()).collect::<io::Result<_>>()?;
@@ -232,7 +252,7 @@ async fn connect(run: &Arc<Run>, bench: &Rc<RefCell<Bench>>, numbers: Range<usiz
         if run.stopped() {
             return None;
         }
-        match Link::connect(&run.address, run.load.timeout).await {
+        match Link::connect(&run.address, run.at(), run.load.timeout).await {
             Ok(link) => clients.push(Client::new(Arc::clone(run), Rc::clone(bench), number, link)),
             Err(trouble) => {
                 run.fail("opening connections", trouble);

@@ -111,6 +111,8 @@ labels! {
         StampBack = "stamp_back",
         /// The backend holds a stamp further ahead of the clock than any guard has let in.
         StampAhead = "stamp_ahead",
+        /// Two servers stand behind the one address of the backend.
+        TwoServers = "two_servers",
     }
 
     /// How the settings were read again.
@@ -207,6 +209,18 @@ labels! {
         Timeout = "timeout",
         /// What answers there does not speak Tyrant's protocol.
         NotTyrant = "not_tyrant",
+        /// Another run of the server answers than the one that has the other lanes.
+        OtherRun = "other_run",
+    }
+
+    /// What a look-up of the backend's name has found.
+    NameOutcome as "outcome" {
+        /// Addresses.
+        Found = "found",
+        /// That there is none, or that the name is unknown.
+        Unknown = "unknown",
+        /// Nothing, in the time that it may take.
+        Timeout = "timeout",
     }
 
     /// Why a lane was taken out of service.
@@ -375,6 +389,7 @@ mod tests {
         check::<Observed>();
         check::<CloseReason>();
         check::<ConnectOutcome>();
+        check::<NameOutcome>();
         check::<FenceReason>();
         check::<FenceOutcome>();
         check::<WaitCause>();

@@ -89,6 +89,7 @@ pub fn connect(fault: ConnectFault) -> ConnectOutcome {
         ConnectFault::Refused => ConnectOutcome::Refused,
         ConnectFault::Timeout => ConnectOutcome::Timeout,
         ConnectFault::NotTyrant => ConnectOutcome::NotTyrant,
+        ConnectFault::OtherRun => ConnectOutcome::OtherRun,
     }
 }
 

@@ -9,7 +9,8 @@ use super::facts;
 use super::listener::Listening;
 use super::server::StartError;
 use super::serving;
-use super::shared::{Phase, Plan, Shared};
+use super::shared::{Phase, Plan, Shared, direct_route};
+use super::whereabouts::Reason;
 use crate::admin;
 use crate::admin::access::Access;
 use crate::config::{ListenerSettings, NeedsRestart, Settings, UsageError};
@@ -93,8 +94,9 @@ impl Control {
         *self.on_reload.lock() = Some(Box::new(told));
     }
 
+    /// Serves by these settings and these listeners, and reaches the backend as before.
     pub(super) fn serve(&self, settings: Arc<Settings>, listening: Vec<Arc<Listening>>) {
-        self.shared.plan.send_replace(Arc::new(Plan { settings, listening }));
+        self.shared.replan(settings, listening, None);
     }
 
     /// Begins the orderly end: `/readyz` fails from now on, listeners close after `drain_delay`.
@@ -149,6 +151,7 @@ impl Control {
     fn try_reload(&self) -> Result<Vec<&'static str>, ReloadError> {
         // One reload after the other.
         let source = self.source.lock();
+        let _alone = self.shared.replanning.lock();
         let read = source.as_ref().ok_or(ReloadError::NoSource)?;
         if self.shared.is_stopping() {
             return Err(ReloadError::Stopping);
@@ -170,10 +173,14 @@ impl Control {
         *self.access.lock() = Arc::new(access);
         logging::set_level(new.log.level.name());
         self.shared.guard.change_rules(new.rules.clone());
+        let new = Arc::new(new);
         if keys.contains(&"backend") {
-            self.shared.move_lanes();
+            let route = direct_route(&new.backend);
+            self.shared.replan(new, listening, Some(route));
+        } else {
+            self.serve(new, listening);
+            self.shared.look_ups.ask(Reason::Told);
         }
-        self.serve(Arc::new(new), listening);
         Ok(keys)
     }
 

@@ -25,7 +25,7 @@ use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
-use crate::config::{BackendUrl, ListenerSettings, Settings};
+use crate::config::{ListenerSettings, Settings};
 use crate::journal::lanes;
 use crate::transport::{Reader, Writer};
 
@@ -132,6 +132,7 @@ impl Crew {
         }
         spawn_local(inquiry::attend(Rc::clone(&worker)));
         spawn_local(heartbeat::attend(Rc::clone(&worker)));
+        spawn_local(ask_for_proof(Rc::clone(&worker)));
         Self {
             worker,
             links: RefCell::new(links),
@@ -234,18 +235,20 @@ impl Crew {
             .tell(worker, links.iter().enumerate().map(shown).collect());
     }
 
-    /// Works by other settings from now on.
-    pub fn change_settings(&self, settings: &Settings) {
+    /// Works by other settings from now on, and reaches the backend by this route.
+    pub fn change_settings(&self, settings: &Settings, route: &Route) {
         self.worker.change_settings(settings);
         if let Store::File(line) = &self.worker.store {
             line.change_limits(line_limits(settings));
         }
         if let Store::Tyrant { links, .. } = &self.worker.store {
+            let before = self.worker.store.route();
+            if before.is_some_and(|before| before != *route && before != Route::Nowhere) {
+                spawn_local(Rc::clone(&self.worker).part_slow_commands());
+            }
             for link in links {
                 link.change(|link| {
-                    if let (Route::Address(address), BackendUrl::Tyrant(new)) = (&mut link.route, &settings.backend) {
-                        address.clone_from(new);
-                    }
+                    link.route.clone_from(route);
                     link.lane = LaneLimits {
                         priming: link.lane.priming.map(|_| settings.pairing.request_timeout),
                         ..lane_limits(settings)
@@ -287,6 +290,20 @@ impl Crew {
             if let Some(lane) = link.lane() {
                 lane.abandon().for_each(drop);
             }
+        }
+    }
+}
+
+/// Has the lanes of a worker ask their server for a sign of life, whenever there is doubt.
+async fn ask_for_proof(worker: Rc<Worker>) {
+    let Store::Tyrant { links, .. } = &worker.store else {
+        return;
+    };
+    let mut doubts = worker.shared.doubts.subscribe();
+    while doubts.changed().await.is_ok() {
+        let deadline = now() + worker.settings().pairing.request_timeout;
+        for lane in links.iter().filter_map(|link| link.lane()) {
+            lane.ask_for_proof(deadline);
         }
     }
 }

@@ -18,8 +18,10 @@ use super::listener::{self, Listening};
 use super::records::HiddenCount;
 use super::serving;
 use super::shared::{Clock, Phase, Shared};
+use super::whereabouts;
 use crate::admin;
 use crate::backend::embedded::{Embedded, OpenError};
+use crate::backend::tyrant::names::{self, Names, Resolve};
 use crate::config::{Address, BackendUrl, ListenerSettings, Settings, StoreSettings, UsageError};
 use crate::files;
 use crate::guard::Guard;
@@ -78,6 +80,8 @@ pub struct Inheritance {
     /// Whether an earlier process still writes to the same backend: guarded writes are held until
     /// [`Control::predecessor_gone`] is called.
     pub has_predecessor: bool,
+    /// Who says which addresses the backend's name has; the system where nobody is named.
+    pub resolver: Option<Arc<dyn Resolve>>,
 }
 
 /// How the proxy ended.
@@ -133,6 +137,10 @@ impl Server {
             inheritance.has_predecessor,
         );
         shared.make_room_for(&shared.settings(), open)?;
+        if shared.settings().backend.is_server() {
+            let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(names::System));
+            whereabouts::attend(&shared, Names::new(resolver))?;
+        }
         let (counter, ended) = watch::channel(0);
         let mut workers = Vec::new();
         for index in 0..count {

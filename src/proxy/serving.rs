@@ -18,7 +18,6 @@ use super::shared::{Phase, Plan, Shared};
 use super::worker::Worker;
 use crate::admin::access::Access;
 use crate::backend::embedded::Embedded;
-use crate::backend::tyrant::connect::Route;
 use crate::config::{BackendUrl, ListenerSettings};
 use crate::logging::RateLimit;
 use crate::transport::tls::Identity;
@@ -67,7 +66,7 @@ pub fn run_worker(index: usize, shared: Arc<Shared>, embedded: Arc<Embedded>) ->
         let settings = shared.settings();
         let store = match &settings.backend {
             BackendUrl::Memory | BackendUrl::File(_) => crew::embedded_store(&shared, embedded),
-            BackendUrl::Tyrant(address) => crew::tyrant_store(&shared, Route::Address(address.clone())),
+            BackendUrl::Tyrant(_) => crew::tyrant_store(&shared, shared.plan.borrow().route.clone()),
         };
         let crew = Crew::start(Worker::new(shared, store, fastrand::Rng::new()));
         Ok(serve(index, crew).await)
@@ -135,7 +134,7 @@ async fn look(crew: Rc<Crew>, worker: usize) {
 
 /// Does what the plan says: accepts where it says so and nowhere else.
 fn follow(crew: &Rc<Crew>, plan: &Plan, accepting: &mut Vec<Accepting>) {
-    crew.change_settings(&plan.settings);
+    crew.change_settings(&plan.settings, &plan.route);
     accepting.retain(|one| {
         plan.listening
             .iter()

@@ -1,7 +1,7 @@
 //! What all workers share.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -14,12 +14,17 @@ use super::memory::Memory;
 use super::records::HiddenCount;
 use super::tally::Tally;
 use super::waiting::Notice;
-use crate::backend::tyrant::greeting::{Greeting, Instance};
-use crate::config::{BackendUrl, Settings};
+use super::whereabouts::{LookUps, Reason};
+use crate::backend::tyrant::connect::Route;
+use crate::backend::tyrant::greeting::{Greeting, Run};
+use crate::backend::tyrant::link::OtherRun;
+use crate::backend::tyrant::names;
+use crate::config::{Address, BackendUrl, Settings};
 use crate::guard::Guard;
 use crate::journal::Journal;
 use crate::journal::history::{Levels, Reading};
-use crate::metrics::Metrics;
+use crate::logging::RateLimit;
+use crate::metrics::{Alarm, Metrics};
 use crate::pairing::LaneIds;
 
 /// Time since the epoch, as the stamps count it.
@@ -27,6 +32,15 @@ pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// How long a write is held before it is asked again whether the earlier process has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// How often lanes are asked whether their server is still there, while connections reach another run of it.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long it counts that another run of the server was met.
+const STRANGER_KEPT: Duration = Duration::from_secs(30);
+
+/// How long the same is not said again.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often a worker that is not stuck says so.
 const BEAT: Duration = Duration::from_millis(500);
@@ -76,17 +90,43 @@ pub struct Plan {
     pub settings: Arc<Settings>,
     /// Where clients connect. One that is not there any more accepts nobody; its sessions stay.
     pub listening: Vec<Arc<Listening>>,
+    /// How the backend is reached: nowhere for a store in this process, and for a name that was not looked up yet.
+    pub route: Route,
+}
+
+/// The way to a backend that needs no look-up; nowhere for others.
+pub fn direct_route(backend: &BackendUrl) -> Route {
+    match backend {
+        BackendUrl::Tyrant(address) => names::direct(address).unwrap_or(Route::Nowhere),
+        BackendUrl::Memory | BackendUrl::File(_) => Route::Nowhere,
+    }
 }
 
 /// What is known of the backend from its greetings.
 #[derive(Debug)]
 struct Backend {
-    /// Which run of the server was seen last; `None` before the first.
-    instance: Option<Option<Instance>>,
+    /// Which run of the server all connections are to reach; `None` before the first.
+    run: Option<Run>,
+    /// Lanes that are up, all of them of that run.
+    lanes: usize,
+    /// When a connection has last reached another run while there were lanes.
+    stranger: Option<Stranger>,
+    /// Since when no lane has come up that was tried for.
+    out_of_reach_since: Option<Instant>,
     /// Guarded writes wait until then, for what a former process of ours may have left in the server's buffers.
     hold_until: Option<Instant>,
     /// A former process of ours still writes: guarded writes wait for as long.
     has_predecessor: bool,
+}
+
+/// Another run of the server than the one that has the lanes.
+#[derive(Debug)]
+struct Stranger {
+    error: OtherRun,
+    /// When it was met last.
+    met: Instant,
+    /// When the lanes were asked last whether their server is still there.
+    asked: Instant,
 }
 
 /// What all workers share: the guard, the settings, the metrics, and what is known of the backend.
@@ -128,6 +168,16 @@ pub struct Shared {
     /// What the operator decided, and where clients connect. Workers have a copy of it of their own.
     pub plan: watch::Sender<Arc<Plan>>,
     backend: Mutex<Backend>,
+    /// Held by whoever may be about to name another route to the backend.
+    pub replanning: Mutex<()>,
+    /// Times that all connections have moved to another backend.
+    pub moves: AtomicU64,
+    /// Look-ups of the backend's name that are wanted.
+    pub look_ups: LookUps,
+    /// Rises when connections of before are not to be used any more: with each run of the server, and each move.
+    pub runs: watch::Sender<u64>,
+    /// Rises when the lanes are to ask their server for a sign of life.
+    pub doubts: watch::Sender<u64>,
     /// Links that have not parted with the former backend.
     moving: watch::Sender<usize>,
     /// Signs of life of the workers.
@@ -173,14 +223,23 @@ impl Shared {
             inquiries: Inquiries::default(),
             phase: watch::Sender::new(Phase::Serving),
             plan: watch::Sender::new(Arc::new(Plan {
+                route: direct_route(&settings.backend),
                 settings: Arc::new(settings),
                 listening: Vec::new(),
             })),
             backend: Mutex::new(Backend {
-                instance: None,
+                run: None,
+                lanes: 0,
+                stranger: None,
+                out_of_reach_since: None,
                 hold_until: None,
                 has_predecessor: false,
             }),
+            replanning: Mutex::new(()),
+            moves: AtomicU64::new(0),
+            look_ups: LookUps::default(),
+            runs: watch::Sender::new(0),
+            doubts: watch::Sender::new(0),
             moving: watch::Sender::new(0),
             pulse: Pulse::new(workers),
         })
@@ -188,24 +247,125 @@ impl Shared {
 
     /// A lane has greeted the server. When it turns out to be another run than before, nothing that is remembered of it
     /// holds any more: it may have come back empty, or with older records.
-    pub fn greeted(&self, greeting: &Greeting, now: Instant) {
+    ///
+    /// # Errors
+    /// When that is another run than the one which has lanes now. Either the server was started again, and these lanes
+    /// are about to end; or the same address leads to several servers. The lane must not be used: what one connection
+    /// stores would not be there for another. The lanes that are up are asked for a sign of life, which tells the two
+    /// cases apart.
+    pub fn greeted(&self, greeting: &Greeting, now: Instant) -> Result<(), OtherRun> {
+        let start_hold = self.settings().pairing.start_hold;
         let mut backend = self.backend.lock();
-        let is_same = match (&backend.instance, &greeting.instance) {
-            (None, _) => {
-                backend.hold_until = Some(now + self.settings().pairing.start_hold);
+        self.check_run(&mut backend, &greeting.run, now)?;
+        let is_same = match &backend.run {
+            None => {
+                backend.hold_until = Some(now + start_hold);
                 true
             }
-            (Some(Some(before)), Some(now)) => before.is_same_run(now),
-            _ => false,
+            Some(before) => before.is_same(&greeting.run),
         };
-        backend.instance = Some(greeting.instance.clone());
+        let is_other = backend.run.as_ref().is_some_and(|run| run.is_other(&greeting.run));
+        backend.run = Some(greeting.run.clone());
+        backend.lanes += 1;
+        backend.out_of_reach_since = None;
+        if is_other {
+            backend.stranger = None;
+            self.runs.send_modify(|runs| *runs += 1);
+        }
         drop(backend);
         if !is_same {
-            tracing::warn!("the backend was started again: everything that was known of its records is forgotten");
+            static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+            if let Some(suppressed) = LOG.admit(now) {
+                tracing::warn!(
+                    run = %greeting.run,
+                    suppressed,
+                    "the backend was started again: everything that was known of its records is forgotten"
+                );
+            }
             self.guard.distrust_everything((self.clock)());
             self.hidden.doubt();
             self.tally.restart();
         }
+        Ok(())
+    }
+
+    /// A connection of its own has reached this run of the server.
+    ///
+    /// # Errors
+    /// When lanes of another run are up: see [`Self::greeted`].
+    pub fn greeted_aside(&self, run: &Run, now: Instant) -> Result<(), OtherRun> {
+        let mut backend = self.backend.lock();
+        self.check_run(&mut backend, run, now)?;
+        match &backend.run {
+            // The lanes have yet to find out what this means.
+            Some(known) if known.is_other(run) => Err(OtherRun {
+                known: known.clone(),
+                met: run.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_run(&self, backend: &mut Backend, met: &Run, now: Instant) -> Result<(), OtherRun> {
+        let Some(known) = backend
+            .run
+            .as_ref()
+            .filter(|run| backend.lanes > 0 && run.is_other(met))
+        else {
+            return Ok(());
+        };
+        let error = OtherRun {
+            known: known.clone(),
+            met: met.clone(),
+        };
+        let last_asked = backend.stranger.as_ref().map(|stranger| stranger.asked);
+        let asks = last_asked.is_none_or(|asked| now.saturating_duration_since(asked) >= ASK_AGAIN);
+        backend.stranger = Some(Stranger {
+            error: error.clone(),
+            met: now,
+            asked: last_asked.filter(|_| !asks).unwrap_or(now),
+        });
+        if asks {
+            self.doubts.send_modify(|doubts| *doubts += 1);
+        }
+        Err(error)
+    }
+
+    /// A lane is no more.
+    pub fn lane_gone(&self) {
+        self.lanes.fetch_sub(1, Ordering::Relaxed);
+        let mut backend = self.backend.lock();
+        backend.lanes = backend.lanes.saturating_sub(1);
+    }
+
+    /// The server of a lane has answered after another run of it was met: there are two of them at once.
+    pub fn proved(&self, now: Instant) {
+        let is_recent = |stranger: &&Stranger| now.saturating_duration_since(stranger.met) < STRANGER_KEPT;
+        let what = self
+            .backend
+            .lock()
+            .stranger
+            .as_ref()
+            .filter(is_recent)
+            .map(|stranger| stranger.error.to_string());
+        if let Some(what) = what {
+            let what =
+                format!("{what}, and answer: two servers stand behind one address, and only one of them is used");
+            self.raise(Alarm::TwoServers, &what);
+        }
+    }
+
+    /// A lane cannot be opened. Where that goes on, the backend may have got another address.
+    pub fn lane_missed(&self, now: Instant) {
+        let since = *self.backend.lock().out_of_reach_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= self.settings().pairing.fail_fast_after {
+            self.look_ups.ask(Reason::OutOfReach);
+        }
+    }
+
+    /// Whether any lane is up.
+    pub fn has_lanes(&self) -> bool {
+        self.lanes.load(Ordering::Relaxed) > 0
     }
 
     /// Whether one lane more may be primed.
@@ -242,10 +402,55 @@ impl Shared {
         *self.moving.borrow() > 0
     }
 
-    /// The backend is about to be another one: to be called before the links hear of it.
-    pub fn move_lanes(&self) {
-        let settings = self.settings();
-        self.moving.send_replace(settings.workers * settings.links());
+    /// Works by another plan from now on. Where that reaches the backend by another route than before, all connections
+    /// move: there is one thing that each worker has to part with for each of its links, and one for all of its slow
+    /// commands.
+    /// Without a route it stays as it is. Another one is only to be named while [`Self::replanning`] is held and nothing
+    /// [moves](Self::is_moving).
+    pub fn replan(&self, settings: Arc<Settings>, listening: Vec<Arc<Listening>>, route: Option<Route>) {
+        self.plan.send_modify(|plan| {
+            let route = route.unwrap_or_else(|| plan.route.clone());
+            self.change(
+                plan,
+                Plan {
+                    settings,
+                    listening,
+                    route,
+                },
+            );
+        });
+        self.look_ups.ask_if_unknown();
+    }
+
+    fn change(&self, plan: &mut Arc<Plan>, new: Plan) {
+        if new.route != plan.route && plan.route != Route::Nowhere {
+            let settings = &new.settings;
+            self.moving.send_replace(settings.workers * (settings.links() + 1));
+            self.runs.send_modify(|runs| *runs += 1);
+        }
+        *plan = Arc::new(new);
+    }
+
+    /// The backend of this name is reached by another route from now on: whether it is, for the settings may name
+    /// another backend meanwhile, or the connections still be on their way to the route before.
+    pub fn move_to(&self, name: &str, route: Route) -> bool {
+        let _alone = self.replanning.lock();
+        self.plan.send_if_modified(|plan| {
+            let is_it = matches!(&plan.settings.backend, BackendUrl::Tyrant(Address::Tcp(now)) if now == name);
+            let moves = is_it && !self.is_moving();
+            if moves {
+                let (settings, listening) = (Arc::clone(&plan.settings), plan.listening.clone());
+                self.change(
+                    plan,
+                    Plan {
+                        settings,
+                        listening,
+                        route,
+                    },
+                );
+            }
+            moves
+        })
     }
 
     /// A link has parted with the former backend. The last one forgets what was known of that: nothing is under way
@@ -259,7 +464,9 @@ impl Shared {
                 self.guard.distrust_everything((self.clock)());
                 self.hidden.doubt();
                 self.tally.restart();
-                self.backend.lock().instance = None;
+                self.moves.fetch_add(1, Ordering::Relaxed);
+                let mut backend = self.backend.lock();
+                (backend.run, backend.stranger, backend.out_of_reach_since) = (None, None, None);
                 tracing::info!("the lanes move to another backend: everything that was known of records is forgotten");
             }
         });

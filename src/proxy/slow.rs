@@ -1,11 +1,12 @@
 //! Slow and endless commands, each on a connection of its own, so that nobody waits behind them.
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, timeout_at};
 
@@ -27,9 +28,13 @@ use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
 use crate::config::PairingSettings;
 use crate::guard::verdict::{Change, Outcome, Ticket};
+use crate::logging::RateLimit;
 use crate::metrics::Carried;
 use crate::pairing::LaneId;
 use crate::transport::Reader;
+
+/// How long a command waits before it looks again whether a move is over.
+const MOVING_PAUSE: Duration = Duration::from_millis(2);
 
 /// Whether a command may take long by its nature.
 pub fn is_slow(command: &Command) -> bool {
@@ -107,18 +112,26 @@ pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Resu
         };
         spawn_local(carry_out_here(store, command, aftermath, reply_to));
     } else {
-        let slots = Arc::clone(&worker.slow);
-        let slot = timeout_at(deadline.into(), slots.acquire_owned()).await;
-        let Ok(Ok(slot)) = slot else {
-            return Err(End::Deadline);
-        };
         // Reaching the backend may take no longer than for any other request.
         let patience = worker.settings().pairing.request_timeout;
-        let aside = connect(&worker, steps.received + patience).await?;
+        let (slot, (aside, runs)) = loop {
+            let slots = Arc::clone(&worker.slow);
+            let slot = timeout_at(deadline.into(), slots.acquire_owned()).await;
+            let Ok(Ok(slot)) = slot else {
+                return Err(End::Deadline);
+            };
+            match connect(&worker, steps.received + patience).await? {
+                Some(connection) => break (slot, connection),
+                // The move waits for the slot.
+                None => drop(slot),
+            }
+            sleep(MOVING_PAUSE).await;
+        };
         let lane = worker.shared.lane_ids.next();
         let ticket = admit(steps, lane, &touches).await?;
         let errand = Errand {
             aside,
+            runs,
             lane,
             aftermath: Aftermath {
                 worker,
@@ -241,6 +254,8 @@ async fn carry_out_here(
 /// One command on its connection.
 struct Errand {
     aside: Aside,
+    /// Told when the connection is not to be used any more.
+    runs: watch::Receiver<u64>,
     lane: LaneId,
     aftermath: Aftermath,
     deadline: Instant,
@@ -249,12 +264,21 @@ struct Errand {
 
 impl Errand {
     async fn run(mut self, command: Command, reply_to: oneshot::Sender<Result<Reply, End>>) {
+        static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
         let shared = Arc::clone(&self.aftermath.worker.shared);
         let gauge = &shared.metrics.slow_connections;
         gauge.increment(1);
         let (metrics, verb, since) = (&shared.metrics, command.verb(), now());
         let settings = self.aftermath.worker.settings();
         let exchange = self.aside.exchange(&command, settings.limits.reply);
+        let runs = &mut self.runs;
+        let exchange = async {
+            tokio::select! {
+                biased;
+                _ = runs.changed() => Err(LaneFault::Retired),
+                outcome = exchange => outcome,
+            }
+        };
         let fault = match timeout_at(self.deadline.into(), exchange).await {
             Ok(Ok(Exchange { reply, sent, received })) => {
                 metrics.backend_request_bytes.of(verb).increment(sent as u64);
@@ -273,7 +297,9 @@ impl Errand {
             _ => (Carried::Lost, End::LaneLost),
         };
         metrics.backend_requests.of(verb, carried).increment(1);
-        tracing::warn!(%fault, verb = ?command.verb(), "a slow command was lost");
+        if let Some(suppressed) = LOG.admit(now()) {
+            tracing::warn!(%fault, verb = ?command.verb(), suppressed, "a slow command was lost");
+        }
         let (worker, touches) = self.aftermath.lost();
         let _ = reply_to.send(Err(end));
         if let Store::Tyrant { last_seen, .. } = &worker.store {
@@ -287,17 +313,32 @@ impl Errand {
     }
 }
 
-/// Tries until the backend can be reached.
-async fn connect(worker: &Worker, deadline: Instant) -> Result<Aside, End> {
+/// A connection, and what is told when it is not to be used any more.
+type Reached = (Aside, watch::Receiver<u64>);
+
+/// Tries until the run of the backend can be reached that has the lanes; nothing while connections move to another
+/// backend.
+async fn connect(worker: &Worker, deadline: Instant) -> Result<Option<Reached>, End> {
     let mut backoff = Backoff::new(worker.random());
     loop {
         let Some(route) = worker.store.route() else {
             return Err(End::RefusedCommand);
         };
-        match timeout_at(deadline.into(), Aside::connect(&route)).await {
-            Ok(Ok(aside)) => return Ok(aside),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "no connection for a slow command");
+        let runs = worker.shared.runs.subscribe();
+        if worker.shared.is_moving() {
+            return Ok(None);
+        }
+        let connecting = async {
+            let (aside, run) = Aside::connect(&route).await?;
+            worker.shared.greeted_aside(&run, now()).map_err(io::Error::other)?;
+            io::Result::Ok(aside)
+        };
+        match timeout_at(deadline.into(), connecting).await {
+            // Where there was another run, or a move, meanwhile, it may be of the former one.
+            Ok(Ok(aside)) if !runs.has_changed().unwrap_or(true) => return Ok(Some((aside, runs))),
+            Ok(outcome) => {
+                let error = outcome.err();
+                tracing::debug!(?error, "no connection for a slow command");
                 if timeout_at(deadline.into(), sleep(backoff.next_pause())).await.is_err() {
                     return Err(End::Deadline);
                 }
@@ -316,8 +357,9 @@ pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> E
     let Ok(_slot) = Arc::clone(&worker.slow).try_acquire_owned() else {
         return End::Deadline;
     };
-    let mut aside = match connect(worker, item.deadline).await {
-        Ok(aside) => aside,
+    let (mut aside, mut runs) = match connect(worker, item.deadline).await {
+        Ok(Some(reached)) => reached,
+        Ok(None) => return End::LaneLost,
         Err(end) => return end,
     };
     if aside.send(&item.command).await.is_err() {
@@ -331,6 +373,7 @@ pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> E
         tokio::select! {
             biased;
             () = worker.stopped() => return End::Drain,
+            _ = runs.changed() => return End::LaneLost,
             read = reader.read(&mut ignored) => match read {
                 Ok(0) | Err(_) => return End::Client,
                 Ok(_) => ignored.clear(),

@@ -12,8 +12,10 @@ mod writes;
 
 pub use self::recorded::{Recorded, Unrecorded};
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -57,6 +59,8 @@ pub struct Steps {
     form: Form,
     /// Part of it was sent before, on a lane that was lost.
     retried: bool,
+    /// How often connections had moved to another backend when it was first on its way.
+    moves: Cell<Option<u64>>,
 }
 
 /// What came of a guarded exchange.
@@ -95,6 +99,7 @@ impl Steps {
             listener: Arc::clone(&session.listener),
             form: item.form,
             retried: item.retried,
+            moves: Cell::new(None),
         }
     }
 
@@ -194,11 +199,16 @@ impl Steps {
 
     // Getting to the backend.
 
-    /// Waits for a lane with room for so many requests.
+    /// Waits for a lane with room for so many requests. What has begun at one backend is not ended at another: what was
+    /// read from the one says nothing of the other.
     async fn via(&self, requests: usize) -> Result<Via, End> {
         loop {
             if let Some(via) = self.worker.via(self.link, requests) {
-                return Ok(via);
+                let moves = self.worker.shared.moves.load(Ordering::Relaxed);
+                return match self.moves.replace(Some(moves)) {
+                    Some(before) if before != moves => Err(End::LaneLost),
+                    _ => Ok(via),
+                };
             }
             let gives_up_at = self.worker.gives_up_at(self.link).filter(|at| *at < self.deadline);
             let (until, end) = match gives_up_at {

@@ -24,13 +24,16 @@ use super::store::{Store, Via};
 use super::waiting::Notice;
 use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
 use crate::backend::tyrant::lane::LaneFault;
-use crate::backend::tyrant::link::{ConnectFault, LinkEvents};
+use crate::backend::tyrant::link::{ConnectFault, LinkEvents, OtherRun};
 use crate::command::Command;
 use crate::config::Settings;
 use crate::guard::Guard;
 use crate::logging::RateLimit;
 use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
 use crate::pairing::LaneId;
+
+/// How long a line of one kind about lanes is not written again.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One worker.
 #[derive(Debug)]
@@ -148,6 +151,15 @@ impl Worker {
     pub async fn no_slow_command(&self) {
         let all = u32::try_from(self.settings().limits.slow_connections).unwrap_or(u32::MAX);
         let _ = self.slow.acquire_many(all).await;
+    }
+
+    /// Parts with a server that is no longer the backend, as far as slow commands go: those under way end, none begins
+    /// before everybody has parted.
+    pub async fn part_slow_commands(self: Rc<Self>) {
+        let all = u32::try_from(self.settings().limits.slow_connections).unwrap_or(u32::MAX);
+        let held = self.slow.acquire_many(all).await;
+        self.shared.parted().await;
+        drop(held);
     }
 
     /// Whether the end of every lane that is no more was seen.
@@ -280,25 +292,33 @@ fn note_denied_misc() {
 }
 
 impl LinkEvents for Worker {
-    fn up(&self, greeting: &Greeting, again: bool) {
+    fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun> {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
         let shared = &self.shared;
-        shared.metrics.lane_reconnects.increment(again.into());
         let now = now();
-        shared.greeted(greeting, now);
+        shared.greeted(greeting, now)?;
+        shared.metrics.lane_reconnects.increment(again.into());
         self.kind.set(Some(greeting.kind));
         self.denies_misc.set(greeting.denies_misc);
         self.mget_finds.set(false);
         self.hold_until.set(shared.hold_until(now));
         shared.lanes.fetch_add(1, Ordering::Relaxed);
         shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);
-        tracing::info!(kind = ?greeting.kind, "a lane is up");
+        if let Some(suppressed) = LOG.admit(now) {
+            tracing::info!(kind = ?greeting.kind, suppressed, "a lane is up");
+        }
         if greeting.denies_misc {
             note_denied_misc();
         }
+        Ok(())
+    }
+
+    fn proved(&self) {
+        self.shared.proved(now());
     }
 
     fn connect_failed(&self, fault: ConnectFault, error: &io::Error) {
-        static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
         self.shared
             .metrics
             .lane_connects
@@ -307,10 +327,12 @@ impl LinkEvents for Worker {
         if let Some(suppressed) = LOG.admit(Instant::now()) {
             tracing::warn!(?fault, %error, suppressed, "the backend cannot be reached");
         }
+        self.shared.lane_missed(now());
     }
 
     fn down(&self, lane: LaneId, fault: &LaneFault) {
-        self.shared.lanes.fetch_sub(1, Ordering::Relaxed);
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        self.shared.lane_gone();
         if let Some(rule) = account::lane_given_up_by_rule(fault) {
             self.shared.metrics.interventions.of(rule).increment(1);
         }
@@ -319,7 +341,9 @@ impl LinkEvents for Worker {
         }
         if let Some(reason) = account::fence(fault) {
             self.shared.metrics.lanes_fenced.of(reason).increment(1);
-            tracing::warn!(lane = lane.0, %fault, "a lane is out of service");
+            if let Some(suppressed) = LOG.admit(now()) {
+                tracing::warn!(lane = lane.0, %fault, suppressed, "a lane is out of service");
+            }
         }
     }
 
@@ -332,10 +356,14 @@ impl LinkEvents for Worker {
         self.shared.metrics.fences.of(outcome).increment(1);
         if !ended {
             self.unfenced.set(true);
-            tracing::warn!(
-                lane = lane.0,
-                "the backend did not end a lane in time: what it carried may still be carried out"
-            );
+            static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+            if let Some(suppressed) = LOG.admit(now()) {
+                tracing::warn!(
+                    lane = lane.0,
+                    suppressed,
+                    "the backend did not end a lane in time: what it carried may still be carried out"
+                );
+            }
         }
         let shared = Arc::clone(&self.shared);
         if shared.guard.pending() <= MANY {

@@ -30,6 +30,7 @@ mod manual;
 mod memcached;
 mod misc;
 mod moving;
+mod names;
 mod observing;
 mod official;
 mod pairing;

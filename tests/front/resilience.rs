@@ -168,3 +168,34 @@ fn the_process_ends_when_it_is_told_to() {
     assert_eq!(guarded.client().put("k", b"v"), 0);
     assert!(guarded.terminate().success());
 }
+
+/// A lane that comes up and dies at the first question is no sign that all is well.
+#[test]
+fn a_backend_that_answers_wrongly_is_not_asked_again_in_a_hurry() {
+    let scripted = Scripted::start();
+    scripted.rule(Rule {
+        left: usize::MAX,
+        ..Rule::once(Act::WrongCode(255), |request| request.opcode == frame::MGET)
+    });
+    let guarded = Guarded::before(scripted.address(), "workers = 1\n");
+    let connections = || scripted.see(|state| state.connections.len());
+    guarded.expect_metric("ttguard_lanes", &[], 1.0);
+    let mut client = guarded.client();
+    client.send(&frame::keyed(frame::GET, "k"));
+    client.expect_reset(PATIENCE);
+    let (lanes, lines) = (connections(), guarded.log().lines().count());
+    assert!(lanes <= 40, "one question made {lanes} connections");
+    assert!(
+        lines <= 60,
+        "one question made {lines} lines of log:\n{}",
+        guarded.log()
+    );
+    // Who asks nothing of that kind is served at once.
+    assert_eq!(
+        when_served(guarded.address(), |client| client
+            .try_send(&frame::store(frame::PUT, "k", b"v"))
+            .and_then(|()| client.code())),
+        0
+    );
+    guarded.expect_metric("ttguard_alarms_total", &[("alarm", "unasked_key")], 1.0);
+}

@@ -9,7 +9,7 @@ mod store;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 pub use request::Request;
 pub use rule::{Act, End, Gate, Rule};
@@ -214,6 +214,18 @@ impl Scripted {
         self.shared.changed.notify_all();
     }
 
+    /// Ends this connection, in the order of accepting; the others stay.
+    pub fn end_connection(&self, number: usize, end: End) {
+        let mut state = self.shared.lock();
+        let record = &mut state.connections[number];
+        record.end_wanted = Some(end);
+        if let Some(stream) = record.stream.take() {
+            let _ = stream.shutdown(Shutdown::Read);
+        }
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
     /// Forgets every record, as an on-memory database does when its process ends.
     pub fn forget(&self) {
         self.shared.lock().store.records.clear();
@@ -223,7 +235,7 @@ impl Scripted {
     pub fn return_again(&self) {
         let mut state = self.shared.lock();
         state.store.pid += 1;
-        state.store.started = Instant::now();
+        state.store.started = SystemTime::now();
         drop(state);
         let listener = TcpListener::bind(self.address).expect("the same port");
         self.listen(listener);

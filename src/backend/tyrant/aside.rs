@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::task::spawn_blocking;
 
 use super::connect::{self, Route};
+use super::greeting::{self, Run};
 use crate::command::{Command, Reply};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
@@ -40,10 +41,11 @@ pub struct Exchange {
 }
 
 impl Aside {
-    /// Opens it.
-    pub async fn connect(route: &Route) -> io::Result<Self> {
-        let (reader, writer) = connect::connect(route).await?;
-        Ok(Self { reader, writer })
+    /// Opens it, and asks which run of the server it has reached.
+    pub async fn connect(route: &Route) -> io::Result<(Self, Run)> {
+        let (mut reader, writer) = connect::connect(route).await?;
+        let run = greeting::who_answers(&mut reader, &writer).await?.run;
+        Ok((Self { reader, writer }, run))
     }
 
     /// Asks one question and waits for its answer. After an error the connection must be fenced: the question may

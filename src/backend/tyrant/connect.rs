@@ -2,24 +2,33 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Address;
 use crate::transport::{self, Reader, Writer};
 
 /// The first pause after a failed try.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-/// The longest pause between two tries.
+/// The longest pause between two tries. A connection that was up for as long was no failure.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// How the server is reached.
+/// The longest pause behind a connection that has carried something, but not for long.
+const PAUSE_USEFUL_MAX: Duration = Duration::from_millis(100);
+
+/// How the server is reached: never by a name, which could lead to one server now and to another later. See
+/// [`names`](super::names).
 #[derive(Clone, Debug)]
 pub enum Route {
-    /// At an address of this or another machine.
-    Address(Address),
+    /// Not at all, as long as its name leads to no address.
+    Nowhere,
+    /// At an address and port.
+    Tcp(SocketAddr),
+    /// By the Unix socket at this path.
+    Unix(PathBuf),
     /// Within this process: for simulations.
     Within(Arc<dyn Dial>),
 }
@@ -27,7 +36,9 @@ pub enum Route {
 impl PartialEq for Route {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Address(one), Self::Address(other)) => one == other,
+            (Self::Nowhere, Self::Nowhere) => true,
+            (Self::Tcp(one), Self::Tcp(other)) => one == other,
+            (Self::Unix(one), Self::Unix(other)) => one == other,
             (Self::Within(one), Self::Within(other)) => Arc::ptr_eq(one, other),
             _ => false,
         }
@@ -46,14 +57,15 @@ pub trait Dial: fmt::Debug + Send + Sync {
 /// Opens a connection.
 pub async fn connect(route: &Route) -> io::Result<(Reader, Writer)> {
     match route {
-        Route::Address(Address::Tcp(host_port)) => transport::connect_tcp(host_port).await,
-        Route::Address(Address::Unix(path)) => transport::connect_unix(path).await,
+        Route::Nowhere => Err(io::Error::new(io::ErrorKind::NotConnected, "its name leads nowhere")),
+        Route::Tcp(address) => transport::connect_tcp(*address).await,
+        Route::Unix(path) => transport::connect_unix(path).await,
         Route::Within(server) => server.dial().await,
     }
 }
 
 /// Pauses that double from try to try, each drawn between half and all of its length so that many lanes do not
-/// come back in step.
+/// come back in step. To have connected is no success: what counts is that the connection was of use.
 #[derive(Debug)]
 pub struct Backoff {
     pause: Duration,
@@ -76,9 +88,24 @@ impl Backoff {
         pause
     }
 
-    /// A try has succeeded.
+    /// Begins again with the shortest pause.
     pub fn reset(&mut self) {
         self.pause = PAUSE_MIN;
+    }
+
+    /// The pause after a connection that was up for so long, and was of `use`: it gave an answer of the kind that was
+    /// asked for. One that stayed up is followed at once, and one that died at its first question is no better than none
+    /// at all. One that was of use for a moment counts as a failure too, or a server that some question breaks would be
+    /// asked it again without an end; but it is not waited for as long.
+    pub fn pause_after(&mut self, up: Duration, useful: bool) -> Duration {
+        if up >= PAUSE_MAX {
+            self.reset();
+            return Duration::ZERO;
+        }
+        if useful {
+            self.pause = self.pause.min(PAUSE_USEFUL_MAX);
+        }
+        self.next_pause()
     }
 }
 
@@ -94,5 +121,22 @@ mod tests {
         assert!(pauses[11] >= PAUSE_MAX / 2 && pauses[11] <= PAUSE_MAX);
         backoff.reset();
         assert!(backoff.next_pause() <= PAUSE_MIN);
+    }
+
+    #[test]
+    fn a_connection_that_dies_at_once_counts_as_a_failure() {
+        let moment = Duration::from_millis(1);
+        let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
+        let pauses: Vec<_> = (0..12).map(|_| backoff.pause_after(moment, false)).collect();
+        assert!(pauses[0] <= PAUSE_MIN && pauses[11] >= PAUSE_MAX / 2);
+        assert!(backoff.pause_after(moment, true) <= PAUSE_USEFUL_MAX);
+        let pauses: Vec<_> = (0..12).map(|_| backoff.pause_after(moment, true)).collect();
+        assert!(
+            pauses
+                .iter()
+                .all(|pause| *pause <= PAUSE_USEFUL_MAX && *pause >= PAUSE_USEFUL_MAX / 2)
+        );
+        assert_eq!(backoff.pause_after(PAUSE_MAX, false), Duration::ZERO);
+        assert!(backoff.pause_after(moment, false) <= PAUSE_MIN);
     }
 }

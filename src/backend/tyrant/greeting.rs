@@ -2,6 +2,7 @@
 //! says?
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +13,7 @@ use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::opcode::Opcode;
 use crate::protocol::tyrant::reply::ReplyDecoder;
 use crate::protocol::tyrant::request;
-use crate::transport::{Reader, Writer};
+use crate::transport::{Peer, Reader, Writer};
 
 /// Most bytes that `stat` may answer; the real one sends under 2 KiB.
 const STAT_MAX: u32 = 64 * 1024;
@@ -37,6 +38,45 @@ impl Instance {
     /// Whether this run began after the other. Where the server's clock was set back between the two it may not seem so.
     pub fn is_later_than(&self, other: &Self) -> bool {
         !self.is_same_run(other) && self.started > other.started
+    }
+}
+
+/// What tells the run of a server that one connection has reached from the run that another one has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// What the server says itself.
+    pub instance: Option<Instance>,
+    /// The process that listens at a Unix socket, where the system tells its number.
+    pub process: Option<i32>,
+}
+
+impl Run {
+    /// Whether both are known to be the same run.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.instance, &other.instance) {
+            (Some(one), Some(other)) => one.is_same_run(other),
+            _ => false,
+        }
+    }
+
+    /// Whether both are known to be different ones. Of a server whose `stat` says nothing, its process is all there is
+    /// to tell it by, and of one at another machine there is not even that.
+    pub fn is_other(&self, other: &Self) -> bool {
+        match (&self.instance, &other.instance) {
+            (Some(one), Some(other)) => !one.is_same_run(other),
+            (None, None) => self.process.is_some() && other.process.is_some() && self.process != other.process,
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.instance, self.process) {
+            (Some(Instance { pid, started }), _) => write!(f, "process {pid} since {started:.6}"),
+            (None, Some(process)) => write!(f, "process {process}"),
+            (None, None) => f.write_str("a server that does not say which it is"),
+        }
     }
 }
 
@@ -89,8 +129,8 @@ impl DatabaseKind {
 /// What a new connection has learned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Greeting {
-    /// Which run of which server; nothing where `stat` does not say.
-    pub instance: Option<Instance>,
+    /// Which run of which server, as far as that can be told.
+    pub run: Run,
     /// What it keeps.
     pub kind: DatabaseKind,
     /// Whether its mask denies `misc`. It then answers that all is well, and does nothing (1.1.41, `do_misc`).
@@ -121,7 +161,10 @@ impl Greeting {
             _ => DatabaseKind::Foreign,
         };
         Self {
-            instance: instance(),
+            run: Run {
+                instance: instance(),
+                process: None,
+            },
             kind,
             denies_misc: false,
         }
@@ -133,10 +176,7 @@ impl Greeting {
 /// # Errors
 /// `InvalidData` when what answers is no Tyrant; otherwise what broke the connection.
 pub async fn greet(reader: &mut Reader, writer: &Writer) -> io::Result<Greeting> {
-    let Reply::Value(stat) = ask(&Command::Stat, reader, writer).await? else {
-        return Err(io::ErrorKind::InvalidData.into());
-    };
-    let mut greeting = Greeting::parse(&stat);
+    let mut greeting = who_answers(reader, writer).await?;
     // In a skeleton a function of any name can mean anything.
     if greeting.kind != DatabaseKind::Foreign {
         let last_error = Command::Misc {
@@ -147,6 +187,21 @@ pub async fn greet(reader: &mut Reader, writer: &Writer) -> io::Result<Greeting>
         // A database that has this function says something, and one that has not, that it failed (`tcadbmisc`).
         let said = ask(&last_error, reader, writer).await?;
         greeting.denies_misc = matches!(said, Reply::Strings { code: 0, strings } if strings.is_empty());
+    }
+    Ok(greeting)
+}
+
+/// As [`greet`], but asks only what tells one run from another, and what `stat` says beside that.
+///
+/// # Errors
+/// As those of [`greet`].
+pub async fn who_answers(reader: &mut Reader, writer: &Writer) -> io::Result<Greeting> {
+    let Reply::Value(stat) = ask(&Command::Stat, reader, writer).await? else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    let mut greeting = Greeting::parse(&stat);
+    if let Peer::Unix(_, process) = writer.peer() {
+        greeting.run.process = process;
     }
     Ok(greeting)
 }
@@ -193,14 +248,14 @@ mod tests {
         let first = stat(7, 1_795_192_657.406_354, 3.25);
         let later = stat(7, 1_795_192_757.406_355, 103.250_001);
         let again = stat(7, 1_795_192_757.406_355, 0.5);
-        let same = |a: &Greeting, b: &Greeting| match (&a.instance, &b.instance) {
-            (Some(a), Some(b)) => a.is_same_run(b),
-            _ => false,
+        let same = |a: &Greeting, b: &Greeting| {
+            assert_ne!(a.run.is_same(&b.run), a.run.is_other(&b.run));
+            a.run.is_same(&b.run)
         };
         assert!(same(&first, &later));
         assert!(!same(&first, &again));
         assert!(!same(&first, &stat(8, 1_795_192_757.406_355, 103.250_001)));
-        let is_later = |a: &Greeting, b: &Greeting| match (&a.instance, &b.instance) {
+        let is_later = |a: &Greeting, b: &Greeting| match (&a.run.instance, &b.run.instance) {
             (Some(a), Some(b)) => a.is_later_than(b),
             _ => false,
         };
@@ -225,7 +280,18 @@ mod tests {
 
     #[test]
     fn what_stat_does_not_say_stays_unknown() {
-        assert_eq!(Greeting::parse(b"cnt_put\t0\n\xff\n").instance, None);
+        let silent = Greeting::parse(b"cnt_put\t0\n\xff\n").run;
+        assert_eq!(silent, Run::default());
+        assert!(!silent.is_same(&silent) && !silent.is_other(&silent));
+        let by_process = |process| Run {
+            process: Some(process),
+            ..Run::default()
+        };
+        assert!(by_process(1).is_other(&by_process(2)) && !by_process(1).is_other(&by_process(1)));
+        assert!(!by_process(1).is_other(&silent));
+        let telling = Greeting::parse(b"time\t5\npid\t7\nru_real\t1\n").run;
+        assert!(telling.is_other(&silent) && silent.is_other(&telling));
+        assert_eq!(telling.to_string(), "process 7 since 4.000000");
         assert_eq!(Greeting::parse(b"type\tB+ tree\n").kind, DatabaseKind::BPlusTree);
         assert_eq!(Greeting::parse(b"type\ttable\n").kind, DatabaseKind::Table);
         assert_eq!(Greeting::parse(b"type\tskeleton\n").kind, DatabaseKind::Foreign);

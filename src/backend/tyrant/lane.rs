@@ -90,6 +90,14 @@ pub enum LaneFault {
     Retired,
 }
 
+/// How far a question for a sign of life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    Unasked,
+    Asked,
+    Given,
+}
+
 /// How much a lane takes.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneLimits {
@@ -132,8 +140,12 @@ pub struct Lane<P> {
     owed: RefCell<Owed<Option<P>>>,
     out: RefCell<Outgoing>,
     priming: RefCell<Priming>,
-    /// The question that ended a spell is not answered.
+    /// A question of the lane's own, which ended a spell or asks for a sign of life, is not answered.
     asking: Cell<bool>,
+    /// A sign of life is wanted, or was given.
+    proof: Cell<Proof>,
+    /// It has given an answer of the kind that was asked for.
+    useful: Cell<bool>,
     /// Where the count of strings lies in the newest question that is or may be shared, in all that the lane was given
     /// to write.
     count_at: Cell<u64>,
@@ -158,6 +170,8 @@ impl<P: Passenger> Lane<P> {
             out: RefCell::new(Outgoing::new()),
             priming: RefCell::default(),
             asking: Cell::new(false),
+            proof: Cell::new(Proof::Unasked),
+            useful: Cell::new(false),
             count_at: Cell::new(0),
             listed: Cell::new(0),
             record_size: RecordSize::new(),
@@ -219,6 +233,25 @@ impl<P: Passenger> Lane<P> {
             self.next_deadline.set(Some(deadline));
         }
         self.wake.notify_one();
+    }
+
+    /// Whether it has given an answer of the kind that was asked for.
+    pub fn was_useful(&self) -> bool {
+        self.useful.get()
+    }
+
+    /// Asks the server for a sign of life, by a question that changes nothing. A lane whose server is gone is given up by
+    /// the deadline at the latest; of one that answers, [`Self::take_proof`] says so, once.
+    pub fn ask_for_proof(&self, deadline: Instant) {
+        if self.proof.get() != Proof::Asked && !self.asking.replace(true) {
+            self.proof.set(Proof::Asked);
+            self.queue(&Command::Vsiz { key: Bytes::new() }, deadline, None);
+        }
+    }
+
+    /// Whether the server has given the sign of life that was asked for.
+    pub fn take_proof(&self) -> bool {
+        self.proof.get() == Proof::Given && self.proof.replace(Proof::Unasked) == Proof::Given
     }
 
     /// Asks the lane to end: nothing more will be sent on it.

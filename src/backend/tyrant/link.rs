@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant as Moment, sleep, timeout};
 
 use super::connect::{self, Backoff, Route};
 use super::fence::{LastSeen, fence};
-use super::greeting::{Greeting, greet};
+use super::greeting::{Greeting, Run, greet};
 use super::lane::{Lane, LaneFault, LaneLimits, Passenger};
 use crate::pairing::{LaneId, LaneIds};
 use crate::transport::{Reader, Writer};
@@ -26,12 +26,29 @@ pub enum ConnectFault {
     Timeout,
     /// Something answers that is no Tyrant.
     NotTyrant,
+    /// Another run of the server answers than the one that has the other lanes.
+    OtherRun,
+}
+
+/// A connection has reached another run of the server than the lanes that are up: it must not be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("the connection has reached another run of the server, {met}, while lanes of {known} are up")]
+pub struct OtherRun {
+    /// The run that has the lanes.
+    pub known: Run,
+    /// The one that was reached.
+    pub met: Run,
 }
 
 /// What happens to a link, told to whoever dispatches.
 pub trait LinkEvents: 'static {
     /// A lane is up, for the first time or `again`. Called before anything can be sent on it.
-    fn up(&self, greeting: &Greeting, again: bool);
+    ///
+    /// # Errors
+    /// When it has reached another run of the server than the lanes that are up. Then it is none.
+    fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun>;
+    /// The server of a lane has given the sign of life that was asked for.
+    fn proved(&self);
     /// A try to connect has failed.
     fn connect_failed(&self, fault: ConnectFault, error: &io::Error);
     /// A lane was taken out of service.
@@ -63,11 +80,14 @@ pub struct LinkSettings {
     pub fence_timeout: Duration,
 }
 
+/// A connection that has greeted its server.
+type Opened = (Reader, Writer, Greeting);
+
 /// A place for one lane at a time.
 #[derive(Debug)]
 pub struct Link<P> {
     settings: RefCell<LinkSettings>,
-    /// Told when the route is another one.
+    /// Told when the route is another one, or the link retired.
     moved: Notify,
     /// The route has changed, and the lanes of all links have yet to part with the former one.
     parting: Cell<bool>,
@@ -137,7 +157,8 @@ impl<P: Passenger> Link<P> {
         if settings.route == before {
             return;
         }
-        self.parting.set(true);
+        // There is nobody to part with where no server was known.
+        self.parting.set(self.parting.get() || before != Route::Nowhere);
         if let Some(lane) = self.lane.borrow().as_ref() {
             lane.retire();
         }
@@ -150,6 +171,7 @@ impl<P: Passenger> Link<P> {
         if let Some(lane) = self.lane.borrow().as_ref() {
             lane.retire();
         }
+        self.moved.notify_one();
     }
 
     /// Keeps a lane up until the link is retired and its lane fenced.
@@ -160,17 +182,19 @@ impl<P: Passenger> Link<P> {
                 backoff.reset();
                 events.parted().await;
             }
+            if self.route() == Route::Nowhere {
+                self.moved.notified().await;
+                continue;
+            }
             let opened = tokio::select! {
-                opened = self.open() => opened,
+                opened = self.open() => opened.and_then(|opened| self.admit(opened, &*events)),
                 () = self.moved.notified() => continue,
             };
-            match opened {
+            let pause = match opened {
                 Ok((reader, writer, greeting)) => {
-                    backoff.reset();
-                    last_seen.saw(greeting.instance.as_ref());
-                    let again = self.note_up();
-                    events.up(&greeting, again);
-                    let fencing = Rc::clone(&self)
+                    last_seen.saw(greeting.run.instance.as_ref());
+                    let since = Moment::now();
+                    let (useful, fencing) = Rc::clone(&self)
                         .carry(reader, writer, greeting, &events, &last_seen)
                         .await;
                     if self.retired.get() {
@@ -179,28 +203,37 @@ impl<P: Passenger> Link<P> {
                     }
                     if self.parting.get() {
                         fencing.await;
-                    } else {
-                        spawn_local(fencing);
+                        continue;
                     }
+                    spawn_local(fencing);
+                    backoff.pause_after(since.elapsed(), useful)
                 }
                 Err((fault, error)) => {
                     self.record.borrow_mut().last_fault = Some(error.to_string());
                     events.connect_failed(fault, &error);
-                    tokio::select! {
-                        () = sleep(backoff.next_pause()) => {}
-                        () = self.moved.notified() => {}
-                    }
+                    backoff.next_pause()
+                }
+            };
+            if !pause.is_zero() {
+                tokio::select! {
+                    () = sleep(pause) => {}
+                    () = self.moved.notified() => {}
                 }
             }
         }
     }
 
-    /// Takes note of a lane that is up; whether there was one before.
-    fn note_up(&self) -> bool {
+    /// Makes a connection a lane, where that may be.
+    fn admit(&self, opened: Opened, events: &impl LinkEvents) -> Result<Opened, (ConnectFault, io::Error)> {
         let mut record = self.record.borrow_mut();
-        record.since = tokio::time::Instant::now().into_std();
-        record.connected += 1;
-        record.connected > 1
+        match events.up(&opened.2, record.connected > 0) {
+            Ok(()) => {
+                record.since = tokio::time::Instant::now().into_std();
+                record.connected += 1;
+                Ok(opened)
+            }
+            Err(other) => Err((ConnectFault::OtherRun, io::Error::other(other))),
+        }
     }
 
     fn note_down(&self, fault: &LaneFault) {
@@ -210,7 +243,7 @@ impl<P: Passenger> Link<P> {
         record.last_fault = Some(fault.to_string());
     }
 
-    async fn open(&self) -> Result<(Reader, Writer, Greeting), (ConnectFault, io::Error)> {
+    async fn open(&self) -> Result<Opened, (ConnectFault, io::Error)> {
         let (route, patience) = (self.route(), self.settings.borrow().connect_timeout);
         let opening = async {
             let (mut reader, writer) = connect::connect(&route).await?;
@@ -225,7 +258,8 @@ impl<P: Passenger> Link<P> {
         }
     }
 
-    /// Carries requests until the lane is out of service; returns what is left to do: its fence.
+    /// Carries requests until the lane is out of service; returns whether it was of use, and what is left to do: its
+    /// fence.
     async fn carry<E: LinkEvents>(
         self: Rc<Self>,
         mut reader: Reader,
@@ -233,7 +267,7 @@ impl<P: Passenger> Link<P> {
         greeting: Greeting,
         events: &Rc<E>,
         last_seen: &Rc<LastSeen>,
-    ) -> impl Future<Output = ()> + use<P, E> + 'static {
+    ) -> (bool, impl Future<Output = ()> + use<P, E> + 'static) {
         let settings = self.settings.borrow().clone();
         let lane = Rc::new(Lane::new(settings.ids.next(), settings.lane));
         *self.lane.borrow_mut() = Some(Rc::clone(&lane));
@@ -245,6 +279,9 @@ impl<P: Passenger> Link<P> {
         let note = |now| events.half_received(held.replace(now), now);
         let after_batch = || {
             note(lane.half_received());
+            if lane.take_proof() {
+                events.proved();
+            }
             events.batch_done();
         };
         let fault = lane.run(&mut reader, &writer, after_batch).await;
@@ -258,11 +295,12 @@ impl<P: Passenger> Link<P> {
         events.batch_done();
         let patience = self.settings.borrow().fence_timeout;
         let (events, last_seen, id) = (Rc::clone(events), Rc::clone(last_seen), lane.id());
-        async move {
-            let instance = greeting.instance.as_ref();
+        let fencing = async move {
+            let instance = greeting.run.instance.as_ref();
             let ended = fence(reader, writer, &fault, instance, &last_seen, patience).await;
             self.record.borrow_mut().fencing -= 1;
             events.fenced(id, ended);
-        }
+        };
+        (lane.was_useful(), fencing)
     }
 }

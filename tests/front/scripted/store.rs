@@ -1,10 +1,14 @@
 //! What the scripted backend keeps, and what it answers: enough of Tyrant for a proxy.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::request::Request;
 use crate::frame;
+
+/// No two servers are the same process; one that is started again has the next number.
+static NEXT_PID: AtomicU32 = AtomicU32::new(4_000);
 
 pub struct Store {
     pub records: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -12,7 +16,7 @@ pub struct Store {
     iterator: Option<Vec<Vec<u8>>>,
     /// A number that a restart changes, as it changes that of a real process.
     pub pid: u32,
-    pub started: Instant,
+    pub started: SystemTime,
 }
 
 impl Store {
@@ -20,8 +24,8 @@ impl Store {
         Self {
             records: BTreeMap::new(),
             iterator: None,
-            pid: 4_000,
-            started: Instant::now(),
+            pid: NEXT_PID.fetch_add(1000, Ordering::Relaxed),
+            started: SystemTime::now(),
         }
     }
 
@@ -168,9 +172,14 @@ impl Store {
 
     /// The lines that say which process this is, among those that a real server gives.
     fn stat(&self) -> String {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let time = since.expect("a clock after 1970").as_secs_f64();
-        let real = self.started.elapsed().as_secs_f64();
+        let since_epoch = |time: SystemTime| {
+            time.duration_since(UNIX_EPOCH)
+                .expect("a clock after 1970")
+                .as_secs_f64()
+        };
+        // Of one reading of the clock, as a real server has them: the difference is its start, to the microsecond.
+        let time = since_epoch(SystemTime::now());
+        let real = time - since_epoch(self.started);
         format!(
             "version\t1.1.41\nlibver\t324\nprotver\t0.91\nos\tLinux\ntime\t{time:.6}\npid\t{}\nsid\t0\ntype\thash\n\
              path\tscripted\nrnum\t{}\nsize\t{}\nru_real\t{real:.6}\n",

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::reads::SharedAnswer;
-use super::{Lane, LaneFault, Passenger};
+use super::{Lane, LaneFault, Passenger, Proof};
 use crate::command::Shape;
 use crate::pairing::owed::{Expected, Lost};
 use crate::protocol::tyrant::limits::Limits;
@@ -61,6 +61,9 @@ impl<P: Passenger> Lane<P> {
                 }
             }
             answers.shared.take_if(|shared| shared.is_whole());
+            if answers.shared.is_none() {
+                self.useful.set(true);
+            }
         }
         Ok(())
     }
@@ -88,7 +91,12 @@ impl<P: Passenger> Lane<P> {
                 passenger.lost(Lost::Sent);
                 return Err(LaneFault::Mismatch);
             }
-            (Some(None), _) => self.asking.set(false),
+            (Some(None), _) => {
+                self.asking.set(false);
+                if self.proof.get() == Proof::Asked {
+                    self.proof.set(Proof::Given);
+                }
+            }
             (None, _) => {}
         }
         Ok(true)
