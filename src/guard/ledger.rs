@@ -256,6 +256,7 @@ impl Ledger {
             self.count.fetch_sub(1, Ordering::Relaxed);
             false
         });
+        moment();
     }
 
     /// Whether nobody is at work on it.
