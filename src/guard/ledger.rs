@@ -331,6 +331,7 @@ impl Ledger {
             drop(shard);
             drop(forgotten);
         }
+        moment();
     }
 
     /// Whether nobody is at work on it.

@@ -65,6 +65,8 @@ pub(super) enum Action {
     Evict,
     /// The backend is emptied, and the guard told.
     Vanish,
+    /// The backend comes back with its records as another process, and the clock has been set back meanwhile.
+    Return,
 }
 
 impl Action {
@@ -87,11 +89,12 @@ impl Action {
         Self::Fenced { ended: false },
         Self::Evict,
         Self::Vanish,
+        Self::Return,
     ];
 
     /// Whether it is about that key alone.
     pub(super) fn is_of_key(self) -> bool {
-        !matches!(self, Self::Fenced { .. } | Self::Evict | Self::Vanish)
+        !matches!(self, Self::Fenced { .. } | Self::Evict | Self::Vanish | Self::Return)
     }
 }
 

@@ -131,6 +131,7 @@ impl Desk {
                 self.0.stored.borrow_mut().clear();
                 self.0.guard.distrust_everything(Duration::from_millis(NOW));
             }
+            Action::Return => self.0.guard.distrust_everything(Duration::from_millis(NOW / 2)),
         }
     }
 
