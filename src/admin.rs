@@ -10,11 +10,12 @@ pub mod access;
 pub mod api;
 pub mod key;
 mod page;
-mod places;
+pub mod places;
 mod routes;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -21,6 +21,9 @@ pub const PAGES_MAX: usize = 64;
 /// The same to one address.
 pub const PAGES_PER_ADDRESS: usize = 32;
 
+/// Connections that may be open at once, with some for health.
+pub const CONNECTIONS_MAX: usize = HALVES_MAX + PAGES_MAX + 16;
+
 /// How long an answer may take before it has to make room for another one, where none is left.
 pub const PAGE_PATIENCE: Duration = Duration::from_secs(3);
 

@@ -103,13 +103,13 @@ impl Worker {
         }
     }
 
-    fn shown(&self, key: &Bytes) -> String {
+    fn named(&self, key: &Bytes) -> String {
         let hash = self.shared.guard.key(key).short();
         self.settings().admin_keys.write(key, hash)
     }
 
     fn note_ahead(&self, key: &Bytes, stamp: u64) {
-        let shown = self.shown(key);
+        let shown = self.named(key);
         let what = format!(
             "the backend holds stamp {stamp} for key {shown}, further ahead of the clock than guard.future_tolerance: \
              something wrote it past ttguard, by a script, or while its rules or its clock were others; it binds nobody"
@@ -123,7 +123,7 @@ impl Worker {
         if self.kind() == DatabaseKind::BPlusTree {
             return;
         }
-        let shown = self.shown(key);
+        let shown = self.named(key);
         let what = format!(
             "the backend holds stamp {found} for key {shown}, and has stored {confirmed} before: something writes to it \
              past ttguard"

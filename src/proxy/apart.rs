@@ -23,7 +23,7 @@ pub async fn apart<T: Send + 'static>(strings: usize, work: impl FnOnce() -> T +
 pub fn strings_of(answer: &Answer) -> usize {
     match answer {
         Answer::Reply(reply) | Answer::Refused { told: reply, .. } => strings_in(reply),
-        Answer::Unavailable => 0,
+        Answer::Unavailable | Answer::NoRecord => 0,
     }
 }
 

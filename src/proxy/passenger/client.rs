@@ -70,7 +70,7 @@ impl ClientCargo {
             shared.guard.settle(ticket, outcome);
         }
         if matches!(self.form, Form::AsIs) && worker.leaves_in_doubt(&self.item, &reply) {
-            worker.clear_up(self.session, self.item, reply);
+            worker.clear_up(self.session, self.item, writes, reply);
             return;
         }
         let reply = match self.form {

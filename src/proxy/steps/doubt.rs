@@ -30,13 +30,13 @@ impl Worker {
     }
 
     /// Finds out what an answer means that [leaves that in doubt](Self::leaves_in_doubt), and answers the client. Until
-    /// then its request counts as one that is on a lane.
-    pub fn clear_up(&self, session: Rc<Session>, item: Item, reply: Reply) {
+    /// then its request counts as one that is on a lane, and `writes` as it did there.
+    pub fn clear_up(&self, session: Rc<Session>, item: Item, writes: bool, reply: Reply) {
         // Not in this step, in which a lane gives out its answers.
         spawn_local(async move {
             let steps = Steps::new(Rc::clone(&session), &item);
             let done = steps.clear_up(&item.command, reply).await;
-            session.landed();
+            session.landed(writes);
             match done {
                 Ok((outcome, answer)) => session.conclude(item.concluding(), outcome, answer, now()),
                 Err(end) => session.fail(item.concluding(), end),

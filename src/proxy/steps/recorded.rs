@@ -121,6 +121,7 @@ impl Worker {
                     let cargo = Cargo::Exchange {
                         reply_to: tell,
                         tickets: tickets.collect(),
+                        asked: Vec::new(),
                     };
                     via.submit(&wire, deadline, worker.passenger(&wire, cargo, now()));
                     return;

@@ -256,7 +256,14 @@ impl Desk {
         }
         let stamp = self.0.stored.borrow().get(&key).copied();
         let value = stamp.map(|stamp| format!("{stamp:013}").into());
-        self.0.guard.learn(self.0.keys[key], Some(ReadBack { stamp, value }));
+        let found = ReadBack {
+            stamp,
+            record: None,
+            value,
+        };
+        self.0
+            .guard
+            .learn(self.0.keys[key], Some(found), Duration::from_millis(NOW));
     }
 
     /// Those that were woken are judged again; whether there were any.
