@@ -3,7 +3,7 @@
 mod answered;
 mod carried;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use ttguard::config::StaleReply;
@@ -96,7 +96,9 @@ struct Story {
     /// It has been so at some time.
     was_tainted: bool,
     /// Stamps that only a record kept at some time: what bore them was deleted, or lay under something else.
-    bare: Vec<u64>,
+    bare: BTreeSet<u64>,
+    /// What is stored was too far ahead when it was: it binds nobody, and is no reason to count another as stale.
+    is_ahead: bool,
     /// The greatest stamp that was ever stored.
     highest: u64,
     /// The greatest stamp that was removed where no tombstone can be stored.

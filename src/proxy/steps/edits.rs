@@ -6,7 +6,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use super::recorded::{UNAVAILABLE, Unrecorded, of_code};
-use super::{Done, ROOM, Steps, answered, outcome};
+use super::{Done, Steps, answered, outcome};
 use crate::command::edit::Edit;
 use crate::command::{Answer, Command, Reply, Verb};
 use crate::guard::verdict::{self, Change, Refusal, Ticket};
@@ -213,7 +213,7 @@ impl Steps {
 
     /// The way by this lane, where it is still up and has room.
     fn via_to(&self, lane: LaneId) -> Option<Via> {
-        self.worker.via(self.link, ROOM).filter(|via| via.id() == lane)
+        self.worker.via(self.link, 1).filter(|via| via.id() == lane)
     }
 
     /// The stamp of what is stored that nothing would tell of any more once this is made of it: its record has to.

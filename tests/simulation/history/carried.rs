@@ -27,7 +27,7 @@ impl History {
         let asked_at = self.carried_out(world, value);
         let asked_clock = self.clock_when_asked(value);
         let steps = world.steps();
-        let (mut stale_let_through, mut future_let_through) = (0, 0);
+        let (mut stale_let_through, mut future_let_through, mut is_doubtful) = (0, 0, false);
         let keeps_records = self.keeps_records;
         let story = self.story(key);
         let own = old.as_deref().and_then(stamp_of);
@@ -55,9 +55,12 @@ impl History {
                 // While the write is under way the clock goes on, or is set: it can have been ahead when it was judged.
                 let may_be_ahead = stamp > world.clock.least_since(asked_at, asked_clock).saturating_add(future);
                 let is_up = by == Bearer::Lane;
+                // Whether that binds depends on when the guard has looked at it.
+                is_doubtful = story.is_ahead && (older || loses_tie);
                 let is_known =
                     is_up && key.starts_with(b"k") && !story.tainted && (newest <= Some(horizon) || is_exact);
-                stale_let_through = u64::from((older || loses_tie) && is_known && !is_ahead && !may_be_ahead);
+                stale_let_through =
+                    u64::from((older || loses_tie) && is_known && !is_doubtful && !is_ahead && !may_be_ahead);
                 future_let_through = u64::from(is_ahead && is_up);
             } else {
                 if (older || loses_tie) && !story.tainted && is_ordered(key) {
@@ -80,11 +83,15 @@ impl History {
             }
             story.is_stored(stamp, by, horizon);
             story.carry(stamp, Some(value.clone()));
+            story.is_ahead = stamp > asked_clock.min(world.clock.now()).saturating_add(future);
+        } else {
+            story.is_ahead = false;
         }
         story.versions.push((steps, Some(value.clone())));
         if stale_let_through > 0 {
             world.strike(Fault::LetThrough);
         }
+        self.is_exact &= !is_doubtful;
         self.let_through.0 += stale_let_through;
         self.let_through.1 += future_let_through;
     }
@@ -180,7 +187,7 @@ impl History {
             story.acknowledged.clear();
             story.carried.push((tombstone, None));
             story.bare.extend(old);
-            story.bare.push(tombstone);
+            story.bare.insert(tombstone);
         } else if old > hidden && !story.tainted && !observes && is_ordered(key) {
             world.violated("I5", || {
                 format!("{key:?} was removed with stamp {old:?}, its tombstone is {hidden:?}")
