@@ -211,7 +211,7 @@ fn a_fence_that_times_out_fails_those_who_waited_and_the_key_is_read() {
     assert!(waiters.iter().all(super::support::Bell::is_unfenced));
     assert_eq!(desk.guard.pending(), 0);
     desk.put(2, NOW + 9).reads(ReadCause::Unknown).leave();
-    desk.guard.learn(desk.key, None, std::time::std::time::Duration::from_millis(NOW));
+    desk.guard.learn(desk.key, None, std::time::Duration::from_millis(NOW));
     assert_eq!(desk.guard.pending(), 0);
     assert!(matches!(desk.known(), Known::Unknown { .. }), "it could not be read");
 }
@@ -220,7 +220,7 @@ fn a_fence_that_times_out_fails_those_who_waited_and_the_key_is_read() {
 fn a_read_that_was_overtaken_by_a_change_of_everything_is_not_believed() {
     let desk = Desk::with(super::support::rules(), 64, NOW + 50);
     let reader = desk.put(1, NOW).reads(ReadCause::Horizon);
-    desk.guard.distrust_everything(std::time::std::time::Duration::from_millis(NOW));
+    desk.guard.distrust_everything(std::time::Duration::from_millis(NOW));
     desk.learn(Some(NOW + 7), None);
     let reader = desk.put_body(1, NOW, "", reader.come()).reads(ReadCause::Unknown);
     desk.learn(None, None);
@@ -234,7 +234,7 @@ fn a_write_that_was_in_flight_when_everything_changed_proves_nothing() {
     let desk = Desk::new();
     let ticket = desk.put(1, NOW).goes();
     let waiter = desk.put(1, NOW - 1).waits(WaitCause::OlderInFlight);
-    desk.guard.distrust_everything(std::time::std::time::Duration::from_millis(NOW));
+    desk.guard.distrust_everything(std::time::Duration::from_millis(NOW));
     desk.guard.settle(ticket, Outcome::Stored);
     desk.put_body(1, NOW - 1, "", waiter.come())
         .reads(ReadCause::Unknown)
