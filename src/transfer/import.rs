@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -14,8 +15,9 @@ use crate::command::{Command, Shape};
 use crate::config::{TransferFile, TransferSettings};
 use crate::files::{self, Problem};
 
-/// Records that may be unanswered.
-const WINDOW: usize = 1024;
+/// Records that leave together. The next ones do when those before the last are answered, so that twice as many may be
+/// unanswered. One by one, each would cost both sides a system call, and could share nothing with others on its way.
+const TOGETHER: u64 = 512;
 
 /// Bytes of a line, at most: more than the largest record that a server takes has as an escaped line.
 const LINE_MAX: u64 = 2 << 30;
@@ -50,7 +52,8 @@ pub fn run(settings: &TransferSettings) -> Result<u64, Fault> {
         None => "{spinner} {bytes}, {bytes_per_sec}",
     };
     let bar = progress(size, template);
-    let (lines, sent) = sync_channel(WINDOW);
+    // Whoever has sent some waits until their answers are looked for.
+    let (lines, sent) = sync_channel(0);
     let (ended, tally) = thread::scope(|scope| {
         let reading = scope.spawn(|| read_answers(answers, sent));
         let mut source = Source {
@@ -111,9 +114,11 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Sends every line, and says to whoever reads the answers which it was.
-    fn send(&mut self, questions: &mut Questions, lines: SyncSender<u64>) -> Result<(), Ended> {
+    /// Sends every line, and says to whoever reads the answers which those are.
+    fn send(&mut self, questions: &mut Questions, lines: SyncSender<Range<u64>>) -> Result<(), Ended> {
         let mut line = Vec::new();
+        // Those that were asked since some were passed on.
+        let mut asked = 1..1;
         for number in 1.. {
             line.clear();
             let read = self.input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line);
@@ -130,24 +135,19 @@ impl Source<'_> {
                 Ok(record) => record,
                 Err(ended) => {
                     // What came before is sent all the same.
-                    questions.flush().map_err(Ended::Connection)?;
+                    pass_on(questions, &lines, &mut asked)?;
                     return Err(ended);
                 }
             };
             self.bar.inc(line.len() as u64);
             questions.ask(&Command::Put { key, value }).map_err(Ended::Connection)?;
-            let sent = lines.try_send(number).is_ok();
+            asked.end = number + 1;
             // Nobody may wait for the answer to what has not been sent, while the next line is not there yet either.
-            if !sent || self.input.buffer().is_empty() {
-                questions.flush().map_err(Ended::Connection)?;
-            }
-            if !sent {
-                lines
-                    .send(number)
-                    .map_err(|_| Ended::Connection(io::ErrorKind::BrokenPipe.into()))?;
+            if asked.end - asked.start == TOGETHER || self.input.buffer().is_empty() {
+                pass_on(questions, &lines, &mut asked)?;
             }
         }
-        questions.flush().map_err(Ended::Connection)
+        pass_on(questions, &lines, &mut asked)
     }
 
     fn record(&self, line: &[u8], number: u64) -> Result<(bytes::Bytes, bytes::Bytes), Ended> {
@@ -165,6 +165,17 @@ impl Source<'_> {
             })
         })
     }
+}
+
+/// Sends what was asked, and has its answers read.
+fn pass_on(questions: &mut Questions, lines: &SyncSender<Range<u64>>, asked: &mut Range<u64>) -> Result<(), Ended> {
+    questions.flush().map_err(Ended::Connection)?;
+    let sent = std::mem::replace(asked, asked.end..asked.end);
+    if sent.is_empty() {
+        return Ok(());
+    }
+    let broken = |_| Ended::Connection(io::ErrorKind::BrokenPipe.into());
+    lines.send(sent).map_err(broken)
 }
 
 /// Opens the file: its name, what it has, and how many bytes, where that is known.
@@ -191,9 +202,9 @@ fn open(file: &TransferFile) -> Result<(String, Input, Option<u64>), Fault> {
 }
 
 /// Reads an answer for every line that was sent; then, or when there are no more answers, what came of them.
-fn read_answers(mut answers: Answers, sent: Receiver<u64>) -> (Tally, Option<Fault>) {
+fn read_answers(mut answers: Answers, sent: Receiver<Range<u64>>) -> (Tally, Option<Fault>) {
     let mut tally = Tally::default();
-    for line in sent {
+    for line in sent.into_iter().flatten() {
         match answers.next_of(Shape::Code) {
             Ok(reply) => tally.count(reply.code(), line),
             Err(fault) => return (tally, Some(fault)),

@@ -14,9 +14,15 @@ use crate::proxy::session::item::Waiting;
 use crate::proxy::session::{READ_AHEAD, Session};
 use crate::proxy::store::Via;
 
+/// While the same request waits, so many bytes more are worth a look: those that come one by one are then looked up
+/// together. What is fewer is looked at when the next one has to wait.
+const WORTH: usize = 4096;
+
 /// How far a session has looked ahead.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LookedAhead {
+    /// The number of the last request behind which this was done.
+    behind: Option<u64>,
     /// Bytes of the connection, from its start, whose requests have been looked at.
     until: u64,
     /// There was something to look up lately.
@@ -27,6 +33,7 @@ impl Task {
     /// Has the keys looked up that the requests behind the one that waits will need.
     pub(super) fn look_ahead(&mut self) {
         let waits_for_guard = matches!(self.waiting, Some((_, Waiting::Guard(_))));
+        let behind = self.waiting.as_ref().map(|(item, _)| item.number);
         // With as many under way as may be, the next ones wait too: where keys had to be looked up, theirs may have to.
         let waits_for_room = self.ahead.pays && self.waiting.is_none() && self.step.is_none() && self.is_full();
         if !(waits_for_guard || waits_for_room) || self.session.pipelining() == Pipelining::Forbid {
@@ -34,7 +41,8 @@ impl Task {
         }
         let taken_up = self.arrivals.before(self.input.len());
         let from = self.ahead.until.saturating_sub(taken_up) as usize;
-        let Some(rest) = self.input.get(from..).filter(|rest| !rest.is_empty()) else {
+        let least = if self.ahead.behind == behind { WORTH } else { 1 };
+        let Some(rest) = self.input.get(from..).filter(|rest| rest.len() >= least) else {
             return;
         };
         let Some(via) = self.session.worker.via_now(self.session.links.current()) else {
@@ -42,6 +50,7 @@ impl Task {
         };
         let rest = &rest[..rest.len().min(READ_AHEAD)];
         let (passed, finds) = self.session.look_through(&via, rest);
+        self.ahead.behind = behind;
         self.ahead.until = taken_up + (from + passed) as u64;
         if passed > 0 {
             self.ahead.pays = finds;
