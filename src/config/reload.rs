@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     /// With [`CHANGEABLE`] these are all keys: whoever adds one decides where it belongs.
-    const FIXED: [&str; 17] = [
+    const FIXED: [&str; 18] = [
         "admin",
         "workers",
         "lanes",
@@ -142,6 +142,7 @@ mod tests {
         "log.file",
         "pid_file",
         "takeover",
+        "takeover_kill",
     ];
 
     fn load(text: &str) -> Settings {
