@@ -215,6 +215,8 @@ table! {
         "Times that the settings were read again while running, by outcome.";
     config_applied: Gauge = "config_applied_timestamp_seconds", Seconds,
         "When the settings in force were read, in seconds since the epoch.";
+    predecessor_overdue: Gauge = "predecessor_overdue", Count,
+        "1 while the process that this one takes over from has not ended in the time that an orderly end may take.";
     build_info: By<Gauge, Version> = "build_info", Count,
         "Always 1; the label says which version runs.";
     start_time: Gauge = "start_time_seconds", Seconds,

@@ -18,16 +18,20 @@
 //! has fenced its lanes and has let go of the lock. Then the horizon is set anew, since the old one may have let in
 //! stamps until that moment, and every key is read back before its first write is judged by it. What changes all records
 //! at once is not held. Where the old one was
-//! killed, or did not see its lanes end, writes are held for `start_hold` more.
+//! killed, or did not see its lanes end, writes are held for `start_hold` more. One that does not end in the time that an
+//! orderly end may take, since it is stopped (SIGSTOP) or stuck, still has clients in its queue: the new one then says so,
+//! is not ready any more, and kills it where `takeover_kill` allows.
 
 mod exit;
 mod notify;
 pub mod pid_file;
+mod predecessor;
 mod signals;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,11 +39,12 @@ use parking_lot::Mutex;
 
 pub use self::exit::Exit;
 use self::pid_file::{Claim, Heir, PidFile, PidFileError};
+use self::predecessor::Predecessor;
 use crate::admin;
 use crate::config::{Settings, UsageError};
 use crate::logging;
 use crate::proxy::control::{Control, ReadSettings};
-use crate::proxy::server::{Departure, Ending, Inheritance, Server, StartError};
+use crate::proxy::server::{self, Departure, Ending, Inheritance, Server, StartError};
 
 /// So many times `connect_timeout` a process that takes over waits for the backend before it leaves everything as it was.
 const CONNECT_TRIES: u32 = 10;
@@ -102,6 +107,15 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
         Some(Claim::Ours(file)) => (Some(file), None),
         Some(Claim::Theirs(heir)) => (None, Some(heir)),
     };
+    let overdue = Overdue {
+        pid_file: settings.pid_file.clone().unwrap_or_default(),
+        patience: server::end_patience(&settings),
+        may_kill: settings.takeover_kill,
+    };
+    // As soon as may be: later the number may be another process's.
+    let predecessor = heir
+        .as_ref()
+        .map(|heir| Predecessor::open(heir.predecessor(), &overdue.pid_file));
     let mut server = Server::begin(
         settings,
         Inheritance {
@@ -122,7 +136,14 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
     let pid_file = Arc::new(Mutex::new(pid_file));
     let succeed = {
         let (control, pid_file) = (Arc::clone(&control), Arc::clone(&pid_file));
-        move || heir.map_or(Ok(()), |heir| succeed(heir, control, pid_file))
+        move || match (heir, predecessor) {
+            (Some(heir), Some(predecessor)) => {
+                let (tell, ended) = mpsc::channel();
+                overdue.watch(predecessor, Arc::clone(&control), ended);
+                succeed(heir, control, pid_file, tell)
+            }
+            _ => Ok(()),
+        }
     };
     let signals = signals::attend(control, move || {
         print(&ready_line);
@@ -169,8 +190,33 @@ fn wait_for_backend(control: &Control, patience: Duration) -> Result<(), ServeEr
     Ok(())
 }
 
-/// Tells the process that runs to drain, and takes its place once it has ended.
-fn succeed(heir: Heir, control: Arc<Control>, pid_file: Arc<Mutex<Option<PidFile>>>) -> std::io::Result<()> {
+/// What happens when the process before does not end.
+struct Overdue {
+    pid_file: PathBuf,
+    patience: Duration,
+    may_kill: bool,
+}
+
+impl Overdue {
+    /// Looks, on a thread of its own, that the process before ends in time. Its end drops the other end of `ended`.
+    fn watch(self, predecessor: std::io::Result<Predecessor>, control: Arc<Control>, ended: mpsc::Receiver<()>) {
+        let watched = predecessor.and_then(|predecessor| {
+            let watching = move || predecessor::watch(&predecessor, &control, &ended, self.patience, self.may_kill);
+            thread::Builder::new().name("predecessor".to_owned()).spawn(watching)
+        });
+        if let Err(error) = watched {
+            tracing::warn!(%error, "the process before cannot be watched");
+        }
+    }
+}
+
+/// Tells the process that runs to drain, and takes its place once it has ended. Then `tell` is dropped.
+fn succeed(
+    heir: Heir,
+    control: Arc<Control>,
+    pid_file: Arc<Mutex<Option<PidFile>>>,
+    tell: mpsc::Sender<()>,
+) -> std::io::Result<()> {
     let predecessor = heir.predecessor();
     heir.dismiss()?;
     tracing::info!(
@@ -181,11 +227,17 @@ fn succeed(heir: Heir, control: Arc<Control>, pid_file: Arc<Mutex<Option<PidFile
         .name("heir".to_owned())
         .spawn(move || match heir.inherit() {
             Ok((file, in_order)) => {
+                drop(tell);
                 *pid_file.lock() = Some(file);
-                tracing::info!(predecessor, in_order, "the process before has ended");
                 control.predecessor_gone(in_order);
+                tracing::info!(predecessor, in_order, "the process before has ended");
             }
-            Err(error) => tracing::error!(%error, "the pid file cannot be taken over: guarded writes are held"),
+            Err(error) => {
+                // Nobody will say that it has ended: that it is overdue is right from then on.
+                let _ = tell.send(());
+                control.predecessor_overdue("the pid file cannot be taken over".to_owned());
+                tracing::error!(%error, "the pid file cannot be taken over: guarded writes are held");
+            }
         })?;
     Ok(())
 }

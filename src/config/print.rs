@@ -101,6 +101,7 @@ impl Settings {
         values.insert("drain_delay", string(&write_duration(self.drain_delay)));
         values.insert("pid_file", path(self.pid_file.as_ref()));
         values.insert("takeover", self.takeover.to_string());
+        values.insert("takeover_kill", self.takeover_kill.to_string());
         values.insert("admin_token_file", path(self.admin_token_file.as_ref()));
     }
 

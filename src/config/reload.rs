@@ -144,6 +144,7 @@ mod tests {
         "log.file",
         "pid_file",
         "takeover",
+        "takeover_kill",
     ];
 
     fn load(text: &str) -> Settings {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub pid_file: Option<PathBuf>,
     /// Whether to take over from the process that has locked `pid_file`, and to let others share the ports.
     pub takeover: bool,
+    /// Whether the older process may be killed where it does not end in time.
+    pub takeover_kill: bool,
     /// How long readiness fails before listeners close.
     pub drain_delay: Duration,
     /// How long sessions may take to end once listeners are closed.
@@ -83,6 +85,7 @@ impl Default for Settings {
             admin_token_file: None,
             pid_file: None,
             takeover: false,
+            takeover_kill: false,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             workers: half_the_cores(),

@@ -164,15 +164,15 @@ fn every_key_is_read_and_printed() {
     let read = load(text).expect("settings");
     assert_eq!(load(&read.to_toml()), Ok(read.clone()));
 
-    // The one key that does not go with all others.
-    let alone = load("pid_file = \"/t.pid\"\ntakeover = true").expect("settings");
-    assert!(alone.takeover && load(&alone.to_toml()) == Ok(alone));
+    // The keys that do not go with all others.
+    let alone = load("pid_file = \"/t.pid\"\ntakeover = true\ntakeover_kill = true").expect("settings");
+    assert!(alone.takeover && alone.takeover_kill && load(&alone.to_toml()) == Ok(alone));
 
     // Each key must have changed something, or it was not read.
     let (written, default) = (read.to_toml(), Settings::default().to_toml());
     let values = |text: &str| -> Vec<String> {
         let value = |line: &&str| {
-            !line.starts_with("# ") && line.contains(" = ") && !line.contains("put_ts") && line != &"takeover = false"
+            !line.starts_with("# ") && line.contains(" = ") && !line.contains("put_ts") && !line.starts_with("takeover")
         };
         text.lines().filter(value).map(str::to_owned).collect()
     };

@@ -32,6 +32,11 @@ impl<'a> Validator<'a> {
         if takeover && pid_file.is_none() {
             return Err(takeover_item.refuse("takeover needs to know whom to take over from", "with pid_file"));
         }
+        let kill_item = item("takeover_kill", &written.takeover_kill);
+        let takeover_kill = kill_item.truth(default.takeover_kill)?;
+        if takeover_kill && !takeover {
+            return Err(kill_item.refuse("takeover_kill has nobody to kill", "with takeover = true"));
+        }
         let backend = item("backend", &written.backend).address(BackendUrl::ALLOWED, default.backend)?;
         if takeover && matches!(backend, BackendUrl::File(_)) {
             let problem = "takeover cannot work with a store in a file: one process has it alone until it has ended";
@@ -53,6 +58,7 @@ impl<'a> Validator<'a> {
             admin_token_file: item("admin_token_file", &written.admin_token_file).file()?,
             pid_file,
             takeover,
+            takeover_kill,
             drain_delay: drain_delay.duration(ranges::DRAIN_DELAY, default.drain_delay)?,
             drain_timeout: item("drain_timeout", &written.drain_timeout)
                 .duration(ranges::DRAIN_TIMEOUT, default.drain_timeout)?,

@@ -103,6 +103,7 @@ pub(super) struct Written {
     pub(super) admin_token_file: Option<Given>,
     pub(super) pid_file: Option<Given>,
     pub(super) takeover: Option<Given>,
+    pub(super) takeover_kill: Option<Given>,
     pub(super) drain_delay: Option<Given>,
     pub(super) drain_timeout: Option<Given>,
     pub(super) workers: Option<Given>,

@@ -65,6 +65,7 @@ fn combinations(row: &Row) -> usize {
         "outcome" if row.name.contains("requests") => Outcome::ALL.len(),
         "outcome" if row.name.contains("reloads") => Reload::ALL.len(),
         "outcome" if row.name.contains("connects") => ConnectOutcome::ALL.len(),
+        "outcome" if row.name.contains("resolutions") => NameOutcome::ALL.len(),
         "outcome" => FenceOutcome::ALL.len(),
         other => panic!("{other}"),
     });

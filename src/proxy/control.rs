@@ -112,6 +112,11 @@ impl Control {
         self.shared.predecessor_gone(in_order);
     }
 
+    /// The process before has not ended in time: this one is not ready, and says why, until it has.
+    pub fn predecessor_overdue(&self, why: String) {
+        self.shared.predecessor_overdue(why);
+    }
+
     /// Whether a request would reach the backend now.
     pub fn is_connected(&self) -> bool {
         !self.shared.settings().backend.is_server() || self.shared.lanes.load(Ordering::Relaxed) > 0

@@ -19,7 +19,9 @@ pub fn readiness(shared: &Shared) -> Readiness {
         BackendUrl::Tyrant(_) if shared.lanes.load(Ordering::Relaxed) == 0 => {
             Readiness::NotReady("no lane is up".to_owned())
         }
-        _ => Readiness::Ready,
+        _ => shared
+            .overdue_predecessor()
+            .map_or(Readiness::Ready, Readiness::NotReady),
     }
 }
 

@@ -233,7 +233,7 @@ impl Server {
             // A port is closed when the last of its descriptors is, and this thread has one too.
             let settings = shared.settings();
             control.serve(Arc::clone(&settings), Vec::new());
-            let patience = settings.drain_timeout + settings.pairing.fence_timeout + END_GRACE;
+            let patience = end_patience(&settings);
             let orderly = timeout(patience, ended.wait_for(|ended| *ended == count)).await.is_ok();
             if let Some(ended) = admin_ended.filter(|_| orderly) {
                 let _ = timeout(admin::END_TIMEOUT, ended).await;
@@ -272,6 +272,11 @@ fn with_folder(store: &StoreSettings) -> Result<StoreSettings, UsageError> {
         copy_dir: store.copy_dir.as_ref().map(folder).transpose()?,
         ..store.clone()
     })
+}
+
+/// The longest that an orderly end takes, behind `drain_delay`.
+pub fn end_patience(settings: &Settings) -> Duration {
+    settings.drain_timeout + settings.pairing.fence_timeout + END_GRACE
 }
 
 /// The guard and everything else that workers share, for a backend that nothing is known of yet, unless it is in this

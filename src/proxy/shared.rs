@@ -117,6 +117,8 @@ struct Backend {
     hold_until: Option<Instant>,
     /// A former process of ours still writes: guarded writes wait for as long.
     has_predecessor: bool,
+    /// It should have ended, and why this one is not ready therefore.
+    overdue: Option<String>,
 }
 
 /// Another run of the server than the one that has the lanes.
@@ -234,6 +236,7 @@ impl Shared {
                 out_of_reach_since: None,
                 hold_until: None,
                 has_predecessor: false,
+                overdue: None,
             }),
             replanning: Mutex::new(()),
             moves: AtomicU64::new(0),
@@ -381,6 +384,21 @@ impl Shared {
         self.backend.lock().has_predecessor = true;
     }
 
+    /// An earlier process has not ended in time, and why this one is not ready therefore.
+    pub fn predecessor_overdue(&self, why: String) {
+        let mut backend = self.backend.lock();
+        // It may have ended in this moment.
+        if backend.has_predecessor {
+            backend.overdue = Some(why);
+            self.metrics.predecessor_overdue.set(1.0);
+        }
+    }
+
+    /// Why this process is not ready as long as an earlier one does not end.
+    pub fn overdue_predecessor(&self) -> Option<String> {
+        self.backend.lock().overdue.clone()
+    }
+
     /// The earlier process has ended; `in_order` when the backend was done with its writes by then.
     ///
     /// It may have let in stamps up to now plus the tolerance, which is more than when this process started: so the
@@ -390,6 +408,8 @@ impl Shared {
         self.guard.distrust_everything((self.clock)());
         let mut backend = self.backend.lock();
         backend.has_predecessor = false;
+        backend.overdue = None;
+        self.metrics.predecessor_overdue.set(0.0);
         backend.hold_until = Some(if in_order {
             now
         } else {

@@ -38,6 +38,8 @@ pub struct Tap {
     filled: bool,
     /// Whether the first request was the greeting of a lane; nothing before it was whole.
     is_lane: Option<bool>,
+    /// The question has been written which run of the backend this is.
+    asked_who: bool,
     /// The whole requests that are not answered, oldest first.
     unanswered: VecDeque<Unanswered>,
     /// So many bytes of the backend were answers that have been read to their end.
@@ -93,6 +95,7 @@ impl Tap {
             decoder: RequestDecoder::new(Limits::REQUEST),
             rest: BytesMut::new(),
             filled: false,
+            asked_who: false,
             is_lane: None,
             unanswered: VecDeque::new(),
             read_whole: 0,
@@ -119,7 +122,13 @@ impl Tap {
             .decode(&mut self.rest)
             .map_err(|fault| format!("the guard has written what is no request: {fault}"))?
         {
-            self.is_lane.get_or_insert(matches!(command, Command::Stat));
+            match &command {
+                // Both ask first whom they have reached.
+                Command::Stat if !self.asked_who => self.asked_who = true,
+                // Only lanes ask this too, before anything else.
+                Command::Misc { function, .. } if function == "error" => _ = self.is_lane.get_or_insert(true),
+                _ => _ = self.is_lane.get_or_insert(false),
+            }
             let keys = keys_changed(&command);
             self.unanswered.push_back(Unanswered {
                 keys: keys.clone(),

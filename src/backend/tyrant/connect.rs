@@ -96,16 +96,19 @@ impl Backoff {
     /// The pause after a connection that was up for so long, and was of `use`: it gave an answer of the kind that was
     /// asked for. One that stayed up is followed at once, and one that died at its first question is no better than none
     /// at all. One that was of use for a moment counts as a failure too, or a server that some question breaks would be
-    /// asked it again without an end; but it is not waited for as long.
+    /// asked it again without an end; but not the first time, and it is not waited for as long.
     pub fn pause_after(&mut self, up: Duration, useful: bool) -> Duration {
         if up >= PAUSE_MAX {
             self.reset();
             return Duration::ZERO;
         }
-        if useful {
-            self.pause = self.pause.min(PAUSE_USEFUL_MAX);
+        if !useful {
+            return self.next_pause();
         }
-        self.next_pause()
+        let is_first = self.pause == PAUSE_MIN;
+        self.pause = self.pause.min(PAUSE_USEFUL_MAX);
+        let pause = self.next_pause();
+        if is_first { Duration::ZERO } else { pause }
     }
 }
 
@@ -137,6 +140,7 @@ mod tests {
                 .all(|pause| *pause <= PAUSE_USEFUL_MAX && *pause >= PAUSE_USEFUL_MAX / 2)
         );
         assert_eq!(backoff.pause_after(PAUSE_MAX, false), Duration::ZERO);
-        assert!(backoff.pause_after(moment, false) <= PAUSE_MIN);
+        assert_eq!(backoff.pause_after(moment, true), Duration::ZERO, "once is no habit");
+        assert!(backoff.pause_after(moment, false) >= PAUSE_MIN);
     }
 }

@@ -34,6 +34,13 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("stamp = [13]", &["t.toml:1: ", "sequence", "allowed: a table of keys"]),
     ("\n[[log]]", &["t.toml:2: ", "sequence", "allowed: a table of keys"]),
     (
+        "takeover_kill = true",
+        &[
+            "t.toml:1: takeover_kill has nobody to kill",
+            "allowed: with takeover = true",
+        ],
+    ),
+    (
         "takeover = true",
         &["t.toml:1: takeover needs to know whom", "allowed: with pid_file"],
     ),

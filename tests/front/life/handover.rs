@@ -124,6 +124,52 @@ fn who_cannot_reach_the_backend_leaves_everything_as_it_was() {
     assert_eq!(before.terminate().code(), Some(0));
 }
 
+/// The time that an orderly end may take is 5 s and a bit with these.
+const SHORT: &str = "drain_timeout = \"100ms\"\npairing.fence_timeout = \"100ms\"\npairing.start_hold = \"0s\"\n";
+
+#[test]
+fn a_process_that_is_stopped_is_not_waited_for_in_silence() {
+    let scripted = Scripted::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (listen, pid_file) = (free_address(), folder.path().join("pid"));
+    let settings = settings(&scripted, listen, &pid_file, SHORT);
+    let before = launch(&settings);
+    before.signal(libc::SIGSTOP);
+    let next = launch(&settings);
+    next.expect_metric("ttguard_predecessor_overdue", &[], 1.0);
+    next.expect_log("has not ended in");
+    let (status, why) = next.page("/readyz");
+    assert_eq!(status, 503);
+    assert!(
+        why.contains(&format!("the process before, {} (stopped)", before.pid())),
+        "{why}"
+    );
+    // It goes on, and with it everything that was owed.
+    before.signal(libc::SIGCONT);
+    assert_eq!(before.ended().code(), Some(0));
+    next.expect_log("the process before has ended");
+    assert_eq!(next.page("/readyz").0, 200);
+    assert_eq!(next.scrape("ttguard_predecessor_overdue", &[]), 0.0);
+    assert_eq!(next.client().put("k", &Clock::start().value(0)), 0);
+}
+
+#[test]
+fn a_process_that_is_stopped_is_killed_where_that_is_allowed() {
+    use std::os::unix::process::ExitStatusExt;
+    let scripted = Scripted::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (listen, pid_file) = (free_address(), folder.path().join("pid"));
+    let settings = settings(&scripted, listen, &pid_file, &format!("takeover_kill = true\n{SHORT}"));
+    let before = launch(&settings);
+    before.signal(libc::SIGSTOP);
+    let next = launch(&settings);
+    assert_eq!(before.ended().signal(), Some(libc::SIGKILL));
+    next.expect_log("the process before was killed, as takeover_kill says");
+    next.expect_log("the process before has ended");
+    assert_eq!(next.page("/readyz").0, 200);
+    assert_eq!(next.client().put("k", &Clock::start().value(0)), 0);
+}
+
 #[test]
 fn without_takeover_the_pid_file_is_for_one_alone() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -193,7 +193,7 @@ impl Network {
                 count.answers += tap.answers - 1;
             }
             if tap.is_lane() == Some(false) {
-                count.answers += tap.answers;
+                count.answers += tap.answers.saturating_sub(1);
             }
             if let Some(since) = tap.given_up {
                 count.given_up += 1;
