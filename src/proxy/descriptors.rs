@@ -39,7 +39,10 @@ fn others(settings: &Settings, open: u64) -> u64 {
         BackendUrl::Tyrant(_) => workers * (2 * settings.links() + settings.limits.slow_connections) as u64,
     };
     let listening = (workers + 1) * settings.listeners.len() as u64;
-    let admin = settings.admin.as_ref().map_or(0, |_| admin::places::CONNECTIONS_MAX as u64 + 2);
+    let admin = settings
+        .admin
+        .as_ref()
+        .map_or(0, |_| admin::places::CONNECTIONS_MAX as u64 + 2);
     open + RUNTIME * (workers + 2) + lanes + listening + admin + SPARE
 }
 
