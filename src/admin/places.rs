@@ -13,13 +13,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Half-sent requests at once.
-pub const HALVES_MAX: usize = 64;
+pub const HALVES_MAX: usize = 32;
 
 /// Answers at once, those of health aside.
-pub const PAGES_MAX: usize = 64;
+pub const PAGES_MAX: usize = 32;
 
 /// The same to one address.
-pub const PAGES_PER_ADDRESS: usize = 32;
+pub const PAGES_PER_ADDRESS: usize = 16;
 
 /// Connections that may be open at once, with some for health.
 pub const CONNECTIONS_MAX: usize = HALVES_MAX + PAGES_MAX + 16;

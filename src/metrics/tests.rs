@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::*;
 use crate::command::Verb;
+use crate::guard::spread::Lies;
 use crate::protocol::Protocol;
 
 const FAULTS: &[&str] = &["bad_magic", "size"];
@@ -53,6 +54,7 @@ fn combinations(row: &Row) -> usize {
         "rule" => Intervention::ALL.len(),
         "side" => Side::ALL.len(),
         "verdict" => Judged::ALL.len(),
+        "lies" => Lies::ALL.len(),
         "version" => 1,
         "kind" => RetryKind::ALL.len(),
         "cause" if row.name.contains("waits") => WaitCause::ALL.len(),

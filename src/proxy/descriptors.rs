@@ -158,7 +158,8 @@ mod tests {
             ..Settings::default()
         };
         let lanes = settings.workers * (2 * settings.links() + settings.limits.slow_connections);
-        assert_eq!(others(&settings, 10), others(&fewer, 10) + lanes as u64 + 34);
+        let admin = admin::places::CONNECTIONS_MAX as u64 + 2;
+        assert_eq!(others(&settings, 10), others(&fewer, 10) + lanes as u64 + admin);
         assert_eq!(others(&settings, 10), others(&settings, 0) + 10);
     }
 

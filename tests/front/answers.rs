@@ -55,7 +55,7 @@ fn first_line(scripted: &Scripted, row: &Row, is_there: bool, fate: Fate, guarde
     let act = match fate {
         Fate::Done | Fate::TooLarge => None,
         Fate::Failed(code) => Some(Act::Fail(code)),
-        Fate::Lost => Some(Act::Lose(End::Rst)),
+        Fate::Lost => Some(Act::Lose(End::Fin)),
     };
     if let Some(act) = act {
         scripted.rule(Rule::once(act, move |request: &Request| {
@@ -225,7 +225,7 @@ fn binary_clients_are_told_the_servers_code_and_of_a_loss_nothing() {
             }
             // A lost read is asked again.
             if !matches!(opcode, frame::GET | frame::VSIZ) {
-                assert_eq!(ask(Act::Lose(End::Rst)), Ending::Reset, "{dialect} {opcode:x}");
+                assert_eq!(ask(Act::Lose(End::Fin)), Ending::Reset, "{dialect} {opcode:x}");
             }
         }
     }

@@ -173,9 +173,9 @@ fn a_fault_in_the_answer_to_a_group_misleads_nobody() {
         Act::Announce(1000),
         Act::Announce(-1),
         Act::Cut(4, End::Fin),
-        Act::Cut(30, End::Rst),
+        Act::Cut(30, End::Fin),
         Act::Lose(End::Fin),
-        Act::Refuse(End::Rst),
+        Act::Refuse(End::Fin),
     ];
     for act in cases {
         println!("{act:?}");

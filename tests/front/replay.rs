@@ -18,7 +18,7 @@ pub struct Scenario {
 pub struct Step {
     pub name: String,
     pub send: Vec<u8>,
-    recv: Vec<u8>,
+    pub recv: Vec<u8>,
     compare: String,
     closed: bool,
     reconnect: bool,

@@ -173,6 +173,7 @@ fn the_process_ends_when_it_is_told_to() {
 #[test]
 fn a_backend_that_answers_wrongly_is_not_asked_again_in_a_hurry() {
     let scripted = Scripted::start();
+    scripted.insert("k", b"v");
     scripted.rule(Rule {
         left: usize::MAX,
         ..Rule::once(Act::WrongCode(255), |request| request.opcode == frame::MGET)
@@ -193,7 +194,7 @@ fn a_backend_that_answers_wrongly_is_not_asked_again_in_a_hurry() {
     // Who asks nothing of that kind is served at once.
     assert_eq!(
         when_served(guarded.address(), |client| client
-            .try_send(&frame::store(frame::PUT, "k", b"v"))
+            .try_send(&frame::keyed(frame::VSIZ, "k"))
             .and_then(|()| client.code())),
         0
     );

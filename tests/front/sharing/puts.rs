@@ -138,9 +138,9 @@ fn a_fault_in_the_answer_takes_the_lane_out_of_service_and_loses_no_put() {
         Act::ExtraByte,
         Act::Announce(-1),
         Act::Cut(1, End::Fin),
-        Act::Cut(4, End::Rst),
+        Act::Cut(4, End::Fin),
         Act::Lose(End::Fin),
-        Act::Refuse(End::Rst),
+        Act::Refuse(End::Fin),
     ];
     for act in cases {
         println!("{act:?}");
