@@ -14,7 +14,7 @@ use crate::{panics, world};
 const SEEDS: u64 = 2000;
 
 /// A run that takes longer than this does not end at all.
-const ENDLESS: Duration = Duration::from_secs(30);
+const ENDLESS: Duration = Duration::from_secs(120);
 
 /// From so many seeds on, a kind of fault that never struck is a failure.
 const ALL_KINDS_FROM: u64 = 1000;
