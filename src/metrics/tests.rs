@@ -51,6 +51,7 @@ fn combinations(row: &Row) -> usize {
         "fault" => FAULTS.len(),
         "protocol" => Protocol::ALL.len(),
         "rule" => Intervention::ALL.len(),
+        "lies" => Lies::ALL.len(),
         "side" => Side::ALL.len(),
         "verdict" => Judged::ALL.len(),
         "version" => 1,
