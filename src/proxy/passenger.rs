@@ -144,11 +144,11 @@ impl lane::Passenger for Passenger {
         }
     }
 
-    fn answer_of(&self, mut found: Vec<(Bytes, Bytes)>) -> Reply {
+    fn answer_of(&self, mut found: impl Iterator<Item = (Bytes, Bytes)>) -> Reply {
         match &self.cargo {
-            Cargo::ReadBack(_) => Reply::Records(found),
+            Cargo::ReadBack(_) => Reply::Records(found.collect()),
             _ => found
-                .pop()
+                .next()
                 .map_or(Reply::Code(FAILED), |(_, value)| Reply::Value(value)),
         }
     }

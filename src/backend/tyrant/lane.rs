@@ -47,7 +47,7 @@ pub trait Passenger: 'static {
     /// The keys whose records are asked for, where nothing else is and it [may share](Lane::submit_read) its request.
     fn keys(&self) -> &[Bytes];
     /// Its answer, where these records of its keys were found.
-    fn answer_of(&self, found: Vec<(Bytes, Bytes)>) -> Reply;
+    fn answer_of(&self, found: impl Iterator<Item = (Bytes, Bytes)>) -> Reply;
     /// Whether the answer can belong to the question.
     fn accepts(&self, reply: &Reply) -> bool;
     /// The answer has come, in so many bytes. `now` is when it was read.

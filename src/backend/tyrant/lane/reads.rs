@@ -77,8 +77,19 @@ pub(super) struct SharedAnswer {
 struct Part {
     /// Of its keys nothing more can come for the first so many.
     keys: usize,
-    found: Vec<(Bytes, Bytes)>,
+    /// The first record: a small `get` has no other, and allocates nothing for it.
+    first: Option<(Bytes, Bytes)>,
+    more: Vec<(Bytes, Bytes)>,
     dropped: Option<Dropped>,
+}
+
+impl Part {
+    fn add(&mut self, record: (Bytes, Bytes)) {
+        match self.first {
+            None => self.first = Some(record),
+            Some(_) => self.more.push(record),
+        }
+    }
 }
 
 impl SharedAnswer {
@@ -190,7 +201,7 @@ impl<P: Passenger> Lane<P> {
         answer.bytes += bytes;
         answer.part.keys = place + 1;
         match record {
-            Record::Whole(key, value) => answer.part.found.push((key, value)),
+            Record::Whole(key, value) => answer.part.add((key, value)),
             Record::Dropped(_, dropped) => answer.part.dropped = Some(dropped),
         }
         if self.is_last_key(answer) {
@@ -224,9 +235,11 @@ impl<P: Passenger> Lane<P> {
     /// Nothing more comes for the first of those ahead. It has its answer where something has; those who asked for what is
     /// not there have theirs at the end, once all of the answer is seen to be one.
     fn pass_over(&self, answer: &mut SharedAnswer, now: Instant) {
-        let Part { found, dropped, .. } = std::mem::take(&mut answer.part);
+        let Part {
+            first, more, dropped, ..
+        } = std::mem::take(&mut answer.part);
         answer.ahead -= 1;
-        if found.is_empty() && dropped.is_none() {
+        if first.is_none() && dropped.is_none() {
             answer.passed += 1;
             return;
         }
@@ -236,7 +249,7 @@ impl<P: Passenger> Lane<P> {
         match (passenger, dropped) {
             (Some(passenger), Some(dropped)) => passenger.dropped(dropped, now),
             (Some(passenger), None) => {
-                let reply = passenger.answer_of(found);
+                let reply = passenger.answer_of(first.into_iter().chain(more));
                 passenger.answered(reply, bytes, now);
             }
             (None, _) => {}
@@ -252,7 +265,7 @@ impl<P: Passenger> Lane<P> {
             self.record_size.saw(0);
             let passenger = self.owed.borrow_mut().take(0).flatten();
             if let Some(passenger) = passenger {
-                let reply = passenger.answer_of(Vec::new());
+                let reply = passenger.answer_of(std::iter::empty());
                 passenger.answered(reply, std::mem::take(&mut answer.bytes), now);
             }
         }
