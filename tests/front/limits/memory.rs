@@ -81,7 +81,7 @@ fn memory_is_given_back_after_large_answers() {
     let mut small = guarded.client();
     assert_eq!(small.text("none"), None);
     let before = guarded.resident_bytes();
-    let mut deaf: Vec<Client> = (0..5).map(|_| guarded.client()).collect();
+    let mut deaf: Vec<Client> = (0..5).map(|_| Client::connect_narrow(guarded.address())).collect();
     for client in &mut deaf {
         client.send(&frame::keyed(frame::GET, "large"));
     }
@@ -146,11 +146,12 @@ fn who_does_not_take_its_answer_makes_way_for_who_waits() {
     scripted.insert("large", &vec![b'x'; LARGE]);
     let settings = "workers = 1\n[limits]\nheavy_rate = 0\nrequest = \"32MiB\"\nbuffer_memory = \"64MiB\"";
     let guarded = Guarded::before(scripted.address(), settings);
-    let mut deaf: Vec<Client> = (0..2).map(|_| guarded.client()).collect();
+    let mut deaf: Vec<Client> = (0..2).map(|_| Client::connect_narrow(guarded.address())).collect();
     for client in &mut deaf {
         client.send(&frame::keyed(frame::GET, "large"));
     }
-    guarded.expect_metric("ttguard_buffered_bytes", &[], 1.5 * LARGE as f64);
+    // More than one of them has: some of each is with the kernel.
+    guarded.expect_metric("ttguard_buffered_bytes", &[], 1.1 * LARGE as f64);
     let mut reader = guarded.client();
     assert_eq!(reader.get("large").map(|value| value.len()), Some(LARGE));
     expect_closed(&guarded, "backlog", 1.0);
