@@ -168,6 +168,16 @@ impl Guarded {
         body.lines().filter_map(|line| sample(line, name, labels)).sum()
     }
 
+    /// Waits until it says that it is ready.
+    #[track_caller]
+    pub fn expect_ready(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while let (503, why) = self.page("/readyz") {
+            assert!(Instant::now() < deadline, "not ready: {why}");
+            thread::yield_now();
+        }
+    }
+
     /// Waits until a metric has at least this value: counting may follow the answer a moment later.
     #[track_caller]
     pub fn expect_metric(&self, name: &str, labels: &[(&str, &str)], least: f64) {

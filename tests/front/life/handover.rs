@@ -148,7 +148,7 @@ fn a_process_that_is_stopped_is_not_waited_for_in_silence() {
     before.signal(libc::SIGCONT);
     assert_eq!(before.ended().code(), Some(0));
     next.expect_log("the process before has ended");
-    assert_eq!(next.page("/readyz").0, 200);
+    next.expect_ready();
     assert_eq!(next.scrape("ttguard_predecessor_overdue", &[]), 0.0);
     assert_eq!(next.client().put("k", &Clock::start().value(0)), 0);
 }
@@ -166,7 +166,7 @@ fn a_process_that_is_stopped_is_killed_where_that_is_allowed() {
     assert_eq!(before.ended().signal(), Some(libc::SIGKILL));
     next.expect_log("the process before was killed, as takeover_kill says");
     next.expect_log("the process before has ended");
-    assert_eq!(next.page("/readyz").0, 200);
+    next.expect_ready();
     assert_eq!(next.client().put("k", &Clock::start().value(0)), 0);
 }
 

@@ -42,7 +42,7 @@ impl Connection {
         if end == End::Rst {
             let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         } else {
-            let _ = self.stream.shutdown(Shutdown::Both);
+            self.end_in_order();
         }
         let (shared, number) = (Arc::clone(&self.shared), self.number);
         let kept = shared.record(number, |record| {
@@ -53,6 +53,13 @@ impl Connection {
         drop(kept);
         drop(self);
         shared.changed.notify_all();
+    }
+
+    /// Says that nothing more comes, and waits for the peer to end too: a socket that is closed with bytes unread is reset.
+    fn end_in_order(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.stream.set_read_timeout(Some(Duration::from_secs(1)));
+        while matches!(self.stream.read(&mut [0; 4096]), Ok(1..)) {}
     }
 
     fn serve(&mut self) -> End {
