@@ -226,8 +226,10 @@ impl FileStore {
 
 impl Drop for FileStore {
     fn drop(&mut self) {
-        self.queue.close();
+        // Before the committer's connection: only one that knows itself to be the last puts the log away, and of two that
+        // close at once neither does.
         self.readers.lock().clear();
+        self.queue.close();
         if let Some(committer) = self.committer.take() {
             let _ = committer.join();
         }
