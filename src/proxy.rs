@@ -21,6 +21,7 @@ mod fairness;
 mod heartbeat;
 mod inquiry;
 mod judging;
+mod large_keys;
 mod listener;
 mod look_up;
 mod memory;

@@ -69,7 +69,7 @@ fn check_dropping(shapes: &[Shape], input: &[u8], pieces: &[&[u8]]) {
                 fault: over,
             }) => {
                 assert_eq!((code, bytes), (reply.code(), whole.len() as u64));
-                assert_eq!(fault, Err(over.into()));
+                assert_eq!(fault, Err(over.expect("a limit").into()));
             }
         }
     }
@@ -95,7 +95,7 @@ fn check_records(input: &[u8], pieces: &[&[u8]]) {
                     (dropped_key, dropped.bytes),
                     (key, 8 + (key.len() + value.len()) as u64)
                 );
-                assert!(dropped.fault.is_over_limit());
+                assert!(dropped.fault.is_some_and(|fault| fault.is_over_limit()));
             }
         }
         all.push((key.clone(), value.clone()));

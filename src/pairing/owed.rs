@@ -233,9 +233,20 @@ impl<T> Owed<T> {
             .map(|entry| &entry.tag)
     }
 
-    /// The earliest deadline of all requests, so that a timer can be set.
-    pub fn earliest_deadline(&self) -> Option<Instant> {
-        self.entries.iter().map(|entry| entry.deadline).min()
+    /// One of the oldest requests, by its place among them.
+    pub fn tag_mut(&mut self, place: usize) -> Option<&mut T> {
+        self.entries.get_mut(place).map(|entry| &mut entry.tag)
+    }
+
+    /// As [`Self::tags_from`], to be changed.
+    pub fn tags_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().map(|entry| &mut entry.tag)
+    }
+
+    /// The earliest deadline of all requests that somebody waits for, so that a timer can be set.
+    pub fn earliest_deadline(&self, is_awaited: impl Fn(&T) -> bool) -> Option<Instant> {
+        let awaited = self.entries.iter().filter(|entry| is_awaited(&entry.tag));
+        awaited.map(|entry| entry.deadline).min()
     }
 
     /// The lane is out of service: every request, oldest first, with whether it may have been carried out.
@@ -336,10 +347,10 @@ mod tests {
     fn the_earliest_deadline_need_not_be_the_oldest_request() {
         let now = Instant::now();
         let mut owed = Owed::new();
-        assert_eq!(owed.earliest_deadline(), None);
+        assert_eq!(owed.earliest_deadline(|_| true), None);
         owed.push(Shape::Code, now + Duration::from_secs(2), 1, ());
         owed.push(Shape::Code, now + Duration::from_secs(1), 1, ());
-        assert_eq!(owed.earliest_deadline(), Some(now + Duration::from_secs(1)));
+        assert_eq!(owed.earliest_deadline(|_| true), Some(now + Duration::from_secs(1)));
     }
 
     /// How many share the newest question, where others may.

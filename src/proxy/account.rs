@@ -21,10 +21,13 @@ pub fn backend_answered(metrics: &Metrics, verb: Verb, code: u8, bytes: usize, s
     backend_carried(metrics, verb, carried, bytes as u64, since, now);
 }
 
-/// Counts an answer that was larger than allowed, and says so once in a while.
+/// Counts an answer that was dropped as it came; of one that was larger than allowed it says so once in a while.
 pub fn backend_answered_too_much(metrics: &Metrics, verb: Verb, dropped: Dropped, since: Instant, now: Instant) {
     static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
     let Dropped { bytes, fault, .. } = dropped;
+    let Some(fault) = fault else {
+        return backend_carried(metrics, verb, Carried::Answered, bytes, since, now);
+    };
     backend_carried(metrics, verb, Carried::TooLarge, bytes, since, now);
     if let Some(suppressed) = LOG.admit(now) {
         tracing::warn!(?verb, bytes, %fault, suppressed, "an answer is larger than limits.reply allows: its asker fails");
@@ -102,7 +105,7 @@ pub fn fence(fault: &LaneFault) -> Option<FenceReason> {
         LaneFault::Eof => Some(FenceReason::Eof),
         LaneFault::Io(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Some(FenceReason::Reset),
         LaneFault::Io(_) => Some(FenceReason::Io),
-        LaneFault::Retired => None,
+        LaneFault::Retired | LaneFault::HandedOver => None,
     }
 }
 
@@ -130,7 +133,7 @@ pub fn lane_given_up_by_rule(fault: &LaneFault) -> Option<Intervention> {
         LaneFault::BadAnswer(_) => Some(Intervention::BadAnswer),
         LaneFault::Mismatch => Some(Intervention::Mismatch),
         LaneFault::Unasked(_) => Some(Intervention::Unasked),
-        LaneFault::Eof | LaneFault::Io(_) | LaneFault::Retired => None,
+        LaneFault::Eof | LaneFault::Io(_) | LaneFault::Retired | LaneFault::HandedOver => None,
     }
 }
 
@@ -139,7 +142,12 @@ pub fn alarm(fault: &LaneFault) -> Option<(Alarm, &'static str)> {
     match fault {
         LaneFault::Mismatch => Some((Alarm::UnaskedKey, "the backend named a key that it was not asked for")),
         LaneFault::Unasked(_) => Some((Alarm::UnaskedAnswer, "the backend sent bytes that answer no question")),
-        LaneFault::Deadline | LaneFault::BadAnswer(_) | LaneFault::Eof | LaneFault::Io(_) | LaneFault::Retired => None,
+        LaneFault::Deadline
+        | LaneFault::BadAnswer(_)
+        | LaneFault::Eof
+        | LaneFault::Io(_)
+        | LaneFault::Retired
+        | LaneFault::HandedOver => None,
     }
 }
 

@@ -58,7 +58,10 @@ pub fn tyrant_store(shared: &Shared, route: Route) -> Store {
         links: (0..settings.links())
             .map(|index| {
                 let mut link = link.clone();
-                if index < settings.lanes && shared.take_prime() {
+                if index >= settings.lanes {
+                    // What is large holds up only what is large too.
+                    link.lane.large = None;
+                } else if shared.take_prime() {
                     link.lane.priming = Some(settings.pairing.request_timeout);
                 }
                 Rc::new(Link::new(link))
@@ -75,11 +78,16 @@ fn line_limits(settings: &Settings) -> LineLimits {
     }
 }
 
+/// A lane is handed over for a value that is so many times as large as what counts as large: for less, a new connection
+/// costs more than the others wait.
+const HAND_OVER: usize = 32;
+
 fn lane_limits(settings: &Settings) -> LaneLimits {
     LaneLimits {
         requests_max: settings.limits.lane_queue,
         bytes_max: settings.limits.request.frame_max,
         reply: settings.limits.reply,
+        large: Some(settings.bulk_size.saturating_mul(HAND_OVER)),
         priming: None,
     }
 }
@@ -251,6 +259,7 @@ impl Crew {
                     link.route.clone_from(route);
                     link.lane = LaneLimits {
                         priming: link.lane.priming.map(|_| settings.pairing.request_timeout),
+                        large: link.lane.large.and(lane_limits(settings).large),
                         ..lane_limits(settings)
                     };
                     link.connect_timeout = settings.pairing.connect_timeout;
@@ -287,7 +296,7 @@ impl Crew {
     /// Drops what was in flight, as the end of the process does.
     pub fn vanish(&self) {
         for (link, _) in self.links.take() {
-            if let Some(lane) = link.lane() {
+            for lane in link.lanes() {
                 lane.abandon().for_each(drop);
             }
         }

@@ -38,8 +38,13 @@ impl Session {
         {
             return Next::Wait(item, waiting);
         }
+        if self.is_elsewhere() {
+            // Its requests stay in their order.
+            return Next::Wait(item, Waiting::Settled);
+        }
         if self.aloft() == 0 {
-            self.links.choose(&item.command);
+            self.links
+                .choose(&item.command, self.worker.asks_for_large(&item.command));
         }
         if let Some(by) = self.denies(&item) {
             return self.deny(item, by);

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 pub use self::client::{ClientCargo, Form, Found};
 use super::account;
 use super::look_up::Ahead;
+use super::memory::Room;
 use super::records::{self, Probe};
 use super::session::End;
 use super::steps::{Recorded, Unrecorded};
@@ -70,6 +71,8 @@ pub enum Cargo {
     ReadBack(ReadBackCargo),
     /// A key is read back because its stamp seemed to have gone back behind one that was confirmed.
     Suspicion { key: Bytes, confirmed: u64 },
+    /// Who asked for these keys asks elsewhere.
+    Parted { keys: Vec<Bytes> },
     /// What `mget` finds of a key, asked just before the same by `get`.
     Find { key: Bytes, found: Found },
     /// Whether a hidden record is there already (`vsiz`), asked just before it is written.
@@ -140,6 +143,7 @@ impl lane::Passenger for Passenger {
                 _ => &[],
             },
             Cargo::ReadBack(cargo) => &cargo.keys,
+            Cargo::Parted { keys } => keys,
             _ => &[],
         }
     }
@@ -160,6 +164,21 @@ impl lane::Passenger for Passenger {
                 _ => None,
             },
             _ => None,
+        }
+    }
+
+    fn has_room_for(&mut self, bytes: usize) -> bool {
+        match &mut self.cargo {
+            Cargo::Client(cargo) => cargo.fits_ahead(&self.worker, bytes),
+            Cargo::Parted { .. } => false,
+            _ => true,
+        }
+    }
+
+    fn room(&self) -> usize {
+        match &self.cargo {
+            Cargo::Client(cargo) => cargo.item.room.as_ref().map_or(0, Room::bytes),
+            _ => 0,
         }
     }
 
@@ -228,6 +247,7 @@ impl lane::Passenger for Passenger {
                     let _ = found.set(value);
                 }
             }
+            Cargo::Parted { .. } => {}
             Cargo::Probe(probe) => probe.found(reply.code() != 0),
             Cargo::Record { probe, ticket, tell } => {
                 shared.hidden.written(reply.code(), &probe);
@@ -257,6 +277,10 @@ impl lane::Passenger for Passenger {
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         account::backend_answered_too_much(&shared.metrics, self.verb, dropped, self.queued, now);
         match self.cargo {
+            Cargo::Client(cargo) if dropped.fault.is_none() => {
+                let size = usize::try_from(dropped.bytes).unwrap_or(usize::MAX);
+                cargo.put_off(&self.worker, size);
+            }
             Cargo::Client(cargo) => cargo.dropped(&self.worker, dropped.code),
             Cargo::Exchange { reply_to, tickets, .. } => {
                 for ticket in tickets {
@@ -273,7 +297,7 @@ impl lane::Passenger for Passenger {
                     cargo.learn(&worker, None);
                 });
             }
-            Cargo::Suspicion { .. } | Cargo::Find { .. } => {}
+            Cargo::Suspicion { .. } | Cargo::Find { .. } | Cargo::Parted { .. } => {}
             Cargo::Record { ticket, tell, .. } => {
                 shared.hidden.doubt();
                 shared.guard.settle(ticket, Outcome::Failed);
@@ -300,13 +324,32 @@ impl lane::Passenger for Passenger {
                 let _ = reply_to.send(Err(NoReply::Lost(lost)));
             }
             Cargo::ReadBack(cargo) => cargo.learn(&self.worker, None),
-            Cargo::Probe(_) | Cargo::Suspicion { .. } | Cargo::Find { .. } => {}
+            Cargo::Probe(_) | Cargo::Suspicion { .. } | Cargo::Find { .. } | Cargo::Parted { .. } => {}
             Cargo::Record { ticket, tell, .. } => {
                 shared.hidden.doubt();
                 shared.guard.settle(ticket, outcome_when(lost));
                 let _ = tell.send(Err(Unrecorded::Lost(lost)));
             }
         }
+    }
+
+    fn part(&mut self) -> Option<Self> {
+        match &self.cargo {
+            Cargo::Client(cargo) if cargo.may_ask_elsewhere() => {}
+            Cargo::ReadBack(_) => {}
+            _ => return None,
+        }
+        let keys = self.keys().to_vec();
+        self.worker.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        Some(Self {
+            worker: Rc::clone(&self.worker),
+            cargo: std::mem::replace(&mut self.cargo, Cargo::Parted { keys }),
+            ..*self
+        })
+    }
+
+    fn is_awaited(&self) -> bool {
+        !matches!(self.cargo, Cargo::Parted { .. })
     }
 }
 
@@ -319,7 +362,11 @@ impl line::Passenger for Passenger {
             Cargo::Exchange { tickets, .. } => tickets.is_empty(),
             // The guard has a key read only when nothing of it is under way.
             Cargo::ReadBack(_) => true,
-            Cargo::Suspicion { .. } | Cargo::Find { .. } | Cargo::Probe(_) | Cargo::Record { .. } => false,
+            Cargo::Suspicion { .. }
+            | Cargo::Find { .. }
+            | Cargo::Parted { .. }
+            | Cargo::Probe(_)
+            | Cargo::Record { .. } => false,
         }
     }
 

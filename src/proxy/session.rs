@@ -72,6 +72,8 @@ struct Inner {
     aloft: usize,
     /// Those of them that may change something.
     writes_aloft: usize,
+    /// The worker's hand-overs when the last of them was sent.
+    hand_overs: u64,
     /// Bytes of all requests that have no answer yet, wherever they are.
     asked: usize,
     /// As many bytes the next answer may well have: those of the last one, or fewer than those of a larger one before.
@@ -164,6 +166,7 @@ impl Session {
                 redo: BTreeMap::new(),
                 aloft: 0,
                 writes_aloft: 0,
+                hand_overs: 0,
                 asked: 0,
                 expected: 0,
                 next_number: 0,
@@ -182,6 +185,7 @@ impl Session {
     /// A request has been put on a lane.
     pub fn took_off(&self, writes: bool) {
         let mut inner = self.inner.borrow_mut();
+        inner.hand_overs = self.worker.hand_overs.get();
         inner.aloft += 1;
         inner.writes_aloft += usize::from(writes);
     }
@@ -209,6 +213,12 @@ impl Session {
         let turn = self.turn.get().unwrap_or_else(now);
         self.turn.set(Some(turn));
         turn
+    }
+
+    /// Whether requests may be on another lane than the one that the next would go by.
+    pub fn is_elsewhere(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.aloft > 0 && inner.hand_overs != self.worker.hand_overs.get()
     }
 
     /// Requests on a lane.

@@ -15,6 +15,7 @@ use super::apart::MANY;
 use super::busy_poll::BusyPoll;
 use super::fairness::Fairness;
 use super::heartbeat::Heartbeat;
+use super::large_keys::LargeKeys;
 use super::memory::{Held, Load};
 use super::passenger::{Cargo, Passenger};
 use super::session::{Session, now};
@@ -22,7 +23,8 @@ use super::shared::Shared;
 use super::sharing::Sharing;
 use super::store::{Store, Via};
 use super::waiting::Notice;
-use crate::backend::tyrant::greeting::{DatabaseKind, Greeting};
+use crate::backend::tyrant::greeting::{DatabaseKind, Greeting, Run};
+use crate::backend::tyrant::lane::HalfReceived;
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::{ConnectFault, LinkEvents, OtherRun};
 use crate::command::Command;
@@ -60,10 +62,17 @@ pub struct Worker {
     /// What its sessions and lanes hold.
     pub held: Held,
     pub sharing: Sharing,
+    /// How often a lane has handed over its place: what is under way since before may be on another one than what
+    /// follows.
+    pub hand_overs: Cell<u64>,
+    /// Keys whose values are large, as far as is known.
+    pub large_keys: LargeKeys,
     /// Keys that are looked up ahead of their turn.
     pub ahead: Rc<Cell<usize>>,
-    /// `mget` has found a record since a lane came up, so it says what there is.
+    /// `mget` has found a record since this run of the server was reached, so it says what there is.
     pub mget_finds: Cell<bool>,
+    /// The run that the newest lane has reached.
+    run: RefCell<Option<Run>>,
     /// Nothing before the backend was first reached.
     kind: Cell<Option<DatabaseKind>>,
     denies_misc: Cell<bool>,
@@ -104,8 +113,11 @@ impl Worker {
             heartbeat: Heartbeat::new(settings.pairing.request_timeout, now()),
             held: Held::default(),
             sharing: Sharing::default(),
+            hand_overs: Cell::new(0),
+            large_keys: LargeKeys::default(),
             ahead: Rc::default(),
             mget_finds: Cell::new(kind.is_some()),
+            run: RefCell::default(),
             kind: Cell::new(kind),
             denies_misc: Cell::new(false),
             hold_until: Cell::new(None),
@@ -300,7 +312,14 @@ impl LinkEvents for Worker {
         shared.metrics.lane_reconnects.increment(again.into());
         self.kind.set(Some(greeting.kind));
         self.denies_misc.set(greeting.denies_misc);
-        self.mget_finds.set(false);
+        // The mask that may deny `mget` is an option of the server's start.
+        if !self
+            .run
+            .replace(Some(greeting.run.clone()))
+            .is_some_and(|run| run.is_same(&greeting.run))
+        {
+            self.mget_finds.set(false);
+        }
         self.hold_until.set(shared.hold_until(now));
         shared.lanes.fetch_add(1, Ordering::Relaxed);
         shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);
@@ -377,14 +396,18 @@ impl LinkEvents for Worker {
         });
     }
 
+    fn handed_over(&self) {
+        self.hand_overs.set(self.hand_overs.get() + 1);
+    }
+
     async fn parted(&self) {
         self.shared.parted().await;
     }
 
-    fn half_received(&self, before: usize, now: usize) {
-        let load = |bytes| Load {
-            held: bytes,
-            loose: bytes,
+    fn half_received(&self, before: HalfReceived, now: HalfReceived) {
+        let load = |half: HalfReceived| Load {
+            held: half.bytes,
+            loose: half.bytes - half.roomed,
         };
         self.holds(load(before), load(now));
     }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod descriptors;
+mod handing_over;
 mod memory;
 mod replies;
 

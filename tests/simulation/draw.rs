@@ -40,6 +40,10 @@ impl Plan {
         };
         modes(&mut stream("modes"), &mut plan.settings);
         plan.settings.shared_puts = pick(&mut stream("shared puts"), &[SharedPuts::Off, SharedPuts::All]);
+        if stream("hand overs").u8(..3) == 0 {
+            // Whatever does not come in one piece holds up others.
+            plan.settings.bulk_size = 1;
+        }
         plan.bound_zombies(&mut stream("zombies"));
         plan.blows.extend(stalls(&mut stream("stalls"), duration));
         plan.blows.sort_by_key(|(at, _)| *at);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ttguard::backend::tyrant::link::HANDED_OVER_MAX;
 use ttguard::config::{Pipelining, Settings, StaleReply};
 use ttguard::guard::rules::{LedgerMode, Mode, Tie};
 use ttguard::guard::stamp::StampFormat;
@@ -253,6 +254,11 @@ pub enum Blow {
 }
 
 impl Plan {
+    /// Lanes that each worker may have: one for each link, and those that have handed over their place.
+    pub fn lanes_max(&self) -> usize {
+        self.settings.links() + self.settings.lanes * HANDED_OVER_MAX
+    }
+
     /// A small world without any fault: two workers, one lane each, and clients that ask what the script says.
     pub fn small(script: &[&[Line]], ledger: LedgerMode) -> Self {
         let mut plan = Self::of(0);

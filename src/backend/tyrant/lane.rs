@@ -48,6 +48,12 @@ pub trait Passenger: 'static {
     fn keys(&self) -> &[Bytes];
     /// Its answer, where these records of its keys were found.
     fn answer_of(&self, found: impl Iterator<Item = (Bytes, Bytes)>) -> Reply;
+    /// Whether there is room for a value of so many bytes, which the server has announced and which is not all there.
+    /// Asked again with more of it, those who had room have it still. Where there is none it is
+    /// [dropped](Self::dropped) as it comes.
+    fn has_room_for(&mut self, bytes: usize) -> bool;
+    /// Bytes of the room that has been set apart for its answer.
+    fn room(&self) -> usize;
     /// Whether the answer can belong to the question.
     fn accepts(&self, reply: &Reply) -> bool;
     /// The answer has come, in so many bytes. `now` is when it was read.
@@ -58,10 +64,17 @@ pub trait Passenger: 'static {
     /// The answer to those who share its request has come, in so many bytes: with this code, which says that what one of
     /// them asked for was not done, and not which.
     fn undone(self, code: u8, bytes: usize, now: Instant);
-    /// The answer has come, was over a limit, and is gone. `now` is when its last byte was read.
+    /// The answer has come, was over a limit or [without room](Self::has_room_for), and is gone. `now` is when its last byte was read.
     fn dropped(self, dropped: Dropped, now: Instant);
     /// The lane is out of service: no answer will come from it.
     fn lost(self, lost: Lost);
+    /// Who asked goes to ask elsewhere, where it only asks, and nothing that it has asked on this lane changes anything:
+    /// that is returned. What stays takes the answer when it comes, and does nothing with it.
+    fn part(&mut self) -> Option<Self>
+    where
+        Self: Sized;
+    /// Whether somebody waits for the answer.
+    fn is_awaited(&self) -> bool;
 }
 
 /// Why a lane was taken out of service.
@@ -88,6 +101,9 @@ pub enum LaneFault {
     /// The proxy is stopping.
     #[error("the proxy is stopping")]
     Retired,
+    /// Another lane has taken its place, and nobody waits for what the server still sends: answers to reads.
+    #[error("the lane was handed over")]
+    HandedOver,
 }
 
 /// How far a question for a sign of life is.
@@ -108,6 +124,9 @@ pub struct LaneLimits {
     pub bytes_max: usize,
     /// How large an answer may be; one that is larger is dropped as it comes.
     pub reply: Limits,
+    /// A value of more bytes, with others waiting behind it, is what a lane [is handed over](Lane::hand_over) for; never
+    /// where there is no such size.
+    pub large: Option<usize>,
     /// Whether the lane may be [primed](super::priming), and then how long the question may take that ends a spell.
     pub priming: Option<Duration>,
 }
@@ -129,6 +148,15 @@ impl LaneLoad {
             bytes: self.bytes.max(other.bytes),
         }
     }
+}
+
+/// What a lane holds for an answer that is not whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HalfReceived {
+    /// Bytes in all.
+    pub bytes: usize,
+    /// Those of them for which who asked [has room](Passenger::room) set apart.
+    pub roomed: usize,
 }
 
 /// One pipelined connection to the server.
@@ -154,6 +182,12 @@ pub struct Lane<P> {
     record_size: RecordSize,
     /// Bytes of the buffer that an answer is in which is not whole.
     half_received: Cell<usize>,
+    /// Those of them for which room has been set apart.
+    roomed: Cell<usize>,
+    /// The place among the oldest requests of the one that is being given something large.
+    large_for: Cell<Option<usize>>,
+    /// Told when others wait behind that.
+    held_up: Notify,
     /// The earliest deadline, or an earlier instant when requests were answered since.
     next_deadline: Cell<Option<Instant>>,
     wake: Notify,
@@ -176,6 +210,9 @@ impl<P: Passenger> Lane<P> {
             listed: Cell::new(0),
             record_size: RecordSize::new(),
             half_received: Cell::new(0),
+            roomed: Cell::new(0),
+            large_for: Cell::new(None),
+            held_up: Notify::new(),
             next_deadline: Cell::new(None),
             wake: Notify::new(),
             retired: Cell::new(false),
@@ -201,9 +238,13 @@ impl<P: Passenger> Lane<P> {
         }
     }
 
-    /// Bytes that are held for an answer that is not whole.
-    pub fn half_received(&self) -> usize {
-        self.half_received.get()
+    /// What is held for an answer that is not whole.
+    pub fn half_received(&self) -> HalfReceived {
+        let bytes = self.half_received.get();
+        HalfReceived {
+            bytes,
+            roomed: self.roomed.get().min(bytes),
+        }
     }
 
     /// Puts a request into the queue; returns how many bytes it takes there. The caller has seen to it that there is
@@ -233,6 +274,9 @@ impl<P: Passenger> Lane<P> {
             self.next_deadline.set(Some(deadline));
         }
         self.wake.notify_one();
+        if self.large_for.get().is_some() {
+            self.held_up.notify_one();
+        }
     }
 
     /// Whether it has given an answer of the kind that was asked for.
@@ -258,6 +302,32 @@ impl<P: Passenger> Lane<P> {
     pub fn retire(&self) {
         self.retired.set(true);
         self.wake.notify_one();
+    }
+
+    /// Whether others wait behind something large, and would not on another lane.
+    pub fn holds_up(&self) -> bool {
+        self.large_for.get().is_some() && self.owed.borrow().len() > 1 && !self.retired.get()
+    }
+
+    /// Waits until it may be that it [holds up](Self::holds_up) others.
+    pub async fn held_up(&self) {
+        self.held_up.notified().await;
+    }
+
+    /// Another lane takes its place: nothing more will be sent on it, and it ends once nobody waits for what is owed on
+    /// it. Returns who waits behind something large, and only asks: they ask again on the other lane.
+    pub fn hand_over(&self) -> Vec<P> {
+        self.retire();
+        let given = self.large_for.take();
+        let mut owed = self.owed.borrow_mut();
+        let behind = owed.tags_mut().enumerate().filter(|(place, _)| given != Some(*place));
+        behind.filter_map(|(_, tag)| tag.as_mut()?.part()).collect()
+    }
+
+    /// Whether somebody waits for something that is owed; the lane's own questions are its own affair.
+    fn is_awaited(&self) -> bool {
+        let owed = self.owed.borrow();
+        owed.tags_from(0).any(is_awaited)
     }
 
     /// Every request without an answer, oldest first, once the lane is out of service.
@@ -290,8 +360,11 @@ impl<P: Passenger> Lane<P> {
         // Since others had their turn.
         let mut worked = Duration::ZERO;
         loop {
-            if self.retired.get() && self.owed.borrow().is_empty() {
-                return Err(LaneFault::Retired);
+            if self.retired.get() && !self.is_awaited() {
+                return Err(match self.owed.borrow().is_empty() {
+                    true => LaneFault::Retired,
+                    false => LaneFault::HandedOver,
+                });
             }
             let next = self
                 .next_deadline
@@ -312,7 +385,7 @@ impl<P: Passenger> Lane<P> {
                     }
                     let now = now();
                     let room = input.capacity();
-                    self.hand_over(&mut answers, &mut input, now)?;
+                    self.deliver(&mut answers, &mut input, now)?;
                     if room > ROOM_KEPT && input.len() < room / 4 {
                         transport::let_go(&mut input);
                     }
@@ -397,13 +470,18 @@ impl<P: Passenger> Lane<P> {
     }
 
     fn check_deadlines(&self) -> Result<(), LaneFault> {
-        let earliest = self.owed.borrow().earliest_deadline();
+        let earliest = self.owed.borrow().earliest_deadline(is_awaited);
         self.next_deadline.set(earliest);
         match earliest {
             Some(deadline) if deadline <= now() => Err(LaneFault::Deadline),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether somebody waits for the answer to this; the lane itself does for that to a question of its own.
+fn is_awaited<P: Passenger>(tag: &Option<P>) -> bool {
+    tag.as_ref().is_none_or(Passenger::is_awaited)
 }
 
 /// This instant, on the clock that tests can pause.

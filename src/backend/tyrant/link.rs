@@ -1,4 +1,9 @@
 //! Keeps one lane up: connects, greets, carries, fences, and begins again.
+//!
+//! A server answers the requests of a connection in their order: while something large comes, others wait behind it, and
+//! nobody knew of it when they asked. Then another lane takes the place of the one that carries it. Those who wait there
+//! and only ask, ask again on the new one; what may change something stays where it is, and in its order. The former lane
+//! ends when nobody waits for it any more.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -13,7 +18,8 @@ use tokio::time::{Instant as Moment, sleep, timeout};
 use super::connect::{self, Backoff, Route};
 use super::fence::{LastSeen, fence};
 use super::greeting::{Greeting, Run, greet};
-use super::lane::{Lane, LaneFault, LaneLimits, Passenger};
+use super::lane::{HalfReceived, Lane, LaneFault, LaneLimits, Passenger};
+use crate::pairing::owed::Lost;
 use crate::pairing::{LaneId, LaneIds};
 use crate::transport::{Reader, Writer};
 
@@ -55,10 +61,12 @@ pub trait LinkEvents: 'static {
     fn down(&self, lane: LaneId, fault: &LaneFault);
     /// The lane's fence is over; `ended` says whether the server's end was seen.
     fn fenced(&self, lane: LaneId, ended: bool);
-    /// A lane holds so many bytes of an answer that is not whole, and held so many before.
-    fn half_received(&self, before: usize, now: usize);
+    /// A lane holds this for an answer that is not whole, and held that before.
+    fn half_received(&self, before: HalfReceived, now: HalfReceived);
     /// Answers or losses have been handed over: what they made ready can be written.
     fn batch_done(&self);
+    /// Another lane has taken the place of one on which something large holds up others.
+    fn handed_over(&self);
     /// The link has parted with a server that is no longer the backend. Returns when all of them have.
     fn parted(&self) -> impl Future<Output = ()>;
     /// There may be a lane, or room on it, where there was none.
@@ -83,6 +91,17 @@ pub struct LinkSettings {
 /// A connection that has greeted its server.
 type Opened = (Reader, Writer, Greeting);
 
+/// Lanes of a link that have handed over their place and still carry something large, at most.
+pub const HANDED_OVER_MAX: usize = 4;
+
+/// How a lane came to its end, or to that of its service.
+enum Carried<F> {
+    /// It is out of service: whether it was of use, and what is left to do, which is its fence.
+    Ended { useful: bool, fencing: F },
+    /// Another one takes its place.
+    HandedOver(Opened),
+}
+
 /// A place for one lane at a time.
 #[derive(Debug)]
 pub struct Link<P> {
@@ -92,6 +111,10 @@ pub struct Link<P> {
     /// The route has changed, and the lanes of all links have yet to part with the former one.
     parting: Cell<bool>,
     lane: RefCell<Option<Rc<Lane<P>>>>,
+    /// Lanes that have handed over their place, and are not fenced yet.
+    former: RefCell<Vec<Rc<Lane<P>>>>,
+    /// Told when one of them is.
+    former_ended: Notify,
     retired: Cell<bool>,
     record: RefCell<Record>,
 }
@@ -117,6 +140,8 @@ impl<P: Passenger> Link<P> {
             moved: Notify::new(),
             parting: Cell::new(false),
             lane: RefCell::new(None),
+            former: RefCell::default(),
+            former_ended: Notify::new(),
             retired: Cell::new(false),
             record: RefCell::new(Record {
                 since: tokio::time::Instant::now().into_std(),
@@ -141,6 +166,12 @@ impl<P: Passenger> Link<P> {
     /// The lane, while one is up.
     pub fn lane(&self) -> Option<Rc<Lane<P>>> {
         self.lane.borrow().clone()
+    }
+
+    /// Every lane that is up, with or without a place.
+    pub fn lanes(&self) -> Vec<Rc<Lane<P>>> {
+        let former = self.former.borrow();
+        self.lane.borrow().iter().chain(former.iter()).cloned().collect()
     }
 
     /// How the server is reached.
@@ -177,29 +208,39 @@ impl<P: Passenger> Link<P> {
     /// Keeps a lane up until the link is retired and its lane fenced.
     pub async fn keep_up(self: Rc<Self>, events: Rc<impl LinkEvents>, last_seen: Rc<LastSeen>, random: fastrand::Rng) {
         let mut backoff = Backoff::new(random);
+        let mut successor = None;
         while !self.retired.get() {
             if self.parting.take() {
                 backoff.reset();
+                self.former_ones_ended().await;
                 events.parted().await;
             }
             if self.route() == Route::Nowhere {
                 self.moved.notified().await;
                 continue;
             }
-            let opened = tokio::select! {
-                opened = self.open() => opened.and_then(|opened| self.admit(opened, &*events)),
-                () = self.moved.notified() => continue,
+            let opened = match successor.take() {
+                Some(opened) => Ok(opened),
+                None => tokio::select! {
+                    opened = self.open() => opened.and_then(|opened| self.admit(opened, &*events)),
+                    () = self.moved.notified() => continue,
+                },
             };
             let pause = match opened {
                 Ok((reader, writer, greeting)) => {
                     last_seen.saw(greeting.run.instance.as_ref());
                     let since = Moment::now();
-                    let (useful, fencing) = Rc::clone(&self)
-                        .carry(reader, writer, greeting, &events, &last_seen)
-                        .await;
+                    let carried = Rc::clone(&self).carry((reader, writer, greeting), &events, &last_seen);
+                    let (useful, fencing) = match carried.await {
+                        Carried::HandedOver(opened) => {
+                            successor = Some(opened);
+                            continue;
+                        }
+                        Carried::Ended { useful, fencing } => (useful, fencing),
+                    };
                     if self.retired.get() {
                         fencing.await;
-                        return;
+                        break;
                     }
                     if self.parting.get() {
                         fencing.await;
@@ -220,6 +261,14 @@ impl<P: Passenger> Link<P> {
                     () = self.moved.notified() => {}
                 }
             }
+        }
+        self.former_ones_ended().await;
+    }
+
+    /// Waits until every lane that has handed over its place is fenced.
+    async fn former_ones_ended(&self) {
+        while !self.former.borrow().is_empty() {
+            self.former_ended.notified().await;
         }
     }
 
@@ -258,16 +307,13 @@ impl<P: Passenger> Link<P> {
         }
     }
 
-    /// Carries requests until the lane is out of service; returns whether it was of use, and what is left to do: its
-    /// fence.
+    /// Carries requests until the lane is out of service, or another one has taken its place.
     async fn carry<E: LinkEvents>(
         self: Rc<Self>,
-        mut reader: Reader,
-        writer: Writer,
-        greeting: Greeting,
+        (reader, writer, greeting): Opened,
         events: &Rc<E>,
         last_seen: &Rc<LastSeen>,
-    ) -> (bool, impl Future<Output = ()> + use<P, E> + 'static) {
+    ) -> Carried<impl Future<Output = ()> + use<P, E> + 'static> {
         let settings = self.settings.borrow().clone();
         let lane = Rc::new(Lane::new(settings.ids.next(), settings.lane));
         *self.lane.borrow_mut() = Some(Rc::clone(&lane));
@@ -275,7 +321,66 @@ impl<P: Passenger> Link<P> {
             lane.retire();
         }
         events.changed();
-        let held = Cell::new(0);
+        let service = Rc::clone(&self).serve(
+            Rc::clone(&lane),
+            (reader, writer, greeting),
+            Rc::clone(events),
+            Rc::clone(last_seen),
+        );
+        let mut service = Box::pin(service);
+        loop {
+            tokio::select! {
+                biased;
+                fencing = &mut service => return Carried::Ended { useful: lane.was_useful(), fencing },
+                () = lane.held_up(), if self.may_hand_over() => {}
+            }
+            if !lane.holds_up() {
+                continue;
+            }
+            let opened = tokio::select! {
+                biased;
+                fencing = &mut service => return Carried::Ended { useful: lane.was_useful(), fencing },
+                opened = self.open() => opened,
+            };
+            // What was large has come meanwhile, as a rule where no other connection can be had.
+            if !lane.holds_up() || !self.may_hand_over() {
+                continue;
+            }
+            match opened.and_then(|opened| self.admit(opened, &**events)) {
+                Ok(opened) => {
+                    self.former.borrow_mut().push(Rc::clone(&lane));
+                    *self.lane.borrow_mut() = None;
+                    events.handed_over();
+                    for passenger in lane.hand_over() {
+                        passenger.lost(Lost::Unsent);
+                    }
+                    events.batch_done();
+                    spawn_local(async move {
+                        service.await.await;
+                        self.former.borrow_mut().retain(|one| !Rc::ptr_eq(one, &lane));
+                        self.former_ended.notify_one();
+                    });
+                    return Carried::HandedOver(opened);
+                }
+                Err((fault, error)) => events.connect_failed(fault, &error),
+            }
+        }
+    }
+
+    /// Whether one lane more may hand over its place.
+    fn may_hand_over(&self) -> bool {
+        self.former.borrow().len() < HANDED_OVER_MAX && !self.retired.get() && !self.parting.get()
+    }
+
+    /// Has a lane carry requests until it is out of service; returns what is left to do then: its fence.
+    async fn serve<E: LinkEvents>(
+        self: Rc<Self>,
+        lane: Rc<Lane<P>>,
+        (mut reader, writer, greeting): Opened,
+        events: Rc<E>,
+        last_seen: Rc<LastSeen>,
+    ) -> impl Future<Output = ()> + use<P, E> + 'static {
+        let held = Cell::new(HalfReceived::default());
         let note = |now| events.half_received(held.replace(now), now);
         let after_batch = || {
             note(lane.half_received());
@@ -285,8 +390,8 @@ impl<P: Passenger> Link<P> {
             events.batch_done();
         };
         let fault = lane.run(&mut reader, &writer, after_batch).await;
-        note(0);
-        *self.lane.borrow_mut() = None;
+        note(HalfReceived::default());
+        self.lane.borrow_mut().take_if(|current| Rc::ptr_eq(current, &lane));
         self.note_down(&fault);
         events.down(lane.id(), &fault);
         for (lost, passenger) in lane.abandon() {
@@ -294,13 +399,14 @@ impl<P: Passenger> Link<P> {
         }
         events.batch_done();
         let patience = self.settings.borrow().fence_timeout;
-        let (events, last_seen, id) = (Rc::clone(events), Rc::clone(last_seen), lane.id());
-        let fencing = async move {
+        let id = lane.id();
+        async move {
             let instance = greeting.run.instance.as_ref();
-            let ended = fence(reader, writer, &fault, instance, &last_seen, patience).await;
+            // Nothing that it owed can change anything: the server may stop where it is.
+            let ended = matches!(fault, LaneFault::HandedOver)
+                || fence(reader, writer, &fault, instance, &last_seen, patience).await;
             self.record.borrow_mut().fencing -= 1;
             events.fenced(id, ended);
-        };
-        (lane.was_useful(), fencing)
+        }
     }
 }

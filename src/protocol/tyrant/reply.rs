@@ -70,15 +70,15 @@ pub enum Taken {
     Dropped(Dropped),
 }
 
-/// What is known of a reply that is over a limit, and was dropped as it came.
+/// What is known of a reply, or of a record of one, that was dropped as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// The code at its head.
     pub code: u8,
     /// Bytes that it had in all.
     pub bytes: u64,
-    /// The limit that it was over.
-    pub fault: SizeFault,
+    /// The limit that it was over; none where whoever asked for it [had no room](ReplyDecoder::drop_ahead).
+    pub fault: Option<SizeFault>,
 }
 
 /// Turns the bytes of one connection into replies, one whole reply at a time.
@@ -174,7 +174,14 @@ impl ReplyDecoder {
             match self.decode(shape, input) {
                 Err(ReplyFault::Size(fault)) if fault.is_over_limit() => {
                     let code = input.first().copied().unwrap_or(0);
-                    self.skip = Some((self.skip_of(shape, input), Dropped { code, bytes: 0, fault }));
+                    self.skip = Some((
+                        self.skip_of(shape, input),
+                        Dropped {
+                            code,
+                            bytes: 0,
+                            fault: Some(fault),
+                        },
+                    ));
                 }
                 decoded => return Ok(decoded?.map(Taken::Reply)),
             }
@@ -192,6 +199,26 @@ impl ReplyDecoder {
             self.skip = None;
         }
         Ok(taken)
+    }
+
+    /// How many bytes the value has that the head of `input` announces and that has not come whole; nothing of anything
+    /// else, and of what is over a limit. So that whoever asked for it can say that there is no room for it before it
+    /// comes.
+    pub fn value_ahead(&self, shape: Shape, input: &[u8]) -> Option<usize> {
+        let is_value = shape == Shape::Value && self.skip.is_none() && input.first() == Some(&0);
+        let announced = header(be_i32, input.get(CODE..)).filter(|_| is_value)?;
+        let size = self.limits.argument(announced).ok()?;
+        (input.len() < HEAD + size).then_some(size)
+    }
+
+    /// The value that was [announced](Self::value_ahead) is dropped as it comes.
+    pub fn drop_ahead(&mut self, size: usize) {
+        let dropped = Dropped {
+            code: 0,
+            bytes: 0,
+            fault: None,
+        };
+        self.skip = Some((Skip::new((HEAD + size) as u64, 0, 0), dropped));
     }
 
     /// The way past the reply at the head of the input, whose sizes so far are over a limit and not below zero.

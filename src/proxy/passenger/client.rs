@@ -64,6 +64,9 @@ impl ClientCargo {
             return self.put_off(worker, size);
         }
         self.session.take_room(self.item.room.take(), size);
+        if let Command::Get { key } = &self.item.command {
+            worker.note_size(key, size);
+        }
         let writes = self.writes();
         if let Some(ticket) = self.ticket {
             let outcome = outcome_of(&ticket, reply.code());
@@ -105,10 +108,24 @@ impl ClientCargo {
         }
     }
 
+    /// Whether it may be asked on another lane: it changes nothing, and nothing that its session has under way does, which
+    /// it would have to see, or not.
+    pub(super) fn may_ask_elsewhere(&self) -> bool {
+        is_repeatable(&self.item.command) && !self.session.writes()
+    }
+
+    /// As [`Self::fits`], of what has been announced: whoever asks for it too is told at once that it is large.
+    pub(super) fn fits_ahead(&mut self, worker: &Worker, size: usize) -> bool {
+        if let Command::Get { key } = &self.item.command {
+            worker.note_size(key, size);
+        }
+        self.fits(worker, size)
+    }
+
     /// Whether there is place behind what its client has not taken, and room among all that clients have not taken, for
     /// an answer of so many bytes.
     fn fits(&mut self, worker: &Worker, size: usize) -> bool {
-        if !is_repeatable(&self.item.command) || self.session.writes() {
+        if !self.may_ask_elsewhere() {
             // Asked again it would do something again, or see what was asked for behind it.
             return true;
         }
@@ -123,14 +140,15 @@ impl ClientCargo {
         true
     }
 
-    /// There is no room for its answer: it is dropped, and asked for again when there is.
-    fn put_off(self, worker: &Worker, size: usize) {
+    /// There is no room for its answer: it is dropped, and asked for again when there is, on a lane for what is large.
+    pub(super) fn put_off(self, worker: &Worker, size: usize) {
         let shared = &worker.shared;
         self.session.landed(self.writes());
         if worker.settings().limits.is_large_answer(size) && !shared.can_have_room(size) {
             return self.session.fail(self.item.concluding(), End::ReplyTooLarge);
         }
         shared.metrics.retries.of(RetryKind::Room).increment(1);
+        self.session.links.expects(size);
         self.session.retry(Item {
             wants: size,
             room: None,

@@ -37,12 +37,18 @@ impl Links {
         if self.is_bulk.get() { self.bulk_link } else { self.link }
     }
 
-    /// Chooses the link for what follows. To be called only while nothing is under way.
-    pub fn choose(&self, command: &Command) {
+    /// Chooses the link for what follows; whether what is asked for `is_large` is known of some. To be called only while
+    /// nothing is under way.
+    pub fn choose(&self, command: &Command, is_large: bool) {
         self.is_bulk.set(match command {
-            Command::Get { .. } | Command::Mget { .. } => self.reads_bulk.get(),
+            Command::Get { .. } | Command::Mget { .. } => is_large || self.reads_bulk.get(),
             _ => size_of_values(command) >= self.bulk_size,
         });
+    }
+
+    /// Takes note of the size of an answer that will be asked for again.
+    pub fn expects(&self, size: usize) {
+        self.reads_bulk.set(size >= self.bulk_size);
     }
 
     /// Takes note of an answer.
@@ -86,7 +92,7 @@ mod tests {
         };
         let get = Command::Get { key: Bytes::new() };
         let link = |command: &Command| {
-            links.choose(command);
+            links.choose(command, false);
             links.current()
         };
         assert_eq!((link(&put(99)), link(&put(100)), link(&get)), (1, 5, 1));
@@ -96,5 +102,7 @@ mod tests {
         assert_eq!(link(&get), 5, "a miss says nothing");
         links.answered(&Reply::Records(vec![(Bytes::new(), Bytes::from(vec![0; 99]))]));
         assert_eq!(link(&get), 1);
+        links.choose(&get, true);
+        assert_eq!(links.current(), 5, "others have found it large");
     }
 }

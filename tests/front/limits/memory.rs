@@ -121,7 +121,9 @@ fn large_answers_wait_for_room_and_small_ones_do_not() {
         for _ in 0..100 {
             assert_eq!(small.text("small").as_deref(), Some("s"));
         }
-        assert!(guarded.scrape("ttguard_buffered_bytes", &[]) <= 64.0 * MIB);
+        // Two have room; of what the others asked for nothing is held, neither for them nor on a lane.
+        let held = guarded.scrape("ttguard_buffered_bytes", &[]);
+        assert!(held <= 40.0 * MIB, "{held} bytes are held");
         for mut client in readers {
             threads.spawn(move || {
                 let value = client.read_value().expect("an answer").expect("a value");

@@ -125,6 +125,14 @@ impl Connection {
             Some(Act::HoldAnswer(gate)) if !self.shared.stand_before(gate, self.number) => {
                 return Next::End(self.end_wanted());
             }
+            Some(Act::HoldRest(bytes, gate)) => {
+                let rest = answer.split_off(bytes);
+                self.answer(&answer);
+                if !self.shared.stand_before(gate, self.number) {
+                    return Next::End(self.end_wanted());
+                }
+                answer = rest;
+            }
             Some(Act::Cut(bytes, end)) => {
                 answer.truncate(bytes);
                 self.answer(&answer);

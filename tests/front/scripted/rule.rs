@@ -13,6 +13,8 @@ pub enum Act {
     HoldRequest(Gate),
     /// Carried out at once, answered when the gate opens: a late answer.
     HoldAnswer(Gate),
+    /// Carried out, then the first bytes of the answer, and the rest when the gate opens.
+    HoldRest(usize, Gate),
     /// Carried out, then the first bytes of the answer and the end of the connection.
     Cut(usize, End),
     /// Not carried out; the connection ends instead of an answer.

@@ -133,7 +133,8 @@ impl Network {
     /// Holds the connections of the guard against what it may open, and what it has given up against how long it may
     /// keep that.
     ///
-    /// - Each worker keeps `links` lanes: the next one of a link is opened when the one before has been given up.
+    /// - Each worker keeps `links` lanes: the next one of a link is opened when the one before has been given up, or hands
+    ///   over its place.
     /// - Each worker has `slow_connections` besides, for one slow command each. Such a connection counts until it is
     ///   closed: while it is fenced it still takes the place of another.
     /// - A lane that was given up is kept until its end is seen, for `fence_timeout` at most, and counts as none: how
@@ -142,7 +143,7 @@ impl Network {
     /// A connection on which nothing was asked yet may be either; what a former process had is all closed.
     pub fn check_connections(&self, world: &World) {
         let settings = &world.plan.settings;
-        let (lanes_max, asides_max) = (settings.links(), settings.limits.slow_connections);
+        let (lanes_max, asides_max) = (world.plan.lanes_max(), settings.limits.slow_connections);
         let (lanes_max, asides_max) = (lanes_max * settings.workers, asides_max * settings.workers);
         let patience = milliseconds(settings.pairing.fence_timeout);
         let now = world.now();

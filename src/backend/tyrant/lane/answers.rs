@@ -11,6 +11,18 @@ use crate::pairing::owed::{Expected, Lost};
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::reply::{RecordsDecoder, ReplyDecoder, Taken};
 
+/// A value of no more bytes is taken without a question.
+const ALWAYS_FITS: usize = 64 * 1024;
+
+/// Makes room for a value of so many bytes, some of which may lie in `input`: what grew with them would be copied again
+/// and again.
+pub(super) fn make_room(input: &mut BytesMut, size: usize) {
+    input.reserve((size + HEADS).saturating_sub(input.len()));
+}
+
+/// More than what lies around a value.
+const HEADS: usize = 4096;
+
 /// How far the answers of a lane have been read.
 #[derive(Debug)]
 pub(super) struct Answers {
@@ -33,7 +45,9 @@ impl Answers {
 impl<P: Passenger> Lane<P> {
     /// Pairs each whole answer, or the end of one that was too large, with the oldest request, and each record of an
     /// answer that requests share with one of them.
-    pub(super) fn hand_over(&self, answers: &mut Answers, input: &mut BytesMut, now: Instant) -> Result<(), LaneFault> {
+    pub(super) fn deliver(&self, answers: &mut Answers, input: &mut BytesMut, now: Instant) -> Result<(), LaneFault> {
+        self.large_for.set(None);
+        self.roomed.set(0);
         while !input.is_empty() {
             if let Some(shared) = &mut answers.shared {
                 if !self.take_shared(shared, &mut answers.records, input, now)? {
@@ -77,6 +91,13 @@ impl<P: Passenger> Lane<P> {
         now: Instant,
     ) -> Result<bool, LaneFault> {
         let before = input.len();
+        if let Some(size) = decoder.value_ahead(shape, input) {
+            if self.has_room_for(0, size) {
+                make_room(input, size);
+            } else {
+                decoder.drop_ahead(size);
+            }
+        }
         let Some(taken) = decoder.decode_or_drop(shape, input)? else {
             return Ok(false);
         };
@@ -100,5 +121,25 @@ impl<P: Passenger> Lane<P> {
             (None, _) => {}
         }
         Ok(true)
+    }
+
+    /// Whether one of the oldest requests, by its place among them, has room for a value of so many bytes.
+    pub(super) fn has_room_for(&self, place: usize, size: usize) -> bool {
+        let mut owed = self.owed.borrow_mut();
+        if self.limits.large.is_some_and(|large| size > large) {
+            self.large_for.set(Some(place));
+            if owed.len() > 1 {
+                self.held_up.notify_one();
+            }
+        }
+        if size <= ALWAYS_FITS {
+            return true;
+        }
+        let passenger = owed.tag_mut(place).and_then(Option::as_mut);
+        passenger.is_none_or(|passenger| {
+            let has_room = passenger.has_room_for(size);
+            self.roomed.set(if has_room { passenger.room() } else { 0 });
+            has_room
+        })
     }
 }

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::answers::make_room;
 use super::{Lane, LaneFault, Passenger, REQUESTS_MAX};
 use crate::command::Shape;
 use crate::protocol::tyrant::opcode::MAGIC;
@@ -187,6 +188,15 @@ impl<P: Passenger> Lane<P> {
         now: Instant,
     ) -> Result<bool, LaneFault> {
         let before = input.len();
+        if let Some((key, size)) = decoder.ahead(input)
+            && let Some((over, _)) = self.asker_of(answer, key)
+        {
+            if self.has_room_for(answer.passed + over, size) {
+                make_room(input, size);
+            } else {
+                decoder.drop_ahead(input);
+            }
+        }
         let record = decoder.record(input, answer.longest)?;
         let bytes = before - input.len();
         let Some(record) = record else {
@@ -216,12 +226,12 @@ impl<P: Passenger> Lane<P> {
 
     /// Who is next to have asked for this key: how many of those ahead come before, and its place among the keys of that
     /// request. Nothing is changed: where nobody is, nothing of the answer is to be believed.
-    fn asker_of(&self, answer: &SharedAnswer, key: &Bytes) -> Option<(usize, usize)> {
+    fn asker_of(&self, answer: &SharedAnswer, key: &[u8]) -> Option<(usize, usize)> {
         let owed = self.owed.borrow();
         let ahead = owed.tags_from(answer.passed).take(answer.ahead);
         ahead.enumerate().find_map(|(over, tag)| {
             let from = if over == 0 { answer.part.keys } else { 0 };
-            let place = tag.as_ref()?.keys().get(from..)?.iter().position(|one| one == key)?;
+            let place = tag.as_ref()?.keys().get(from..)?.iter().position(|one| **one == *key)?;
             Some((over, from + place))
         })
     }

@@ -16,7 +16,8 @@ const SIZES: usize = 2 * SIZE;
 pub enum Record {
     /// A record within the limits.
     Whole(Bytes, Bytes),
-    /// The key of a record that is over a limit, and what is known of it: its value was dropped as it came.
+    /// The key of a record that is over a limit, or for which there was no room, and what is known of it: its value was
+    /// dropped as it came.
     Dropped(Bytes, Dropped),
 }
 
@@ -89,11 +90,7 @@ impl RecordsDecoder {
                 Err(_) if input.len() < head => return Ok(None),
                 Err(fault) => fault,
             };
-            let mut key = input.split_to(head).freeze();
-            key.advance(SIZES);
-            let bytes = size as u64;
-            let skip = Skip::new(value_size as u64, 0, 0);
-            self.skip = Some((skip, key, Dropped { code: 0, bytes, fault }));
+            self.begin_to_drop(input, key_size, value_size, Some(fault));
         }
         let Some((skip, key, dropped)) = &mut self.skip else {
             return Ok(None);
@@ -103,6 +100,33 @@ impl RecordsDecoder {
             self.skip = None;
         }
         Ok(taken)
+    }
+
+    /// The key of the record whose head lies in `input` and whose value has not come whole, and how many bytes the value
+    /// has; nothing of one that is over a limit. So that whoever asked for it can say that there is no room for it before
+    /// it comes.
+    pub fn ahead<'a>(&self, input: &'a [u8]) -> Option<(&'a [u8], usize)> {
+        let (key, value) = header((be_i32, be_i32), Some(input)).filter(|_| self.skip.is_none())?;
+        let key = input.get(SIZES..SIZES.checked_add(usize::try_from(key).ok()?)?)?;
+        let value = self.limits.argument(value).ok()?;
+        (input.len() - SIZES - key.len() < value).then_some((key, value))
+    }
+
+    /// The value that was [announced](Self::ahead) is dropped as it comes.
+    pub fn drop_ahead(&mut self, input: &mut BytesMut) {
+        if let Some((key, value)) = self.ahead(input).map(|(key, value)| (key.len(), value)) {
+            self.begin_to_drop(input, key, value, None);
+        }
+    }
+
+    /// Takes the head of a record off `input`, both of whose parts have such a size; the value will not be kept.
+    fn begin_to_drop(&mut self, input: &mut BytesMut, key: usize, value: usize, fault: Option<SizeFault>) {
+        let head = SIZES + key;
+        let mut key = input.split_to(head).freeze();
+        key.advance(SIZES);
+        let bytes = head.saturating_add(value) as u64;
+        let skip = Skip::new(value as u64, 0, 0);
+        self.skip = Some((skip, key, Dropped { code: 0, bytes, fault }));
     }
 }
 
@@ -151,7 +175,11 @@ mod tests {
         ];
         let bytes = [&[0, 0, 0, 0, 5][..], &records.concat()].concat();
         let dropped = |key: &'static str, bytes, fault| {
-            let dropped = Dropped { code: 0, bytes, fault };
+            let dropped = Dropped {
+                code: 0,
+                bytes,
+                fault: Some(fault),
+            };
             Record::Dropped(Bytes::from_static(key.as_bytes()), dropped)
         };
         let whole = |key: &'static [u8], value: &'static [u8]| {
@@ -167,6 +195,32 @@ mod tests {
         ];
         for step in [1, 2, 7, 64, bytes.len()] {
             assert_eq!(taken(&bytes, step), Ok((Some(5), wanted.clone())), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_record_for_which_there_is_no_room_leaves_as_it_comes() {
+        let bytes = [record(b"large", b"0123456789"), record(b"b", b"small")].concat();
+        for step in 1..12 {
+            let (mut decoder, mut input) = (RecordsDecoder::new(LIMITS), BytesMut::new());
+            let mut records = Vec::new();
+            for piece in bytes.chunks(step) {
+                input.extend_from_slice(piece);
+                if decoder.ahead(&input) == Some((b"large", 10)) {
+                    decoder.drop_ahead(&mut input);
+                }
+                while let Some(record) = decoder.record(&mut input, 12).expect("no fault") {
+                    records.push(record);
+                }
+            }
+            let dropped = Dropped {
+                code: 0,
+                bytes: 23,
+                fault: None,
+            };
+            let small = Record::Whole(Bytes::from_static(b"b"), Bytes::from_static(b"small"));
+            let large = Record::Dropped(Bytes::from_static(b"large"), dropped);
+            assert_eq!(records, [large, small], "by {step}");
         }
     }
 

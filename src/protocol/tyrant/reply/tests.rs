@@ -160,7 +160,7 @@ fn wanted(bytes: &[u8], shapes: &[Shape], limits: Limits) -> (Vec<Taken>, Option
             Some(fault) => Taken::Dropped(Dropped {
                 code: reply.code(),
                 bytes: encoded(&reply).len() as u64,
-                fault,
+                fault: Some(fault),
             }),
             None => Taken::Reply(reply),
         });
@@ -197,9 +197,59 @@ fn a_reply_over_a_limit_is_dropped_and_the_next_one_read_however_they_are_cut() 
                 (dropped.code, dropped.bytes),
                 (reply.code(), encoded(&reply).len() as u64)
             );
-            assert_eq!((dropped.fault.name(), behind, end), (name, &next, None));
+            let fault = dropped.fault.expect("a limit");
+            assert_eq!((fault.name(), behind, end), (name, &next, None));
         }
     }
+}
+
+#[test]
+fn a_value_for_which_there_is_no_room_leaves_as_it_comes_however_it_is_cut() {
+    let (large, next) = (
+        Reply::Value(Bytes::from(vec![b'v'; 60])),
+        Reply::Value(Bytes::from_static(b"next")),
+    );
+    let bytes = [encoded(&large), encoded(&next)].concat();
+    for step in 1..encoded(&large).len() {
+        let (mut decoder, mut input) = (ReplyDecoder::new(LIMITS), BytesMut::new());
+        let (mut taken, mut most) = (Vec::new(), 0);
+        for piece in bytes.chunks(step) {
+            input.extend_from_slice(piece);
+            if let Some(size) = decoder.value_ahead(Shape::Value, &input)
+                && size == 60
+            {
+                decoder.drop_ahead(size);
+            }
+            while !input.is_empty()
+                && let Some(one) = decoder.decode_or_drop(Shape::Value, &mut input).expect("no fault")
+            {
+                taken.push(one);
+            }
+            most = most.max(input.len());
+        }
+        let dropped = Taken::Dropped(Dropped {
+            code: 0,
+            bytes: 65,
+            fault: None,
+        });
+        assert_eq!(taken, [dropped, Taken::Reply(next.clone())], "by {step}");
+        assert!(most < 10, "by {step} {most} bytes of it were held");
+    }
+}
+
+#[test]
+fn only_a_value_within_the_limits_that_is_not_whole_is_ahead() {
+    let decoder = ReplyDecoder::new(LIMITS);
+    let value = encoded(&Reply::Value(Bytes::from_static(b"value")));
+    let ahead = |shape, input: &[u8]| decoder.value_ahead(shape, input);
+    for cut in 0..value.len() {
+        assert_eq!(ahead(Shape::Value, &value[..cut]), (cut >= 5).then_some(5));
+    }
+    assert_eq!(ahead(Shape::Value, &value), None, "it is whole");
+    assert_eq!(ahead(Shape::Keys, &value[..6]), None);
+    assert_eq!(ahead(Shape::Value, &[1, 0, 0, 0, 9]), None, "a failure has no value");
+    assert_eq!(ahead(Shape::Value, &[0, 0, 0, 0, 65]), None, "it is over a limit");
+    assert_eq!(ahead(Shape::Value, &[0, 0xff, 0, 0, 0]), None);
 }
 
 #[test]
