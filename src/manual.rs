@@ -50,7 +50,7 @@ manual! {
     // The file explains itself, and a test holds it against the code.
     settings "settings" concat!(
         include_str!("manual/settings.md"),
-        "\n```toml\n",
+        "```toml\n",
         include_str!("../config/ttguard.toml"),
         "```\n",
     );
@@ -107,7 +107,7 @@ mod tests {
         for page in PAGES {
             let plain = page.plain();
             assert!(plain.starts_with(&format!("# {}\n\n", page.title())), "{}", page.topic);
-            assert!(!plain.contains("]: ") && !plain.contains("<!--"), "{}", page.topic);
+            assert!(!plain.contains(".md\n") && !plain.contains("<!--"), "{}", page.topic);
             assert!(plain.len() + 1200 > page.text.len(), "{}", page.topic);
             assert!(plain.ends_with('\n') && !plain.ends_with("\n\n"), "{}", page.topic);
         }
