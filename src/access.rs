@@ -178,7 +178,7 @@ impl Access {
     };
 
     /// With these allowed and those denied on top. Where several name a command, the closest name counts: the command's
-    /// own goes before that of one which it is [denied with](denied_with), that before its group's, that before `all`. No
+    /// own goes before that of one which it is denied with, that before its group's, that before `all`. No
     /// subject may be in both lists. That a `copy` runs a program only its own name allows.
     ///
     /// The names of protocols stand apart: a command that came by a denied protocol is denied whatever else is said of

@@ -96,7 +96,7 @@ pub fn parse(
         }
         Action::Demo => Ok(Invocation::Demo),
         Action::Completions { shell } => shell::completions(shell.as_deref()).map(|text| Invocation::Print { text }),
-        Action::Man { command } => shell::man(command.as_deref()).map(|text| Invocation::Print { text }),
+        Action::Man { topic } => shell::man(topic.as_deref()).map(|text| Invocation::Print { text }),
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Each line imports from those below it only:
 //!
-//! - [`cli`] reads what was asked for; [`demo`] shows what the rest does.
+//! - [`cli`] reads what was asked for; [`manual`] is what there is to read, and [`demo`] shows what the rest does.
 //! - [`service`] is the life of the process: signals, reload, drain, hand-over.
 //! - [`upkeep`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of [`proxy`] it
 //!   uses only the names of hidden records.

@@ -1,8 +1,129 @@
-//! The manual: what an operator should know beyond the settings, a page for each subject.
+//! The manual: a page for each subject, here and by `ttguard man TOPIC`.
+//!
+//! The pages are in `src/manual`. Where one names another as `[limits]`, its last lines say which file that is, for those
+//! who read the files; here it is the module, and in a terminal the topic.
 
-#[doc = include_str!("manual/differences.md")]
-pub mod differences {}
-#[doc = include_str!("manual/in_front_of_a_server.md")]
-pub mod in_front_of_a_server {}
-#[doc = include_str!("manual/security.md")]
-pub mod security {}
+/// A page of the manual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// What `ttguard man` calls it.
+    pub topic: &'static str,
+    /// The file that it is kept in, by its place in the repository.
+    pub file: &'static str,
+    /// The page in Markdown; its first line is its title.
+    pub text: &'static str,
+}
+
+/// Turns the table into a module for each page and into [`PAGES`].
+macro_rules! manual {
+    ($($module:ident $topic:literal $text:expr;)*) => {
+        manual! { @pages { $($module $topic)* } $($module $topic $text;)* }
+    };
+    (@pages $links:tt $($module:ident $topic:literal $text:expr;)*) => {
+        $(
+            // Of several addresses for one name the first one holds: here that of the module.
+            #[doc = manual!(@links $links)]
+            #[doc = $text]
+            pub mod $module {}
+        )*
+
+        /// Every page: those for users, for operators, and for those who look closer.
+        pub const PAGES: &[Page] = &[$(Page {
+            topic: $topic,
+            file: concat!("src/manual/", stringify!($module), ".md"),
+            text: $text,
+        }),*];
+    };
+    (@links { $($module:ident $topic:literal)* }) => {
+        concat!($("[", $topic, "]: crate::manual::", stringify!($module), "\n"),*)
+    };
+}
+
+manual! {
+    guard "guard" include_str!("manual/guard.md");
+    clients "clients" include_str!("manual/clients.md");
+    protocols "protocols" include_str!("manual/protocols.md");
+    in_front_of_a_server "in-front-of-a-server" include_str!("manual/in_front_of_a_server.md");
+    embedded_store "embedded-store" include_str!("manual/embedded_store.md");
+    from_ttserver "from-ttserver" include_str!("manual/from_ttserver.md");
+    operating "operating" include_str!("manual/operating.md");
+    // The file explains itself, and a test holds it against the code.
+    settings "settings" concat!(
+        include_str!("manual/settings.md"),
+        "```toml\n",
+        include_str!("../config/ttguard.toml"),
+        "```\n",
+    );
+    limits "limits" include_str!("manual/limits.md");
+    security "security" include_str!("manual/security.md");
+    dashboard "dashboard" include_str!("manual/dashboard.md");
+    metrics "metrics" include_str!("manual/metrics.md");
+    maintenance "maintenance" include_str!("manual/maintenance.md");
+    performance "performance" include_str!("manual/performance.md");
+    differences "differences" include_str!("manual/differences.md");
+    contributing "contributing" include_str!("manual/contributing.md");
+}
+
+impl Page {
+    /// The page on this topic.
+    pub fn on(topic: &str) -> Option<&'static Self> {
+        PAGES.iter().find(|page| page.topic == topic)
+    }
+
+    /// What the page is about, in a line.
+    pub fn title(&self) -> &'static str {
+        let first = self.text.lines().next().unwrap_or_default();
+        first.trim_start_matches("# ")
+    }
+
+    /// The page for a terminal: without the addresses of links and the marks around generated tables.
+    pub fn plain(&self) -> String {
+        let is_shown = |line: &&str| !(line.starts_with("<!--") || line.starts_with('[') && line.contains("]: "));
+        let mut text: String = self
+            .text
+            .lines()
+            .filter(is_shown)
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        text
+    }
+}
+
+/// The topics, each with its title.
+pub fn contents() -> String {
+    let width = PAGES.iter().map(|page| page.topic.len()).max().unwrap_or_default();
+    let line = |page: &Page| format!("  {:width$}  {}\n", page.topic, page.title());
+    PAGES.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_in_a_terminal_has_its_words_and_nothing_that_only_files_need() {
+        for page in PAGES {
+            let plain = page.plain();
+            assert!(plain.starts_with(&format!("# {}\n\n", page.title())), "{}", page.topic);
+            assert!(!plain.contains(".md\n") && !plain.contains("<!--"), "{}", page.topic);
+            assert!(plain.len() + 1200 > page.text.len(), "{}", page.topic);
+            assert!(plain.ends_with('\n') && !plain.ends_with("\n\n"), "{}", page.topic);
+        }
+    }
+
+    #[test]
+    fn every_topic_is_listed_once_by_a_title_of_its_own() {
+        let contents = contents();
+        for page in PAGES {
+            let line = format!("  {} ", page.topic);
+            assert_eq!(contents.matches(&line).count(), 1, "{}", page.topic);
+            let title = page.title();
+            assert!(title.len() > 10 && title.len() < 100, "{title}");
+            assert_eq!(Page::on(page.topic), Some(page));
+        }
+        assert_eq!(contents.lines().count(), PAGES.len());
+        assert_eq!(Page::on("woman"), None);
+    }
+}

@@ -139,11 +139,11 @@ def machine():
     return f"{os.cpu_count()} cores of an {name}, Linux {platform.release().split('-')[0]}, {time.strftime('%Y-%m-%d')}"
 
 
-def write_readme(begin, end, text):
-    """Puts the text between two marks of README.md."""
-    readme = ROOT / "README.md"
-    whole = readme.read_text()
+def write_page(begin, end, text):
+    """Puts the text between two marks of the manual's page on performance."""
+    page = ROOT / "src/manual/performance.md"
+    whole = page.read_text()
     if begin not in whole or end not in whole:
-        fail(f"README.md has no place for the text: {begin}")
+        fail(f"{page} has no place for the text: {begin}")
     head, rest = whole.split(begin, 1)
-    readme.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end, 1)[1]}")
+    page.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end, 1)[1]}")

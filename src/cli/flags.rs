@@ -43,10 +43,10 @@ pub(super) enum Action {
         #[arg(value_name = "SHELL")]
         shell: Option<String>,
     },
-    /// Print the manual page of ttguard, or of one of its commands, for man
+    /// Print a page of the manual, or that of a command for man; without a name, a list of them
     Man {
-        #[arg(value_name = "COMMAND")]
-        command: Option<String>,
+        #[arg(value_name = "TOPIC")]
+        topic: Option<String>,
     },
 }
 

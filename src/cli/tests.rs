@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::*;
+use clap::CommandFactory;
+
 use crate::guard::stamp::Unit;
+use crate::manual::{PAGES, Page};
 
 fn run(args: &[&str], env: &[(&str, &str)]) -> Result<Invocation, UsageError> {
     let env: BTreeMap<_, _> = env.iter().copied().collect();
@@ -359,7 +362,7 @@ fn shells_and_manuals_are_told_every_command() {
             "{shell}"
         );
     }
-    assert!(printed(&["man"]).contains("serve"));
+    assert!(printed(&["man", "ttguard"]).contains("completions"));
     assert!(printed(&["man", "serve"]).contains("drain\\-timeout"));
     for (args, expected) in [
         (&["completions"][..], "completions: no shell named; allowed: bash, "),
@@ -369,12 +372,66 @@ fn shells_and_manuals_are_told_every_command() {
         ),
         (
             &["man", "woman"],
-            "man: \"woman\" is no command; allowed: serve, check, ",
+            "man: \"woman\" is no topic and no command; allowed: guard, clients, ",
         ),
     ] {
         let line = refused(args, &[]);
         assert!(line.starts_with(expected), "{line}");
     }
+}
+
+#[test]
+fn the_manual_is_printed_by_topic_and_lists_what_it_has() {
+    let printed = |args: &[&str]| match run(args, &[]) {
+        Ok(Invocation::Print { text }) => text,
+        other => panic!("{args:?}: {other:?}"),
+    };
+    let list = printed(&["man"]);
+    for page in PAGES {
+        assert!(list.contains(&format!("  {} ", page.topic)), "{}", page.topic);
+        assert_eq!(printed(&["man", page.topic]), page.plain());
+    }
+    let commands = list.lines().last().expect("the commands");
+    for command in CommandLine::command().get_subcommands() {
+        let name = command.get_name();
+        assert!(Page::on(name).is_none(), "{name} is a topic and a command");
+        assert!(commands.contains(name), "{name} is not listed");
+        // What man reads begins with its macros.
+        assert!(printed(&["man", name]).contains("\n.TH "), "{name}");
+    }
+}
+
+/// The lines of a text that are to be typed into a shell, without their comments.
+fn typed(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_shell = false;
+    let inside = move |line: &&str| {
+        if line.starts_with("```") {
+            in_shell = *line == "```sh";
+        }
+        in_shell
+    };
+    text.lines()
+        .filter(inside)
+        .map(|line| line.split(" #").next().unwrap_or(line).trim())
+}
+
+#[test]
+fn what_the_manual_has_people_type_is_understood() {
+    let readme = include_str!("../../README.md");
+    let mut count = 0;
+    for text in PAGES.iter().map(|page| page.text).chain([readme]) {
+        for line in typed(text) {
+            let line = line.replace("cargo run --release --", "ttguard");
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words.first() != Some(&"ttguard") {
+                continue;
+            }
+            let parsed = CommandLine::try_parse_from(&words);
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().expect("a mistake"));
+            count += 1;
+        }
+    }
+    assert!(count >= 12, "{count}");
 }
 
 #[test]

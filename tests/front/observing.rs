@@ -1,4 +1,4 @@
-//! What an operator sees: every metric of the table, in the scrape and in README, and what moves them.
+//! What an operator sees: every metric of the table, in the scrape and in the manual, and what moves them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ fn kind(kind: Kind) -> &'static str {
 }
 
 #[test]
-fn what_is_scraped_is_what_the_table_and_readme_say() {
+fn what_is_scraped_is_what_the_table_and_the_manual_say() {
     let guarded = Guarded::memory("");
     let scraped = families(&guarded.page("/metrics").1);
     for row in TABLE {
@@ -54,11 +54,11 @@ fn what_is_scraped_is_what_the_table_and_readme_say() {
         assert!(ours.contains(name.as_str()), "{name} is in no table");
     }
 
-    // README has a line for each, in the order of the table, with its labels and its help.
-    let readme = include_str!("../../README.md");
-    let (_, rest) = readme
+    // The manual has a line for each, in the order of the table, with its labels and its help.
+    let page = ttguard::manual::Page::on("metrics").expect("the page").text;
+    let (_, rest) = page
         .split_once("<!-- metrics -->\n")
-        .expect("the table's beginning in README");
+        .expect("the table's beginning in the page");
     let (table, _) = rest.split_once("<!-- end of metrics -->").expect("its end");
     let mut wanted = String::from("| metric | type | what |\n| --- | --- | --- |\n");
     for row in TABLE {
@@ -69,7 +69,7 @@ fn what_is_scraped_is_what_the_table_and_readme_say() {
         };
         wanted += &format!("| `{}{labels}` | {} | {} |\n", row.name, kind(row.kind), row.help);
     }
-    assert_eq!(table, wanted, "README's table should be:\n{wanted}");
+    assert_eq!(table, wanted, "the manual's table should be:\n{wanted}");
 }
 
 #[test]
