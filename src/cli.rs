@@ -4,6 +4,7 @@ mod bench;
 mod flags;
 mod mistake;
 mod operator;
+mod settings;
 mod shell;
 mod transfer;
 mod upkeep;
@@ -16,7 +17,7 @@ use clap::error::ErrorKind;
 
 use crate::admin::access::{self, Access};
 use crate::config::{
-    AdminSettings, BenchSettings, GcSettings, InspectSettings, NeedsRestart, Overrides, Place, Settings, SourceFile,
+    AdminSettings, BenchSettings, GcSettings, InspectSettings, Layer, NeedsRestart, Place, Settings, SourceFile,
     TopSettings, TransferSettings, UsageError, VerifySettings, quoted, variable,
 };
 use crate::files;
@@ -78,12 +79,14 @@ pub fn parse(
         Action::Bench(flags) => Ok(Invocation::Bench(Box::new(flags.written().settings()?))),
         Action::Import(flags) => flags.settings().map(Invocation::Import),
         Action::Export(flags) => flags.settings().map(Invocation::Export),
-        Action::Verify(flags) => {
-            let settings = layered(flags.stamps.file(), &env, flags.stamps.overrides())?;
+        Action::Verify(mut flags) => {
+            let (config, layer) = flags.stamps.take();
+            let settings = layered(config, &env, layer)?;
             flags.settings(settings.rules).map(Invocation::Verify)
         }
-        Action::Gc(flags) => {
-            let settings = layered(flags.stamps.file(), &env, flags.stamps.overrides())?;
+        Action::Gc(mut flags) => {
+            let (config, layer) = flags.stamps.take();
+            let settings = layered(config, &env, layer)?;
             flags.settings(settings.rules).map(Invocation::Gc)
         }
         Action::Inspect(flags) => {
@@ -107,7 +110,7 @@ pub fn process_env(name: &str) -> Option<String> {
 }
 
 fn serve(flags: ServeFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
-    let settings = layered(flags.config.clone(), &env, flags.overrides())?;
+    let settings = layered(flags.config, &env, flags.settings.layer)?;
     Ok(Invocation::Serve(Box::new(settings)))
 }
 
@@ -115,15 +118,15 @@ fn serve(flags: ServeFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invo
 fn layered(
     config: Option<String>,
     env: &impl Fn(&str) -> Option<String>,
-    flags: Overrides,
+    flags: Layer,
 ) -> Result<Settings, UsageError> {
     let file = file(config, env)?;
-    Settings::from_layers(file.as_ref(), [flags::from_env(env), flags])
+    Settings::from_layers(file.as_ref(), [Layer::of_environment(env), flags])
 }
 
 /// The admin listener of a ttguard with these settings.
 fn running(flags: &AdminFlags, env: &impl Fn(&str) -> Option<String>) -> Result<AdminSettings, UsageError> {
-    let settings = layered(flags.config.clone(), env, flags.overrides())?;
+    let settings = layered(flags.config.clone(), env, flags.layer())?;
     AdminFlags::listener(settings, env(access::VARIABLE))
 }
 
@@ -132,10 +135,10 @@ fn running(flags: &AdminFlags, env: &impl Fn(&str) -> Option<String>) -> Result<
 fn check(flags: CheckFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invocation, UsageError> {
     let file =
         file(flags.config, &env)?.ok_or_else(|| UsageError::new("--config", "no file named", "--config FILE"))?;
-    let settings = Settings::from_layers(Some(&file), [flags::from_env(&env)])?;
+    let settings = Settings::from_layers(Some(&file), [Layer::of_environment(&env)])?;
     if let Some(running) = flags.running {
         let running = read(running, Place::Flag("running"))?;
-        let before = Settings::from_layers(Some(&running), [flags::from_env(&env)])?;
+        let before = Settings::from_layers(Some(&running), [Layer::of_environment(&env)])?;
         before
             .reloadable(&settings)
             .map_err(|refused| UsageError::new(&file.name, refused.problem(), NeedsRestart::ALLOWED))?;

@@ -1,50 +1,56 @@
 //! The settings: from what is written in flags, variables and a file to what the program is built from.
 //!
-//! Three layers are read, each on its own: flags, environment, file. What is written in a higher one wins, then
-//! everything is validated once, so that a message can name the place that the operator has to mend.
+//! `schema` has a row for each setting. Three `layers` are read by it, each on its own: flags, environment, file. What is
+//! written in a higher one wins, then everything is validated once (`validate`), so that a message can name the place that
+//! the operator has to mend.
+//!
+//! To add a setting: a field with its default in `settings` (or where its value is used), a row in `schema`, and its
+//! explanation in `config/ttguard.toml`.
 
 mod address;
 mod admission;
 mod bench;
+mod draft;
 mod error;
-mod given;
-mod item;
+mod field;
+mod file;
+mod functions;
+mod help;
+mod kind;
+mod layers;
 mod listeners;
+mod listening;
 mod measure;
-mod names;
 mod operator;
 mod print;
-mod ranges;
 mod reload;
-mod rules;
+mod row;
+mod schema;
 mod settings;
 mod stamp;
-mod tls;
 mod transfer;
 mod upkeep;
 mod validate;
-mod written;
+mod value;
+mod words;
 
 pub use address::{Address, AddressError, BackendUrl};
 pub(crate) use bench::BenchWritten;
 pub use bench::{BenchSettings, Comparison, Distribution, End, Load, Mix, VALUE_MIN};
 pub use error::UsageError;
 pub(crate) use error::quoted;
-pub(crate) use given::{Given, Place, variable};
-pub use listeners::ListenerSettings;
+pub(crate) use file::SourceFile;
+pub(crate) use help::flags;
+pub(crate) use layers::Layer;
+pub use listeners::{ListenerSettings, TlsSettings};
 pub use operator::{AdminSettings, InspectSettings, TopSettings};
 pub use reload::NeedsRestart;
-pub use settings::{
-    LimitSettings, LogFormat, LogLevel, LogSettings, PairingSettings, Pipelining, Settings, SharedPuts, StaleReply,
-    StoreSettings, Sync,
-};
-pub use tls::TlsSettings;
+pub(crate) use row::Takes;
+pub use settings::{LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings};
 pub use transfer::{TransferFile, TransferSettings};
 pub use upkeep::{GcSettings, VerifySettings};
-pub(crate) use written::{Overrides, SourceFile};
-
-use validate::Validator;
-use written::Written;
+pub(crate) use value::{Place, Value, variable};
+pub use words::{LogFormat, LogLevel, Pipelining, SharedPuts, StaleReply, Sync};
 
 impl Settings {
     /// Reads the text of a settings file, which messages call by `name`.
@@ -59,13 +65,13 @@ impl Settings {
     /// Reads a file and the layers over it, lower ones first.
     pub(crate) fn from_layers(
         file: Option<&SourceFile>,
-        layers: impl IntoIterator<Item = Overrides>,
+        layers: impl IntoIterator<Item = Layer>,
     ) -> Result<Self, UsageError> {
-        let mut written = file.map_or_else(|| Ok(Written::default()), SourceFile::written)?;
+        let mut whole = file.map_or_else(|| Ok(Layer::default()), Layer::of_file)?;
         for layer in layers {
-            written.overlay(layer);
+            whole.cover(layer);
         }
-        Validator { file }.settings(&written)
+        validate::settings(&whole, file)
     }
 }
 

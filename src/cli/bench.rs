@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::config::{BenchWritten, Given, Place};
+use crate::config::{BenchWritten, Place, Value};
 
 // Every value is taken as text, as those of `serve` are.
 #[derive(Args)]
@@ -79,7 +79,7 @@ pub(super) struct BenchFlags {
 impl BenchFlags {
     /// What was written.
     pub(super) fn written(self) -> BenchWritten {
-        let one = |name, text: Option<String>| text.map(|text| Given::text(text, Place::Flag(name)));
+        let one = |name, text: Option<String>| text.map(|text| Value::text(text, Place::Flag(name)));
         BenchWritten {
             target: one("target", self.target),
             compare: one("compare", self.compare),

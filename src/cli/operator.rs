@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use bytes::Bytes;
 use clap::Args;
 
-use crate::config::{AdminSettings, Given, InspectSettings, Overrides, Place, Settings, TopSettings, UsageError};
+use crate::config::{AdminSettings, InspectSettings, Layer, Settings, TopSettings, UsageError};
 
 /// Which running ttguard is asked.
 #[derive(Args)]
@@ -22,12 +22,9 @@ pub(super) struct AdminFlags {
 
 impl AdminFlags {
     /// The layer of these flags.
-    pub(super) fn overrides(&self) -> Overrides {
-        let admin = self.admin.clone();
-        Overrides {
-            admin: admin.map(|text| Given::text(text, Place::Flag("admin"))),
-            ..Overrides::default()
-        }
+    pub(super) fn layer(&self) -> Layer {
+        let admin = self.admin.as_slice();
+        Layer::of_flags(|name| if name == "admin" { admin.to_vec() } else { Vec::new() })
     }
 
     /// The listener that these settings name.

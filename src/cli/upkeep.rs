@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::config::{GcSettings, Given, Overrides, Place, UsageError, VerifySettings};
+use super::settings::{OfStamps, SettingFlags};
+use crate::config::{GcSettings, Layer, UsageError, VerifySettings};
 use crate::guard::rules::Rules;
 
 /// How the stamps of the server are read, as `serve` is told it.
@@ -11,31 +12,14 @@ pub(super) struct StampFlags {
     /// Settings file (TOML) of the ttguard in front of the server [variable: TTGUARD_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
-    /// Digits of the stamp at the head of a value, 1 to 19 [default: 13] [variable: TTGUARD_STAMP_DIGITS]
-    #[arg(long, value_name = "N")]
-    stamp_digits: Option<String>,
-    /// What the digits count: s, ms, us, ns or opaque [default: by the digits] [variable: TTGUARD_STAMP_UNIT]
-    #[arg(long, value_name = "UNIT")]
-    stamp_unit: Option<String>,
-    /// Where stamps are kept in the backend: inline or record [default: inline] [variable: TTGUARD_LEDGER]
-    #[arg(long, value_name = "LEDGER")]
-    ledger: Option<String>,
+    #[command(flatten)]
+    settings: SettingFlags<OfStamps>,
 }
 
 impl StampFlags {
-    pub(super) fn file(&self) -> Option<String> {
-        self.config.clone()
-    }
-
-    /// The layer of these flags.
-    pub(super) fn overrides(&self) -> Overrides {
-        let one = |name, text: &Option<String>| text.clone().map(|text| Given::text(text, Place::Flag(name)));
-        Overrides {
-            stamp_digits: one("stamp-digits", &self.stamp_digits),
-            stamp_unit: one("stamp-unit", &self.stamp_unit),
-            ledger: one("ledger", &self.ledger),
-            ..Overrides::default()
-        }
+    /// The settings file, where one is named, and the layer of these flags.
+    pub(super) fn take(&mut self) -> (Option<String>, Layer) {
+        (self.config.take(), std::mem::take(&mut self.settings.layer))
     }
 }
 

@@ -1,75 +1,9 @@
 //! What a reload may change.
 
-use super::print::Values;
+use super::print::Texts;
+use super::row::Change;
+use super::schema::settings;
 use super::settings::Settings;
-
-/// Keys that a running ttguard takes up. All others need another process: threads and tables are sized by them, what the
-/// ledger remembers is read by them, or whoever started the process relies on them. What a session was opened with (`limits.argument`, `limits.arguments`,
-/// `limits.request`, and all of its listener) it keeps until it ends.
-const CHANGEABLE: &[&str] = &[
-    "log.level",
-    "listen",
-    "listener",
-    "dialect",
-    "protocols",
-    "allow",
-    "deny",
-    "allow_keys",
-    "deny_keys",
-    "prefix",
-    "networks",
-    "http_hosts",
-    "tls.cert",
-    "tls.key",
-    "tls.client_ca",
-    "backend",
-    "drain_timeout",
-    "drain_delay",
-    "admin_token_file",
-    "admin_keys",
-    "admin_hosts",
-    "bulk_size",
-    "shared_puts",
-    "guard.mode",
-    "guard.ledger",
-    "guard.tie",
-    "guard.future_tolerance",
-    "guard.delete_tolerance",
-    "guard.unstamped",
-    "guard.stale_reply",
-    "guard.verify_reads",
-    "guard.commands.putcat",
-    "guard.commands.putshl",
-    "guard.commands.addint",
-    "guard.commands.adddouble",
-    "guard.commands.ext",
-    "guard.commands.misc",
-    "guard.ext",
-    "pairing.pipelining",
-    "pairing.request_timeout",
-    "pairing.slow_timeout",
-    "pairing.fence_timeout",
-    "pairing.start_hold",
-    "pairing.frame_timeout",
-    "pairing.frame_deadline",
-    "pairing.fail_fast_after",
-    "pairing.connect_timeout",
-    "limits.argument",
-    "limits.key",
-    "limits.value",
-    "limits.arguments",
-    "limits.request",
-    "limits.reply",
-    "limits.sessions",
-    "limits.sessions_per_client",
-    "limits.session_rate",
-    "limits.idle_timeout",
-    "limits.pipeline",
-    "limits.lane_queue",
-    "limits.session_backlog",
-    "limits.buffer_memory",
-    "limits.heavy_rate",
-];
 
 /// Changes that need a restart.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +26,7 @@ impl NeedsRestart {
 impl Settings {
     /// The keys whose values differ, in their order in the alphabet.
     pub fn changes(&self, other: &Self) -> Vec<&'static str> {
-        let (ours, theirs): (Values, Values) = (self.values(), other.values());
+        let (ours, theirs): (Texts, Texts) = (self.values(), other.values());
         let differ = |key: &&&'static str| ours.get(**key) != theirs.get(**key);
         let mut keys: Vec<_> = ours.keys().chain(theirs.keys()).filter(differ).copied().collect();
         keys.sort_unstable();
@@ -107,7 +41,8 @@ impl Settings {
     /// When any of the changes needs a restart.
     pub fn reloadable(&self, new: &Self) -> Result<Vec<&'static str>, NeedsRestart> {
         let keys = self.changes(new);
-        let mut fixed: Vec<_> = keys.iter().copied().filter(|key| !CHANGEABLE.contains(key)).collect();
+        let needs_restart = |key: &&str| settings().any(|one| one.key == *key && one.change == Change::Restart);
+        let mut fixed: Vec<_> = keys.iter().copied().filter(needs_restart).collect();
         // A store inside this process is no server somewhere else.
         if keys.contains(&"backend") && !(self.backend.is_server() && new.backend.is_server()) {
             fixed.insert(0, "backend");
@@ -124,7 +59,7 @@ impl Settings {
 mod tests {
     use super::*;
 
-    /// With [`CHANGEABLE`] these are all keys: whoever adds one decides where it belongs.
+    /// What needs a restart; whoever adds a key decides it in its row.
     const FIXED: [&str; 19] = [
         "admin",
         "workers",
@@ -153,10 +88,15 @@ mod tests {
 
     #[test]
     fn every_key_either_can_be_reloaded_or_needs_a_restart() {
-        let values = Settings::default().values();
-        let mut known: Vec<_> = CHANGEABLE.iter().copied().chain(FIXED).collect();
+        let mut known: Vec<_> = settings().map(|setting| setting.key).collect();
         known.sort_unstable();
-        assert_eq!(known, values.keys().copied().collect::<Vec<_>>());
+        assert_eq!(known, Settings::default().values().keys().copied().collect::<Vec<_>>());
+        let fixed = settings().filter(|setting| setting.change == Change::Restart);
+        let mut fixed: Vec<_> = fixed.map(|setting| setting.key).collect();
+        let mut expected = FIXED.to_vec();
+        fixed.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(fixed, expected);
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::address::{Address, BackendUrl};
 use super::listeners::ListenerSettings;
+use super::words::{
+    KEY_FORMS, LEDGERS, LogFormat, LogLevel, MODES, Pipelining, SharedPuts, StaleReply, Sync, UNITS, word,
+};
 use crate::access::Access;
 use crate::guard::rules::Rules;
 use crate::journal::refusals::KeyForm;
@@ -113,36 +116,6 @@ fn half_the_cores() -> usize {
     (cores / 2).clamp(1, 256)
 }
 
-/// Where puts that come together may go out as one `misc putlist`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SharedPuts {
-    /// Nowhere.
-    Off,
-    /// Where the backend keeps a hash in a file.
-    Hash,
-    /// There, and where it keeps a hash or a tree in memory: one that may grow without bounds, since `putlist` does not
-    /// keep it within them.
-    All,
-}
-
-/// What a client is told about a refused write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StaleReply {
-    /// A code of its own for each reason.
-    Error,
-    /// Success.
-    Ok,
-}
-
-/// Whether a client may send a request while an answer is owed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pipelining {
-    /// It may.
-    Allow,
-    /// It means that the client gave up on the first: the session ends.
-    Forbid,
-}
-
 /// How answers are kept with their questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PairingSettings {
@@ -242,22 +215,18 @@ pub(super) fn reply_limits(frame_max: usize) -> Limits {
 }
 
 impl Settings {
-    /// What clients may do where no `allow` and `deny` say otherwise.
+    /// What clients may do where no `allow` and `deny` say otherwise. Whoever names a folder for copies wants them made; the
+    /// path that a server is told is another machine's.
     pub(super) fn base_access(&self) -> Access {
-        base_access(&self.backend, &self.store)
+        match self.backend {
+            BackendUrl::Memory | BackendUrl::File(_) if self.store.copy_dir.is_some() => Access::WITH_COPIES,
+            _ => Access::default(),
+        }
     }
 
     /// Whether `copy` and `restore` have no folder to work in.
     pub fn has_no_place_for_copies(&self) -> bool {
         matches!(self.backend, BackendUrl::File(_)) && self.store.copy_dir.is_none()
-    }
-}
-
-/// Whoever names a folder for copies wants them made; the path that a server is told is another machine's.
-pub(super) fn base_access(backend: &BackendUrl, store: &StoreSettings) -> Access {
-    match backend {
-        BackendUrl::Memory | BackendUrl::File(_) if store.copy_dir.is_some() => Access::WITH_COPIES,
-        _ => Access::default(),
     }
 }
 
@@ -282,17 +251,6 @@ impl Default for StoreSettings {
     }
 }
 
-/// When a write to a store in a file has to be on the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// Before it is answered.
-    Always,
-    /// Now and then: when the machine dies, at most so much of the newest is lost.
-    Interval,
-    /// When the system thinks fit.
-    Os,
-}
-
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -314,26 +272,17 @@ impl Default for LogSettings {
     }
 }
 
-/// How severe a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Something failed.
-    Error,
-    /// Something needs a look.
-    Warn,
-    /// What happens once in a while.
-    Info,
-    /// What happens often.
-    Debug,
-    /// Every step.
-    Trace,
-}
+impl Settings {
+    /// The word for how keys are written for people.
+    pub fn key_form_in_words(&self) -> &'static str {
+        word(KEY_FORMS, &self.admin_keys)
+    }
 
-/// What a message looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// A line to read.
-    Text,
-    /// A JSON object on a line.
-    Json,
+    /// What the guard does, in a few words.
+    pub fn guard_in_words(&self) -> String {
+        let rules = &self.rules;
+        let (mode, ledger) = (word(MODES, &rules.mode), word(LEDGERS, &rules.ledger));
+        let (digits, unit) = (rules.stamp.digits(), word(UNITS, &rules.stamp.unit()));
+        format!("guard {mode} {digits} digits {unit} {ledger} ledger")
+    }
 }

@@ -1,34 +1,32 @@
 //! Which digits and which unit of stamps go together.
 
 use super::error::UsageError;
-use super::item::Item;
-use super::names::{UNITS, word, words};
-use super::ranges::DIGITS;
+use super::field::{Field, Fields};
+use super::kind::{Kind, Whole, Word};
+use super::words::{UNITS, word, words};
 use crate::guard::stamp::{DIGITS_MAX, StampFormat, Unit};
 
 /// The digits and the unit, each from the highest layer that names it.
 ///
 /// Digits from a higher layer must not fall under a unit that was written for others: a stamp of 16 digits read
 /// as milliseconds lies far ahead of the clock. The unit counts then only where it is the digits' own, or no time.
-pub(super) fn resolve(digits: Item<'_>, unit: Item<'_>) -> Result<StampFormat, UsageError> {
-    let width = read_digits(digits)?;
-    let named = unit.word(UNITS, Unit::Milliseconds)?;
-    let (digits_given, unit_given) = match (digits.given, unit.given) {
-        (None, None) => return Ok(StampFormat::default()),
-        (None, Some(_)) => return Ok(by_unit(named)),
-        (Some(_), None) => return by_digits(digits, width),
-        (Some(digits), Some(unit)) => (digits, unit),
-    };
-    if unit_given.place.layer() < digits_given.place.layer() {
-        below(digits, width, unit, named)?;
+pub(super) fn resolve(fields: &Fields<'_>) -> Result<StampFormat, UsageError> {
+    let (digits, unit) = (fields.get("stamp.digits"), fields.get("stamp.unit"));
+    let width = |digits: &Field<'_>| -> Result<u8, UsageError> { Whole(1..=DIGITS_MAX.into()).read(digits) };
+    let named = |unit: &Field<'_>| Word(UNITS).read(unit);
+    match (digits, unit) {
+        (None, None) => Ok(StampFormat::default()),
+        (None, Some(unit)) => Ok(by_unit(named(&unit)?)),
+        (Some(digits), None) => by_digits(&digits, width(&digits)?),
+        (Some(digits), Some(unit)) => {
+            let (width, named) = (width(&digits)?, named(&unit)?);
+            if unit.value.place.layer() < digits.value.place.layer() {
+                below(&digits, width, &unit, named)?;
+            }
+            wide_enough(&digits, width, named)?;
+            format_of(&digits, width, named)
+        }
     }
-    wide_enough(digits, width, named)?;
-    format_of(digits, width, named)
-}
-
-fn read_digits(digits: Item<'_>) -> Result<u8, UsageError> {
-    let number = digits.integer(DIGITS, u64::from(StampFormat::default().digits()))?;
-    Ok(u8::try_from(number).unwrap_or(DIGITS_MAX))
 }
 
 /// A unit alone takes its usual width: 13 digits of seconds would be no time of ours.
@@ -40,7 +38,7 @@ fn by_unit(unit: Unit) -> StampFormat {
 }
 
 /// Digits alone mean their own unit, where they have one.
-fn by_digits(digits: Item<'_>, width: u8) -> Result<StampFormat, UsageError> {
+fn by_digits(digits: &Field<'_>, width: u8) -> Result<StampFormat, UsageError> {
     let unit = Unit::of_digits(width).ok_or_else(|| {
         digits.refuse(
             format_args!("stamp.digits is {width}, which means no unit by itself"),
@@ -54,7 +52,7 @@ fn by_digits(digits: Item<'_>, width: u8) -> Result<StampFormat, UsageError> {
 }
 
 /// The unit was written in a lower layer than the digits.
-fn below(digits: Item<'_>, width: u8, unit: Item<'_>, named: Unit) -> Result<(), UsageError> {
+fn below(digits: &Field<'_>, width: u8, unit: &Field<'_>, named: Unit) -> Result<(), UsageError> {
     match usual_width(named) {
         Some(usual) if usual != width => Err(digits.refuse(
             format_args!(
@@ -72,7 +70,7 @@ fn below(digits: Item<'_>, width: u8, unit: Item<'_>, named: Unit) -> Result<(),
 }
 
 /// A width that cannot hold today's time would make every deletion count as the newest write there can be.
-fn wide_enough(digits: Item<'_>, width: u8, unit: Unit) -> Result<(), UsageError> {
+fn wide_enough(digits: &Field<'_>, width: u8, unit: Unit) -> Result<(), UsageError> {
     match usual_width(unit) {
         Some(least) if width < least => Err(digits.refuse(
             format_args!(
@@ -85,7 +83,7 @@ fn wide_enough(digits: Item<'_>, width: u8, unit: Unit) -> Result<(), UsageError
     }
 }
 
-fn format_of(digits: Item<'_>, width: u8, unit: Unit) -> Result<StampFormat, UsageError> {
+fn format_of(digits: &Field<'_>, width: u8, unit: Unit) -> Result<StampFormat, UsageError> {
     let allowed = format_args!("1 to {DIGITS_MAX}");
     StampFormat::new(width, unit).ok_or_else(|| digits.refuse(format_args!("stamp.digits is {width}"), allowed))
 }

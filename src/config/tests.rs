@@ -1,5 +1,6 @@
 mod generated;
 mod mistakes;
+mod pages;
 
 use std::fs;
 use std::path::Path;

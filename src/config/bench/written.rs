@@ -10,12 +10,30 @@ use super::{BenchSettings, Comparison, Distribution, End, Load, Mix, VALUE_MIN};
 use crate::command::Verb;
 use crate::config::address::{Address, host_port};
 use crate::config::error::UsageError;
-use crate::config::given::Given;
-use crate::config::item::{Item, text};
-use crate::config::ranges;
+use crate::config::field::Field;
+use crate::config::kind::{self, Kind, Time, Whole};
+use crate::config::value::Value;
+
+const CONNECTIONS: Whole = Whole(1..=100_000);
+const THREADS: Whole = Whole(1..=256);
+const RATE: Whole = Whole(1..=10_000_000);
+/// A target and its baseline have keys of their own, and nine digits name them all.
+const KEYS: Whole = Whole(1..=500_000_000);
+const MGET_KEYS: Whole = Whole(1..=10_000);
+const REQUESTS: Whole = Whole(1..=1_000_000_000_000);
+const ROUNDS: Whole = Whole(1..=1_000);
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+const LATE_BY: Time = Time(MILLISECOND..=DAY);
+const WARMUP: Time = Time(Duration::ZERO..=HOUR);
+const DURATION: Time = Time(Duration::from_millis(100)..=DAY);
+const TIMEOUT: Time = Time(MILLISECOND..=HOUR);
 
 const CONNECTIONS_DEFAULT: usize = 8;
-const KEYS_DEFAULT: u64 = 100_000;
+const KEYS_DEFAULT: u32 = 100_000;
 const MGET_KEYS_DEFAULT: usize = 10;
 const ROUNDS_DEFAULT: usize = 5;
 const DURATION_DEFAULT: Duration = Duration::from_secs(10);
@@ -26,35 +44,50 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
 /// The flags of `bench`, each as it was written.
 #[derive(Default)]
 pub(crate) struct BenchWritten {
-    pub(crate) target: Option<Given>,
-    pub(crate) compare: Option<Given>,
-    pub(crate) rounds: Option<Given>,
-    pub(crate) connections: Option<Given>,
-    pub(crate) threads: Option<Given>,
-    pub(crate) rate: Option<Given>,
-    pub(crate) mix: Option<Given>,
-    pub(crate) mget_keys: Option<Given>,
-    pub(crate) keys: Option<Given>,
-    pub(crate) distribution: Option<Given>,
-    pub(crate) value_size: Option<Given>,
-    pub(crate) late: Option<Given>,
-    pub(crate) late_by: Option<Given>,
-    pub(crate) warmup: Option<Given>,
-    pub(crate) duration: Option<Given>,
-    pub(crate) requests: Option<Given>,
-    pub(crate) timeout: Option<Given>,
+    pub(crate) target: Option<Value>,
+    pub(crate) compare: Option<Value>,
+    pub(crate) rounds: Option<Value>,
+    pub(crate) connections: Option<Value>,
+    pub(crate) threads: Option<Value>,
+    pub(crate) rate: Option<Value>,
+    pub(crate) mix: Option<Value>,
+    pub(crate) mget_keys: Option<Value>,
+    pub(crate) keys: Option<Value>,
+    pub(crate) distribution: Option<Value>,
+    pub(crate) value_size: Option<Value>,
+    pub(crate) late: Option<Value>,
+    pub(crate) late_by: Option<Value>,
+    pub(crate) warmup: Option<Value>,
+    pub(crate) duration: Option<Value>,
+    pub(crate) requests: Option<Value>,
+    pub(crate) timeout: Option<Value>,
     pub(crate) fill: bool,
     pub(crate) guarded: bool,
     pub(crate) allow_misses: bool,
     pub(crate) json: bool,
 }
 
-fn item<'a>(key: &'static str, given: &'a Option<Given>) -> Item<'a> {
-    Item {
-        key,
-        given: given.as_ref(),
-        file: None,
-    }
+/// A flag that was given.
+fn field<'a>(name: &'static str, value: &'a Option<Value>) -> Option<Field<'a>> {
+    value.as_ref().map(|value| Field::of_flag(name, value))
+}
+
+/// What was written for a flag, or its default.
+fn read<T>(name: &'static str, value: &Option<Value>, kind: impl Kind<T>, default: T) -> Result<T, UsageError> {
+    field(name, value).map_or(Ok(default), |field| kind.read(&field))
+}
+
+/// What `read` makes of the text that was written for a flag, or its default.
+fn parsed<T>(
+    name: &'static str,
+    value: &Option<Value>,
+    default: T,
+    allowed: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, UsageError> {
+    field(name, value).map_or(Ok(default), |field| {
+        field.text().and_then(read).ok_or_else(|| field.refuse_value(allowed))
+    })
 }
 
 impl BenchWritten {
@@ -70,50 +103,46 @@ impl BenchWritten {
     }
 
     fn comparison(&self) -> Result<Option<Comparison>, UsageError> {
-        let rounds = item("rounds", &self.rounds);
-        let count = rounds.count(ranges::BENCH_ROUNDS, ROUNDS_DEFAULT)?;
+        let rounds = read("rounds", &self.rounds, ROUNDS, ROUNDS_DEFAULT)?;
         match target("compare", &self.compare)? {
-            None => only_with(rounds, "--compare").map(|()| None),
-            Some(address) => Ok(Some(Comparison { address, rounds: count })),
+            None => only_with(field("rounds", &self.rounds), "--compare").map(|()| None),
+            Some(address) => Ok(Some(Comparison { address, rounds })),
         }
     }
 
     fn load(&self) -> Result<Load, UsageError> {
-        let connections =
-            item("connections", &self.connections).count(ranges::BENCH_CONNECTIONS, CONNECTIONS_DEFAULT)?;
-        let keys = item("keys", &self.keys).integer(ranges::BENCH_KEYS, KEYS_DEFAULT)?;
-        let rate = item("rate", &self.rate);
-        let late = item("late", &self.late).parsed(0.0, SHARE_ALLOWED, read_share)?;
-        let late_by = item("late-by", &self.late_by);
+        let connections = read("connections", &self.connections, CONNECTIONS, CONNECTIONS_DEFAULT)?;
+        let keys = read("keys", &self.keys, KEYS, KEYS_DEFAULT)?;
+        let late = parsed("late", &self.late, 0.0, SHARE_ALLOWED, read_share)?;
         if late == 0.0 {
-            only_with(late_by, "--late above 0")?;
+            only_with(field("late-by", &self.late_by), "--late above 0")?;
         }
         Ok(Load {
             connections,
             threads: self.threads(connections)?,
-            rate: match rate.given {
-                Some(_) => Some(rate.integer(ranges::BENCH_RATE, 1)?),
-                None => None,
-            },
-            mix: item("mix", &self.mix).parsed(default_mix(), MIX_ALLOWED, read_mix)?,
-            mget_keys: item("mget-keys", &self.mget_keys).count(ranges::BENCH_MGET_KEYS, MGET_KEYS_DEFAULT)?,
-            // Its range ends far below what 32 bits hold.
-            keys: u32::try_from(keys).unwrap_or(u32::MAX),
-            distribution: item("distribution", &self.distribution).parsed(
+            rate: field("rate", &self.rate).map(|rate| RATE.read(&rate)).transpose()?,
+            mix: parsed("mix", &self.mix, default_mix(), MIX_ALLOWED, read_mix)?,
+            mget_keys: read("mget-keys", &self.mget_keys, MGET_KEYS, MGET_KEYS_DEFAULT)?,
+            keys,
+            distribution: parsed(
+                "distribution",
+                &self.distribution,
                 Distribution::Uniform,
                 DISTRIBUTION_ALLOWED,
                 read_distribution,
             )?,
-            value_size: item("value-size", &self.value_size).parsed(
+            value_size: parsed(
+                "value-size",
+                &self.value_size,
                 VALUE_MIN..=VALUE_MIN,
                 VALUE_SIZE_ALLOWED,
                 read_value_size,
             )?,
             late,
-            late_by: late_by.duration(ranges::BENCH_LATE_BY, LATE_BY_DEFAULT)?,
-            warmup: item("warmup", &self.warmup).duration(ranges::BENCH_WARMUP, WARMUP_DEFAULT)?,
+            late_by: read("late-by", &self.late_by, LATE_BY, LATE_BY_DEFAULT)?,
+            warmup: read("warmup", &self.warmup, WARMUP, WARMUP_DEFAULT)?,
             end: self.end()?,
-            timeout: item("timeout", &self.timeout).duration(ranges::BENCH_TIMEOUT, TIMEOUT_DEFAULT)?,
+            timeout: read("timeout", &self.timeout, TIMEOUT, TIMEOUT_DEFAULT)?,
             fill: self.fill,
             guarded: self.guarded,
             allow_misses: self.allow_misses,
@@ -121,23 +150,23 @@ impl BenchWritten {
     }
 
     fn threads(&self, connections: usize) -> Result<usize, UsageError> {
-        let item = item("threads", &self.threads);
-        let threads = item.count(ranges::BENCH_THREADS, 1)?;
-        if threads > connections {
-            let problem = format_args!("threads is {threads}");
-            return Err(item.refuse(problem, format_args!("at most connections, which is {connections}")));
+        let threads = read("threads", &self.threads, THREADS, 1)?;
+        match field("threads", &self.threads) {
+            Some(field) if threads > connections => {
+                let allowed = format_args!("at most connections, which is {connections}");
+                Err(field.refuse(format_args!("threads is {threads}"), allowed))
+            }
+            _ => Ok(threads),
         }
-        Ok(threads)
     }
 
     fn end(&self) -> Result<End, UsageError> {
-        let requests = item("requests", &self.requests);
-        let count = requests.integer(ranges::BENCH_REQUESTS, 1)?;
-        let duration = item("duration", &self.duration).duration(ranges::BENCH_DURATION, DURATION_DEFAULT)?;
-        match (&self.requests, &self.duration) {
-            (Some(_), Some(_)) => Err(requests.refuse("given with --duration", "one of the two")),
-            (Some(_), None) => Ok(End::Requests(count)),
-            _ => Ok(End::After(duration)),
+        let requests = field("requests", &self.requests);
+        let duration = read("duration", &self.duration, DURATION, DURATION_DEFAULT)?;
+        match (requests, &self.duration) {
+            (Some(requests), Some(_)) => Err(requests.refuse("given with --duration", "one of the two")),
+            (Some(requests), None) => Ok(End::Requests(REQUESTS.read(&requests)?)),
+            (None, _) => Ok(End::After(duration)),
         }
     }
 }
@@ -147,26 +176,21 @@ fn default_mix() -> Mix {
 }
 
 /// Refuses a flag that means nothing without another.
-fn only_with(item: Item<'_>, other: &str) -> Result<(), UsageError> {
-    match item.given {
-        None => Ok(()),
-        Some(_) => Err(item.refuse("means nothing by itself", format_args!("with {other}"))),
-    }
+fn only_with(field: Option<Field<'_>>, other: &str) -> Result<(), UsageError> {
+    field.map_or(Ok(()), |field| {
+        Err(field.refuse("means nothing by itself", format_args!("with {other}")))
+    })
 }
 
 /// The address of a server; `tcp://` in front of `HOST:PORT` says what is so without it.
-fn target(key: &'static str, given: &Option<Given>) -> Result<Option<Address>, UsageError> {
-    let Some(given) = given else { return Ok(None) };
-    let item = Item {
-        key,
-        given: Some(given),
-        file: None,
-    };
-    let bare = text(&given.raw).and_then(|text| text.strip_prefix("tcp://"));
-    let plain = bare.map_or_else(|| given.clone(), |text| Given::text(text, given.place));
-    let address = item.read_address(&plain, Address::ALLOWED)?;
+fn target(name: &'static str, value: &Option<Value>) -> Result<Option<Address>, UsageError> {
+    let Some(value) = value else { return Ok(None) };
+    let bare = value.as_text().and_then(|text| text.strip_prefix("tcp://"));
+    let plain = bare.map_or_else(|| value.clone(), |text| Value::text(text, value.place));
+    let field = Field::of_flag(name, &plain);
+    let address = kind::address(&field, Address::ALLOWED)?;
     if matches!(&address, Address::Tcp(text) if host_port(text) == Ok(0)) {
-        return Err(item.refuse(format_args!("{key} {address} has port 0"), Address::ALLOWED));
+        return Err(field.refuse(format_args!("{name} {address} has port 0"), Address::ALLOWED));
     }
     Ok(Some(address))
 }

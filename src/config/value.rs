@@ -1,9 +1,10 @@
-//! One value as it was written, and where.
+//! One value as it was written, and where: before anything is known of its key.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
+use toml::de::DeValue;
 
 use super::error::quoted;
 
@@ -13,7 +14,7 @@ pub(crate) enum Raw {
     Text(String),
     Integer(i128),
     Truth(bool),
-    List(Vec<Given>),
+    List(Vec<Value>),
     /// Something that no key takes, by its name.
     Other(&'static str),
 }
@@ -59,12 +60,15 @@ pub(crate) fn variable(flag: &str) -> String {
 
 /// A value and where it was written.
 #[derive(Clone, Debug)]
-pub(crate) struct Given {
+pub(crate) struct Value {
     pub(super) raw: Raw,
     pub(super) place: Place,
 }
 
-impl Given {
+/// What is written in one table, by key.
+pub(super) type Values = BTreeMap<&'static str, Value>;
+
+impl Value {
     /// A flag's or a variable's text.
     pub(crate) fn text(text: impl Into<String>, place: Place) -> Self {
         Self {
@@ -80,72 +84,44 @@ impl Given {
             place,
         }
     }
-}
 
-impl<'de> Deserialize<'de> for Given {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Raw>::deserialize(from)?;
-        Ok(Self {
-            place: Place::File(spanned.span().start),
-            raw: spanned.into_inner(),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(AnyValue)
-    }
-}
-
-/// Takes every value TOML has.
-struct AnyValue;
-
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
+    /// A list in one text, its elements with commas between.
+    pub(super) fn split(text: &str, place: Place) -> Self {
+        Self::list(text.split(',').map(|part| part.trim().to_owned()), place)
     }
 
-    fn visit_bool<E>(self, truth: bool) -> Result<Raw, E> {
-        Ok(Raw::Truth(truth))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Raw, E> {
-        Ok(Raw::Integer(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Raw, E> {
-        Ok(Raw::Integer(number.into()))
-    }
-
-    fn visit_i128<E>(self, number: i128) -> Result<Raw, E> {
-        Ok(Raw::Integer(number))
-    }
-
-    fn visit_u128<E>(self, _: u128) -> Result<Raw, E> {
-        Ok(Raw::Other("a huge number"))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Raw, E> {
-        Ok(Raw::Other("a number with a fraction"))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
+    /// The text, where it is one.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match &self.raw {
+            Raw::Text(text) => Some(text),
+            _ => None,
         }
-        Ok(Raw::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Raw::Other("a table or a date"))
+    /// The elements, where it is a list.
+    pub(super) fn as_list(&self) -> Option<&[Self]> {
+        match &self.raw {
+            Raw::List(list) => Some(list),
+            _ => None,
+        }
+    }
+}
+
+impl From<&Spanned<DeValue<'_>>> for Value {
+    fn from(value: &Spanned<DeValue<'_>>) -> Self {
+        let raw = match value.get_ref() {
+            DeValue::String(text) => Raw::Text(text.clone().into_owned()),
+            DeValue::Integer(number) => {
+                i128::from_str_radix(number.as_str(), number.radix()).map_or(Raw::Other("a huge number"), Raw::Integer)
+            }
+            DeValue::Float(_) => Raw::Other("a number with a fraction"),
+            DeValue::Boolean(truth) => Raw::Truth(*truth),
+            DeValue::Array(list) => Raw::List(list.iter().map(Self::from).collect()),
+            DeValue::Datetime(_) | DeValue::Table(_) => Raw::Other("a table or a date"),
+        };
+        Self {
+            raw,
+            place: Place::File(value.span().start),
+        }
     }
 }

@@ -1,11 +1,75 @@
-//! The words of the settings file: one table for reading and printing.
+//! The words of the settings file and what they mean: one table for reading and printing.
 
-use super::settings::{LogFormat, LogLevel, Pipelining, Settings, SharedPuts, StaleReply, Sync};
 use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
 use crate::guard::stamp::Unit;
 use crate::journal::refusals::KeyForm;
 use crate::protocol::Protocol;
 use crate::protocol::tyrant::dialect::Dialect;
+
+/// Where puts that come together may go out as one `misc putlist`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedPuts {
+    /// Nowhere.
+    Off,
+    /// Where the backend keeps a hash in a file.
+    Hash,
+    /// There, and where it keeps a hash or a tree in memory: one that may grow without bounds, since `putlist` does not
+    /// keep it within them.
+    All,
+}
+
+/// What a client is told about a refused write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StaleReply {
+    /// A code of its own for each reason.
+    Error,
+    /// Success.
+    Ok,
+}
+
+/// Whether a client may send a request while an answer is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pipelining {
+    /// It may.
+    Allow,
+    /// It means that the client gave up on the first: the session ends.
+    Forbid,
+}
+
+/// When a write to a store in a file has to be on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Before it is answered.
+    Always,
+    /// Now and then: when the machine dies, at most so much of the newest is lost.
+    Interval,
+    /// When the system thinks fit.
+    Os,
+}
+
+/// How severe a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Something failed.
+    Error,
+    /// Something needs a look.
+    Warn,
+    /// What happens once in a while.
+    Info,
+    /// What happens often.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+/// What a message looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line to read.
+    Text,
+    /// A JSON object on a line.
+    Json,
+}
 
 /// Each meaning by its word.
 pub(super) type Names<T> = [(&'static str, T)];
@@ -75,21 +139,6 @@ pub(super) fn word<T: PartialEq>(names: &Names<T>, meaning: &T) -> &'static str 
 pub(super) fn words<T>(names: &Names<T>) -> String {
     let words: Vec<_> = names.iter().map(|(name, _)| *name).collect();
     words.join(", ")
-}
-
-impl Settings {
-    /// The word for how keys are written for people.
-    pub fn key_form_in_words(&self) -> &'static str {
-        word(KEY_FORMS, &self.admin_keys)
-    }
-
-    /// What the guard does, in a few words.
-    pub fn guard_in_words(&self) -> String {
-        let rules = &self.rules;
-        let (mode, ledger) = (word(MODES, &rules.mode), word(LEDGERS, &rules.ledger));
-        let (digits, unit) = (rules.stamp.digits(), word(UNITS, &rules.stamp.unit()));
-        format!("guard {mode} {digits} digits {unit} {ledger} ledger")
-    }
 }
 
 impl LogLevel {
