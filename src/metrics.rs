@@ -175,6 +175,8 @@ table! {
         "Attempts to connect a lane, the first and again, by outcome.";
     lane_reconnects: Counter = "lane_reconnects_total", Count,
         "Lanes that came up in the place of one that was given up.";
+    lane_hand_overs: Counter = "lane_hand_overs_total", Count,
+        "Lanes whose place another one took, since others waited behind something large.";
     name_resolutions: By<Counter, NameOutcome> = "name_resolutions_total", Count,
         "Look-ups of the backend's name, by outcome; none where it is an address.";
     backend_moves: Counter = "backend_moves_total", Count,

@@ -334,9 +334,14 @@ impl Shared {
         Err(error)
     }
 
-    /// A lane is no more.
-    pub fn lane_gone(&self) {
+    /// Another lane has the place of one that goes on for a while.
+    pub fn lane_handed_over(&self) {
         self.lanes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A lane is no more, whether it `has_place` or had handed that over.
+    pub fn lane_gone(&self, has_place: bool) {
+        self.lanes.fetch_sub(has_place.into(), Ordering::Relaxed);
         let mut backend = self.backend.lock();
         backend.lanes = backend.lanes.saturating_sub(1);
     }

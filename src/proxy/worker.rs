@@ -349,9 +349,9 @@ impl LinkEvents for Worker {
         self.shared.lane_missed(now());
     }
 
-    fn down(&self, lane: LaneId, fault: &LaneFault) {
+    fn down(&self, lane: LaneId, fault: &LaneFault, has_place: bool) {
         static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
-        self.shared.lane_gone();
+        self.shared.lane_gone(has_place);
         if let Some(rule) = account::lane_given_up_by_rule(fault) {
             self.shared.metrics.interventions.of(rule).increment(1);
         }
@@ -359,7 +359,7 @@ impl LinkEvents for Worker {
             self.shared.raise(alarm, what);
         }
         if let Some(reason) = account::fence(fault) {
-            self.shared.metrics.lanes_fenced.of(reason).increment(1);
+            self.shared.metrics.lanes_fenced.of(reason).increment(has_place.into());
             if let Some(suppressed) = LOG.admit(now()) {
                 tracing::warn!(lane = lane.0, %fault, suppressed, "a lane is out of service");
             }
@@ -398,6 +398,8 @@ impl LinkEvents for Worker {
 
     fn handed_over(&self) {
         self.hand_overs.set(self.hand_overs.get() + 1);
+        self.shared.metrics.lane_hand_overs.increment(1);
+        self.shared.lane_handed_over();
     }
 
     async fn parted(&self) {

@@ -101,8 +101,9 @@ pub enum LaneFault {
     /// The proxy is stopping.
     #[error("the proxy is stopping")]
     Retired,
-    /// Another lane has taken its place, and nobody waits for what the server still sends: answers to reads.
-    #[error("the lane was handed over")]
+    /// Another lane has taken its place, and nobody waits for anything more: what the server still sends, if anything, are
+    /// answers to reads.
+    #[error("another lane has taken its place")]
     HandedOver,
 }
 
@@ -192,6 +193,8 @@ pub struct Lane<P> {
     next_deadline: Cell<Option<Instant>>,
     wake: Notify,
     retired: Cell<bool>,
+    /// Another lane has taken its place.
+    handed_over: Cell<bool>,
 }
 
 impl<P: Passenger> Lane<P> {
@@ -216,6 +219,7 @@ impl<P: Passenger> Lane<P> {
             next_deadline: Cell::new(None),
             wake: Notify::new(),
             retired: Cell::new(false),
+            handed_over: Cell::new(false),
         }
     }
 
@@ -318,6 +322,7 @@ impl<P: Passenger> Lane<P> {
     /// it. Returns who waits behind something large, and only asks: they ask again on the other lane.
     pub fn hand_over(&self) -> Vec<P> {
         self.retire();
+        self.handed_over.set(true);
         let given = self.large_for.take();
         let mut owed = self.owed.borrow_mut();
         let behind = owed.tags_mut().enumerate().filter(|(place, _)| given != Some(*place));
@@ -361,9 +366,10 @@ impl<P: Passenger> Lane<P> {
         let mut worked = Duration::ZERO;
         loop {
             if self.retired.get() && !self.is_awaited() {
-                return Err(match self.owed.borrow().is_empty() {
-                    true => LaneFault::Retired,
-                    false => LaneFault::HandedOver,
+                return Err(if self.handed_over.get() {
+                    LaneFault::HandedOver
+                } else {
+                    LaneFault::Retired
                 });
             }
             let next = self

@@ -57,8 +57,8 @@ pub trait LinkEvents: 'static {
     fn proved(&self);
     /// A try to connect has failed.
     fn connect_failed(&self, fault: ConnectFault, error: &io::Error);
-    /// A lane was taken out of service.
-    fn down(&self, lane: LaneId, fault: &LaneFault);
+    /// A lane was taken out of service; whether it `has_place`, or had handed that over.
+    fn down(&self, lane: LaneId, fault: &LaneFault, has_place: bool);
     /// The lane's fence is over; `ended` says whether the server's end was seen.
     fn fenced(&self, lane: LaneId, ended: bool);
     /// A lane holds this for an answer that is not whole, and held that before.
@@ -288,7 +288,6 @@ impl<P: Passenger> Link<P> {
     fn note_down(&self, fault: &LaneFault) {
         let mut record = self.record.borrow_mut();
         record.since = tokio::time::Instant::now().into_std();
-        record.fencing += 1;
         record.last_fault = Some(fault.to_string());
     }
 
@@ -391,9 +390,13 @@ impl<P: Passenger> Link<P> {
         };
         let fault = lane.run(&mut reader, &writer, after_batch).await;
         note(HalfReceived::default());
-        self.lane.borrow_mut().take_if(|current| Rc::ptr_eq(current, &lane));
-        self.note_down(&fault);
-        events.down(lane.id(), &fault);
+        let place = self.lane.borrow_mut().take_if(|current| Rc::ptr_eq(current, &lane));
+        let has_place = place.is_some();
+        if has_place {
+            self.note_down(&fault);
+        }
+        self.record.borrow_mut().fencing += 1;
+        events.down(lane.id(), &fault, has_place);
         for (lost, passenger) in lane.abandon() {
             passenger.lost(lost);
         }

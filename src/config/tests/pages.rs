@@ -1,8 +1,6 @@
-//! What is written for people about each setting, held against its row: the annotated file and the manual's table.
+//! What is written for people about each setting, held against its row: the annotated file, which the manual prints.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use super::super::row::Setting;
 use super::super::schema::settings;
@@ -10,19 +8,6 @@ use super::*;
 
 /// Keys whose default is that of another, or which have none but what stands in their table.
 const NO_DEFAULT: [&str; 4] = ["limits.key", "limits.value", "listener", "guard.ext"];
-
-/// Keys of whose default the manual's table says in words what comes of it.
-const IN_WORDS: [&str; 9] = [
-    "allow",
-    "deny",
-    "allow_keys",
-    "deny_keys",
-    "networks",
-    "tls.cert",
-    "tls.key",
-    "tls.client_ca",
-    "listener",
-];
 
 /// The comment over each key of the annotated file and what stands over its table, as one line.
 fn comments() -> BTreeMap<String, String> {
@@ -110,36 +95,4 @@ fn the_annotated_file_says_of_each_key_what_its_row_says() {
             }
         }
     }
-}
-
-#[test]
-fn the_manuals_table_has_each_flag_with_its_key_and_its_default() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let pages =
-        ["README.md", "src/manual/settings.md"].map(|page| fs::read_to_string(root.join(page)).unwrap_or_default());
-    let head = "| flag | key in the file | default |\n| --- | --- | --- |\n";
-    let mut tables = pages.iter().filter_map(|page| page.split_once(head));
-    let (_, table) = tables.next().expect("a table of the settings");
-    let mut rows: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
-    for line in table.lines().take_while(|line| line.starts_with('|')) {
-        let cells: Vec<_> = line.trim_matches('|').splitn(3, '|').collect();
-        for key in cells[1].split('`').skip(1).step_by(2) {
-            rows.insert(key.trim_matches(['[', ']']), (cells[0], cells[2]));
-        }
-    }
-    for setting in settings() {
-        let key = setting.key;
-        let Some((flags, default)) = rows.remove(key) else {
-            assert!(setting.flag.is_none(), "{key} has a flag and is not in the table");
-            continue;
-        };
-        let flag = setting.flag.as_ref().map(|flag| format!("`--{}`", flag.name));
-        assert!(flag.is_none_or(|flag| flags.contains(&flag)), "{key}: {flags}");
-        let (_, said) = defaults(setting);
-        assert!(
-            IN_WORDS.contains(&key) || said.iter().any(|said| default.contains(said.as_str())),
-            "{key}: none of {said:?} in {default}"
-        );
-    }
-    assert!(rows.is_empty(), "no keys: {rows:?}");
 }

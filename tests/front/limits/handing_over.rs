@@ -44,7 +44,7 @@ fn small_requests_go_on_while_something_large_comes() {
     scripted.open(gate);
     expect_large(&mut reader);
     assert_eq!(reader.text("small").as_deref(), Some("s"));
-    guarded.expect_metric("ttguard_retries_total", &[("kind", "unsent")], 1.0);
+    guarded.expect_metric("ttguard_lane_hand_overs_total", &[], 1.0);
     assert_eq!(guarded.scrape("ttguard_lanes_fenced_total", &[]), 0.0);
     scripted.expect_whole_requests();
 }

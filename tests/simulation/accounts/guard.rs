@@ -56,9 +56,10 @@ impl Accounts {
             || format!("{refused} requests were refused, {refusals} records"),
         );
         let (up, fenced) = (sum("lane_connects_total", &["up"]), sum("lanes_fenced_total", &[]));
-        let gone = up - fenced - lanes as i64;
+        let handed_over = sum("lane_hand_overs_total", &[]);
+        let gone = up - fenced - handed_over - lanes as i64;
         demand(world, (0..=retired as i64).contains(&gone), || {
-            format!("{up} lanes came up, {fenced} were fenced, {lanes} are up")
+            format!("{up} lanes came up, {fenced} were fenced, {handed_over} handed over, {lanes} are up")
         });
         let back = sum("alarms_total", &["stamp_back"]);
         // A write that is carried out later than any fence holds is one of a stamp that goes back.
@@ -93,7 +94,7 @@ impl Accounts {
                 format!("{counted} {what}, seen were {seen:?}")
             });
         }
-        if given_up == 0 {
+        if given_up == 0 && sum("lane_hand_overs_total", &[]) == 0 {
             // Those apart were on a lane that is still up.
             let again = sum("retries_total", &[]) - sum("retries_total", &["apart"]);
             demand(world, again == 0, || format!("{again} retries, no lane was given up"));

@@ -24,7 +24,7 @@ impl World {
             };
             self.check_memory(&census);
             let settings = &self.plan.settings;
-            if census.lanes > settings.workers * self.plan.lanes_max() {
+            if census.lanes > settings.workers * settings.links() {
                 self.violated("I10", || format!("{census:?}"));
             }
             self.network.check_connections(&self);
