@@ -375,7 +375,8 @@ impl Task {
         self.is_behind = is_behind;
     }
 
-    /// Ends a pause that is over. What the client could not do in the meantime is not held against it.
+    /// Ends a pause that is over. What the client could not do in the meantime is not held against it, nor that it has had
+    /// the answers before.
     fn look_at_pause(&mut self) {
         let Some(until) = self.session.share.paused_until() else {
             return;
@@ -385,10 +386,9 @@ impl Task {
         if now < until {
             return;
         }
-        self.session.share.goes_on();
+        self.clear_from = self.session.share.goes_on().max(self.clear_from);
         self.paused = None;
         self.progress = now;
-        self.clear_from = Some(now);
         if let Some(begun) = &mut self.begun {
             *begun += now.saturating_duration_since(from);
         }
