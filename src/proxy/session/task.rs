@@ -16,11 +16,13 @@ use self::ahead::LookedAhead;
 use self::cut::Cut;
 use super::item::{Concluding, End, Item, Next, Step, Waiting};
 use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
+use crate::backend::embedded::LONG_COPY;
 use crate::command::Answer;
 use crate::config::Pipelining;
 use crate::metrics::Outcome;
 use crate::pairing::arrivals::Arrivals;
 use crate::protocol::request::{Decoder, Incoming};
+use crate::proxy::apart::copying;
 use crate::proxy::memory::Room;
 use crate::proxy::slow;
 use crate::proxy::waiting::{Standing, Unfenced};
@@ -172,6 +174,9 @@ impl Task {
                 && (has_asked || !self.is_cut(hungry))
                 && (hungry || (self.input.len() < READ_AHEAD && !is_short) || self.watches_for_more());
             let room = if is_short { SHORT_READ } else { READ_ROOM };
+            if may_read && let Err(end) = self.make_room(room).await {
+                return end;
+            }
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
             self.session.turn.set(None);
@@ -349,6 +354,20 @@ impl Task {
             }
             Waiting::Settled => self.session.aloft() == 0,
         }
+    }
+
+    /// Makes room for the next bytes where there is none and much would have to be copied for that: by another thread.
+    async fn make_room(&mut self, room: usize) -> Result<(), End> {
+        let bytes = self.input.len();
+        if bytes >= LONG_COPY && self.input.capacity() - bytes < room {
+            let mut input = std::mem::take(&mut self.input);
+            self.input = copying(bytes, move || {
+                input.reserve(bytes.max(room));
+                input
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Gives back buffers until the client asks again.
