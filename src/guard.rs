@@ -11,6 +11,7 @@ pub mod rules;
 mod ruling;
 pub mod spread;
 pub mod stamp;
+mod upheavals;
 pub mod verdict;
 
 use std::sync::Arc;
@@ -22,10 +23,12 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use self::ledger::{HashSeed, KeyHash, Known, Ledger};
+use self::moment::moment;
 use self::pending::{Pending, Ruling};
 use self::rules::{Mode, Policy, Rules};
 use self::ruling::{observed, ruling_at_once, ruling_on_tie, within};
 use self::stamp::StampFormat;
+use self::upheavals::Upheavals;
 use self::verdict::{
     Admitted, Change, Glance, Learnt, Outcome, ReadBack, ReadCause, Refusal, Stored, Ticket, Verdict, WaitCause, Waiter,
 };
@@ -70,6 +73,8 @@ pub struct Guard<W> {
     /// Locked before the ledger, never after it; one key at a time. The keys are hashed under a secret seed already,
     /// so the table needs none of its own.
     pending: DashMap<KeyHash, Pending<W>, foldhash::fast::FixedState>,
+    /// Looked at while the key's record is locked, and before the ledger.
+    upheavals: Upheavals,
 }
 
 impl<W: Waiter> Guard<W> {
@@ -83,6 +88,7 @@ impl<W: Waiter> Guard<W> {
             latest: AtomicU64::new(ledger.horizon()),
             ledger,
             pending: DashMap::with_hasher_and_shard_amount(foldhash::fast::FixedState::default(), PENDING_SHARDS),
+            upheavals: Upheavals::default(),
         }
     }
 
@@ -132,7 +138,7 @@ impl<W: Waiter> Guard<W> {
         // The ledger is looked at while the key's record is locked, and the horizon after it: see `Ledger::get`.
         match self.pending.get(&key) {
             Some(pending) => Glance {
-                known: pending.known,
+                known: self.known_of(&pending),
                 under_way: Some(pending.under_way()),
                 horizon: self.ledger.horizon(),
             },
@@ -152,7 +158,7 @@ impl<W: Waiter> Guard<W> {
     /// Whether the backend may hold a stamp of this key: then a value without one does not go by itself.
     pub fn may_hold_stamp(&self, key: KeyHash) -> bool {
         let known = match self.pending.get(&key) {
-            Some(pending) => Some(pending.known).filter(|_| pending.flies_unstamped()),
+            Some(pending) => Some(self.known_of(&pending)).filter(|_| pending.flies_unstamped()),
             None => Some(self.ledger.get(key)),
         };
         match known {
@@ -220,10 +226,11 @@ impl<W: Waiter> Guard<W> {
         }
         match self.pending.entry(key) {
             Entry::Vacant(vacant) => {
+                let upheavals = self.upheavals.count();
                 let known = self.ledger.get(key);
                 let ruling = observed(rules, self.ruling(rules, change, known, now, None));
                 let (ruling, would_refuse) = (within(rules, ruling.0, now), at_once.or(ruling.1));
-                let mut pending = Pending::new(origin.lane, known);
+                let mut pending = Pending::new(origin.lane, known, upheavals);
                 let verdict = self.carry_out(&mut pending, key, ruling, would_refuse, origin, waiter);
                 if !pending.is_idle() {
                     vacant.insert(pending);
@@ -231,7 +238,7 @@ impl<W: Waiter> Guard<W> {
                 verdict
             }
             Entry::Occupied(mut occupied) => {
-                let pending = occupied.get_mut();
+                let pending = self.brought_up_to_date(occupied.get_mut());
                 if origin.turn {
                     pending.take_turn();
                 }
@@ -261,10 +268,11 @@ impl<W: Waiter> Guard<W> {
         let Entry::Vacant(vacant) = self.pending.entry(key) else {
             return None;
         };
+        let upheavals = self.upheavals.count();
         let known = self.ledger.get(key);
         match self.ruling(rules, change, known, now, None) {
             Ruling::Read(cause) if cause != ReadCause::Tie => {
-                let mut pending = Pending::new(lane, known);
+                let mut pending = Pending::new(lane, known, upheavals);
                 pending.start_reading();
                 vacant.insert(pending);
                 Some(cause)
@@ -398,7 +406,7 @@ impl<W: Waiter> Guard<W> {
             debug_assert!(false, "a ticket's key has a record until the ticket is settled");
             return;
         };
-        let pending = occupied.get_mut();
+        let pending = self.brought_up_to_date(occupied.get_mut());
         debug_assert!(
             pending.flies_on(ticket.lane),
             "all writes of a key in flight are on one lane"
@@ -417,7 +425,8 @@ impl<W: Waiter> Guard<W> {
     /// The newest stamp of a key that the backend is known to hold, where nothing puts it in doubt.
     pub fn confirmed(&self, key: KeyHash) -> Option<u64> {
         let known = match self.pending.get(&key) {
-            Some(pending) => pending.certain()?,
+            Some(pending) if self.is_up_to_date(&pending) => pending.certain()?,
+            Some(_) => return None,
             None => self.ledger.get(key),
         };
         match known {
@@ -435,7 +444,7 @@ impl<W: Waiter> Guard<W> {
             return Learnt::default();
         };
         let latest = self.latest(&self.rules.load(), now);
-        let pending = occupied.get_mut();
+        let pending = self.brought_up_to_date(occupied.get_mut());
         let certain = pending.certain();
         let ahead = found.as_ref().and_then(|found| found.ahead(latest));
         let receded = match (certain, &found) {
@@ -468,7 +477,7 @@ impl<W: Waiter> Guard<W> {
     /// A waiter that was woken with a turn will not judge again.
     pub fn pass_turn(&self, key: KeyHash) {
         if let Entry::Occupied(mut occupied) = self.pending.entry(key) {
-            let pending = occupied.get_mut();
+            let pending = self.brought_up_to_date(occupied.get_mut());
             pending.take_turn();
             pending.wake_next(None);
             if pending.is_idle() {
@@ -493,7 +502,7 @@ impl<W: Waiter> Guard<W> {
         let mut shard = self.pending.shards()[part].write();
         let all: Vec<_> = shard.drain().collect();
         for (key, mut slot) in all {
-            let pending: &mut Pending<W> = slot.get_mut();
+            let pending = self.brought_up_to_date(slot.get_mut());
             if pending.fencing() == Some(lane) {
                 pending.finish_fence(ended);
                 self.ledger.put(key, pending.known);
@@ -506,7 +515,7 @@ impl<W: Waiter> Guard<W> {
     }
 
     /// Something changed many keys at once (`vanish`, `restore`, a backend that came back as another): nothing that
-    /// is remembered holds any more.
+    /// is remembered holds any more. Takes as long as there are parts, not keys.
     pub fn distrust_everything(&self, now: Duration) {
         let horizon = Self::horizon_at_start(&self.rules.load(), now).max(self.ledger.horizon());
         self.distrust_pending(horizon);
@@ -516,8 +525,38 @@ impl<W: Waiter> Guard<W> {
     }
 
     fn distrust_pending(&self, horizon: u64) {
-        for mut pending in self.pending.iter_mut() {
-            pending.distrust(horizon);
+        moment();
+        self.upheavals.add(horizon);
+        moment();
+        // Whoever was at work on a key, and did not see it, is done before this returns: what they remember is forgotten
+        // with all else.
+        for part in self.pending.shards() {
+            drop(part.write());
+        }
+        moment();
+    }
+
+    fn is_up_to_date(&self, pending: &Pending<W>) -> bool {
+        pending.upheavals == self.upheavals.count()
+    }
+
+    /// The record of a key with what has befallen it since it was looked at last.
+    fn brought_up_to_date<'a>(&self, pending: &'a mut Pending<W>) -> &'a mut Pending<W> {
+        let upheavals = self.upheavals.count();
+        if pending.upheavals != upheavals {
+            pending.upheavals = upheavals;
+            pending.distrust(self.upheavals.bound());
+        }
+        pending
+    }
+
+    /// What is known of a key now that has something under way.
+    fn known_of(&self, pending: &Pending<W>) -> Known {
+        if self.is_up_to_date(pending) {
+            return pending.known;
+        }
+        Known::Unknown {
+            bound: pending.known.bound().max(self.upheavals.bound()),
         }
     }
 }

@@ -147,7 +147,7 @@ table! {
     worker_delay: Histogram = "worker_delay_seconds", Seconds,
         "How late each beat of a worker came, some of them a second: for so long it was kept from its sockets.", LATENCY;
     slow_connections: Gauge = "slow_connections", Count,
-        "Backend connections open now that carry one slow command each.";
+        "Slow commands under way now, each on a backend connection of its own, or a thread where the store is in this process.";
     buffered: Gauge = "buffered_bytes", Bytes,
         "Bytes that requests without an answer, buffers and answers that clients have not taken hold, of all sessions and lanes.";
     buffered_max: Gauge = "buffered_max_bytes", Bytes,

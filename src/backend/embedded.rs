@@ -39,6 +39,9 @@ mod tests;
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use crate::command::function::until_nul;
 use crate::command::{Command, Reply};
 use crate::config::StoreSettings;
 pub use answer::is_read;
@@ -49,6 +52,9 @@ use memory::Memory;
 pub use records::Fault;
 use records::Records;
 use stat::Origin;
+
+/// To copy so many bytes takes long: 32 MiB into memory that the system has to provide took 8 to 15 ms.
+pub const LONG_COPY: usize = 4 << 20;
 
 /// A store in this process, to be shared by its threads.
 pub struct Embedded(Kept);
@@ -112,6 +118,28 @@ impl Embedded {
     /// When the file cannot be read.
     pub fn is_empty(&self) -> Result<bool, Fault> {
         self.len().map(|len| len == 0)
+    }
+
+    /// Whether a change copies so many bytes that it takes long, in memory: to do it is for another thread than one that
+    /// serves others.
+    pub fn takes_long(&self, command: &Command) -> bool {
+        let Kept::Memory(memory) = &self.0 else {
+            return false;
+        };
+        let stored = |key: &Bytes| memory.records.value_size(key).ok().flatten().unwrap_or(0);
+        let copied = match command {
+            Command::Put { value, .. } | Command::PutKeep { value, .. } | Command::PutNr { value, .. } => value.len(),
+            Command::PutCat { key, value } | Command::PutShl { key, value, .. } => value.len() + stored(key),
+            Command::Misc {
+                function, arguments, ..
+            } if let [key, value, ..] = &arguments[..] => match until_nul(function) {
+                b"put" | b"putkeep" | b"putlist" => value.len(),
+                b"putcat" => value.len() + stored(key),
+                _ => 0,
+            },
+            _ => 0,
+        };
+        copied >= LONG_COPY
     }
 
     /// Carries out `command`, completely, before it returns. `now` is the time since the epoch, and only `stat` tells it.

@@ -181,7 +181,8 @@ pub struct LimitSettings {
     /// Bytes per second that clients who move many may move, those of one worker together, while it is busy with others;
     /// zero for as many as they like.
     pub heavy_rate: usize,
-    /// Backend connections for slow commands, per worker.
+    /// Slow commands under way at once, per worker: each has a backend connection of its own, or a thread where the store
+    /// is in this process.
     pub slow_connections: usize,
 }
 

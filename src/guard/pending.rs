@@ -56,13 +56,15 @@ pub(super) struct Pending<W> {
     /// Waiters that were woken with a turn and have not come back.
     turns: u32,
     waiters: VecDeque<(LaneId, W)>,
+    /// How often everything had changed at once when it was looked at last: see [`super::upheavals`].
+    pub(super) upheavals: u32,
     /// Rises with everything that may change the value: what was read for a tie is then out of date. Whoever holds
     /// what was read has a turn, so that the record lives for as long.
     version: u32,
 }
 
 impl<W: Waiter> Pending<W> {
-    pub(super) fn new(lane: LaneId, known: Known) -> Self {
+    pub(super) fn new(lane: LaneId, known: Known, upheavals: u32) -> Self {
         Self {
             phase: Phase::Reserved,
             lane,
@@ -76,6 +78,7 @@ impl<W: Waiter> Pending<W> {
             lost: false,
             turns: 0,
             waiters: VecDeque::new(),
+            upheavals,
             version: 0,
         }
     }

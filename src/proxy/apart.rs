@@ -3,6 +3,7 @@
 use tokio::task::spawn_blocking;
 
 use super::session::End;
+use crate::backend::embedded::LONG_COPY;
 use crate::command::{Answer, Reply};
 
 /// With more strings than this, what is to be done with each of them is done apart.
@@ -17,6 +18,14 @@ pub async fn apart<T: Send + 'static>(strings: usize, work: impl FnOnce() -> T +
         return Ok(work());
     }
     spawn_blocking(work).await.map_err(|_| End::Drain)
+}
+
+/// As [`apart`], for work that copies so many bytes.
+///
+/// # Errors
+/// When there is no thread for it any more.
+pub async fn copying<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, End> {
+    apart(if bytes < LONG_COPY { 0 } else { usize::MAX }, work).await
 }
 
 /// How many strings an answer has.

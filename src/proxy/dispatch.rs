@@ -73,6 +73,8 @@ impl Session {
                 let wire = item.command.clone();
                 self.pass(item, &wire, Form::AsIs)
             }
+            // With its key to itself, as another thread carries it out.
+            command if self.worker.store.takes_long(command) => self.step_alone(item),
             Command::Put { key, value } | Command::PutKeep { key, value } | Command::PutNr { key, value } => {
                 let (key, value) = (key.clone(), value.clone());
                 self.store(item, &key, value)

@@ -4,6 +4,13 @@
 //! system gives it to the megabytes in slices of milliseconds. So sessions are told apart by what they move: while many
 //! light ones are served, the heavy ones of a worker share a rate.
 //!
+//! A pause takes no time from a request that nobody could have answered before, and gives none to one that could: what
+//! lies unread in the kernel counts as having come when it is read; what was read before a pause counts from when it
+//! came, or from when the client had the answer before it, if that is later. A client that asks one thing at a time is
+//! never answered later than its deadline, pause or not; one that asks ahead is taking answers until then. So a pause
+//! may be no longer than a small part of the time that a request has. What a session has moved beyond that is made up
+//! for by its next pauses.
+//!
 //! The rate is the operator's. How busy the worker is says nothing of it: where the server has no time left, the worker
 //! waits.
 
@@ -22,8 +29,11 @@ const TIMES: u64 = 8;
 /// With fewer moves of light sessions in a window hardly anybody is kept waiting.
 const BUSY_MOVES: u64 = 128;
 
-/// The longest pause, however much a session has moved at once.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// What is still to be paid for is no more than this, however much a session has moved at once.
+const DEBT_MAX: Duration = Duration::from_secs(1);
+
+/// The part of a request's time that a pause may take.
+const PART: u32 = 8;
 
 /// What heavy sessions did not use of their rate is kept for so long: one large value now and then is not held up.
 const CREDIT: Duration = Duration::from_millis(250);
@@ -47,6 +57,15 @@ pub struct Fairness {
     paid: Cell<Instant>,
 }
 
+/// How heavy sessions may move.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// Bytes per second of all of them; at zero nobody pauses.
+    pub rate: u64,
+    /// How long a request may take.
+    pub request: Duration,
+}
+
 /// What one session moved.
 #[derive(Debug, Default)]
 pub struct Share {
@@ -57,6 +76,8 @@ pub struct Share {
     /// Until when it was told to pause last, if that was in this window or the one before.
     held_until: Cell<Option<Instant>>,
     is_paused: Cell<bool>,
+    /// When its client was last given an answer.
+    answered: Cell<Option<Instant>>,
 }
 
 impl Share {
@@ -70,9 +91,15 @@ impl Share {
         self.held_until.get().filter(|_| self.is_paused())
     }
 
-    /// The pause is over.
-    pub fn goes_on(&self) {
+    /// The pause is over. What was read before it could not be answered before this, where anything was answered.
+    pub fn goes_on(&self) -> Option<Instant> {
         self.is_paused.set(false);
+        self.answered.get()
+    }
+
+    /// Its client is given an answer.
+    pub fn answered(&self, now: Instant) {
+        self.answered.set(Some(now));
     }
 
     /// Whether one more request may be under way beside so many. How large an answer will be is not known, so those of a
@@ -95,10 +122,10 @@ impl Fairness {
         }
     }
 
-    /// A session has read or written so many bytes; heavy sessions have `rate` bytes per second, all together. True when
-    /// the session is to pause. At a rate of zero nobody does.
-    pub fn moved(&self, share: &Share, bytes: usize, rate: u64, now: Instant) -> bool {
-        if rate == 0 {
+    /// A session has read or written so many bytes; heavy sessions move as they [may](Allowance), all together. True when
+    /// the session is to pause.
+    pub fn moved(&self, share: &Share, bytes: usize, allowance: Allowance, now: Instant) -> bool {
+        if allowance.rate == 0 {
             share.held_until.set(None);
             return false;
         }
@@ -128,7 +155,7 @@ impl Fairness {
             }
         }
         self.now.set(light);
-        share.is_heavy.get() && self.before.get().moves >= BUSY_MOVES && self.pause(share, bytes, rate, now)
+        share.is_heavy.get() && self.before.get().moves >= BUSY_MOVES && self.pause(share, bytes, allowance, now)
     }
 
     /// Whether a session that was heavy when it last moved anything still is at the beginning of a window.
@@ -143,15 +170,16 @@ impl Fairness {
         LIGHT.max(before.bytes * TIMES / before.sessions.max(1))
     }
 
-    fn pause(&self, share: &Share, bytes: u64, rate: u64, now: Instant) -> bool {
+    fn pause(&self, share: &Share, bytes: u64, Allowance { rate, request }: Allowance, now: Instant) -> bool {
         let from = self.paid.get().max(now.checked_sub(CREDIT).unwrap_or(now));
         let paid = from + Duration::from_micros(bytes * 1_000_000 / rate);
-        let paid = paid.min(now + PAUSE_MAX);
+        let paid = paid.min(now + DEBT_MAX);
         self.paid.set(paid);
-        if paid <= now {
+        let until = paid.min(now + request / PART);
+        if until <= now {
             return false;
         }
-        share.held_until.set(Some(paid));
+        share.held_until.set(Some(until));
         share.is_paused.set(true);
         true
     }
@@ -175,6 +203,11 @@ mod tests {
     use super::*;
 
     const RATE: u64 = 8 << 20;
+    const ALLOWED: Allowance = Allowance {
+        rate: RATE,
+        request: Duration::from_secs(8),
+    };
+    const UNBOUND: Allowance = Allowance { rate: 0, ..ALLOWED };
     const PIECE: usize = 64 * 1024;
 
     /// A worker in time that is made up, and `others` light sessions.
@@ -219,7 +252,7 @@ mod tests {
             for _ in 0..milliseconds {
                 self.passed += Duration::from_millis(1);
                 for share in &self.others {
-                    assert!(!self.fairness.moved(share, bytes_of_others, RATE, self.now()));
+                    assert!(!self.fairness.moved(share, bytes_of_others, ALLOWED, self.now()));
                 }
                 each(&self.fairness, self.now());
             }
@@ -231,7 +264,7 @@ mod tests {
             self.go_on(milliseconds, bytes_of_others, |fairness, now| {
                 end_pause(share, now);
                 while !share.is_paused() && sum < 1 << 30 {
-                    fairness.moved(share, PIECE, RATE, now);
+                    fairness.moved(share, PIECE, ALLOWED, now);
                     sum += PIECE;
                 }
             });
@@ -258,7 +291,7 @@ mod tests {
             for share in &shares {
                 end_pause(share, now);
                 while !share.is_paused() {
-                    fairness.moved(share, PIECE, RATE, now);
+                    fairness.moved(share, PIECE, ALLOWED, now);
                     sum += PIECE as u64;
                 }
             }
@@ -272,7 +305,7 @@ mod tests {
         let share = Share::default();
         for _ in 0..10 {
             for _ in 0..16 {
-                assert!(!world.fairness.moved(&share, PIECE, RATE, world.now()));
+                assert!(!world.fairness.moved(&share, PIECE, ALLOWED, world.now()));
             }
             world.go_on(200, 100, |_, _| {});
         }
@@ -287,7 +320,7 @@ mod tests {
         let mut world = World::with_others(63);
         world.go_on(1000, 2600, |fairness, now| {
             for share in (0..3).map(|_| Share::default()) {
-                assert!(!fairness.moved(&share, 2700, RATE, now));
+                assert!(!fairness.moved(&share, 2700, ALLOWED, now));
             }
         });
         let mut world = World::with_others(1);
@@ -305,7 +338,7 @@ mod tests {
         world.go_on(1500, 0, |fairness, now| {
             end_pause(&share, now);
             if !share.is_paused() {
-                fairness.moved(&share, PIECE, RATE, now);
+                fairness.moved(&share, PIECE, ALLOWED, now);
             }
         });
         assert!(share.has_room_beside(1000) && !share.is_paused());
@@ -317,15 +350,41 @@ mod tests {
         let share = Share::default();
         world.heavy(&share, 500, 100);
         share.goes_on();
-        assert!(!world.fairness.moved(&share, PIECE, 0, world.now()));
+        assert!(!world.fairness.moved(&share, PIECE, UNBOUND, world.now()));
         assert!(share.has_room_beside(1000));
+    }
+
+    #[test]
+    fn a_pause_leaves_a_request_most_of_its_time_and_what_is_left_to_pay_is_not_forgotten() {
+        let mut world = World::beside_busy();
+        let share = Share::default();
+        let allowance = Allowance {
+            request: Duration::from_millis(400),
+            ..ALLOWED
+        };
+        world.fairness.moved(&share, 64 << 20, allowance, world.now());
+        for _ in 0..10 {
+            assert_eq!(share.paused_until(), Some(world.now() + Duration::from_millis(50)));
+            world.go_on(50, 100, |_, _| {});
+            share.goes_on();
+            world.fairness.moved(&share, PIECE, allowance, world.now());
+        }
+    }
+
+    #[test]
+    fn a_pause_is_no_time_of_a_request_that_could_be_answered_before_it() {
+        let start = Instant::now();
+        let share = Share::default();
+        assert_eq!(share.goes_on(), None, "whatever was asked has not been answered late");
+        share.answered(start);
+        assert_eq!(share.goes_on(), Some(start));
     }
 
     #[test]
     fn without_a_rate_nobody_pauses() {
         let world = World::with_others(0);
         for _ in 0..10_000 {
-            assert!(!world.fairness.moved(&Share::default(), PIECE, 0, world.now()));
+            assert!(!world.fairness.moved(&Share::default(), PIECE, UNBOUND, world.now()));
         }
     }
 
@@ -334,12 +393,12 @@ mod tests {
         let mut world = World::beside_busy();
         let share = Share::default();
         assert!(share.has_room_beside(1000));
-        world.fairness.moved(&share, 4 << 20, RATE, world.now());
+        world.fairness.moved(&share, 4 << 20, ALLOWED, world.now());
         assert!(share.is_paused() && share.has_room_beside(0) && !share.has_room_beside(1));
         // Others are served for a second, without a word of it: then it is as any other.
         share.goes_on();
         world.go_on(1500, 100, |_, _| {});
-        assert!(!world.fairness.moved(&share, 100, RATE, world.now()));
+        assert!(!world.fairness.moved(&share, 100, ALLOWED, world.now()));
         assert!(share.has_room_beside(1000));
     }
 }

@@ -29,6 +29,10 @@ const RELIEF: Duration = Duration::from_millis(50);
 /// How long a worker leaves a listener alone that it cannot accept from.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Threads of each worker for what takes long because there is much of it: see [`super::apart`]. They come and go as they
+/// are needed, beside those of slow commands.
+const THREADS_APART: usize = 4;
+
 /// Listens on an address.
 pub fn bind(
     settings: &ListenerSettings,
@@ -59,8 +63,10 @@ pub fn bind_admin(host_port: &str, access: &Access, shared: bool) -> Result<std:
 
 /// The thread of one worker. Returns how it ended.
 pub fn run_worker(index: usize, shared: Arc<Shared>, embedded: Arc<Embedded>) -> io::Result<Departure> {
+    let threads = shared.settings().limits.slow_connections + THREADS_APART;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(threads)
         .build_local(LocalOptions::default())?;
     runtime.block_on(async move {
         let settings = shared.settings();

@@ -29,7 +29,7 @@ use self::taking::Taking;
 use self::task::Task;
 use super::account;
 use super::apart::{MANY, strings_of};
-use super::fairness::Share;
+use super::fairness::{Allowance, Share};
 use super::memory::{Load, Room};
 use super::slow;
 use super::waiting::Standing;
@@ -287,6 +287,9 @@ impl Session {
         inner.order.answer(place, said);
         let moved = self.take_answers(&mut inner);
         drop(inner);
+        if moved > 0 {
+            self.share.answered(now);
+        }
         self.moved(moved, now);
     }
 
@@ -324,8 +327,12 @@ impl Session {
 
     /// Counts bytes that were read, or are about to be written. Whoever moves many of them lets others go first.
     fn moved(&self, bytes: usize, now: Instant) {
-        let rate = self.worker.settings().limits.heavy_rate as u64;
-        if self.worker.fairness.moved(&self.share, bytes, rate, now) {
+        let settings = self.worker.settings();
+        let allowance = Allowance {
+            rate: settings.limits.heavy_rate as u64,
+            request: settings.pairing.request_timeout,
+        };
+        if self.worker.fairness.moved(&self.share, bytes, allowance, now) {
             self.worker.shared.metrics.heavy_pauses.increment(1);
         }
     }

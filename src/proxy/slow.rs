@@ -1,4 +1,5 @@
-//! Slow and endless commands, each on a connection of its own, so that nobody waits behind them.
+//! Slow and endless commands, each on a connection of its own, or on a thread of its own where the store is in this
+//! process: so nobody waits behind them. There are so many of either at once, and no more.
 
 use std::io;
 use std::rc::Rc;
@@ -11,6 +12,7 @@ use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, timeout_at};
 
 use super::account;
+use super::apart::{MANY, strings_in};
 use super::judging::{Decision, Proposal};
 use super::passenger::outcome_of;
 use super::session::{End, Item, Session, now};
@@ -97,29 +99,35 @@ pub enum Touches {
     },
 }
 
-/// Sends one command on a connection of its own and waits for its answer.
+/// A place among the slow commands that may be under way at once. Waiting for it counts against the deadline.
+async fn slot(worker: &Worker, deadline: Instant) -> Result<OwnedSemaphorePermit, End> {
+    let slots = Arc::clone(&worker.slow);
+    match timeout_at(deadline.into(), slots.acquire_owned()).await {
+        Ok(Ok(slot)) => Ok(slot),
+        _ => Err(End::Deadline),
+    }
+}
+
+/// Has one command carried out beside all others, and waits for its answer.
 pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Result<Reply, End> {
     let worker = Rc::clone(&steps.worker);
     let deadline = steps.deadline;
     let (reply_to, reply) = oneshot::channel();
     // On a task of its own, so that its outcome is seen even when the client goes away.
     if let Some((store, lane)) = worker.store.here() {
+        let slot = slot(&worker, deadline).await?;
         let ticket = admit(steps, lane, &touches).await?;
         let aftermath = Aftermath {
             worker,
             ticket,
             touches,
         };
-        spawn_local(carry_out_here(store, command, aftermath, reply_to));
+        spawn_local(carry_out_here(store, command, aftermath, slot, reply_to));
     } else {
         // Reaching the backend may take no longer than for any other request.
         let patience = worker.settings().pairing.request_timeout;
         let (slot, (aside, runs)) = loop {
-            let slots = Arc::clone(&worker.slow);
-            let slot = timeout_at(deadline.into(), slots.acquire_owned()).await;
-            let Ok(Ok(slot)) = slot else {
-                return Err(End::Deadline);
-            };
+            let slot = slot(&worker, deadline).await?;
             match connect(&worker, steps.received + patience).await? {
                 Some(connection) => break (slot, connection),
                 // The move waits for the slot.
@@ -223,14 +231,18 @@ fn note(worker: &Worker, touches: &Touches) {
     }
 }
 
-/// A look through millions of records must not hold up the worker's other sessions.
+/// A look through millions of records must not hold up the worker's other sessions. It goes on when its client has gone:
+/// its place is given back when its thread is done.
 async fn carry_out_here(
     store: Arc<Embedded>,
     command: Command,
     aftermath: Aftermath,
+    slot: OwnedSemaphorePermit,
     reply_to: oneshot::Sender<Result<Reply, End>>,
 ) {
     let shared = Arc::clone(&aftermath.worker.shared);
+    let gauge = &shared.metrics.slow_connections;
+    gauge.increment(1);
     let (verb, since, time) = (command.verb(), now(), (shared.clock)());
     let result = match spawn_blocking(move || store.execute(&command, time)).await {
         Ok(Ok(reply)) => {
@@ -248,7 +260,18 @@ async fn carry_out_here(
             Err(End::LaneLost)
         }
     };
-    let _ = reply_to.send(result);
+    gauge.decrement(1);
+    drop(slot);
+    let_go(reply_to.send(result));
+}
+
+/// Drops what nobody waits for any more: to give back many strings takes long.
+fn let_go(unsent: Result<(), Result<Reply, End>>) {
+    if let Err(Ok(reply)) = unsent
+        && strings_in(&reply) > MANY
+    {
+        spawn_blocking(move || drop(reply));
+    }
 }
 
 /// One command on its connection.
@@ -284,7 +307,7 @@ impl Errand {
                 metrics.backend_request_bytes.of(verb).increment(sent as u64);
                 account::backend_answered(metrics, verb, reply.code(), received, since, now());
                 self.aftermath.answered(reply.code());
-                let _ = reply_to.send(Ok(reply));
+                let_go(reply_to.send(Ok(reply)));
                 gauge.decrement(1);
                 return;
             }

@@ -307,11 +307,11 @@ impl Steps {
     }
 
     /// Judges until there is a verdict, and counts it. The ticket must be used before anything is awaited.
-    async fn admit(&self, key: &Bytes, change: Change<'_>) -> Result<Result<(Via, Ticket), Refusal>, End> {
+    async fn admit(&self, alone: bool, key: &Bytes, change: Change<'_>) -> Result<Result<(Via, Ticket), Refusal>, End> {
         if self.worker.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
-        self.admit_as(Some(self.asker), false, key, change).await
+        self.admit_as(Some(self.asker), alone, key, change).await
     }
 
     /// As [`Self::admit`], of any key, for whom it is counted, and whether it must have its key to itself.
@@ -338,6 +338,18 @@ impl Steps {
         }
     }
 
+    /// As [`Self::send`], for a change that has its key to itself.
+    fn send_alone(&self, via: &Via, command: &Command, ticket: Ticket) -> oneshot::Receiver<Result<Reply, NoReply>> {
+        let (reply_to, reply) = oneshot::channel();
+        let cargo = Cargo::Exchange {
+            reply_to,
+            tickets: vec![ticket],
+            asked: Vec::new(),
+        };
+        via.submit_alone(command, self.deadline, self.worker.passenger(command, cargo, now()));
+        reply
+    }
+
     /// One guarded exchange; sent again where that cannot do harm.
     async fn guarded(
         &mut self,
@@ -346,13 +358,14 @@ impl Steps {
         command: &Command,
         may_repeat: bool,
     ) -> Result<Guarded, End> {
+        let alone = self.worker.store.takes_long(command);
         loop {
-            let (via, ticket) = match self.admit(key, change).await? {
+            let (via, ticket) = match self.admit(alone, key, change).await? {
                 Ok(passage) => passage,
                 Err(refusal) => return Ok(Guarded::Refused(refusal)),
             };
             let is_idempotent = may_repeat && ticket.is_idempotent();
-            let reply = self.send_guarded(&via, key, command, ticket);
+            let reply = self.send_guarded(&via, key, command, ticket, alone);
             match outcome(reply).await {
                 Ok(reply) => return Ok(Guarded::Answered(reply)),
                 Err(none) => {

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use tokio::task::{spawn_blocking, spawn_local};
+
 use super::passenger::Passenger;
 use super::session::now;
 use super::shared::Shared;
-use crate::backend::embedded::Embedded;
 use crate::backend::embedded::line::{Line, Passenger as _};
+use crate::backend::embedded::{Embedded, Fault};
 use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{Lane, Passenger as _};
 use crate::backend::tyrant::link::Link;
-use crate::command::{Command, Verb};
+use crate::command::{Command, Reply, Verb};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 
@@ -80,6 +82,14 @@ impl Store {
             Self::Embedded { store, lane } => Some((Arc::clone(store), *lane)),
             Self::File(line) => Some((Arc::clone(line.store()), line.id())),
             Self::Tyrant { .. } => None,
+        }
+    }
+
+    /// Whether this change is one for another thread: see [`Via::submit_alone`].
+    pub fn takes_long(&self, command: &Command) -> bool {
+        match self {
+            Self::Embedded { store, .. } => store.takes_long(command),
+            Self::File(_) | Self::Tyrant { .. } => false,
         }
     }
 
@@ -161,6 +171,23 @@ impl Via {
         shared.metrics.backend_request_bytes.of(verb).increment(bytes as u64);
     }
 
+    /// As [`Self::submit`], for a change that has its key to itself: where it takes long to store it in memory, that is
+    /// done by another thread, and the passenger is told later. Nothing of the key can go before it meanwhile.
+    pub fn submit_alone(&self, command: &Command, deadline: Instant, passenger: Passenger) {
+        let Self::Embedded { store, shared, .. } = self else {
+            return self.submit(command, deadline, passenger);
+        };
+        if !store.takes_long(command) {
+            return self.submit(command, deadline, passenger);
+        }
+        shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let (store, command, time) = (Arc::clone(store), command.clone(), (shared.clock)());
+        spawn_local(async move {
+            let outcome = spawn_blocking(move || store.execute(&command, time)).await;
+            tell(passenger, outcome.ok());
+        });
+    }
+
     /// Puts a request on its way. With the store in memory its passenger is told the answer before this returns.
     pub fn submit(&self, command: &Command, deadline: Instant, passenger: Passenger) {
         match self {
@@ -176,14 +203,17 @@ impl Via {
             }
             Self::Embedded { store, shared, .. } => {
                 shared.in_flight.fetch_add(1, Ordering::Relaxed);
-                match store.execute(command, (shared.clock)()) {
-                    Ok(reply) if passenger.accepts(&reply) => {
-                        passenger.answered(reply, 0, now());
-                    }
-                    Ok(_) => passenger.lost(Lost::Sent),
-                    Err(_) => passenger.unanswerable(),
-                }
+                tell(passenger, Some(store.execute(command, (shared.clock)())));
             }
         }
+    }
+}
+
+/// Tells a passenger what came of its request; nothing where nobody knows.
+fn tell(passenger: Passenger, outcome: Option<Result<Reply, Fault>>) {
+    match outcome {
+        Some(Ok(reply)) if passenger.accepts(&reply) => passenger.answered(reply, 0, now()),
+        Some(Ok(_)) | None => passenger.lost(Lost::Sent),
+        Some(Err(_)) => passenger.unanswerable(),
     }
 }

@@ -8,7 +8,7 @@ use std::thread;
 
 use indicatif::ProgressBar;
 
-use super::link::{Answers, Questions, connect};
+use super::link::{Answers, Place, Questions, connect};
 use super::tsv::Form;
 use super::{Fault, progress};
 use crate::command::{Command, Shape};
@@ -46,7 +46,7 @@ struct Tally {
 /// before stays.
 pub fn run(settings: &TransferSettings) -> Result<u64, Fault> {
     let (name, mut input, size) = open(&settings.file)?;
-    let (mut questions, answers) = connect(&settings.server)?;
+    let (mut questions, answers) = connect(&Place::of(&settings.server)?)?;
     let template = match size {
         Some(_) => "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta}",
         None => "{spinner} {bytes}, {bytes_per_sec}",

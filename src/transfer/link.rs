@@ -1,8 +1,9 @@
 //! A blocking connection: one thread may write while another reads.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -15,6 +16,7 @@ use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::opcode::Opcode;
 use crate::protocol::tyrant::reply::ReplyDecoder;
 use crate::protocol::tyrant::request;
+use crate::transport;
 
 /// How long the server may be silent while something is owed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,16 +24,52 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Bytes that are read, and written, in one go.
 const PIECE: usize = 64 * 1024;
 
+/// The one place that all connections of a run go to. A name is looked up once: it may lead to one server now and to
+/// another in a moment, and what is found in the one would be held against the records of the other.
+#[derive(Clone, Debug)]
+pub struct Place {
+    server: String,
+    at: At,
+}
+
+#[derive(Clone, Debug)]
+enum At {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Place {
+    /// Where `address` leads now.
+    pub fn of(address: &Address) -> Result<Self, Fault> {
+        let server = address.to_string();
+        let at = match address {
+            Address::Tcp(host_port) => transport::one_address(host_port, PATIENCE).map(At::Tcp),
+            Address::Unix(path) => Ok(At::Unix(path.clone())),
+        };
+        match at {
+            Ok(at) => Ok(Self { server, at }),
+            Err(error) => Err(cannot_connect(server, &error)),
+        }
+    }
+}
+
+fn cannot_connect(server: String, error: &io::Error) -> Fault {
+    Fault::Server {
+        server,
+        problem: format!("cannot connect: {error}"),
+    }
+}
+
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Stream {
-    fn connect(address: &Address) -> io::Result<Self> {
-        let stream = match address {
-            Address::Tcp(host_port) => Self::Tcp(TcpStream::connect(host_port)?),
-            Address::Unix(path) => Self::Unix(UnixStream::connect(path)?),
+    fn connect(at: &At) -> io::Result<Self> {
+        let stream = match at {
+            At::Tcp(address) => Self::Tcp(TcpStream::connect(address)?),
+            At::Unix(path) => Self::Unix(UnixStream::connect(path)?),
         };
         match &stream {
             Self::Tcp(stream) => {
@@ -62,14 +100,11 @@ impl Stream {
     }
 }
 
-/// Both sides of a connection to `address`.
-pub fn connect(address: &Address) -> Result<(Questions, Answers), Fault> {
-    let server = address.to_string();
-    let opened = Stream::connect(address).and_then(|stream| Ok((stream.again()?, stream)));
-    let (asking, answering) = opened.map_err(|error| Fault::Server {
-        server: server.clone(),
-        problem: format!("cannot connect: {error}"),
-    })?;
+/// Both sides of a connection to `place`.
+pub fn connect(place: &Place) -> Result<(Questions, Answers), Fault> {
+    let server = place.server.clone();
+    let opened = Stream::connect(&place.at).and_then(|stream| Ok((stream.again()?, stream)));
+    let (asking, answering) = opened.map_err(|error| cannot_connect(server.clone(), &error))?;
     let questions = Questions {
         stream: asking,
         out: Outgoing::new(),
@@ -156,5 +191,32 @@ impl Answers {
             server: self.server.clone(),
             problem,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_up_once_for_all_connections() {
+        let first = TcpListener::bind("localhost:0").unwrap();
+        let (address, port) = (first.local_addr().unwrap(), first.local_addr().unwrap().port());
+        let place = Place::of(&Address::Tcp(format!("localhost:{port}"))).unwrap();
+        assert!(connect(&place).is_ok());
+        drop(first);
+        // Where the name has several addresses, another server takes connections at the others.
+        let others: Vec<_> = ["127.0.0.1", "::1"]
+            .into_iter()
+            .filter(|host| address.ip().to_string() != **host)
+            .filter_map(|host| TcpListener::bind((host, port)).ok())
+            .collect();
+        let fault = connect(&place).err().map(|fault| fault.to_string());
+        assert!(
+            fault.is_some_and(|fault| fault.starts_with("localhost:") && fault.contains("cannot connect")),
+            "{others:?}"
+        );
     }
 }

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 
 use super::Fault;
-use super::link::{Answers, Questions, connect};
+use super::link::{Answers, Place, Questions, connect};
 use crate::command::{Command, Reply};
-use crate::config::Address;
 
 /// Records that are asked for ahead. They are read in their order, so that no more than one is held.
 const WINDOW: usize = 128;
@@ -22,7 +21,7 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// Over the records that every client sees.
-    pub fn of_visible(server: &Address) -> Result<Self, Fault> {
+    pub fn of_visible(server: &Place) -> Result<Self, Fault> {
         let (questions, answers) = connect(server)?;
         Ok(Self {
             questions,
@@ -33,7 +32,7 @@ impl Walk {
     }
 
     /// Over all, those too that ttguard hides.
-    pub fn of_all(server: &Address) -> Result<Self, Fault> {
+    pub fn of_all(server: &Place) -> Result<Self, Fault> {
         let mut walk = Self::of_visible(server)?;
         // A server that does not know it answers code 1.
         let reply = walk.exchange(&call("ttguard_rnum"))?;
@@ -45,7 +44,7 @@ impl Walk {
     }
 
     /// Over all, with nothing for their values where the server is a ttguard.
-    pub fn of_all_keys(server: &Address) -> Result<Self, Fault> {
+    pub fn of_all_keys(server: &Place) -> Result<Self, Fault> {
         let mut walk = Self::of_all(server)?;
         if let (true, Command::Misc { arguments, .. }) = (walk.through_guard, &mut walk.further) {
             arguments.push(Bytes::from_static(b"keys"));

@@ -10,6 +10,7 @@ use super::pairs::{BATCH, Pairs};
 use super::{no_guard, since_epoch};
 use crate::config::GcSettings;
 use crate::proxy::records;
+use crate::transfer::link::Place;
 use crate::transfer::walk::Walk;
 use crate::transfer::{Fault, progress};
 
@@ -48,14 +49,15 @@ impl fmt::Display for Collected {
 /// # Errors
 /// A connection that breaks, a server that is no ttguard (but for a dry run), or one that wants older tombstones kept.
 pub fn run(settings: &GcSettings) -> Result<Collected, Fault> {
-    let mut walk = Walk::of_all_keys(&settings.server)?;
+    let place = Place::of(&settings.server)?;
+    let mut walk = Walk::of_all_keys(&place)?;
     if !settings.dry_run && !walk.is_through_guard() {
         return Err(no_guard(&settings.server));
     }
     let total = walk.count()?;
     let mut collector = Collector {
         settings,
-        pairs: Pairs::connect(&settings.server)?,
+        pairs: Pairs::connect(&place)?,
         collected: Collected::default(),
         age: Bytes::from(settings.older_than.as_millis().to_string()),
         due: Instant::now(),

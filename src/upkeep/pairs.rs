@@ -3,10 +3,9 @@
 use bytes::Bytes;
 
 use crate::command::{Command, Reply};
-use crate::config::Address;
 use crate::proxy::records;
 use crate::transfer::Fault;
-use crate::transfer::link::{Answers, Questions, connect};
+use crate::transfer::link::{Answers, Place, Questions, connect};
 
 /// Keys that are asked for at once. Their values are held for a moment.
 pub const BATCH: usize = 32;
@@ -31,7 +30,7 @@ pub struct Pairs {
 
 impl Pairs {
     /// Connects.
-    pub fn connect(server: &Address) -> Result<Self, Fault> {
+    pub fn connect(server: &Place) -> Result<Self, Fault> {
         let (questions, answers) = connect(server)?;
         Ok(Self { questions, answers })
     }

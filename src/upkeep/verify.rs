@@ -9,6 +9,7 @@ use crate::config::VerifySettings;
 use crate::guard::rules::LedgerMode;
 use crate::guard::spread::Lies;
 use crate::proxy::records;
+use crate::transfer::link::Place;
 use crate::transfer::walk::Walk;
 use crate::transfer::{Fault, progress};
 
@@ -24,14 +25,15 @@ const TOO_MANY_MORE: u64 = 10_000;
 /// # Errors
 /// A connection that breaks, a server whose records are no plain values, and `--fix` where no ttguard is asked.
 pub fn run(settings: &VerifySettings) -> Result<Report, Fault> {
-    let mut walk = Walk::of_all(&settings.server)?;
+    let place = Place::of(&settings.server)?;
+    let mut walk = Walk::of_all(&place)?;
     if settings.fix && !walk.is_through_guard() {
         return Err(no_guard(&settings.server));
     }
     let before = walk.count()?;
     let mut look = Look {
         settings,
-        pairs: Pairs::connect(&settings.server)?,
+        pairs: Pairs::connect(&place)?,
         report: Report {
             through_guard: walk.is_through_guard(),
             ..Report::default()
@@ -50,7 +52,7 @@ pub fn run(settings: &VerifySettings) -> Result<Report, Fault> {
     look.batch_done()?;
     bar.finish_and_clear();
     // What the walk asked for ahead may still be owed on its connection.
-    let after = Walk::of_all(&settings.server)?.count()?;
+    let after = Walk::of_all(&place)?.count()?;
     let mut report = look.report;
     report.counted = [before, after];
     // What is mended meanwhile may go before the walk comes by, or after.

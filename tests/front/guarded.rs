@@ -201,6 +201,15 @@ impl Guarded {
         Duration::from_millis(ticks * 10)
     }
 
+    /// The names of the threads that it has now.
+    pub fn threads(&self) -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        // One may end meanwhile.
+        let name =
+            |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.ok()?.path().join("comm")).ok();
+        tasks.filter_map(name).collect()
+    }
+
     /// Bytes of memory in use, as the kernel counts them.
     pub fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");

@@ -41,6 +41,43 @@ fn one_client_has_its_sessions_and_no_more() {
 }
 
 #[test]
+fn slow_commands_of_a_store_in_the_process_have_so_many_threads_and_no_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "workers = 1\n[limits]\nslow_connections = 2\n[pairing]\nslow_timeout = \"10m\"";
+    for guarded in [
+        Guarded::memory(settings),
+        Guarded::file(&folder.path().join("store"), settings),
+    ] {
+        let mut last = guarded.client();
+        for hundred in 0..100 {
+            let keys: Vec<String> = (0..100).map(|number| format!("key {hundred} {number}")).collect();
+            let records: Vec<&[u8]> = keys.iter().flat_map(|key| [key.as_bytes(), b"v"]).collect();
+            assert_eq!(last.misc("putlist", &records).0, 0);
+        }
+        let look = frame::misc("regex", &[b"nothing like it"]);
+        let mut clients: Vec<Client> = (0..40).map(|_| guarded.client()).collect();
+        for client in &mut clients {
+            client.send(&look);
+        }
+        // Whoever goes leaves behind what it has asked for, and the thread that does it.
+        clients.truncate(20);
+        last.send(&look);
+        clients.push(last);
+        for client in &mut clients {
+            client.code().expect("an answer");
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while guarded.scrape("ttguard_slow_connections", &[]) > 0.0 {
+            assert!(Instant::now() < deadline, "what nobody waits for ends too");
+        }
+        // There are four for other long work, and one may come before the one before it has gone.
+        let threads = guarded.threads();
+        let of_runtime = threads.iter().filter(|name| name.starts_with("tokio")).count();
+        assert!((1..=2 + 4).contains(&of_runtime), "{threads:?}");
+    }
+}
+
+#[test]
 fn clients_above_the_rate_wait_and_are_all_served() {
     let guarded = Guarded::memory("workers = 2\n[limits]\nsession_rate = 20");
     let start = Instant::now();

@@ -9,6 +9,7 @@ use crate::frame;
 use crate::guarded::Guarded;
 use crate::memcached;
 use crate::scripted::{Act, Rule, Scripted};
+use crate::stamped::Clock;
 use crate::stopped::{signal, stop};
 
 /// As many arguments as a request may have.
@@ -140,6 +141,64 @@ fn a_client_that_gave_up_beside_a_long_list_is_never_given_the_late_answer() {
             client.expect_reset(PATIENCE);
         }
         other => assert!(matches!(other, Ending::Answered(_) | Ending::Reset), "{other:?}"),
+    }
+}
+
+/// Values that are stored by another thread than the worker's: what is asked meanwhile is answered, and each key has the
+/// last of what was asked of it, in order.
+#[test]
+fn large_values_in_memory_are_stored_in_order_whoever_copies_them() {
+    const LARGE: usize = 12 << 20;
+    let clock = Clock::start();
+    for ledger in ["inline", "record"] {
+        let guarded = Guarded::memory(&format!("workers = 1\n[guard]\nledger = \"{ledger}\""));
+        let large = |offset_ms: i64, fill: u8| {
+            let mut value = clock.value(offset_ms);
+            value.resize(LARGE, fill);
+            value
+        };
+        let mut client = guarded.client();
+        // All at once: a large one, a small one over it, a read, a large one again, and an older one that is refused.
+        let (first, newest) = (large(0, b'a'), large(2, b'c'));
+        client.send(
+            &[
+                frame::store(frame::PUT, "k", &first),
+                frame::store(frame::PUT, "k", &clock.value(1)),
+                frame::keyed(frame::GET, "k"),
+                frame::store(frame::PUT, "k", &newest),
+                frame::store(frame::PUT, "k", &large(1, b'b')),
+            ]
+            .concat(),
+        );
+        assert_eq!(client.recv(2), [0, 0]);
+        assert_eq!(client.read_value().expect("an answer"), Some(clock.value(1)));
+        assert_eq!(client.recv(2), [0, 2]);
+        assert!(client.get("k") == Some(newest.clone()));
+        // In every form, and what is added to it.
+        assert_eq!(client.misc("put", &[b"k", &large(3, b'd')]), (0, vec![]));
+        let older = large(2, b'e');
+        let list: [&[u8]; 6] = [b"l", b"before", b"k", &older, b"m", b"behind"];
+        assert_eq!(client.misc("putlist", &list), (2, vec![]));
+        assert_eq!(client.text("m").as_deref(), Some("behind"));
+        assert_eq!(client.text("l").as_deref(), Some("before"));
+        let newer = large(4, b'f');
+        assert_eq!(
+            client.misc("putlist", &[b"k", &newer, b"k", &clock.value(5)]),
+            (0, vec![])
+        );
+        assert_eq!(client.get("k"), Some(clock.value(5)));
+        assert_eq!(client.put("k", &large(6, b'g')), 0);
+        assert_eq!(client.ask_code(&frame::store(frame::PUTCAT, "k", b"tail")), 0);
+        assert_eq!(client.misc("putcat", &[b"k", b"+"]), (0, vec![]));
+        let whole = client.get("k").expect("a value");
+        assert_eq!((whole.len(), &whole[LARGE..]), (LARGE + 5, &b"tail+"[..]));
+        assert_eq!(client.ask_code(&frame::putshl("k", b"!", 6)), 0);
+        assert_eq!(client.get("k").as_deref(), Some(&b"tail+!"[..]));
+        assert_eq!(client.ask_code(&frame::store(frame::PUTKEEP, "k", &large(7, b'h'))), 1);
+        assert_eq!(client.ask_code(&frame::store(frame::PUTKEEP, "n", &large(7, b'h'))), 0);
+        assert_eq!(client.out("n"), 0);
+        assert_eq!(client.get("n"), None);
+        assert_eq!(client.rnum(), 3);
     }
 }
 

@@ -588,6 +588,23 @@ fn nothing_that_is_remembered_outlives_a_change_of_everything() {
 }
 
 #[test]
+fn a_change_of_everything_is_told_to_no_key_before_it_is_looked_at() {
+    let desk = Desk::new();
+    let ticket = desk.put(1, NOW).goes();
+    desk.guard.distrust_everything(Duration::from_millis(NOW));
+    // However many have something under way, nobody waits until all of them were told.
+    let as_it_was = desk.guard.pending.get(&desk.key).unwrap().known;
+    assert_eq!(as_it_was, Known::Absent);
+    let doubted = Known::Unknown { bound: NOW + 50 };
+    assert_eq!(desk.guard.glance(desk.key).known, doubted);
+    assert_eq!(desk.guard.confirmed(desk.key), None);
+    assert!(desk.guard.may_hold_stamp(desk.key));
+    desk.guard.settle(ticket, Outcome::Stored);
+    assert_eq!(desk.known(), Known::Absent, "what was stored may have been undone");
+    desk.put(1, NOW + 1).reads(ReadCause::Horizon);
+}
+
+#[test]
 fn what_is_forgotten_stays_below_the_horizon_when_the_clock_went_back() {
     let desk = Desk::new();
     desk.store(1, NOW + 50);

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::support::{NOW, rules};
-use crate::guard::ledger::{HashSeed, Ledger};
+use crate::guard::ledger::{HashSeed, Known, Ledger};
 use crate::guard::verdict::{Admitted, Change, Outcome, ReadBack, Refusal, Ticket, Verdict, Waiter, Wake};
 use crate::guard::{Guard, Origin};
 use crate::pairing::LaneId;
@@ -333,4 +333,25 @@ fn threads_break_no_promise_lock_nothing_up_and_forget_no_waiter() {
             while last.settle_one() {}
         }
     }
+}
+
+#[test]
+fn everything_is_forgotten_when_those_at_work_on_a_key_are_done() {
+    let guard = Guard::<Alarm>::new(rules(), HashSeed([1, 2]), Ledger::with_entries(64, 0));
+    let key = guard.key(b"key");
+    guard.ledger.put(key, Known::Stamp(NOW));
+    thread::scope(|threads| {
+        // Someone settles a write, say, and has not remembered it yet.
+        let at_work = guard.pending.shards()[0].write();
+        threads.spawn(|| guard.distrust_everything(Duration::from_millis(NOW)));
+        while guard.upheavals.count() == 0 {
+            thread::yield_now();
+        }
+        for _ in 0..10_000 {
+            thread::yield_now();
+            assert_eq!(guard.ledger.get(key), Known::Stamp(NOW));
+        }
+        drop(at_work);
+    });
+    assert_eq!(guard.ledger.get(key), Known::Absent);
 }

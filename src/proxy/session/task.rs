@@ -16,11 +16,13 @@ use self::ahead::LookedAhead;
 use self::cut::Cut;
 use super::item::{Concluding, End, Item, Next, Step, Waiting};
 use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
+use crate::backend::embedded::LONG_COPY;
 use crate::command::Answer;
 use crate::config::Pipelining;
 use crate::metrics::Outcome;
 use crate::pairing::arrivals::Arrivals;
 use crate::protocol::request::{Decoder, Incoming};
+use crate::proxy::apart::copying;
 use crate::proxy::memory::Room;
 use crate::proxy::slow;
 use crate::proxy::waiting::{Standing, Unfenced};
@@ -172,6 +174,9 @@ impl Task {
                 && (has_asked || !self.is_cut(hungry))
                 && (hungry || (self.input.len() < READ_AHEAD && !is_short) || self.watches_for_more());
             let room = if is_short { SHORT_READ } else { READ_ROOM };
+            if may_read && let Err(end) = self.make_room(room).await {
+                return end;
+            }
             let writer = self.session.writer.borrow().clone();
             let (step, waiting) = (&mut self.step, &mut self.waiting);
             self.session.turn.set(None);
@@ -351,6 +356,20 @@ impl Task {
         }
     }
 
+    /// Makes room for the next bytes where there is none and much would have to be copied for that: by another thread.
+    async fn make_room(&mut self, room: usize) -> Result<(), End> {
+        let bytes = self.input.len();
+        if bytes >= LONG_COPY && self.input.capacity() - bytes < room {
+            let mut input = std::mem::take(&mut self.input);
+            self.input = copying(bytes, move || {
+                input.reserve(bytes.max(room));
+                input
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     /// Gives back buffers until the client asks again.
     fn rest(&mut self) {
         self.give_back();
@@ -375,7 +394,8 @@ impl Task {
         self.is_behind = is_behind;
     }
 
-    /// Ends a pause that is over. What the client could not do in the meantime is not held against it.
+    /// Ends a pause that is over. What the client could not do in the meantime is not held against it, nor that it has had
+    /// the answers before.
     fn look_at_pause(&mut self) {
         let Some(until) = self.session.share.paused_until() else {
             return;
@@ -385,10 +405,9 @@ impl Task {
         if now < until {
             return;
         }
-        self.session.share.goes_on();
+        self.clear_from = self.session.share.goes_on().max(self.clear_from);
         self.paused = None;
         self.progress = now;
-        self.clear_from = Some(now);
         if let Some(begun) = &mut self.begun {
             *begun += now.saturating_duration_since(from);
         }

@@ -14,6 +14,7 @@ use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
+use crate::proxy::apart::copying;
 use crate::proxy::passenger::NoReply;
 use crate::proxy::records;
 use crate::proxy::session::End;
@@ -36,6 +37,7 @@ impl Drop for Held {
 }
 
 /// A change that is made of what is stored.
+#[derive(Clone)]
 struct Making {
     key: Bytes,
     /// What comes with the command.
@@ -158,7 +160,13 @@ impl Steps {
                 return Ok(answered(Reply::Code(1)));
             }
             let digits = usize::from(self.worker.shared.guard.stamp().digits());
-            let made = making.made(&found, digits);
+            let (asked, copied) = (making.clone(), making.value.len() + stored.len());
+            let made = copying(copied, move || {
+                let made = asked.made(&found, digits);
+                let sent = edited(&asked, &stored);
+                (found, made, sent)
+            });
+            let (found, made, (wire, said)) = made.await?;
             if !making.is_put {
                 let made = made.as_deref().unwrap_or_default();
                 if let Err(refusal) = self.worker.admit_made(self.asker, key, made) {
@@ -190,9 +198,8 @@ impl Steps {
                 };
                 (way, ticket) = (again, same);
             }
-            let (wire, said) = edited(&making, &stored);
             let is_idempotent = ticket.is_idempotent();
-            match outcome(self.send_guarded(&way, key, &wire, ticket)).await {
+            match outcome(self.send_guarded(&way, key, &wire, ticket, true)).await {
                 Ok(reply) if reply.code() != 0 => return Ok(answered(reply)),
                 Ok(reply) => {
                     if making.is_put {

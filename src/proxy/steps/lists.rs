@@ -1,11 +1,13 @@
 //! Lists of puts and deletes: each record is judged by itself; those that pass travel together.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{Call, Done, Steps, outcome};
+use super::{Call, Done, Guarded, Steps, outcome};
+use crate::backend::embedded::LONG_COPY;
 use crate::command::{Answer, Command, Reply};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
@@ -130,12 +132,50 @@ impl Steps {
     async fn list(&mut self, function: &Bytes, options: u32, mut records: impl Iterator<Item = Record>) -> Done {
         let mut tally = Tally::default();
         loop {
-            let work: VecDeque<_> = records.by_ref().take(PART_RECORDS).collect();
-            if work.is_empty() {
+            let (mut work, mut large) = (VecDeque::new(), None);
+            for (key, value) in records.by_ref() {
+                large = value
+                    .as_ref()
+                    .and_then(|value| self.large(function, options, &key, value));
+                if large.is_some() {
+                    break;
+                }
+                work.push_back((key, value));
+                if work.len() == PART_RECORDS {
+                    break;
+                }
+            }
+            if work.is_empty() && large.is_none() {
                 return Ok(tally.answer());
             }
             self.part_of_list(function, options, work, &mut tally).await?;
+            if let Some((key, value, wire)) = large {
+                self.large_of_list(key, value, wire, &mut tally).await?;
+            }
         }
+    }
+
+    /// A record of a list that goes by itself, as it takes long to be stored, and the command by which it goes.
+    fn large(&self, function: &Bytes, options: u32, key: &Bytes, value: &Bytes) -> Option<(Bytes, Bytes, Command)> {
+        if value.len() < LONG_COPY {
+            return None;
+        }
+        let wire = Command::Misc {
+            function: function.clone(),
+            options,
+            arguments: vec![key.clone(), value.clone()],
+        };
+        (self.worker.store.takes_long(&wire)).then(|| (key.clone(), value.clone(), wire))
+    }
+
+    async fn large_of_list(&mut self, key: Bytes, value: Bytes, wire: Command, tally: &mut Tally) -> Result<(), End> {
+        let worker = Rc::clone(&self.worker);
+        match self.guarded(&key, worker.change_of(&value), &wire, true).await? {
+            Guarded::Answered(reply) if reply.code() == 0 => tally.answered(self.record_stamp(&key, &value).await?),
+            Guarded::Answered(reply) => tally.answered(reply.code()),
+            Guarded::Refused(refusal) => tally.refused(refusal, worker.refusal_code(refusal)),
+        }
+        Ok(())
     }
 
     async fn part_of_list(

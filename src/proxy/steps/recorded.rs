@@ -123,7 +123,7 @@ impl Worker {
                         tickets: tickets.collect(),
                         asked: Vec::new(),
                     };
-                    via.submit(&wire, deadline, worker.passenger(&wire, cargo, now()));
+                    via.submit_alone(&wire, deadline, worker.passenger(&wire, cargo, now()));
                     return;
                 }
             };
@@ -162,13 +162,23 @@ fn graver(one: Option<Unrecorded>, other: Unrecorded) -> Option<Unrecorded> {
 }
 
 impl Steps {
-    /// Sends what was let through; when it wants a record, once that is stored.
-    pub(super) fn send_guarded(&self, via: &Via, key: &Bytes, command: &Command, ticket: Ticket) -> Outcome {
+    /// Sends what was let through; when it wants a record, once that is stored. `alone` says that it has its key to itself.
+    pub(super) fn send_guarded(
+        &self,
+        via: &Via,
+        key: &Bytes,
+        command: &Command,
+        ticket: Ticket,
+        alone: bool,
+    ) -> Outcome {
         if self.worker.wants_record(&ticket) {
             let changes = vec![(key.clone(), ticket)];
             return self
                 .worker
                 .send_recorded(via, self.link, changes, command.clone(), self.deadline);
+        }
+        if alone {
+            return self.send_alone(via, command, ticket);
         }
         self.send(via, command, vec![ticket])
     }

@@ -165,7 +165,9 @@ impl Steps {
         match &call.function[..] {
             // What is added to may be the head of a stamp.
             function if until_nul(function) == b"putcat" => {
-                if self.worker.may_begin_stamp(&value) {
+                // Onto much, with the key to itself.
+                let wire = call.clone().command();
+                if self.worker.may_begin_stamp(&value) || self.worker.store.takes_long(&wire) {
                     return self.append(key, value, call.command()).await;
                 }
             }
