@@ -32,10 +32,12 @@ const VANISH_GRACE: Duration = Duration::from_millis(25);
 
 impl Session {
     /// Puts a request on its way, or says what it must wait for. `next_byte` is what follows it in the input.
-    pub fn dispatch(self: &Rc<Self>, item: Item, next_byte: Option<u8>) -> Next {
+    pub fn dispatch(self: &Rc<Self>, mut item: Item, next_byte: Option<u8>) -> Next {
         if item.wants > 0
             && let Some(waiting) = self.place_for(&item)
         {
+            // Others may use it for as long as this waits for its client.
+            item.room = None;
             return Next::Wait(item, waiting);
         }
         if self.is_elsewhere() {

@@ -129,7 +129,7 @@ fn answers_that_nobody_takes_fill_so_much_memory_and_no_more() {
     scripted.insert("large", &vec![b'x'; 1 << 20]);
     let settings = "workers = 1\n[limits]\nargument = \"1MiB\"\nrequest = \"2MiB\"\nbuffer_memory = \"8MiB\"";
     let guarded = Guarded::before(scripted.address(), settings);
-    let mut deaf: Vec<Client> = (0..12).map(|_| guarded.client()).collect();
+    let mut deaf: Vec<Client> = (0..12).map(|_| Client::connect_narrow(guarded.address())).collect();
     for client in &mut deaf {
         let _ = client.try_send(&frame::keyed(frame::GET, "large").repeat(8));
     }
