@@ -15,7 +15,7 @@ use ttguard::transfer;
 use ttguard::upkeep;
 
 /// Gives memory back after a burst, which the system's own allocator does not.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(all(feature = "jemalloc", target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
