@@ -94,6 +94,9 @@ type Opened = (Reader, Writer, Greeting);
 /// Lanes of a link that have handed over their place and still carry something large, at most.
 pub const HANDED_OVER_MAX: usize = 4;
 
+/// How long none is tried to take a lane's place after one could not be had: what holds up others asks with each read.
+const SUCCESSOR_PAUSE: Duration = Duration::from_millis(100);
+
 /// How a lane came to its end, or to that of its service.
 enum Carried<F> {
     /// It is out of service: whether it was of use, and what is left to do, which is its fence.
@@ -327,13 +330,14 @@ impl<P: Passenger> Link<P> {
             Rc::clone(last_seen),
         );
         let mut service = Box::pin(service);
+        let mut not_before = Moment::now();
         loop {
             tokio::select! {
                 biased;
                 fencing = &mut service => return Carried::Ended { useful: lane.was_useful(), fencing },
-                () = lane.held_up(), if self.may_hand_over() => {}
+                () = lane.held_up() => {}
             }
-            if !lane.holds_up() {
+            if !self.may_hand_over(&lane) || Moment::now() < not_before {
                 continue;
             }
             let opened = tokio::select! {
@@ -342,7 +346,7 @@ impl<P: Passenger> Link<P> {
                 opened = self.open() => opened,
             };
             // What was large has come meanwhile, as a rule where no other connection can be had.
-            if !lane.holds_up() || !self.may_hand_over() {
+            if !self.may_hand_over(&lane) {
                 continue;
             }
             match opened.and_then(|opened| self.admit(opened, &**events)) {
@@ -361,14 +365,18 @@ impl<P: Passenger> Link<P> {
                     });
                     return Carried::HandedOver(opened);
                 }
-                Err((fault, error)) => events.connect_failed(fault, &error),
+                Err((fault, error)) => {
+                    events.connect_failed(fault, &error);
+                    not_before = Moment::now() + SUCCESSOR_PAUSE;
+                }
             }
         }
     }
 
-    /// Whether one lane more may hand over its place.
-    fn may_hand_over(&self) -> bool {
-        self.former.borrow().len() < HANDED_OVER_MAX && !self.retired.get() && !self.parting.get()
+    /// Whether a lane is to hand over its place, and one more may.
+    fn may_hand_over(&self, lane: &Lane<P>) -> bool {
+        let is_full = self.former.borrow().len() >= HANDED_OVER_MAX;
+        lane.holds_up() && !is_full && !self.retired.get() && !self.parting.get()
     }
 
     /// Has a lane carry requests until it is out of service; returns what is left to do then: its fence.
