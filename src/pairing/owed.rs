@@ -233,12 +233,7 @@ impl<T> Owed<T> {
             .map(|entry| &entry.tag)
     }
 
-    /// One of the oldest requests, by its place among them.
-    pub fn tag_mut(&mut self, place: usize) -> Option<&mut T> {
-        self.entries.get_mut(place).map(|entry| &mut entry.tag)
-    }
-
-    /// As [`Self::tags_from`], to be changed.
+    /// The requests, oldest first, to be changed.
     pub fn tags_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.entries.iter_mut().map(|entry| &mut entry.tag)
     }

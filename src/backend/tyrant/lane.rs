@@ -39,6 +39,10 @@ const ROOM_KEPT: usize = 256 * 1024;
 /// How often a lane lets others add to the batch before it writes, while the batch still grows.
 const GATHER_ROUNDS: usize = 4;
 
+/// An answer of no more bytes is taken, and handed over, without a question whether there is room: a session has some for
+/// as many as it may ask for.
+pub const ALWAYS_FITS: usize = 64 * 1024;
+
 /// Requests that may share a question.
 const REQUESTS_MAX: usize = 64;
 
@@ -64,7 +68,8 @@ pub trait Passenger: 'static {
     /// The answer to those who share its request has come, in so many bytes: with this code, which says that what one of
     /// them asked for was not done, and not which.
     fn undone(self, code: u8, bytes: usize, now: Instant);
-    /// The answer has come, was over a limit or [without room](Self::has_room_for), and is gone. `now` is when its last byte was read.
+    /// The answer has come, was over a limit or [without room](Self::has_room_for), and is gone. `now` is when its last
+    /// byte was read.
     fn dropped(self, dropped: Dropped, now: Instant);
     /// The lane is out of service: no answer will come from it.
     fn lost(self, lost: Lost);

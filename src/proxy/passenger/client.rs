@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{outcome_of, outcome_when};
+use crate::backend::tyrant::lane::ALWAYS_FITS;
 use crate::command::function::Function;
 use crate::command::{Answer, Command, Kind, Reply};
 use crate::guard::verdict::{Outcome, Ticket};
@@ -32,9 +33,6 @@ pub type Found = Rc<OnceCell<Bytes>>;
 
 /// How long it is not said again that `mget` does not find what there is.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
-
-/// An answer of no more bytes is handed over whatever else there is: a session has room for as many as it may ask for.
-const ALWAYS_FITS: usize = 64 * 1024;
 
 /// How the backend's answer becomes the client's.
 #[derive(Debug)]
@@ -116,7 +114,10 @@ impl ClientCargo {
 
     /// As [`Self::fits`], of what has been announced: whoever asks for it too is told at once that it is large.
     pub(super) fn fits_ahead(&mut self, worker: &Worker, size: usize) -> bool {
-        if let Command::Get { key } = &self.item.command {
+        // It is asked again with each read: once it has room, all this is known.
+        if self.item.room.is_none()
+            && let Command::Get { key } = &self.item.command
+        {
             worker.note_size(key, size);
         }
         self.fits(worker, size)

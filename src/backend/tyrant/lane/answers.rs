@@ -5,14 +5,11 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::reads::SharedAnswer;
-use super::{Lane, LaneFault, Passenger, Proof};
+use super::{ALWAYS_FITS, Lane, LaneFault, Passenger, Proof};
 use crate::command::Shape;
 use crate::pairing::owed::{Expected, Lost};
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::reply::{RecordsDecoder, ReplyDecoder, Taken};
-
-/// A value of no more bytes is taken without a question.
-const ALWAYS_FITS: usize = 64 * 1024;
 
 /// Makes room for a value of so many bytes, some of which may lie in `input`: what grew with them would be copied again
 /// and again.
@@ -135,7 +132,7 @@ impl<P: Passenger> Lane<P> {
         if size <= ALWAYS_FITS {
             return true;
         }
-        let passenger = owed.tag_mut(place).and_then(Option::as_mut);
+        let passenger = owed.tags_mut().nth(place).and_then(Option::as_mut);
         passenger.is_none_or(|passenger| {
             let has_room = passenger.has_room_for(size);
             self.roomed.set(if has_room { passenger.room() } else { 0 });
