@@ -25,7 +25,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::apart::apart;
 use super::dispatch::ROOM;
 use super::judging::{Decision, Proposal};
-use super::passenger::{Cargo, NoReply};
+use super::passenger::{Cargo, NoReply, Passenger};
 use super::session::{End, Item, Session, denial_for_keys, now};
 use super::slow::{self, Touches};
 use super::store::Via;
@@ -235,38 +235,39 @@ impl Steps {
     }
 
     fn send(&self, via: &Via, command: &Command, tickets: Vec<Ticket>) -> oneshot::Receiver<Result<Reply, NoReply>> {
-        let (reply_to, reply) = oneshot::channel();
-        let asked = Vec::new();
-        self.submit(
-            via,
-            command,
-            Cargo::Exchange {
-                reply_to,
-                tickets,
-                asked,
-            },
-        );
+        let (passenger, reply) = self.passenger(command, tickets, Vec::new());
+        via.submit(command, self.deadline, passenger);
+        reply
+    }
+
+    /// As [`Self::send`], for a change that has its key to itself.
+    fn send_alone(&self, via: &Via, command: &Command, ticket: Ticket) -> oneshot::Receiver<Result<Reply, NoReply>> {
+        let (passenger, reply) = self.passenger(command, vec![ticket], Vec::new());
+        via.submit_alone(command, self.deadline, passenger);
         reply
     }
 
     /// Sends a read of these keys, whose answer may name no others.
     fn ask(&self, via: &Via, command: &Command, asked: Vec<Bytes>) -> oneshot::Receiver<Result<Reply, NoReply>> {
-        let (reply_to, reply) = oneshot::channel();
-        let tickets = Vec::new();
-        self.submit(
-            via,
-            command,
-            Cargo::Exchange {
-                reply_to,
-                tickets,
-                asked,
-            },
-        );
+        let (passenger, reply) = self.passenger(command, Vec::new(), asked);
+        via.submit(command, self.deadline, passenger);
         reply
     }
 
-    fn submit(&self, via: &Via, command: &Command, cargo: Cargo) {
-        via.submit(command, self.deadline, self.worker.passenger(command, cargo, now()));
+    /// What travels with one exchange, and where its outcome is told.
+    fn passenger(
+        &self,
+        command: &Command,
+        tickets: Vec<Ticket>,
+        asked: Vec<Bytes>,
+    ) -> (Passenger, oneshot::Receiver<Result<Reply, NoReply>>) {
+        let (reply_to, reply) = oneshot::channel();
+        let cargo = Cargo::Exchange {
+            reply_to,
+            tickets,
+            asked,
+        };
+        (self.worker.passenger(command, cargo, now()), reply)
     }
 
     /// Sends a command that is not judged; again where that cannot do harm.
@@ -336,18 +337,6 @@ impl Steps {
                 Decision::Wait(wait) => standing = self.woken(wait).await?,
             }
         }
-    }
-
-    /// As [`Self::send`], for a change that has its key to itself.
-    fn send_alone(&self, via: &Via, command: &Command, ticket: Ticket) -> oneshot::Receiver<Result<Reply, NoReply>> {
-        let (reply_to, reply) = oneshot::channel();
-        let cargo = Cargo::Exchange {
-            reply_to,
-            tickets: vec![ticket],
-            asked: Vec::new(),
-        };
-        via.submit_alone(command, self.deadline, self.worker.passenger(command, cargo, now()));
-        reply
     }
 
     /// One guarded exchange; sent again where that cannot do harm.

@@ -161,14 +161,14 @@ impl Steps {
         if let Err(refusal) = self.worker.admit_unordered(self.asker, policy, &key) {
             return Ok(self.refused(refusal));
         }
-        let value = self.value_of(&call);
-        match &call.function[..] {
+        let (value, function) = (self.value_of(&call), call.function.clone());
+        let wire = call.command();
+        match &function[..] {
             // What is added to may be the head of a stamp.
             function if until_nul(function) == b"putcat" => {
                 // Onto much, with the key to itself.
-                let wire = call.clone().command();
                 if self.worker.may_begin_stamp(&value) || self.worker.store.takes_long(&wire) {
-                    return self.append(key, value, call.command()).await;
+                    return self.append(key, value, wire).await;
                 }
             }
             _ => {
@@ -177,7 +177,7 @@ impl Steps {
                 }
             }
         }
-        match self.guarded(&key, Change::Unordered, &call.command(), false).await? {
+        match self.guarded(&key, Change::Unordered, &wire, false).await? {
             Guarded::Answered(reply) => Ok(answered(reply)),
             Guarded::Refused(refusal) => Ok(self.refused(refusal)),
         }
