@@ -9,7 +9,7 @@ use super::address::Address;
 use super::admission::{NetworkList, Prefix, Prefixes, ProtocolNames, Subjects};
 use super::error::{UsageError, quoted};
 use super::field::Fields;
-use super::kind::{File, Hosts, Kind, Word};
+use super::kind::{FILE, Hosts, Kind, Word};
 use super::listeners::{ListenerSettings, TlsSettings};
 use super::row::{self, Change, Flag, Row, Setting, Takes, row};
 use super::words::DIALECTS;
@@ -51,9 +51,9 @@ pub(super) const ROWS: &[Row<Draft>] = &[
 
 /// The keys of its table `tls`.
 pub(super) const TLS_ROWS: &[Row<Draft>] = &[
-    row!("tls.cert", cert, File, Live),
-    row!("tls.key", key, File, Live),
-    row!("tls.client_ca", client_ca, File, Live),
+    row!("tls.cert", cert, FILE, Live),
+    row!("tls.key", key, FILE, Live),
+    row!("tls.client_ca", client_ca, FILE, Live),
 ];
 
 /// What is written of a listener beside its address.

@@ -128,31 +128,25 @@ impl Kind<bool> for Truth {
     }
 }
 
-/// The absolute path of a file; nothing where it is empty.
-pub(super) struct File;
+/// The absolute path of what it names; nothing where it is empty.
+pub(super) struct AbsolutePath(&'static str);
 
-impl Kind<Option<PathBuf>> for File {
+pub(super) const FILE: AbsolutePath = AbsolutePath("file");
+pub(super) const FOLDER: AbsolutePath = AbsolutePath("folder");
+
+impl Kind<Option<PathBuf>> for AbsolutePath {
     fn read(&self, field: &Field<'_>) -> Result<Option<PathBuf>, UsageError> {
-        let allowed = "the absolute path of a file, or nothing between the quotes for none";
+        let what = self.0;
+        let allowed = format_args!("the absolute path of a {what}, or nothing between the quotes for none");
         absolute(field).ok_or_else(|| field.refuse_value(allowed))
     }
 
     fn write(&self, value: &Option<PathBuf>) -> String {
-        path(value.as_ref())
-    }
-}
-
-/// The absolute path of a folder; nothing where it is empty.
-pub(super) struct Folder;
-
-impl Kind<Option<PathBuf>> for Folder {
-    fn read(&self, field: &Field<'_>) -> Result<Option<PathBuf>, UsageError> {
-        let allowed = "the absolute path of a folder, or nothing between the quotes for none";
-        absolute(field).ok_or_else(|| field.refuse_value(allowed))
-    }
-
-    fn write(&self, value: &Option<PathBuf>) -> String {
-        path(value.as_ref())
+        string(
+            &value
+                .as_ref()
+                .map_or_else(String::new, |path| path.display().to_string()),
+        )
     }
 }
 
@@ -253,11 +247,6 @@ fn absolute(field: &Field<'_>) -> Option<Option<PathBuf>> {
         "" => Some(None),
         path => (path.starts_with('/') && !path.chars().any(char::is_control)).then(|| Some(path.into())),
     }
-}
-
-/// A file's name, empty for none.
-fn path(path: Option<&PathBuf>) -> String {
-    string(&path.map_or_else(String::new, |path| path.display().to_string()))
 }
 
 /// A list of strings.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::draft;
 use super::functions;
 use super::kind::{
-    Backend, Column, File, Folder, HostPort, Hosts, Kind, ReplySize, Size, Time, Truth, Whole, Word, string,
+    Backend, Column, FILE, FOLDER, HostPort, Hosts, Kind, ReplySize, Size, Time, Truth, Whole, Word, string,
 };
 use super::listening::{LISTEN, LISTENER};
 use super::row::{Change, Flag, Row, Setting, row};
@@ -47,10 +47,10 @@ const ROWS: &[Row<Settings>] = &[
         Flag::new("admin", "ADDR", "HOST:PORT of metrics, health checks and dashboard, \"\" for none")),
     row!("admin_keys", admin_keys, Word(KEY_FORMS), Live),
     row!("admin_hosts", admin_hosts, Hosts, Live),
-    row!("admin_token_file", admin_token_file, File, Live,
+    row!("admin_token_file", admin_token_file, FILE, Live,
         Flag::new("admin-token-file", "FILE", "File with the token that admin asks for, but for health checks")
             .default("")),
-    row!("pid_file", pid_file, File, Restart,
+    row!("pid_file", pid_file, FILE, Restart,
         Flag::new("pid-file", "FILE", "File to write the process's number to, locked while it runs").default("")),
     row!("takeover", takeover, Truth, Restart),
     row!("takeover_kill", takeover_kill, Truth, Restart),
@@ -138,7 +138,7 @@ const ROWS: &[Row<Settings>] = &[
         Flag::new("sync", "SYNC", "When a write to file:PATH is on the device: always (before it is answered), interval \
             or os")),
     row!("store.sync_interval", store.sync_interval, Time(MILLISECOND..=HOUR), Restart),
-    row!("store.copy_dir", store.copy_dir, Folder, Restart,
+    row!("store.copy_dir", store.copy_dir, FOLDER, Restart,
         Flag::new("copy-dir", "DIR", "The one folder where copies of a store in a file are made and found; without it \
             copy and restore are denied").default("none")),
 
@@ -146,7 +146,7 @@ const ROWS: &[Row<Settings>] = &[
         Flag::new("log", "LEVEL", "error, warn, info, debug or trace")),
     row!("log.format", log.format, Word(FORMATS), Restart,
         Flag::new("log-format", "FORMAT", "text or json")),
-    row!("log.file", log.file, File, Restart,
+    row!("log.file", log.file, FILE, Restart,
         Flag::new("log-file", "FILE", "File to log to, opened again at SIGUSR1").default("standard error")),
 ];
 
