@@ -14,16 +14,17 @@ pub struct Page {
     pub text: &'static str,
 }
 
-/// Turns the table into a module for each page and into [`PAGES`].
+/// Turns the table into a module for each page and into [`PAGES`]. The text is that of the module's file, and what else
+/// stands in the row.
 macro_rules! manual {
-    ($($module:ident $topic:literal $text:expr;)*) => {
-        manual! { @pages { $($module $topic)* } $($module $topic $text;)* }
+    ($($module:ident $topic:literal $($more:expr),*;)*) => {
+        manual! { @pages { $($module $topic)* } $($module $topic $($more),*;)* }
     };
-    (@pages $links:tt $($module:ident $topic:literal $text:expr;)*) => {
+    (@pages $links:tt $($module:ident $topic:literal $($more:expr),*;)*) => {
         $(
             // Of several addresses for one name the first one holds: here that of the module.
             #[doc = manual!(@links $links)]
-            #[doc = $text]
+            #[doc = manual!(@text $module $($more),*)]
             pub mod $module {}
         )*
 
@@ -31,8 +32,11 @@ macro_rules! manual {
         pub const PAGES: &[Page] = &[$(Page {
             topic: $topic,
             file: concat!("src/manual/", stringify!($module), ".md"),
-            text: $text,
+            text: manual!(@text $module $($more),*),
         }),*];
+    };
+    (@text $module:ident $($more:expr),*) => {
+        concat!(include_str!(concat!("manual/", stringify!($module), ".md")) $(, $more)*)
     };
     (@links { $($module:ident $topic:literal)* }) => {
         concat!($("[", $topic, "]: crate::manual::", stringify!($module), "\n"),*)
@@ -40,28 +44,23 @@ macro_rules! manual {
 }
 
 manual! {
-    guard "guard" include_str!("manual/guard.md");
-    clients "clients" include_str!("manual/clients.md");
-    protocols "protocols" include_str!("manual/protocols.md");
-    in_front_of_a_server "in-front-of-a-server" include_str!("manual/in_front_of_a_server.md");
-    embedded_store "embedded-store" include_str!("manual/embedded_store.md");
-    from_ttserver "from-ttserver" include_str!("manual/from_ttserver.md");
-    operating "operating" include_str!("manual/operating.md");
+    guard "guard";
+    clients "clients";
+    protocols "protocols";
+    in_front_of_a_server "in-front-of-a-server";
+    embedded_store "embedded-store";
+    from_ttserver "from-ttserver";
+    operating "operating";
     // The file explains itself, and a test holds it against the code.
-    settings "settings" concat!(
-        include_str!("manual/settings.md"),
-        "```toml\n",
-        include_str!("../config/ttguard.toml"),
-        "```\n",
-    );
-    limits "limits" include_str!("manual/limits.md");
-    security "security" include_str!("manual/security.md");
-    dashboard "dashboard" include_str!("manual/dashboard.md");
-    metrics "metrics" include_str!("manual/metrics.md");
-    maintenance "maintenance" include_str!("manual/maintenance.md");
-    performance "performance" include_str!("manual/performance.md");
-    differences "differences" include_str!("manual/differences.md");
-    contributing "contributing" include_str!("manual/contributing.md");
+    settings "settings" "```toml\n", include_str!("../config/ttguard.toml"), "```\n";
+    limits "limits";
+    security "security";
+    dashboard "dashboard";
+    metrics "metrics";
+    maintenance "maintenance";
+    performance "performance";
+    differences "differences";
+    contributing "contributing";
 }
 
 impl Page {
