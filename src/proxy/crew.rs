@@ -16,7 +16,7 @@ use super::heartbeat;
 use super::inquiry;
 use super::passenger::Passenger;
 use super::session::{Session, SessionLoad, now};
-use super::shared::Shared;
+use super::shared::{Plan, Shared};
 use super::store::Store;
 use super::worker::Worker;
 use crate::backend::embedded::Embedded;
@@ -118,6 +118,8 @@ impl Departure {
 #[derive(Debug)]
 pub struct Crew {
     pub worker: Rc<Worker>,
+    /// What it works by; nothing before it was asked to.
+    plan: RefCell<Option<Arc<Plan>>>,
     links: RefCell<Vec<KeptUp>>,
     sessions: Rc<Sessions>,
 }
@@ -143,6 +145,7 @@ impl Crew {
         spawn_local(ask_for_proof(Rc::clone(&worker)));
         Self {
             worker,
+            plan: RefCell::default(),
             links: RefCell::new(links),
             sessions: Rc::default(),
         }
@@ -243,8 +246,18 @@ impl Crew {
             .tell(worker, links.iter().enumerate().map(shown).collect());
     }
 
-    /// Works by other settings from now on, and reaches the backend by this route.
-    pub fn change_settings(&self, settings: &Settings, route: &Route) {
+    /// Works by the plan of this moment from now on, and says which that is.
+    pub fn catch_up(&self) -> Arc<Plan> {
+        let plan = Arc::clone(&self.worker.shared.plan.borrow());
+        let before = self.plan.replace(Some(Arc::clone(&plan)));
+        if before.is_none_or(|before| !Arc::ptr_eq(&before, &plan)) {
+            self.change_settings(&plan.settings, &plan.route);
+        }
+        plan
+    }
+
+    /// Works by other settings, and reaches the backend by this route.
+    fn change_settings(&self, settings: &Settings, route: &Route) {
         self.worker.change_settings(settings);
         if let Store::File(line) = &self.worker.store {
             line.change_limits(line_limits(settings));

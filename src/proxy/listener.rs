@@ -98,6 +98,7 @@ impl Listening {
         };
         Ok(Listener {
             socket,
+            address: self.address.clone(),
             settings: Arc::clone(&self.settings),
             identity: self.identity.clone(),
         })
@@ -108,6 +109,8 @@ impl Listening {
 #[derive(Debug)]
 pub struct Listener {
     socket: Accepting,
+    /// Where it listens.
+    pub address: Address,
     /// How clients are served here.
     pub settings: Arc<ListenerSettings>,
     /// Who it is to clients, where they speak by TLS.

@@ -14,7 +14,7 @@ use super::crew::{self, Crew, Departure};
 use super::listener::{self, Listener, Listening};
 use super::server::{SAMPLE, StartError};
 use super::session::now;
-use super::shared::{Phase, Plan, Shared};
+use super::shared::{Phase, Shared};
 use super::worker::Worker;
 use crate::admin::access::Access;
 use crate::backend::embedded::Embedded;
@@ -99,8 +99,8 @@ async fn serve(index: usize, crew: Crew) -> Departure {
     let mut phase = worker.shared.phase.subscribe();
     let mut accepting: Vec<Accepting> = Vec::new();
     loop {
-        let plan = Arc::clone(&plans.borrow_and_update());
-        follow(&crew, &plan, &mut accepting);
+        plans.mark_unchanged();
+        follow(&crew, &mut accepting);
         tokio::select! {
             biased;
             _ = phase.wait_for(|phase| *phase == Phase::Draining) => break,
@@ -139,8 +139,8 @@ async fn look(crew: Rc<Crew>, worker: usize) {
 }
 
 /// Does what the plan says: accepts where it says so and nowhere else.
-fn follow(crew: &Rc<Crew>, plan: &Plan, accepting: &mut Vec<Accepting>) {
-    crew.change_settings(&plan.settings, &plan.route);
+fn follow(crew: &Rc<Crew>, accepting: &mut Vec<Accepting>) {
+    let plan = crew.catch_up();
     accepting.retain(|one| {
         plan.listening
             .iter()
@@ -169,14 +169,15 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
             _ = &mut stopped => break,
             accepted = listener.accept() => match accepted {
                 Ok((reader, writer)) => {
-                    let Some(writer) = crew.greet(writer, &listener.settings) else {
+                    let (settings, identity) = planned(&crew, &listener);
+                    let Some(writer) = crew.greet(writer, &settings) else {
                         continue;
                     };
                     let rate = crew.worker.settings().limits.session_rate;
                     let turn = crew.worker.shared.admission.turn(now(), rate);
                     // Those behind it wait in the kernel.
                     let is_last = turn > now() && timeout_at(turn.into(), &mut stopped).await.is_ok();
-                    open(&crew, reader, writer, &listener.settings, listener.identity.as_ref());
+                    open(&crew, reader, writer, &settings, identity.as_ref());
                     if is_last {
                         break;
                     }
@@ -194,11 +195,22 @@ async fn accept(crew: Rc<Crew>, listener: Listener, mut stopped: oneshot::Receiv
             }
         }
     }
-    let (settings, identity) = (Arc::clone(&listener.settings), listener.identity.clone());
+    let (settings, identity) = planned(&crew, &listener);
     for (reader, writer) in listener.take_last() {
         if let Some(writer) = crew.greet(writer, &settings) {
             open(&crew, reader, writer, &settings, identity.as_ref());
         }
+    }
+}
+
+/// How a client of this listener is served by the plan of this moment. The worker may have yet to hear of that plan, but
+/// whoever connects after a reload has been answered is served by it.
+fn planned(crew: &Crew, listener: &Listener) -> (Arc<ListenerSettings>, Option<Arc<Identity>>) {
+    let plan = crew.catch_up();
+    match plan.listening.iter().find(|one| one.address == listener.address) {
+        Some(one) => (Arc::clone(&one.settings), one.identity.clone()),
+        // It is not listened there any more; who had connected by then is served as before.
+        None => (Arc::clone(&listener.settings), listener.identity.clone()),
     }
 }
 
