@@ -132,10 +132,10 @@ impl Steps {
     }
 
     async fn make(&mut self, making: Making) -> Done {
-        let key = &making.key;
+        let (key, worker) = (&making.key, Rc::clone(&self.worker));
         loop {
             let change = if making.is_put {
-                self.worker.shared.guard.change_of(&making.value)
+                worker.change_of(&making.value)
             } else {
                 Change::Unordered
             };
