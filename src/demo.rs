@@ -12,7 +12,7 @@ mod slow_server;
 
 use std::io::{self, ErrorKind, Write};
 
-use crate::proxy::server::StartError;
+use crate::front::server::StartError;
 use client::Fault;
 
 /// Why the demo could not be told to its end.

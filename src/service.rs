@@ -42,9 +42,9 @@ use self::pid_file::{Claim, Heir, PidFile, PidFileError};
 use self::predecessor::Predecessor;
 use crate::admin;
 use crate::config::{Settings, UsageError};
+use crate::front::control::{Control, ReadSettings};
+use crate::front::server::{self, Departure, Ending, Inheritance, Server, StartError};
 use crate::logging;
-use crate::proxy::control::{Control, ReadSettings};
-use crate::proxy::server::{self, Departure, Ending, Inheritance, Server, StartError};
 
 /// So many times `connect_timeout` a process that takes over waits for the backend before it leaves everything as it was.
 const CONNECT_TRIES: u32 = 10;

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ttguard::config::{Address, BackendUrl, ListenerSettings, Settings};
-use ttguard::proxy::server::Server;
+use ttguard::front::server::Server;
 
 /// Requests before anything is counted, and requests that are.
 const WARM_UP: usize = 2_000;

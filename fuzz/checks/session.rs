@@ -16,12 +16,12 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 use ttguard::backend::tyrant::connect::Route;
 use ttguard::config::{ListenerSettings, Pipelining, Settings, SharedPuts, StaleReply};
+use ttguard::front::instance::{Instance, Surroundings};
 use ttguard::guard::rules::LedgerMode;
 use ttguard::metrics::Metrics;
 use ttguard::protocol::request::Fault;
 use ttguard::protocol::tyrant::dialect::Dialect;
 use ttguard::protocol::tyrant::limits::Limits;
-use ttguard::proxy::instance::{Instance, Surroundings};
 
 use self::backend::{Backend, Door};
 use self::client::Client;

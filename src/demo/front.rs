@@ -7,7 +7,7 @@ use super::Error;
 use super::background::Background;
 use super::client::{Client, Fault, PATIENCE};
 use crate::config::{Address, ListenerSettings, Settings};
-use crate::proxy::server::Server;
+use crate::front::server::Server;
 
 /// A proxy that serves until it is dropped.
 pub struct Front {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::proxy::control::Control;
+use crate::front::control::Control;
 
 /// The process before.
 #[derive(Debug)]

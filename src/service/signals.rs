@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::exit::Exit;
 use super::notify;
+use crate::front::control::Control;
 use crate::logging;
-use crate::proxy::control::Control;
 
 /// How long the process may take to end at once.
 const LAST_MOMENT: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::pairs::{BATCH, Pairs};
 use super::{no_guard, since_epoch};
 use crate::config::GcSettings;
-use crate::proxy::records;
+use crate::engine::records;
 use crate::transfer::link::Place;
 use crate::transfer::walk::Walk;
 use crate::transfer::{Fault, progress};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::command::{Command, Reply};
-use crate::proxy::records;
+use crate::engine::records;
 use crate::transfer::Fault;
 use crate::transfer::link::{Answers, Place, Questions, connect};
 

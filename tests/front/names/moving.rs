@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 use ttguard::backend::tyrant::names::Resolve;
 use ttguard::config::{Address, Settings};
-use ttguard::proxy::control::Control;
-use ttguard::proxy::server::{Inheritance, Server};
+use ttguard::front::control::Control;
+use ttguard::front::server::{Inheritance, Server};
 
 use super::{SETTINGS, connection_of, large, put_until_stored};
 use crate::client::Client;

@@ -11,10 +11,10 @@ use tokio::time::{Duration, Instant, sleep};
 use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
 use ttguard::command::{Command, Reply};
 use ttguard::config::Settings;
+use ttguard::front::instance::{Instance, Surroundings};
 use ttguard::guard::rules::{LedgerMode, Tie};
 use ttguard::metrics::Metrics;
 use ttguard::protocol::request::Fault;
-use ttguard::proxy::instance::{Instance, Surroundings};
 
 use super::backend::{Accepted, Backend};
 use super::book::{Book, hidden_of, newest_of};

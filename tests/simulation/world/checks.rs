@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use ttguard::proxy::instance::Census;
+use ttguard::front::instance::Census;
 use ttguard::transport::READ_ROOM;
 
 use super::World;

@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
 use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
+use ttguard::front::instance::{Instance, Surroundings};
 use ttguard::metrics::Metrics;
 use ttguard::protocol::request::Fault as RequestFault;
-use ttguard::proxy::instance::{Instance, Surroundings};
 use ttguard::transport::{Reader, Writer};
 
 use super::{World, current};

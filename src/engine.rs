@@ -1,0 +1,450 @@
+//! One worker: a single-threaded runtime with its own sessions and its own lanes.
+
+pub mod account;
+mod alarm;
+pub mod apart;
+mod busy_poll;
+pub mod completion;
+pub mod dedicated;
+pub mod inquiry;
+pub mod large_keys;
+pub mod look_up;
+pub mod memory;
+pub mod pipeline;
+pub mod records;
+pub mod sequence;
+pub mod shared;
+mod sharing;
+mod stamps;
+pub mod store;
+pub mod tally;
+pub mod waiting;
+pub mod whereabouts;
+pub mod write;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{spawn_local, yield_now};
+
+use crate::backend::tyrant::greeting::{DatabaseKind, Greeting, Run};
+use crate::backend::tyrant::lane::HalfReceived;
+use crate::backend::tyrant::lane::LaneFault;
+use crate::backend::tyrant::link::{ConnectFault, LinkEvents, OtherRun};
+use crate::command::Command;
+use crate::config::Settings;
+use crate::engine::apart::MANY;
+use crate::engine::busy_poll::BusyPoll;
+use crate::engine::completion::{Cargo, Passenger};
+use crate::engine::large_keys::LargeKeys;
+use crate::engine::memory::{Held, Load};
+use crate::engine::shared::Shared;
+use crate::engine::sharing::Sharing;
+use crate::engine::store::{Store, Via};
+use crate::engine::waiting::Notice;
+use crate::front::fairness::Fairness;
+use crate::front::heartbeat::Heartbeat;
+use crate::front::session::{Session, now};
+use crate::guard::Guard;
+use crate::logging::RateLimit;
+use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
+use crate::pairing::LaneId;
+
+/// How long a line of one kind about lanes is not written again.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One worker.
+#[derive(Debug)]
+pub struct Engine {
+    pub shared: Arc<Shared>,
+    /// A copy of its own: to hold those that all share, workers would have to meet at one counter.
+    settings: RefCell<Rc<Settings>>,
+    pub store: Store,
+    /// The column that carries the stamp in front of a table: the same for as long as the process lives.
+    pub stamp_column: Option<String>,
+    /// Sessions with answers that have not been written yet.
+    touched: RefCell<Vec<Rc<Session>>>,
+    /// Told when there may be a lane, or room on it, where there was none.
+    pub changed: Notify,
+    /// Someone waits for room.
+    wanting: Cell<bool>,
+    /// Connections for slow commands that may still be opened.
+    pub slow: Arc<Semaphore>,
+    /// Keeps the worker awake while there is work.
+    pub busy_poll: BusyPoll,
+    pub fairness: Fairness,
+    /// Knows how long the worker was kept from its sockets.
+    pub heartbeat: Heartbeat,
+    /// What its sessions and lanes hold.
+    pub held: Held,
+    pub sharing: Sharing,
+    /// How often a lane has handed over its place: what is under way since before may be on another one than what
+    /// follows.
+    pub hand_overs: Cell<u64>,
+    /// Keys whose values are large, as far as is known.
+    pub large_keys: LargeKeys,
+    /// Keys that are looked up ahead of their turn.
+    pub ahead: Rc<Cell<usize>>,
+    /// `mget` has found a record since this run of the server was reached, so it says what there is.
+    pub mget_finds: Cell<bool>,
+    /// The run that the newest lane has reached.
+    run: RefCell<Option<Run>>,
+    /// Nothing before the backend was first reached.
+    kind: Cell<Option<DatabaseKind>>,
+    denies_misc: Cell<bool>,
+    hold_until: Cell<Option<Instant>>,
+    next_link: Cell<usize>,
+    next_bulk_link: Cell<usize>,
+    random: RefCell<fastrand::Rng>,
+    stopping: Cell<bool>,
+    stopped: Notify,
+    /// The end of some lane was not seen.
+    unfenced: Cell<bool>,
+}
+
+/// The next number below `count`, in turn.
+fn take_turn(next: &Cell<usize>, count: usize) -> usize {
+    let turn = next.get();
+    next.set((turn + 1) % count);
+    turn
+}
+
+impl Engine {
+    pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
+        let settings = shared.settings();
+        let busy_poll = BusyPoll::new(settings.busy_poll);
+        let slow = Arc::new(Semaphore::new(settings.limits.slow_connections));
+        let kind = store.here().map(|_| DatabaseKind::Memory);
+        Rc::new(Self {
+            shared,
+            stamp_column: settings.rules.column.clone(),
+            settings: RefCell::new(Rc::new(Settings::clone(&settings))),
+            store,
+            touched: RefCell::default(),
+            changed: Notify::new(),
+            wanting: Cell::new(false),
+            slow,
+            busy_poll,
+            fairness: Fairness::new(now()),
+            heartbeat: Heartbeat::new(settings.pairing.request_timeout, now()),
+            held: Held::default(),
+            sharing: Sharing::default(),
+            hand_overs: Cell::new(0),
+            large_keys: LargeKeys::default(),
+            ahead: Rc::default(),
+            mget_finds: Cell::new(kind.is_some()),
+            run: RefCell::default(),
+            kind: Cell::new(kind),
+            denies_misc: Cell::new(false),
+            hold_until: Cell::new(None),
+            next_link: Cell::new(0),
+            next_bulk_link: Cell::new(0),
+            random: RefCell::new(random),
+            stopping: Cell::new(false),
+            stopped: Notify::new(),
+            unfenced: Cell::new(false),
+        })
+    }
+
+    /// What the operator decided, as of now. A reload replaces it between two steps of this thread.
+    pub fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
+    }
+
+    /// Works by other settings from now on.
+    pub fn change_settings(&self, settings: &Settings) {
+        self.settings.replace(Rc::new(settings.clone()));
+    }
+
+    /// Lets every session finish what it has begun and end.
+    pub fn stop(&self) {
+        self.stopping.set(true);
+        self.stopped.notify_waiters();
+    }
+
+    /// Whether the worker is to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    /// Waits until the worker is to stop. Each worker has a signal of its own, so that sessions of different threads
+    /// do not meet at one lock, and hear of it in the order in which they wait.
+    pub async fn stopped(&self) {
+        if !self.is_stopping() {
+            self.stopped.notified().await;
+        }
+    }
+
+    /// Waits until no slow command is under way.
+    pub async fn no_slow_command(&self) {
+        let all = u32::try_from(self.settings().limits.slow_connections).unwrap_or(u32::MAX);
+        let _ = self.slow.acquire_many(all).await;
+    }
+
+    /// Parts with a server that is no longer the backend, as far as slow commands go: those under way end, none begins
+    /// before everybody has parted.
+    pub async fn part_slow_commands(self: Rc<Self>) {
+        let all = u32::try_from(self.settings().limits.slow_connections).unwrap_or(u32::MAX);
+        let held = self.slow.acquire_many(all).await;
+        self.shared.parted().await;
+        drop(held);
+    }
+
+    /// Whether the end of every lane that is no more was seen.
+    pub fn is_fenced(&self) -> bool {
+        !self.unfenced.get()
+    }
+
+    /// A source of random numbers for one task.
+    pub fn random(&self) -> fastrand::Rng {
+        self.random.borrow_mut().fork()
+    }
+
+    /// The link for a new session, in turn.
+    pub fn next_link(&self) -> usize {
+        take_turn(&self.next_link, self.settings().lanes)
+    }
+
+    /// The link for a new session's large values, in turn, where these have some of their own: they come after all
+    /// others.
+    pub fn next_bulk_link(&self) -> Option<usize> {
+        let Settings { lanes, bulk_lanes, .. } = *self.settings();
+        (bulk_lanes > 0).then(|| lanes + take_turn(&self.next_bulk_link, bulk_lanes))
+    }
+
+    /// The way to the store with room for `requests`; without one the caller waits for [`Engine::changed`].
+    pub fn via(&self, link: usize, requests: usize) -> Option<Via> {
+        let via = self.store.via(&self.shared, link, requests);
+        if via.is_none() {
+            self.wanting.set(true);
+            let cause = if self.store.is_up(link) {
+                WaitCause::QueueFull
+            } else {
+                WaitCause::LaneDown
+            };
+            self.shared.metrics.waits.of(cause).increment(1);
+        }
+        via
+    }
+
+    /// The way to the store for those who do not wait for it.
+    pub fn via_now(&self, link: usize) -> Option<Via> {
+        self.store.via(&self.shared, link, 0)
+    }
+
+    /// From when on a link's lane is not waited for any more; nothing while it is up.
+    pub fn gives_up_at(&self, link: usize) -> Option<Instant> {
+        let down_since = self.store.down_since(link)?;
+        Some(down_since + self.settings().pairing.fail_fast_after)
+    }
+
+    /// Until when guarded writes are held back; nothing when they are not.
+    pub fn hold_until(&self) -> Option<Instant> {
+        let until = self.held_until()?;
+        self.shared.metrics.waits.of(WaitCause::StartHold).increment(1);
+        Some(until)
+    }
+
+    /// The same for those who do not wait for it.
+    pub fn held_until(&self) -> Option<Instant> {
+        let until = self.hold_until.get()?;
+        let now = now();
+        if until <= now {
+            self.hold_until.set(self.shared.hold_until(now));
+        }
+        self.hold_until.get()
+    }
+
+    /// What kind of database the backend keeps. To be asked where [`Self::knows_backend`].
+    pub fn kind(&self) -> DatabaseKind {
+        self.kind.get().unwrap_or(DatabaseKind::Foreign)
+    }
+
+    /// Whether the backend answers `misc` without doing anything.
+    pub fn denies_misc(&self) -> bool {
+        self.denies_misc.get()
+    }
+
+    /// Whether the backend has been reached, so that it is known what its commands mean.
+    pub fn knows_backend(&self) -> bool {
+        self.kind.get().is_some()
+    }
+
+    /// A session or a lane holds something else now than before.
+    pub fn holds(&self, before: Load, now: Load) {
+        let settings = self.settings.borrow();
+        let memory = &self.shared.memory;
+        self.held
+            .change(before, now, memory, &settings.limits, settings.workers);
+    }
+
+    /// Takes note that a session has answers to write.
+    pub fn touch(&self, session: Rc<Session>) {
+        self.touched.borrow_mut().push(session);
+    }
+
+    /// Writes what sessions have to say.
+    pub fn flush_touched(&self) {
+        let touched = std::mem::take(&mut *self.touched.borrow_mut());
+        for session in &touched {
+            session.flush();
+        }
+        // Keeps the allocation.
+        let mut slot = self.touched.borrow_mut();
+        if slot.is_empty() {
+            *slot = touched;
+            slot.clear();
+        }
+    }
+
+    /// A passenger of this worker, to travel with this command.
+    pub fn passenger(self: &Rc<Self>, command: &Command, cargo: Cargo, now: Instant) -> Passenger {
+        Passenger {
+            engine: Rc::clone(self),
+            verb: command.verb(),
+            queued: now,
+            cargo,
+        }
+    }
+}
+
+fn note_denied_misc() {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(60));
+    if let Some(suppressed) = LOG.admit(Instant::now()) {
+        tracing::warn!(
+            suppressed,
+            "the backend's mask denies misc, and it answers as if all were well: so misc is denied here, and puts do not \
+             share requests; rows of a table cannot be read back"
+        );
+    }
+}
+
+impl LinkEvents for Engine {
+    fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun> {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        let shared = &self.shared;
+        let now = now();
+        shared.greeted(greeting, now)?;
+        shared.metrics.lane_reconnects.increment(again.into());
+        self.kind.set(Some(greeting.kind));
+        self.denies_misc.set(greeting.denies_misc);
+        // The mask that may deny `mget` is an option of the server's start.
+        if !self
+            .run
+            .replace(Some(greeting.run.clone()))
+            .is_some_and(|run| run.is_same(&greeting.run))
+        {
+            self.mget_finds.set(false);
+        }
+        self.hold_until.set(shared.hold_until(now));
+        shared.lanes.fetch_add(1, Ordering::Relaxed);
+        shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);
+        if let Some(suppressed) = LOG.admit(now) {
+            tracing::info!(kind = ?greeting.kind, suppressed, "a lane is up");
+        }
+        if greeting.denies_misc {
+            note_denied_misc();
+        }
+        Ok(())
+    }
+
+    fn proved(&self) {
+        self.shared.proved(now());
+    }
+
+    fn connect_failed(&self, fault: ConnectFault, error: &io::Error) {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        self.shared
+            .metrics
+            .lane_connects
+            .of(account::connect(fault))
+            .increment(1);
+        if let Some(suppressed) = LOG.admit(Instant::now()) {
+            tracing::warn!(?fault, %error, suppressed, "the backend cannot be reached");
+        }
+        self.shared.lane_missed(now());
+    }
+
+    fn down(&self, lane: LaneId, fault: &LaneFault, has_place: bool) {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        self.shared.lane_gone(has_place);
+        if let Some(rule) = account::lane_given_up_by_rule(fault) {
+            self.shared.metrics.interventions.of(rule).increment(1);
+        }
+        if let Some((alarm, what)) = account::alarm(fault) {
+            self.shared.raise(alarm, what);
+        }
+        if let Some(reason) = account::fence(fault) {
+            self.shared.metrics.lanes_fenced.of(reason).increment(has_place.into());
+            if let Some(suppressed) = LOG.admit(now()) {
+                tracing::warn!(lane = lane.0, %fault, suppressed, "a lane is out of service");
+            }
+        }
+    }
+
+    fn fenced(&self, lane: LaneId, ended: bool) {
+        let outcome = if ended {
+            FenceOutcome::Ended
+        } else {
+            FenceOutcome::Timeout
+        };
+        self.shared.metrics.fences.of(outcome).increment(1);
+        if !ended {
+            self.unfenced.set(true);
+            static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+            if let Some(suppressed) = LOG.admit(now()) {
+                tracing::warn!(
+                    lane = lane.0,
+                    suppressed,
+                    "the backend did not end a lane in time: what it carried may still be carried out"
+                );
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        if shared.guard.pending() <= MANY {
+            return shared.guard.fenced(lane, ended);
+        }
+        spawn_local(async move {
+            for part in 0..Guard::<Notice>::PARTS {
+                shared.guard.fenced_in(part, lane, ended);
+                yield_now().await;
+            }
+        });
+    }
+
+    fn handed_over(&self) {
+        self.hand_overs.set(self.hand_overs.get() + 1);
+        self.shared.metrics.lane_hand_overs.increment(1);
+        self.shared.lane_handed_over();
+    }
+
+    async fn parted(&self) {
+        self.shared.parted().await;
+    }
+
+    fn half_received(&self, before: HalfReceived, now: HalfReceived) {
+        let load = |half: HalfReceived| Load {
+            held: half.bytes,
+            loose: half.bytes - half.roomed,
+        };
+        self.holds(load(before), load(now));
+    }
+
+    fn batch_done(&self) {
+        self.busy_poll.worked();
+        self.flush_touched();
+        if self.wanting.take() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn changed(&self) {
+        self.wanting.set(false);
+        self.changed.notify_waiters();
+    }
+}

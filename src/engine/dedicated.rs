@@ -1,0 +1,413 @@
+//! Slow and endless commands, each on a connection of its own, or on a thread of its own where the store is in this
+//! process: so nobody waits behind them. There are so many of either at once, and no more.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::task::{spawn_blocking, spawn_local};
+use tokio::time::{sleep, timeout_at};
+
+use crate::backend::embedded::Embedded;
+use crate::backend::tyrant::aside::{Aside, Exchange};
+use crate::backend::tyrant::connect::Backoff;
+use crate::backend::tyrant::fence::fence;
+use crate::backend::tyrant::lane::LaneFault;
+use crate::backend::tyrant::link::LinkEvents;
+use crate::command::function::Function;
+use crate::command::{Command, Reply, Verb};
+use crate::config::PairingSettings;
+use crate::engine::Engine;
+use crate::engine::account;
+use crate::engine::apart::{MANY, strings_in};
+use crate::engine::completion::outcome_of;
+use crate::engine::sequence::Steps;
+use crate::engine::store::Store;
+use crate::engine::waiting::Standing;
+use crate::engine::write::judging::{Decision, Proposal};
+use crate::front::session::{End, Item, Session, now};
+use crate::guard::verdict::{Change, Outcome, Ticket};
+use crate::logging::RateLimit;
+use crate::metrics::Carried;
+use crate::pairing::LaneId;
+use crate::transport::Reader;
+
+/// How long a command waits before it looks again whether a move is over.
+const MOVING_PAUSE: Duration = Duration::from_millis(2);
+
+/// Whether a command may take long by its nature.
+pub fn is_slow(command: &Command) -> bool {
+    match command {
+        Command::Misc { function, .. } => matches!(
+            Function::named(function),
+            Function::Scan | Function::Search | Function::Vanish | Function::Control | Function::Unknown
+        ),
+        other => matches!(
+            other.verb(),
+            Verb::FwmKeys
+                | Verb::Ext
+                | Verb::Sync
+                | Verb::Optimize
+                | Verb::Vanish
+                | Verb::Copy
+                | Verb::Restore
+                | Verb::SetMst
+        ),
+    }
+}
+
+/// For so many records of a list a request has its time once more: each is judged by itself, and many may have to be
+/// looked up.
+const LIST_PATIENCE: usize = 10_000;
+
+/// How long a client may wait for the answer to this command.
+pub fn patience(command: &Command, timeouts: &PairingSettings) -> Duration {
+    let (timeout, longest) = (timeouts.request_timeout, timeouts.slow_timeout);
+    match command {
+        command if is_slow(command) => longest,
+        Command::Misc {
+            function, arguments, ..
+        } => {
+            let records = match Function::named(function) {
+                Function::PutList => arguments.len() / 2,
+                Function::OutList => arguments.len(),
+                _ => 0,
+            };
+            let times = 1 + u32::try_from(records / LIST_PATIENCE).unwrap_or(u32::MAX - 1);
+            timeout.saturating_mul(times).min(longest.max(timeout))
+        }
+        _ => timeout,
+    }
+}
+
+/// What a slow command may change, beyond what its answer says.
+#[derive(Debug)]
+pub enum Touches {
+    /// Nothing that the guard remembers.
+    Nothing,
+    /// This record, in a way that a stamp cannot order; a script may write hidden records too.
+    Key(Bytes),
+    /// Any record: nothing that is remembered holds afterwards.
+    Everything {
+        /// No record is left when it succeeds.
+        empties: bool,
+        /// When it fails it has done nothing at all.
+        nothing_on_failure: bool,
+    },
+}
+
+/// A place among the slow commands that may be under way at once. Waiting for it counts against the deadline.
+async fn slot(engine: &Engine, deadline: Instant) -> Result<OwnedSemaphorePermit, End> {
+    let slots = Arc::clone(&engine.slow);
+    match timeout_at(deadline.into(), slots.acquire_owned()).await {
+        Ok(Ok(slot)) => Ok(slot),
+        _ => Err(End::Deadline),
+    }
+}
+
+/// Has one command carried out beside all others, and waits for its answer.
+pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Result<Reply, End> {
+    let engine = Rc::clone(&steps.engine);
+    let deadline = steps.deadline;
+    let (reply_to, reply) = oneshot::channel();
+    // On a task of its own, so that its outcome is seen even when the client goes away.
+    if let Some((store, lane)) = engine.store.here() {
+        let slot = slot(&engine, deadline).await?;
+        let ticket = admit(steps, lane, &touches).await?;
+        let aftermath = Aftermath {
+            engine,
+            ticket,
+            touches,
+        };
+        spawn_local(carry_out_here(store, command, aftermath, slot, reply_to));
+    } else {
+        // Reaching the backend may take no longer than for any other request.
+        let patience = engine.settings().pairing.request_timeout;
+        let (slot, (aside, runs)) = loop {
+            let slot = slot(&engine, deadline).await?;
+            match connect(&engine, steps.received + patience).await? {
+                Some(connection) => break (slot, connection),
+                // The move waits for the slot.
+                None => drop(slot),
+            }
+            sleep(MOVING_PAUSE).await;
+        };
+        let lane = engine.shared.lane_ids.next();
+        let ticket = admit(steps, lane, &touches).await?;
+        let errand = Errand {
+            aside,
+            runs,
+            lane,
+            aftermath: Aftermath {
+                engine,
+                ticket,
+                touches,
+            },
+            deadline,
+            _slot: slot,
+        };
+        spawn_local(errand.run(command, reply_to));
+    }
+    match timeout_at(deadline.into(), reply).await {
+        Ok(reply) => reply.unwrap_or(Err(End::LaneLost)),
+        Err(_) => Err(End::Deadline),
+    }
+}
+
+async fn admit(steps: &Steps, lane: LaneId, touches: &Touches) -> Result<Option<Ticket>, End> {
+    let Touches::Key(key) = touches else {
+        return Ok(None);
+    };
+    let mut standing = Standing::default();
+    loop {
+        let via = steps.via_for_write().await?;
+        let proposal = Proposal {
+            lane,
+            asker: Some(steps.asker),
+            ..Proposal::by(&via, key, Change::Unordered)
+        };
+        match steps.engine.judge(proposal, &mut standing) {
+            Decision::Go(ticket) => return Ok(Some(ticket)),
+            // The judge refuses nothing that a stamp cannot order; the policy has been asked before.
+            Decision::Refused(_) => return Ok(None),
+            Decision::Wait(wait) => standing = steps.woken(wait).await?,
+        }
+    }
+}
+
+/// What is left to do when a slow command has its outcome.
+struct Aftermath {
+    engine: Rc<Engine>,
+    ticket: Option<Ticket>,
+    touches: Touches,
+}
+
+impl Aftermath {
+    /// The command was answered.
+    fn answered(self, code: u8) {
+        let shared = &self.engine.shared;
+        if let Some(ticket) = self.ticket {
+            let outcome = outcome_of(&ticket, code);
+            shared.guard.settle(ticket, outcome);
+        }
+        let Touches::Everything {
+            empties,
+            nothing_on_failure,
+        } = self.touches
+        else {
+            return note(&self.engine, &self.touches);
+        };
+        if code == 0 || !nothing_on_failure {
+            note(&self.engine, &self.touches);
+        }
+        if code == 0 && empties {
+            shared.hidden.reset();
+        }
+    }
+
+    /// No answer will come. What it may change has to be noted again when it can change nothing any more.
+    fn lost(self) -> (Rc<Engine>, Touches) {
+        if let Some(ticket) = self.ticket {
+            self.engine.shared.guard.settle(ticket, Outcome::Lost);
+        }
+        note(&self.engine, &self.touches);
+        (self.engine, self.touches)
+    }
+}
+
+/// Forgets what no longer holds.
+fn note(engine: &Engine, touches: &Touches) {
+    let shared = &engine.shared;
+    match touches {
+        Touches::Nothing => {}
+        Touches::Key(_) => shared.hidden.doubt(),
+        Touches::Everything { .. } => {
+            shared.guard.distrust_everything((shared.clock)());
+            shared.hidden.doubt();
+        }
+    }
+}
+
+/// A look through millions of records must not hold up the worker's other sessions. It goes on when its client has gone:
+/// its place is given back when its thread is done.
+async fn carry_out_here(
+    store: Arc<Embedded>,
+    command: Command,
+    aftermath: Aftermath,
+    slot: OwnedSemaphorePermit,
+    reply_to: oneshot::Sender<Result<Reply, End>>,
+) {
+    let shared = Arc::clone(&aftermath.engine.shared);
+    let gauge = &shared.metrics.slow_connections;
+    gauge.increment(1);
+    let (verb, since, time) = (command.verb(), now(), (shared.clock)());
+    let result = match spawn_blocking(move || store.execute(&command, time)).await {
+        Ok(Ok(reply)) => {
+            account::backend_answered(&shared.metrics, verb, reply.code(), 0, since, now());
+            aftermath.answered(reply.code());
+            Ok(reply)
+        }
+        // It only asked, and changed nothing.
+        Ok(Err(_)) => {
+            aftermath.answered(1);
+            Err(End::LaneLost)
+        }
+        Err(_) => {
+            aftermath.lost();
+            Err(End::LaneLost)
+        }
+    };
+    gauge.decrement(1);
+    drop(slot);
+    let_go(reply_to.send(result));
+}
+
+/// Drops what nobody waits for any more: to give back many strings takes long.
+fn let_go(unsent: Result<(), Result<Reply, End>>) {
+    if let Err(Ok(reply)) = unsent
+        && strings_in(&reply) > MANY
+    {
+        spawn_blocking(move || drop(reply));
+    }
+}
+
+/// One command on its connection.
+struct Errand {
+    aside: Aside,
+    /// Told when the connection is not to be used any more.
+    runs: watch::Receiver<u64>,
+    lane: LaneId,
+    aftermath: Aftermath,
+    deadline: Instant,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Errand {
+    async fn run(mut self, command: Command, reply_to: oneshot::Sender<Result<Reply, End>>) {
+        static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+        let shared = Arc::clone(&self.aftermath.engine.shared);
+        let gauge = &shared.metrics.slow_connections;
+        gauge.increment(1);
+        let (metrics, verb, since) = (&shared.metrics, command.verb(), now());
+        let settings = self.aftermath.engine.settings();
+        let exchange = self.aside.exchange(&command, settings.limits.reply);
+        let runs = &mut self.runs;
+        let exchange = async {
+            tokio::select! {
+                biased;
+                _ = runs.changed() => Err(LaneFault::Retired),
+                outcome = exchange => outcome,
+            }
+        };
+        let fault = match timeout_at(self.deadline.into(), exchange).await {
+            Ok(Ok(Exchange { reply, sent, received })) => {
+                metrics.backend_request_bytes.of(verb).increment(sent as u64);
+                account::backend_answered(metrics, verb, reply.code(), received, since, now());
+                self.aftermath.answered(reply.code());
+                let_go(reply_to.send(Ok(reply)));
+                gauge.decrement(1);
+                return;
+            }
+            Ok(Err(fault)) => fault,
+            Err(_) => LaneFault::Deadline,
+        };
+        let (carried, end) = match &fault {
+            LaneFault::BadAnswer(fault) if fault.is_over_limit() => (Carried::TooLarge, End::ReplyTooLarge),
+            LaneFault::Deadline => (Carried::Lost, End::Deadline),
+            _ => (Carried::Lost, End::LaneLost),
+        };
+        metrics.backend_requests.of(verb, carried).increment(1);
+        if let Some(suppressed) = LOG.admit(now()) {
+            tracing::warn!(%fault, verb = ?command.verb(), suppressed, "a slow command was lost");
+        }
+        let (engine, touches) = self.aftermath.lost();
+        let _ = reply_to.send(Err(end));
+        if let Store::Tyrant { last_seen, .. } = &engine.store {
+            let patience = engine.settings().pairing.fence_timeout;
+            let Aside { reader, writer } = self.aside;
+            let ended = fence(reader, writer, &fault, None, last_seen, patience).await;
+            note(&engine, &touches);
+            engine.fenced(self.lane, ended);
+        }
+        gauge.decrement(1);
+    }
+}
+
+/// A connection, and what is told when it is not to be used any more.
+type Reached = (Aside, watch::Receiver<u64>);
+
+/// Tries until the run of the backend can be reached that has the lanes; nothing while connections move to another
+/// backend.
+async fn connect(engine: &Engine, deadline: Instant) -> Result<Option<Reached>, End> {
+    let mut backoff = Backoff::new(engine.random());
+    loop {
+        let Some(route) = engine.store.route() else {
+            return Err(End::RefusedCommand);
+        };
+        let runs = engine.shared.runs.subscribe();
+        if engine.shared.is_moving() {
+            return Ok(None);
+        }
+        let connecting = async {
+            let (aside, run) = Aside::connect(&route).await?;
+            engine.shared.greeted_aside(&run, now()).map_err(io::Error::other)?;
+            io::Result::Ok(aside)
+        };
+        match timeout_at(deadline.into(), connecting).await {
+            // Where there was another run, or a move, meanwhile, it may be of the former one.
+            Ok(Ok(aside)) if !runs.has_changed().unwrap_or(true) => return Ok(Some((aside, runs))),
+            Ok(outcome) => {
+                let error = outcome.err();
+                tracing::debug!(?error, "no connection for a slow command");
+                if timeout_at(deadline.into(), sleep(backoff.next_pause())).await.is_err() {
+                    return Err(End::Deadline);
+                }
+            }
+            Err(_) => return Err(End::Deadline),
+        }
+        if engine.is_stopping() {
+            return Err(End::Drain);
+        }
+    }
+}
+
+/// Passes an endless answer on until either side ends it. From then on the session is nothing else.
+pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> End {
+    let engine = &session.engine;
+    let Ok(_slot) = Arc::clone(&engine.slow).try_acquire_owned() else {
+        return End::Deadline;
+    };
+    let (mut aside, mut runs) = match connect(engine, item.deadline).await {
+        Ok(Some(reached)) => reached,
+        Ok(None) => return End::LaneLost,
+        Err(end) => return end,
+    };
+    if aside.send(&item.command).await.is_err() {
+        return End::LaneLost;
+    }
+    engine.shared.tally.asked(item.command.verb());
+    let (mut input, mut ignored) = (BytesMut::new(), BytesMut::new());
+    loop {
+        // Answers to earlier requests go first, and a client that does not read holds up nothing but itself.
+        let is_written = session.is_written();
+        tokio::select! {
+            biased;
+            () = engine.stopped() => return End::Drain,
+            _ = runs.changed() => return End::LaneLost,
+            read = reader.read(&mut ignored) => match read {
+                Ok(0) | Err(_) => return End::Client,
+                Ok(_) => ignored.clear(),
+            },
+            written = session.write_some(), if !is_written => if written.is_err() {
+                return End::Client;
+            },
+            bytes = aside.next_bytes(&mut input), if is_written => match bytes {
+                Ok(Some(bytes)) => session.queue(&bytes),
+                Ok(None) | Err(_) => return End::LaneLost,
+            },
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What an operator asks of one key: answered by a worker, on its own way to the backend.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::admin::key::{KeyReport, LedgerReport, StampReport, UnderWayReport, ValueReport};
+use crate::command::Reply;
+use crate::engine::Engine;
+use crate::engine::completion::Cargo;
+use crate::engine::records;
+use crate::front::session::now;
+use crate::guard::ledger::Known;
+use crate::guard::rules::{Mode, Rules, Tie};
+
+/// Inquiries that may wait for the one before; more are refused.
+const QUEUE: usize = 32;
+
+/// A key, and whom to tell.
+type Inquiry = (Bytes, oneshot::Sender<KeyReport>);
+
+/// The way of inquiries to the worker that answers them.
+#[derive(Debug)]
+pub struct Inquiries {
+    ask: mpsc::Sender<Inquiry>,
+    /// Until a worker has taken it.
+    asked: Mutex<Option<mpsc::Receiver<Inquiry>>>,
+}
+
+impl Default for Inquiries {
+    fn default() -> Self {
+        let (ask, asked) = mpsc::channel(QUEUE);
+        let asked = Mutex::new(Some(asked));
+        Self { ask, asked }
+    }
+}
+
+impl Inquiries {
+    /// What there is to know of a key, or one line that says why that is not known.
+    pub async fn ask(&self, key: Bytes) -> Result<KeyReport, String> {
+        let (tell, told) = oneshot::channel();
+        if self.ask.try_send((key, tell)).is_err() {
+            return Err("too many inquiries at once, or ttguard is stopping".to_owned());
+        }
+        told.await.map_err(|_| "ttguard is stopping".to_owned())
+    }
+}
+
+/// Answers inquiries, one after the other, on the first worker that comes for them.
+pub async fn attend(engine: Rc<Engine>) {
+    let taken = engine.shared.inquiries.asked.lock().take();
+    let Some(mut asked) = taken else {
+        return;
+    };
+    while let Some((key, tell)) = asked.recv().await {
+        // Whoever asked may have gone meanwhile.
+        if !tell.is_closed() {
+            let _ = tell.send(engine.inquire(&key).await);
+        }
+    }
+}
+
+/// What is stored somewhere: its size, and its stamp where it has one.
+type Stored = (usize, Option<u64>);
+
+/// What the backend holds of a key.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    value: Option<Stored>,
+    record: Option<Stored>,
+}
+
+impl Engine {
+    async fn inquire(self: &Rc<Self>, key: &Bytes) -> KeyReport {
+        let patience = self.settings().pairing.request_timeout;
+        let found = match timeout(patience, self.look_at(key, patience)).await {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err("the backend did not say what it holds".to_owned()),
+            Err(_) => Err(format!("the backend did not answer within {patience:?}")),
+        };
+        self.report(key, found)
+    }
+
+    /// What the backend holds of the key; nothing where it fails.
+    async fn look_at(self: &Rc<Self>, key: &Bytes, patience: Duration) -> Option<Found> {
+        let deadline = now() + patience;
+        let via = loop {
+            let changed = self.changed.notified();
+            match self.via(0, 1) {
+                Some(via) => break via,
+                None => changed.await,
+            }
+        };
+        let (reply_to, reply) = oneshot::channel();
+        let tickets = Vec::new();
+        let ask = self.question_of(key);
+        let cargo = Cargo::Exchange {
+            reply_to,
+            tickets,
+            asked: Vec::new(),
+        };
+        via.submit(&ask, deadline, self.passenger(&ask, cargo, now()));
+        let format = self.shared.guard.stamp();
+        match reply.await.ok()?.ok()? {
+            Reply::Records(found) => {
+                let of = |wanted: &Bytes| found.iter().find(|(name, _)| name == wanted);
+                let stored = |(_, bytes): &(Bytes, Bytes)| (bytes.len(), format.read(bytes));
+                Some(Found {
+                    value: of(key).map(stored),
+                    record: of(&records::name_of(key)).map(stored),
+                })
+            }
+            row @ Reply::Strings { .. } => {
+                let found = self.read_back_of(key, row)?;
+                Some(Found {
+                    value: found.value.map(|value| (value.len(), found.stamp)),
+                    record: None,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// What was found in the backend, beside what the guard knows.
+    fn report(&self, key: &Bytes, found: Result<Found, String>) -> KeyReport {
+        let (Found { value, record }, backend_error) = match found {
+            Ok(found) => (found, None),
+            Err(why) => (Found::default(), Some(why)),
+        };
+        let shared = &self.shared;
+        let rules = &self.settings().rules;
+        let format = shared.guard.stamp();
+        let now = format.at((shared.clock)());
+        let stamp = |stamp: u64| StampReport {
+            digits: format.write(stamp),
+            age_seconds: now.map(|now| {
+                let apart = |older, newer| format.between(older, newer).unwrap_or_default().as_secs_f64();
+                apart(stamp, now) - apart(now, stamp)
+            }),
+        };
+        let stored = |(bytes, its): Stored| ValueReport {
+            bytes,
+            stamp: its.map(stamp),
+        };
+        let glance = shared.guard.glance(self.hash_of(key));
+        let known = glance.known.stamp();
+        let read = [value, record].into_iter().flatten().filter_map(|(_, stamp)| stamp);
+        let newest = read.chain(known).max();
+        KeyReport {
+            value: value.map(stored),
+            record: record.map(stored),
+            tombstone: value.is_none() && record.is_some(),
+            ledger: match glance.known {
+                Known::Absent => LedgerReport::Absent,
+                Known::Stamp(0) => LedgerReport::Stamp { stamp: None },
+                Known::Stamp(known) | Known::Record(known) => LedgerReport::Stamp {
+                    stamp: Some(stamp(known)),
+                },
+                Known::Unknown { .. } => LedgerReport::Unknown,
+            },
+            horizon: (glance.horizon <= format.max()).then(|| stamp(glance.horizon)),
+            under_way: glance.under_way.map(|under_way| UnderWayReport {
+                state: under_way.state.to_owned(),
+                writes: under_way.writes,
+                waiting: under_way.waiting,
+            }),
+            write_now: match backend_error {
+                None => foreseen(rules, now, newest).to_owned(),
+                Some(_) => "unknown".to_owned(),
+            },
+            backend_error,
+            mode: match rules.mode {
+                Mode::Enforce => "enforce",
+                Mode::Observe => "observe",
+            }
+            .to_owned(),
+        }
+    }
+}
+
+/// What a write of other bytes, stamped now, would get.
+fn foreseen(rules: &Rules, now: Option<u64>, newest: Option<u64>) -> &'static str {
+    match (now, newest) {
+        (None, _) => "unknown",
+        _ if rules.mode == Mode::Observe => "stored",
+        (Some(now), Some(newest)) if newest > now => "stale",
+        (Some(now), Some(newest)) if newest == now && rules.tie != Tie::Last => "tie",
+        _ => "stored",
+    }
+}

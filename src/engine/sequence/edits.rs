@@ -1,0 +1,354 @@
+//! Changes that are made of what is stored. The key is kept to oneself from the reading to the writing, so nothing that
+//! goes through this guard can come between. What goes to the backend directly, or by a script function, can.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use super::recorded::{UNAVAILABLE, Unrecorded, of_code};
+use super::{Done, Steps, answered, outcome};
+use crate::command::edit::Edit;
+use crate::command::{Answer, Command, Reply, Verb};
+use crate::engine::Engine;
+use crate::engine::apart::copying;
+use crate::engine::completion::NoReply;
+use crate::engine::records;
+use crate::engine::store::Via;
+use crate::front::session::End;
+use crate::guard::verdict::{self, Change, Refusal, Ticket};
+use crate::journal::Asker;
+use crate::metrics::{Outcome, RetryKind};
+use crate::pairing::LaneId;
+use crate::pairing::owed::Lost;
+
+/// A key that this change has to itself. When it is dropped before it is used, nothing has been written.
+pub(super) struct Held {
+    engine: Rc<Engine>,
+    pub(super) via: Via,
+    pub(super) ticket: Option<Ticket>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.engine.shared.guard.settle(ticket, verdict::Outcome::Unsent);
+        }
+    }
+}
+
+/// A change that is made of what is stored.
+#[derive(Clone)]
+struct Making {
+    key: Bytes,
+    /// What comes with the command.
+    value: Bytes,
+    /// What is sent, where that does not depend on what is stored.
+    command: Command,
+    edit: Option<Edit>,
+    /// It is judged as a `put`.
+    is_put: bool,
+}
+
+/// How much of what is stored has to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wants {
+    /// Whether there is anything.
+    Presence,
+    /// Its first bytes, and only where they are no whole stamp.
+    Head,
+    /// All of it, and the record of its stamp.
+    Whole,
+}
+
+impl Making {
+    fn wants(&self) -> Wants {
+        match (self.edit, &self.command) {
+            (Some(Edit::Prepend | Edit::Decimal(_)), _) | (None, Command::PutShl { .. }) => Wants::Whole,
+            (Some(Edit::IfPresent), _) if self.is_put || !self.value.first().is_some_and(u8::is_ascii_digit) => {
+                Wants::Presence
+            }
+            _ => Wants::Head,
+        }
+    }
+
+    /// What the key holds afterwards, as far as that can have another stamp than what it holds now.
+    fn made(&self, found: &Stored, digits: usize) -> Option<Bytes> {
+        let stored = &found.value.as_ref()?[..];
+        let joined = |first: &[u8], second: &[u8]| Bytes::from([first, second].concat());
+        match (self.edit, &self.command) {
+            _ if self.is_put => None,
+            (Some(Edit::Prepend), _) => Some(joined(&self.value, stored)),
+            (Some(Edit::Decimal(by)), _) => Some(Bytes::from(Edit::sum(stored, by).to_string())),
+            // Where there is nothing the whole of what is added is stored.
+            (_, Command::PutShl { .. }) if found.is_missing => Some(self.value.clone()),
+            (_, Command::PutShl { width, .. }) => {
+                let whole = joined(stored, &self.value);
+                let kept = usize::try_from(*width).unwrap_or(0).min(whole.len());
+                Some(whole.slice(whole.len() - kept..))
+            }
+            _ if stored.len() >= digits => None,
+            _ => Some(joined(stored, &self.value)),
+        }
+    }
+}
+
+impl Steps {
+    /// Carries out a command with the difference that `edit` makes.
+    pub async fn carry_out_edit(mut self, command: Command, edit: Option<Edit>) -> Done {
+        let (key, value) = match &command {
+            Command::Put { key, value } | Command::PutCat { key, value } | Command::PutShl { key, value, .. } => {
+                (key.clone(), value.clone())
+            }
+            Command::AddInt { key, .. } => (key.clone(), Bytes::new()),
+            other => {
+                debug_assert!(false, "no protocol has such an edit: {other:?}");
+                return Ok(answered(Reply::Code(1)));
+            }
+        };
+        let is_put = self.verb == Verb::Put;
+        if !is_put && let Err(refusal) = self.engine.admit_unordered(self.asker, self.verb, &key) {
+            return Ok(self.refused(refusal));
+        }
+        let making = Making {
+            key,
+            value,
+            command,
+            edit,
+            is_put,
+        };
+        self.make(making).await
+    }
+
+    /// `putcat` in `misc`, of what may be a part of a stamp.
+    pub(super) async fn append(&mut self, key: Bytes, value: Bytes, command: Command) -> Done {
+        let making = Making {
+            key,
+            value,
+            command,
+            edit: None,
+            is_put: false,
+        };
+        self.make(making).await
+    }
+
+    async fn make(&mut self, making: Making) -> Done {
+        let (key, engine) = (&making.key, Rc::clone(&self.engine));
+        loop {
+            let change = if making.is_put {
+                engine.change_of(&making.value)
+            } else {
+                Change::Unordered
+            };
+            let mut held = match self.hold(key, change, making.is_put).await? {
+                Ok(held) => held,
+                Err(refusal) => return Ok(self.refused(refusal)),
+            };
+            let found = match self.look(&held, &making).await {
+                Ok(Looked::Found(found)) => found,
+                Ok(Looked::Missing) if making.edit.is_none() => Stored::MISSING,
+                Ok(Looked::Missing) => return Ok((Outcome::Failed, Answer::NoRecord)),
+                Ok(Looked::Failed(reply)) => return Ok(answered(of_code(self.verb, reply.code()))),
+                Err(none) => {
+                    self.may_repeat(none, true, RetryKind::Read)?;
+                    continue;
+                }
+            };
+            // A server takes what lies behind an argument that is too large for it for new requests.
+            let size_max = self.engine.settings().limits.request.value_max as usize;
+            let stored = found.value.clone().unwrap_or_default();
+            if making.edit.is_some() && making.value.len() + stored.len() > size_max {
+                return Ok(answered(Reply::Code(1)));
+            }
+            let digits = usize::from(self.engine.shared.guard.stamp().digits());
+            let (asked, copied) = (making.clone(), making.value.len() + stored.len());
+            let made = copying(copied, move || {
+                let made = asked.made(&found, digits);
+                let sent = edited(&asked, &stored);
+                (found, made, sent)
+            });
+            let (found, made, (wire, said)) = made.await?;
+            if !making.is_put {
+                let made = made.as_deref().unwrap_or_default();
+                if let Err(refusal) = self.engine.admit_made(self.asker, key, made) {
+                    return Ok(self.refused(refusal));
+                }
+                self.engine.count_passage(self.asker, change);
+            }
+            // The lane may be another one by now; nothing has been sent on it.
+            let lane = held.via.id();
+            let Some(mut way) = self.via_to(lane) else {
+                self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
+                continue;
+            };
+            let Some(mut ticket) = held.ticket.take() else {
+                return Err(End::LaneLost);
+            };
+            if let Some(stamp) = made.as_ref().and_then(|made| self.forgotten(&found, made)) {
+                let mut recorded = match self.keep(&way, key, ticket, stamp).await {
+                    Ok(recorded) => recorded,
+                    Err(Unrecorded::Failed) => return Ok(answered(of_code(self.verb, UNAVAILABLE))),
+                    Err(Unrecorded::Lost(lost)) => {
+                        self.may_repeat(NoReply::Lost(lost), true, RetryKind::Write)?;
+                        continue;
+                    }
+                };
+                let (Some(again), Some(same)) = (self.via_to(lane), recorded.take()) else {
+                    self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
+                    continue;
+                };
+                (way, ticket) = (again, same);
+            }
+            let is_idempotent = ticket.is_idempotent();
+            match outcome(self.send_guarded(&way, key, &wire, ticket, true)).await {
+                Ok(reply) if reply.code() != 0 => return Ok(answered(reply)),
+                Ok(reply) => {
+                    if making.is_put {
+                        let code = self.record_stamp(key, &making.value).await?;
+                        if code != 0 {
+                            return Ok(answered(Reply::Code(code)));
+                        }
+                    }
+                    return Ok(answered(said.unwrap_or(reply)));
+                }
+                Err(none) => {
+                    self.may_repeat(none, is_idempotent, RetryKind::Write)?;
+                    self.retried |= none == NoReply::Lost(Lost::Sent);
+                }
+            }
+        }
+    }
+
+    /// The way by this lane, where it is still up and has room.
+    fn via_to(&self, lane: LaneId) -> Option<Via> {
+        self.engine.via(self.link, 1).filter(|via| via.id() == lane)
+    }
+
+    /// The stamp of what is stored that nothing would tell of any more once this is made of it: its record has to.
+    fn forgotten(&self, found: &Stored, made: &[u8]) -> Option<u64> {
+        let engine = &self.engine;
+        let own = engine.change_of(found.value.as_ref()?);
+        let is_ahead = engine.shared.guard.refuses_made(own, (engine.shared.clock)()).is_some();
+        let stamp = |change| match change {
+            Change::Stamped { stamp, .. } => Some(stamp),
+            _ => None,
+        };
+        let kept = stamp(engine.change_of(made)).max(found.record);
+        stamp(own).filter(|own| engine.kind().holds_records() && !is_ahead && Some(*own) > kept)
+    }
+
+    /// Waits until the key is this change's own. Where it is not counted now that is left to whoever knows what it makes.
+    async fn hold(&self, key: &Bytes, change: Change<'_>, counted: bool) -> Result<Result<Held, Refusal>, End> {
+        if self.engine.denies_key(self.asker, key) {
+            return Ok(Err(Refusal::Denied));
+        }
+        self.hold_as(Some(self.asker).filter(|_| counted), key, change).await
+    }
+
+    /// As [`Self::hold`], of any key, and for whom it is counted.
+    pub(super) async fn hold_as(
+        &self,
+        asker: Option<Asker>,
+        key: &Bytes,
+        change: Change<'_>,
+    ) -> Result<Result<Held, Refusal>, End> {
+        let passage = self.admit_as(asker, true, key, change).await?;
+        Ok(passage.map(|(via, ticket)| Held {
+            engine: Rc::clone(&self.engine),
+            via,
+            ticket: Some(ticket),
+        }))
+    }
+
+    /// Looks at what is stored, as far as that has to be known.
+    async fn look(&self, held: &Held, making: &Making) -> Result<Looked, NoReply> {
+        let (key, wants) = (&making.key, making.wants());
+        let is_enough = wants == Wants::Presence && !self.engine.settings().verify_reads;
+        if wants == Wants::Head || is_enough {
+            let ask = Command::Vsiz { key: key.clone() };
+            let digits = i32::from(self.engine.shared.guard.stamp().digits());
+            match outcome(self.send(&held.via, &ask, Vec::new())).await? {
+                // Behind a whole stamp, or what can be none, anything may be added.
+                Reply::Number(size) if is_enough || size >= digits => return Ok(Looked::Found(Stored::UNCHANGED)),
+                Reply::Number(_) => {}
+                // `vsiz` of a server says the same where it failed.
+                Reply::Code(1) if is_enough && self.engine.store.here().is_some() => return Ok(Looked::Missing),
+                Reply::Code(1) => {}
+                other => return Ok(Looked::Failed(other)),
+            }
+        }
+        let mut keys = vec![key.clone()];
+        if wants == Wants::Whole && self.engine.kind().holds_records() {
+            keys.push(records::name_of(key));
+        }
+        let ask = Command::Mget { keys: keys.clone() };
+        let found = match outcome(self.send(&held.via, &ask, Vec::new())).await {
+            Ok(Reply::Records(found)) => found,
+            Ok(other) => return Ok(Looked::Failed(other)),
+            // An answer without a record is not too large.
+            Err(NoReply::TooLarge) if wants == Wants::Presence => return Ok(Looked::Found(Stored::UNCHANGED)),
+            Err(none) => return Err(none),
+        };
+        if found.iter().any(|(echoed, _)| !keys.contains(echoed)) {
+            return Err(NoReply::Lost(Lost::Sent));
+        }
+        let of = |wanted: Option<&Bytes>| found.iter().find(|(echoed, _)| Some(echoed) == wanted);
+        let Some((_, value)) = of(keys.first()) else {
+            return Ok(Looked::Missing);
+        };
+        let record = of(keys.get(1)).and_then(|(_, record)| self.stamp_of(record));
+        Ok(Looked::Found(match wants {
+            Wants::Presence => Stored::UNCHANGED,
+            Wants::Head | Wants::Whole => Stored {
+                value: Some(value.clone()),
+                record,
+                is_missing: false,
+            },
+        }))
+    }
+}
+
+/// What is stored of a key.
+#[derive(Debug)]
+struct Stored {
+    /// Nothing where nobody has to know it, since its head stays what it is.
+    value: Option<Bytes>,
+    record: Option<u64>,
+    is_missing: bool,
+}
+
+impl Stored {
+    const UNCHANGED: Self = Self {
+        value: None,
+        record: None,
+        is_missing: false,
+    };
+
+    const MISSING: Self = Self {
+        value: Some(Bytes::new()),
+        record: None,
+        is_missing: true,
+    };
+}
+
+/// What a look at a key has shown.
+enum Looked {
+    Found(Stored),
+    Missing,
+    Failed(Reply),
+}
+
+/// What is sent for an edit, and what is answered when that succeeds, where it is not the backend's own answer.
+fn edited(making: &Making, stored: &Bytes) -> (Command, Option<Reply>) {
+    let put = |value| Command::Put {
+        key: making.key.clone(),
+        value,
+    };
+    match making.edit {
+        None | Some(Edit::IfPresent) => (making.command.clone(), None),
+        Some(Edit::Prepend) => (put(Bytes::from([&making.value[..], &stored[..]].concat())), None),
+        Some(Edit::Decimal(by)) => {
+            let sum = Edit::sum(stored, by);
+            (put(Bytes::from(sum.to_string())), Some(Reply::Count(sum)))
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What `ttguard verify` and `ttguard gc` ask of the ttguard that they work through: hidden records are shown, and single
+//! ones removed while nobody else can touch their key.
+//!
+//! Removing one directly at the backend would race with a delete: what was looked at is an old tombstone, and what is
+//! removed is the new one that came in between. There is no removal "if it is still this" in Tyrant's protocol, but here
+//! the key can be held. Only what goes around this ttguard is not kept off.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Call, Done, Steps, answered, outcome};
+use crate::command::{Command, Reply};
+use crate::engine::completion::NoReply;
+use crate::engine::records;
+use crate::front::session::End;
+use crate::guard::verdict::Change;
+use crate::metrics::RetryKind;
+use crate::pairing::owed::Lost;
+
+/// The answer that nothing was to be done, or could be.
+const LEFT: u8 = 1;
+
+/// The answer to an age that is too small, and where stamps have no age.
+const DENIED: u8 = 5;
+
+/// What the record of a key is to become.
+enum Becomes {
+    /// What it is.
+    Same,
+    /// Nothing.
+    Gone,
+    /// This stamp.
+    Stamp(u64),
+}
+
+/// What is stored of a key.
+struct Found {
+    value: Option<Bytes>,
+    record: Option<Bytes>,
+}
+
+fn says(code: u8) -> Done {
+    let strings = Vec::new();
+    Ok(answered(Reply::Strings { code, strings }))
+}
+
+impl Steps {
+    /// `ttguard_rnum`: the backend's own count, as a decimal number.
+    pub(super) async fn count_all(&mut self) -> Done {
+        match self.exchange(&Command::Rnum, true).await? {
+            Reply::Count(count) => Ok(answered(Reply::Strings {
+                code: 0,
+                strings: vec![Bytes::from(count.to_string())],
+            })),
+            _ => says(LEFT),
+        }
+    }
+
+    /// `ttguard_iternext`: whatever the backend's iterator gives; only its keys where there is an argument.
+    pub(super) async fn iter_next_all(&mut self, call: Call) -> Done {
+        if !call.arguments.is_empty() {
+            return match self.exchange(&Command::IterNext, false).await? {
+                Reply::Value(key) => Ok(answered(Reply::Strings {
+                    code: 0,
+                    strings: vec![key, Bytes::new()],
+                })),
+                _ => says(LEFT),
+            };
+        }
+        let next = Command::Misc {
+            function: Bytes::from_static(b"iternext"),
+            options: 0,
+            arguments: Vec::new(),
+        };
+        Ok(answered(self.exchange(&next, false).await?))
+    }
+
+    /// `ttguard_forget`: removes the tombstone of a key that has no record, when it is older than so many milliseconds, or
+    /// further ahead of the clock than any guard lets in: code 0. Code 1 where there is no such tombstone, and 5 for an age within which writes are expected to be late.
+    pub(super) async fn forget(&mut self, call: Call) -> Done {
+        let shared = &self.engine.shared;
+        let (settings, format) = (self.engine.settings(), shared.guard.stamp());
+        let [age, key] = &call.arguments[..] else {
+            return says(LEFT);
+        };
+        let age = std::str::from_utf8(age).ok().and_then(|age| age.parse().ok());
+        let age = age
+            .map(Duration::from_millis)
+            .filter(|age| *age >= settings.rules.age_min());
+        let now = (shared.clock)();
+        let Some(newest) = age.and_then(|age| format.at(now.saturating_sub(age))) else {
+            return says(DENIED);
+        };
+        let engine = Rc::clone(&self.engine);
+        self.tidy(key.clone(), |found| {
+            let stamp = found.record.as_ref().and_then(|record| format.read(record));
+            match (&found.value, stamp) {
+                (None, Some(stamp)) if stamp < newest || engine.is_ahead(stamp) => Becomes::Gone,
+                _ => Becomes::Same,
+            }
+        })
+        .await
+    }
+
+    /// `ttguard_mend`: a `timestamp.` record that is older than its value, or too far ahead of the clock, goes, or becomes what it should be where there
+    /// is to be one beside every value: code 0. Code 1 where there is no such record. The value stays as it is.
+    pub(super) async fn mend(&mut self, call: Call) -> Done {
+        let [key] = &call.arguments[..] else {
+            return says(LEFT);
+        };
+        let (format, keeps) = (self.engine.shared.guard.stamp(), self.engine.keeps_records());
+        let engine = Rc::clone(&self.engine);
+        self.tidy(key.clone(), |found| {
+            let stamp = |bytes: &Option<Bytes>| bytes.as_ref().and_then(|bytes| format.read(bytes));
+            match (stamp(&found.value), stamp(&found.record)) {
+                (Some(value), Some(record)) if engine.is_ahead(record) && keeps => Becomes::Stamp(value),
+                (_, Some(record)) if engine.is_ahead(record) && found.value.is_some() => Becomes::Gone,
+                (Some(value), Some(record)) if record < value && keeps => Becomes::Stamp(value),
+                (Some(value), Some(record)) if record < value => Becomes::Gone,
+                _ => Becomes::Same,
+            }
+        })
+        .await
+    }
+
+    /// Has the key to itself from looking at it until its record is what it is to become.
+    async fn tidy(&mut self, key: Bytes, decide: impl Fn(&Found) -> Becomes) -> Done {
+        if !self.engine.kind().holds_records() {
+            return says(LEFT);
+        }
+        let name = records::name_of(&key);
+        loop {
+            let Ok(mut held) = self.hold_as(None, &key, Change::Tidy).await? else {
+                return says(LEFT);
+            };
+            let ask = Command::Mget {
+                keys: vec![key.clone(), name.clone()],
+            };
+            let found = match outcome(self.send(&held.via, &ask, Vec::new())).await {
+                Ok(Reply::Records(found)) => found,
+                Ok(_) => return says(LEFT),
+                Err(none) => {
+                    self.may_repeat(none, true, RetryKind::Read)?;
+                    continue;
+                }
+            };
+            if found.iter().any(|(echoed, _)| *echoed != key && *echoed != name) {
+                return Err(End::LaneLost);
+            }
+            let of = |wanted: &Bytes| found.iter().find(|(echoed, _)| echoed == wanted);
+            let wire = match decide(&Found {
+                value: of(&key).map(|(_, value)| value.clone()),
+                record: of(&name).map(|(_, value)| value.clone()),
+            }) {
+                Becomes::Same => return says(LEFT),
+                Becomes::Gone => Command::Out { key: name.clone() },
+                Becomes::Stamp(stamp) => {
+                    let (key, value) = self.engine.record_of(&key, stamp);
+                    Command::Put { key, value }
+                }
+            };
+            // The lane may be another one by now; nothing has been sent on it.
+            let Some(via) = self.engine.via(self.link, 1).filter(|via| via.id() == held.via.id()) else {
+                self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
+                continue;
+            };
+            let Some(ticket) = held.ticket.take() else {
+                return Err(End::LaneLost);
+            };
+            let hidden = &self.engine.shared.hidden;
+            match outcome(self.send(&via, &wire, vec![ticket])).await {
+                Ok(reply) if reply.code() == 0 => {
+                    if matches!(wire, Command::Out { .. }) {
+                        hidden.removed();
+                    }
+                    return says(0);
+                }
+                // Whether the record is there was seen just before: the backend did not do as it was told.
+                Ok(_) => {
+                    hidden.doubt();
+                    return says(LEFT);
+                }
+                Err(none) => {
+                    hidden.doubt();
+                    self.may_repeat(none, false, RetryKind::Write)?;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Which address the backend's name stands for.
+//!
+//! The name is looked up once, and all connections of all workers go to the one address that was found: looked up for
+//! each connection, a name that moves would lead some to one server and some to another. It is looked up again when
+//! that address has been out of reach for `fail_fast_after`, and when the settings are read again. Where it then leads
+//! elsewhere, all connections move as one: every lane is fenced before the first request goes to the other address.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::backend::tyrant::connect::Route;
+use crate::backend::tyrant::names::{self, NameFault, Names};
+use crate::config::{Address, BackendUrl};
+use crate::engine::shared::{Phase, Shared};
+use crate::logging::RateLimit;
+use crate::metrics::NameOutcome;
+
+/// The shortest time from one look-up that nobody has asked for to the next.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the same complaint is not repeated.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Why the name is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// No address of it is known yet.
+    Unknown,
+    /// The address has been out of reach for a while.
+    OutOfReach,
+    /// An operator has had the settings read again.
+    Told,
+}
+
+/// What asks for a look-up, and what is asked.
+#[derive(Debug, Default)]
+pub struct LookUps {
+    wanted: Mutex<Option<Reason>>,
+    asked: Notify,
+}
+
+impl LookUps {
+    /// Has the backend's name looked up, soon.
+    pub fn ask(&self, reason: Reason) {
+        let mut wanted = self.wanted.lock();
+        *wanted = (*wanted).max(Some(reason));
+        drop(wanted);
+        self.asked.notify_one();
+    }
+
+    /// Says that the backend may be another one.
+    pub fn ask_if_unknown(&self) {
+        self.asked.notify_one();
+    }
+
+    fn take(&self) -> Option<Reason> {
+        self.wanted.lock().take()
+    }
+}
+
+/// Begins to find the backend, on a thread of its own, until the proxy ends.
+///
+/// # Errors
+/// When there can be no thread.
+pub fn attend(shared: &Arc<Shared>, names: Names) -> std::io::Result<()> {
+    let shared = Arc::downgrade(shared);
+    let thread = thread::Builder::new().name("whereabouts".to_owned());
+    thread.spawn(move || {
+        let mut builder = Builder::new_current_thread();
+        match builder.enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime.block_on(look_after(&shared, &names)),
+            Err(error) => tracing::error!(%error, "the backend's name cannot be looked up"),
+        }
+    })?;
+    Ok(())
+}
+
+async fn look_after(shared: &Weak<Shared>, names: &Names) {
+    let mut next = Instant::now();
+    while let Some(shared) = shared.upgrade() {
+        let mut phase = shared.phase.subscribe();
+        let reason = tokio::select! {
+            biased;
+            // Whoever drains has all the connections that it needs, or will have none.
+            _ = phase.wait_for(|phase| *phase == Phase::Draining) => return,
+            reason = next_reason(&shared, next) => reason,
+        };
+        look(&shared, names, reason).await;
+        next = Instant::now() + PAUSE;
+    }
+}
+
+/// Waits until there is a reason to look. What an operator wants waits for nothing.
+async fn next_reason(shared: &Shared, not_before: Instant) -> Reason {
+    loop {
+        let is_unknown = name_of(shared).is_some_and(|(_, address)| address.is_none());
+        let wanted = shared.look_ups.take().max(is_unknown.then_some(Reason::Unknown));
+        match wanted {
+            Some(Reason::Told) => return Reason::Told,
+            Some(reason) if not_before <= Instant::now() => return reason,
+            Some(reason) => {
+                tokio::select! {
+                    () = shared.look_ups.asked.notified() => {}
+                    () = sleep_until(not_before) => {}
+                }
+                shared.look_ups.ask(reason);
+            }
+            None => shared.look_ups.asked.notified().await,
+        }
+    }
+}
+
+/// The backend's name, where it has one, and the address that it is taken for.
+fn name_of(shared: &Shared) -> Option<(String, Option<SocketAddr>)> {
+    let plan = Arc::clone(&shared.plan.borrow());
+    match (&plan.settings.backend, &plan.route) {
+        (BackendUrl::Tyrant(Address::Tcp(name)), Route::Tcp(address)) => {
+            let is_name = name.parse::<SocketAddr>().is_err();
+            is_name.then(|| (name.clone(), Some(*address)))
+        }
+        (BackendUrl::Tyrant(Address::Tcp(name)), Route::Nowhere) => Some((name.clone(), None)),
+        _ => None,
+    }
+}
+
+/// Looks the name up, and moves all connections where it leads elsewhere.
+async fn look(shared: &Arc<Shared>, names: &Names, reason: Reason) {
+    let Some((name, current)) = name_of(shared) else {
+        return;
+    };
+    let found = names.look_up(&name).await;
+    let resolutions = &shared.metrics.name_resolutions;
+    let mut addresses = match found {
+        Ok(addresses) => addresses,
+        Err(fault) => {
+            resolutions.of(outcome(&fault)).increment(1);
+            return complain(&name, &fault);
+        }
+    };
+    resolutions.of(NameOutcome::Found).increment(1);
+    if let Some(current) = current
+        && let Some(place) = addresses.iter().position(|address| *address == current)
+    {
+        if reason == Reason::Told || shared.has_lanes() {
+            tracing::info!(name, address = %current, "the backend's name still leads to the same address");
+            return;
+        }
+        addresses[..=place].rotate_right(1);
+    }
+    let count = addresses.len();
+    let patience = shared.settings().pairing.connect_timeout;
+    let Some((address, _)) = names::first_that_greets(addresses, patience).await else {
+        return complain(
+            &name,
+            &format!("no Tyrant server answers at any of its {count} addresses"),
+        );
+    };
+    if Some(address) == current {
+        return;
+    }
+    while shared.is_moving() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    if shared.move_to(&name, Route::Tcp(address)) {
+        match current {
+            None => tracing::info!(name, %address, "the backend's name leads to this address"),
+            Some(former) => {
+                shared.metrics.backend_moves.increment(1);
+                tracing::warn!(name, %address, %former, "the backend's name leads elsewhere: all connections move there");
+            }
+        }
+    }
+}
+
+fn outcome(fault: &NameFault) -> NameOutcome {
+    match fault {
+        NameFault::Unknown(_) | NameFault::Empty => NameOutcome::Unknown,
+        NameFault::Timeout | NameFault::Busy => NameOutcome::Timeout,
+    }
+}
+
+fn complain(name: &str, fault: &dyn std::fmt::Display) {
+    static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+    if let Some(suppressed) = LOG.admit(std::time::Instant::now()) {
+        tracing::warn!(name, suppressed, "the backend's name leads nowhere: {fault}");
+    }
+}

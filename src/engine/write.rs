@@ -1,0 +1,4 @@
+//! A guarded write.
+
+pub mod judging;
+mod verdicts;

@@ -1,0 +1,93 @@
+//! What the admin pages tell of a proxy.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::admin::Readiness;
+use crate::admin::api::{Backend, Counts, Facts, Ledger, Sessions, Status};
+use crate::config::BackendUrl;
+use crate::engine::shared::Shared;
+use crate::journal::{clients, history, refusals};
+
+/// A proxy as its admin pages know it.
+pub struct Known(pub Arc<Shared>);
+
+/// Whether clients should be sent here.
+pub fn readiness(shared: &Shared) -> Readiness {
+    match shared.settings().backend {
+        _ if shared.is_stopping() => Readiness::NotReady("stopping".to_owned()),
+        BackendUrl::Tyrant(_) if shared.lanes.load(Ordering::Relaxed) == 0 => {
+            Readiness::NotReady("no lane is up".to_owned())
+        }
+        _ => shared
+            .overdue_predecessor()
+            .map_or(Readiness::Ready, Readiness::NotReady),
+    }
+}
+
+impl Facts for Known {
+    fn status(&self) -> Status {
+        let (shared, ledger) = (&self.0, self.0.guard.ledger());
+        let plan = Arc::clone(&shared.plan.borrow());
+        let settings = &plan.settings;
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            now: (shared.clock)().as_secs_f64(),
+            started: shared.started.as_secs_f64(),
+            readiness: readiness(shared).into(),
+            listeners: plan.listening.iter().map(|one| one.address.to_string()).collect(),
+            sessions: Sessions {
+                open: shared.sessions.load(Ordering::Relaxed),
+                max: shared.sessions_max(settings),
+            },
+            ledger: Ledger {
+                entries: ledger.len(),
+                entries_max: ledger.entries_max(),
+                bytes: ledger.bytes(),
+                bytes_max: ledger.bytes_max(),
+                evicted: ledger.evicted(),
+                horizon_age_seconds: shared.horizon_age(),
+                pending_keys: shared.guard.pending(),
+            },
+            buffered_bytes: shared.memory.held() as u64,
+            buffered_max_bytes: settings.limits.buffer_memory as u64,
+            counts: Counts::of(&shared.metrics),
+            keys: settings.key_form_in_words().into(),
+            settings: settings.in_force(),
+        }
+    }
+
+    fn refusals(&self) -> Vec<refusals::Shown> {
+        self.0.journal.refusals(self.0.settings().admin_keys)
+    }
+
+    fn clients(&self) -> Vec<clients::Shown> {
+        self.0.journal.clients()
+    }
+
+    fn backends(&self) -> Vec<Backend> {
+        let shared = &self.0;
+        let (lanes_up, lanes_wanted) = (shared.lanes.load(Ordering::Relaxed), shared.lanes_wanted());
+        vec![Backend {
+            url: shared.settings().backend.to_string(),
+            state: match lanes_up {
+                _ if lanes_up >= lanes_wanted => "up",
+                0 => "down",
+                _ => "degraded",
+            }
+            .into(),
+            lanes_up,
+            lanes_wanted,
+            in_flight: shared.in_flight.load(Ordering::Relaxed),
+            lanes: shared.journal.lanes.all(),
+        }]
+    }
+
+    fn recent(&self) -> history::Shown {
+        self.0.journal.history.lock().recent()
+    }
+
+    fn hour(&self) -> history::Shown {
+        self.0.journal.history.lock().hour()
+    }
+}

@@ -1,0 +1,165 @@
+//! A whole guard on the runtime of its caller, without threads, sockets or clocks of its own: what simulations run.
+//!
+//! Everything that decides anything is the same code that [`Server`](crate::front::server::Server) runs. What is outside comes
+//! in from the caller: connections of clients, the way to the backend, the clock, and the seed of all that is random.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::task::LocalSet;
+
+use crate::backend::tyrant::connect::Route;
+use crate::backend::tyrant::lane::LaneLoad;
+use crate::config::{ListenerSettings, Settings};
+use crate::engine::Engine;
+use crate::engine::records::HiddenCount;
+use crate::engine::shared::{Clock, Phase, Shared};
+use crate::engine::waiting::Notice;
+use crate::front::session::SessionLoad;
+use crate::front::worker::{self, Worker};
+use crate::guard::Guard;
+use crate::guard::ledger::{HashSeed, Ledger};
+use crate::metrics::Metrics;
+use crate::transport::{Reader, Writer};
+
+/// What is outside of a guard.
+pub struct Surroundings {
+    /// How the backend is reached.
+    pub route: Route,
+    /// Time since the epoch.
+    pub clock: Clock,
+    /// Whatever is random follows from it.
+    pub seed: u64,
+    /// Where it counts: those who start very many guards need not make that anew for each.
+    pub metrics: Arc<Metrics>,
+    /// Most keys that the ledger remembers; nothing for as many as fit its memory.
+    pub ledger_entries: Option<usize>,
+}
+
+/// What a guard holds at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Census {
+    /// Client connections.
+    pub sessions: usize,
+    /// Lanes that are up.
+    pub lanes: usize,
+    /// Requests on lanes without an answer.
+    pub in_flight: i64,
+    /// Keys with something under way.
+    pub pending: usize,
+    /// Keys remembered.
+    pub ledger_entries: usize,
+    /// Most keys that may be remembered.
+    pub ledger_entries_max: usize,
+    /// Keys that the ledger gave up for want of room, since the start.
+    pub evicted: u64,
+    /// Bytes that the ledger takes.
+    pub ledger_bytes: u64,
+    /// Most bytes that it may take.
+    pub ledger_bytes_max: u64,
+    /// Bytes that sessions and lanes hold, as far as workers have told.
+    pub buffered: usize,
+    /// The most that any session holds.
+    pub fullest_session: SessionLoad,
+    /// The most that any lane holds.
+    pub fullest_lane: LaneLoad,
+}
+
+/// A guard at work. Everything that it does runs within its `LocalSet`: when that is dropped, nothing more happens.
+#[derive(Debug)]
+pub struct Instance {
+    shared: Arc<Shared>,
+    listener: Arc<ListenerSettings>,
+    crews: Vec<Worker>,
+}
+
+impl Instance {
+    /// Starts a guard whose workers all run within `process`.
+    pub fn start(settings: Settings, surroundings: Surroundings, process: &LocalSet) -> Self {
+        let mut random = fastrand::Rng::with_seed(surroundings.seed);
+        let rules = settings.rules.clone();
+        let listener = Arc::new(settings.listeners[0].clone());
+        let horizon = Guard::<Notice>::horizon_at_start(&rules, (surroundings.clock)());
+        let ledger = match surroundings.ledger_entries {
+            Some(entries) => Ledger::with_entries(entries, horizon),
+            None => Ledger::with_memory(settings.ledger_memory, horizon),
+        };
+        let guard = Guard::new(rules, HashSeed([random.u64(..), random.u64(..)]), ledger);
+        let shared = Shared::new(
+            settings,
+            guard,
+            surroundings.metrics,
+            HiddenCount::uncertain(),
+            surroundings.clock,
+        );
+        let within = process.enter();
+        let crews = (0..shared.settings().workers)
+            .map(|_| {
+                let store = worker::tyrant_store(&shared, surroundings.route.clone());
+                Worker::start(Engine::new(Arc::clone(&shared), store, random.fork()))
+            })
+            .collect();
+        drop(within);
+        Self {
+            shared,
+            listener,
+            crews,
+        }
+    }
+
+    /// A client has connected to this worker, by the first listener of the settings. To be called within the instance's
+    /// `LocalSet`.
+    pub fn open(&self, engine: usize, reader: Reader, writer: Writer) {
+        self.crews[engine % self.crews.len()].open(reader, writer, Arc::clone(&self.listener));
+    }
+
+    /// Lets every session finish what it has begun, then ends the lanes.
+    pub async fn drain(&self) {
+        self.shared.phase.send_replace(Phase::Draining);
+        self.crews.iter().for_each(|worker| worker.engine.stop());
+        for worker in &self.crews {
+            worker.drain().await;
+        }
+    }
+
+    /// What is counted, as it is scraped, but for what is 0.
+    pub fn scrape(&self) -> String {
+        self.shared.refresh_gauges();
+        self.shared.metrics.render_moved()
+    }
+
+    /// What the guard holds now.
+    pub fn census(&self) -> Census {
+        let shared = &self.shared;
+        let ledger = shared.guard.ledger();
+        Census {
+            sessions: shared.sessions.load(Ordering::Relaxed),
+            lanes: shared.lanes.load(Ordering::Relaxed),
+            in_flight: shared.in_flight.load(Ordering::Relaxed),
+            pending: shared.guard.pending(),
+            ledger_entries: ledger.len(),
+            ledger_entries_max: ledger.entries_max(),
+            evicted: ledger.evicted(),
+            ledger_bytes: ledger.bytes(),
+            ledger_bytes_max: ledger.bytes_max(),
+            buffered: shared.memory.held(),
+            fullest_session: self
+                .crews
+                .iter()
+                .map(Worker::fullest_session)
+                .fold(SessionLoad::default(), SessionLoad::max),
+            fullest_lane: self
+                .crews
+                .iter()
+                .map(Worker::fullest_lane)
+                .fold(LaneLoad::default(), LaneLoad::max),
+        }
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        // Requests hold their worker, and the worker its lanes: without this a killed guard would never be freed.
+        self.crews.iter().for_each(Worker::vanish);
+    }
+}

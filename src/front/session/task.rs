@@ -1,0 +1,550 @@
+//! The task of a session: reads, dispatches, and steps in when the client does not take its answers at once.
+
+mod ahead;
+mod cut;
+mod overdue;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tokio::task::yield_now;
+use tokio::time::sleep_until;
+
+use self::ahead::LookedAhead;
+use self::cut::Cut;
+use super::item::{Concluding, End, Item, Next, Step, Waiting};
+use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
+use crate::backend::embedded::LONG_COPY;
+use crate::command::Answer;
+use crate::config::Pipelining;
+use crate::engine::apart::copying;
+use crate::engine::dedicated;
+use crate::engine::memory::Room;
+use crate::engine::waiting::{Standing, Unfenced};
+use crate::metrics::Outcome;
+use crate::pairing::arrivals::Arrivals;
+use crate::protocol::request::{Decoder, Incoming};
+use crate::transport::{self, READ_ROOM, Reader, Writer};
+
+/// After so many bytes of one client the others have their turn: to read 1 MiB takes longer than to serve many of them.
+const TURN: usize = 64 * 1024;
+
+/// So many requests are taken up before others have their turn.
+const REQUESTS: usize = 1024;
+
+/// So much is read at once while memory is short.
+const SHORT_READ: usize = 4096;
+
+/// How far the session's task came with what it has.
+enum Pump {
+    /// The next request is not all there.
+    Hungry,
+    /// Something must happen first.
+    Stalled,
+    /// There is more to do, once others had their turn.
+    Busy,
+    /// What was next needed nothing to be done; there may be more.
+    Again,
+}
+
+/// The task of a session.
+pub(super) struct Task {
+    session: Rc<Session>,
+    pub(super) reader: Reader,
+    input: BytesMut,
+    decoder: Decoder,
+    /// Bytes that lay there when the decoder began with the request that it takes apart.
+    begun_with: Option<usize>,
+    waiting: Option<(Item, Waiting)>,
+    step: Option<(Concluding, Step)>,
+    /// No further request is taken up; the session ends for this reason once the earlier ones are answered.
+    last: Option<End>,
+    /// The client has said that nothing more will come.
+    at_end: bool,
+    /// When bytes came last.
+    progress: Instant,
+    /// When it was last seen that the client waits for an answer, if it asks nothing more for long.
+    served: Instant,
+    /// When the request that is not all there began to come.
+    begun: Option<Instant>,
+    arrivals: Arrivals,
+    ahead: LookedAhead,
+    /// A slow command is under way.
+    is_slow: bool,
+    /// When the last slow command ended: what was asked behind it could not be answered before.
+    clear_from: Option<Instant>,
+    /// Bytes that were read since other sessions had their turn for that.
+    read_in_turn: usize,
+    /// Since when it lets others go first.
+    paused: Option<Instant>,
+    /// The client is so far behind with reading that nothing more is taken up.
+    is_behind: bool,
+    /// While the proxy drains: when the client can begin its last request, and when it must have sent that.
+    cut: Option<Cut>,
+}
+
+impl Task {
+    pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
+        let limits = session.engine.settings().limits.request;
+        let listener = &session.listener;
+        let mut decoder = Decoder::new(limits, listener.protocols, listener.dialect);
+        if let Some(hosts) = listener.hosts() {
+            decoder = decoder.asked_by(Arc::clone(hosts));
+        }
+        Self {
+            session,
+            reader,
+            input: BytesMut::new(),
+            decoder,
+            begun_with: None,
+            waiting: None,
+            step: None,
+            last: None,
+            at_end: false,
+            progress: now(),
+            served: now(),
+            begun: None,
+            arrivals: Arrivals::default(),
+            ahead: LookedAhead::default(),
+            is_slow: false,
+            clear_from: None,
+            read_in_turn: 0,
+            paused: None,
+            is_behind: false,
+            cut: None,
+        }
+    }
+
+    pub(super) async fn run(&mut self) -> End {
+        let engine = Rc::clone(&self.session.engine);
+        let timer = sleep_until(tokio::time::Instant::now());
+        tokio::pin!(timer);
+        loop {
+            if engine.is_stopping() && self.last.is_none() {
+                self.last = Some(End::Drain);
+                self.cut = Some(Cut::from(self.session.turn()));
+            }
+            self.look_at_pause();
+            self.look_at_backlog();
+            let hungry = match self.pump() {
+                Ok(Ok(Pump::Busy)) => {
+                    engine.flush_touched();
+                    self.session.turn.set(None);
+                    yield_now().await;
+                    continue;
+                }
+                Ok(Ok(pump)) => matches!(pump, Pump::Hungry),
+                Ok(Err(stream)) => {
+                    engine.flush_touched();
+                    return Box::pin(dedicated::stream(&self.session, stream, &mut self.reader)).await;
+                }
+                Err(end) => return end,
+            };
+            self.look_ahead();
+            engine.flush_touched();
+            if matches!(self.waiting, Some((_, Waiting::Taken))) && self.session.is_written() {
+                // All went at once, of which nobody is told.
+                continue;
+            }
+            let mut has_asked = false;
+            if let Some(end) = self.finished(hungry) {
+                has_asked = Box::pin(self.asks_on(&end)).await;
+                self.session.turn.set(None);
+                if !has_asked {
+                    return end;
+                }
+                self.last = Some(end);
+            }
+            if self.session.is_resting() {
+                self.rest();
+            }
+            let is_short = engine.held.is_short();
+            if is_short {
+                self.give_back();
+            }
+            self.session.input.set((self.input.len(), self.input.capacity()));
+            self.session.weigh();
+            let blocked = self.watch();
+            let armed = self.arm(timer.as_mut(), hungry);
+            let may_read = !self.at_end
+                && !self.session.share.is_paused()
+                && !matches!(self.last, Some(End::Fault(_) | End::Done))
+                && (has_asked || !self.is_cut(hungry))
+                && (hungry || (self.input.len() < READ_AHEAD && !is_short) || self.watches_for_more());
+            let room = if is_short { SHORT_READ } else { READ_ROOM };
+            if may_read && let Err(end) = self.make_room(room).await {
+                return end;
+            }
+            let writer = self.session.writer.borrow().clone();
+            let (step, waiting) = (&mut self.step, &mut self.waiting);
+            self.session.turn.set(None);
+            tokio::select! {
+                biased;
+                () = self.session.wake.notified() => {}
+                result = advance(step), if step.is_some() => {
+                    if let Some((what, _)) = step.take() {
+                        self.concluded(what, result);
+                    }
+                }
+                come = come(waiting), if matches!(waiting, Some((_, Waiting::Guard(_) | Waiting::Room(_)))) => match come {
+                    Come::Woken(woken) => self.wakened(woken),
+                    Come::Room(room) => self.roomy(room),
+                },
+                () = engine.changed.notified(), if matches!(waiting, Some((_, Waiting::Lane))) => {}
+                read = self.reader.read_some(&mut self.input, room), if may_read => {
+                    if let Err(end) = self.received(read) {
+                        return end;
+                    }
+                    // While memory is short, whoever makes room has its turn before more is taken.
+                    if is_short || self.read_in_turn > TURN {
+                        self.read_in_turn = 0;
+                        yield_now().await;
+                        self.session.turn.set(None);
+                    }
+                }
+                _ = writable(writer), if blocked => self.session.flush(),
+                () = engine.stopped(), if self.last.is_none() => {}
+                () = &mut timer, if armed => {
+                    if let Some(end) = self.overdue(hungry) {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Dispatches as much as there is. The inner error is a command whose answer is a stream.
+    fn pump(&mut self) -> Result<Result<Pump, Item>, End> {
+        for _ in 0..REQUESTS {
+            if let Some(end) = self.session.inner.borrow_mut().ended.take() {
+                return Err(end);
+            }
+            if self.step.is_some() {
+                return Ok(Ok(Pump::Stalled));
+            }
+            let item = match self.next_item()? {
+                Ok(item) => item,
+                Err(Pump::Again) => continue,
+                Err(pump) => return Ok(Ok(pump)),
+            };
+            if item.deadline <= self.session.turn() {
+                self.session.fail(item.concluding(), End::Deadline);
+                continue;
+            }
+            self.begun = None;
+            self.session.inner.borrow_mut().followed = !self.input.is_empty();
+            let is_slow = dedicated::is_slow(&item.command);
+            match self.session.dispatch(item, self.input.first().copied()) {
+                Next::Done => {}
+                Next::Wait(item, Waiting::Lane) if self.given_up_at(&item).0 <= self.session.turn() => {
+                    self.session.fail(item.concluding(), End::BackendDown);
+                }
+                Next::Wait(item, waiting) => {
+                    self.waiting = Some((item, waiting));
+                    return Ok(Ok(Pump::Stalled));
+                }
+                Next::Step(what, step) => {
+                    self.step = Some((what, step));
+                    self.is_slow = is_slow;
+                }
+                Next::Stream(item) => return Ok(Err(item)),
+            }
+        }
+        Ok(Ok(Pump::Busy))
+    }
+
+    /// The next request to dispatch: one that a lane lost, the one that waited, or the next one of the input.
+    fn next_item(&mut self) -> Result<Result<Item, Pump>, End> {
+        if let Some(item) = self.next_redo() {
+            return Ok(Ok(item));
+        }
+        if let Some((mut item, waiting)) = self.waiting.take() {
+            if self.is_over(&waiting) {
+                if matches!(waiting, Waiting::Taken) {
+                    // It could not be answered before.
+                    item.deadline = self.session.turn() + self.session.engine.settings().pairing.request_timeout;
+                }
+                return Ok(Ok(item));
+            }
+            self.waiting = Some((item, waiting));
+            return Ok(Err(Pump::Stalled));
+        }
+        if matches!(self.last, Some(End::Fault(_) | End::Done)) || self.is_full() {
+            return Ok(Err(Pump::Stalled));
+        }
+        if self.session.share.is_paused() {
+            return Ok(Err(Pump::Stalled));
+        }
+        let before = self.begun_with.take().unwrap_or(self.input.len());
+        match self.decoder.decode(&mut self.input) {
+            Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
+            Ok(Some(Incoming::Request(request))) => {
+                if request.form.is_last() {
+                    self.last = Some(End::Done);
+                }
+                let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
+                let size = before - self.input.len();
+                let received = arrived.unwrap_or_else(|| self.session.turn());
+                let item = self.session.admit(request, received, size);
+                if size > READ_AHEAD {
+                    // What is left would keep the memory of all of it.
+                    transport::let_go(&mut self.input);
+                }
+                let bytes = &self.session.engine.shared.metrics.request_bytes;
+                bytes.of(item.protocol(), item.command.verb()).increment(size as u64);
+                Ok(Ok(item))
+            }
+            Ok(Some(Incoming::Unknown { words })) => {
+                self.begun = None;
+                self.session.note_unknown(words);
+                Ok(Err(Pump::Again))
+            }
+            Ok(Some(Incoming::Quit)) => {
+                self.last = Some(End::Done);
+                Ok(Err(Pump::Stalled))
+            }
+            Ok(None) if self.decoder.is_busy() => {
+                self.begun_with = Some(before);
+                Ok(Err(Pump::Busy))
+            }
+            Ok(None) => {
+                if !self.input.is_empty() {
+                    self.begun.get_or_insert(self.progress);
+                }
+                if let Some(words) = self.decoder.go_ahead() {
+                    self.session.interject(words);
+                }
+                Ok(Err(Pump::Hungry))
+            }
+            Err(fault) => {
+                self.last = Some(End::Fault(fault));
+                Ok(Err(Pump::Stalled))
+            }
+        }
+    }
+
+    /// The first request that a lane lost, unless an earlier one is waiting. What waited goes behind it.
+    fn next_redo(&mut self) -> Option<Item> {
+        let mut inner = self.session.inner.borrow_mut();
+        let first = *inner.redo.first_key_value()?.0;
+        if let Some((item, _)) = &self.waiting
+            && item.number < first
+        {
+            return None;
+        }
+        let (_, redo) = inner.redo.pop_first()?;
+        if let Some((item, _)) = self.waiting.take() {
+            inner.redo.insert(item.number, item);
+        }
+        Some(redo)
+    }
+
+    fn is_over(&self, waiting: &Waiting) -> bool {
+        match waiting {
+            Waiting::Guard(_) | Waiting::Room(_) => false,
+            Waiting::Taken => self.session.is_written(),
+            // Trying again is how one finds out.
+            Waiting::Lane => true,
+            Waiting::Hold(until) => *until <= self.session.turn(),
+            Waiting::Grace(until) => {
+                let no_more = matches!(self.last, Some(End::Client | End::Fault(_) | End::Done));
+                *until <= self.session.turn() || !self.input.is_empty() || no_more
+            }
+            Waiting::Settled => self.session.aloft() == 0,
+        }
+    }
+
+    /// Makes room for the next bytes where there is none and much would have to be copied for that: by another thread.
+    async fn make_room(&mut self, room: usize) -> Result<(), End> {
+        let bytes = self.input.len();
+        if bytes >= LONG_COPY && self.input.capacity() - bytes < room {
+            let mut input = std::mem::take(&mut self.input);
+            self.input = copying(bytes, move || {
+                input.reserve(bytes.max(room));
+                input
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Gives back buffers until the client asks again.
+    fn rest(&mut self) {
+        self.give_back();
+        self.arrivals.shrink();
+        self.session.shrink();
+    }
+
+    /// Gives back what is not needed of the buffer. One that is half full is as large as it has to be: a request that
+    /// grows is not copied for each of its pieces.
+    fn give_back(&mut self) {
+        if self.input.capacity() > 2 * self.input.len() {
+            transport::let_go(&mut self.input);
+        }
+    }
+
+    /// What was asked behind answers that the client had not taken could not be answered before it had.
+    fn look_at_backlog(&mut self) {
+        let is_behind = self.session.is_behind();
+        if self.is_behind && !is_behind {
+            self.clear_from = Some(self.session.turn());
+        }
+        self.is_behind = is_behind;
+    }
+
+    /// Ends a pause that is over. What the client could not do in the meantime is not held against it, nor that it has had
+    /// the answers before.
+    fn look_at_pause(&mut self) {
+        let Some(until) = self.session.share.paused_until() else {
+            return;
+        };
+        let now = self.session.turn();
+        let from = *self.paused.get_or_insert(now);
+        if now < until {
+            return;
+        }
+        self.clear_from = self.session.share.goes_on().max(self.clear_from);
+        self.paused = None;
+        self.progress = now;
+        if let Some(begun) = &mut self.begun {
+            *begun += now.saturating_duration_since(from);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let inner = self.session.inner.borrow();
+        let settings = self.session.engine.settings();
+        let pipeline_max = settings.limits.pipeline;
+        inner.aloft >= pipeline_max
+            || inner.order.owed() >= pipeline_max
+            || inner.out.len() > BACKLOG_PAUSE
+            || inner.aloft.saturating_mul(inner.expected) > settings.limits.session_backlog
+            || (inner.aloft > 0 && settings.limits.is_large_answer(inner.expected))
+            || (inner.aloft > 0 && !self.session.share.has_room_beside(inner.aloft))
+    }
+
+    /// Whether any further byte would mean that the client gave up on its request.
+    fn watches_for_more(&self) -> bool {
+        self.session.pipelining() == Pipelining::Forbid && self.session.owes()
+    }
+
+    /// The reason to end, once everything that was asked before is answered and written.
+    fn finished(&mut self, hungry: bool) -> Option<End> {
+        let last = self.last.as_ref()?;
+        let inner = self.session.inner.borrow();
+        let all_taken_up = match last {
+            End::Client => hungry,
+            // A request that has begun to come is waited for, as long as it comes on.
+            End::Drain => hungry && (self.input.is_empty() || self.at_end || self.is_cut(hungry)),
+            _ => true,
+        };
+        let is_done = self.waiting.is_none()
+            && self.step.is_none()
+            && inner.redo.is_empty()
+            && inner.aloft == 0
+            && inner.order.owed() == 0
+            && inner.out.is_empty()
+            && all_taken_up;
+        drop(inner);
+        if is_done { self.last.take() } else { None }
+    }
+
+    /// Says whether the task wants to know when requests land; returns whether the client is behind with reading.
+    fn watch(&self) -> bool {
+        let stalled = self.last.is_some() || self.is_full() || matches!(self.waiting, Some((_, Waiting::Settled)));
+        let mut inner = self.session.inner.borrow_mut();
+        inner.watched = stalled;
+        inner.blocked
+    }
+
+    fn received(&mut self, read: std::io::Result<usize>) -> Result<(), End> {
+        match read {
+            Ok(0) => {
+                self.at_end = true;
+                self.last.get_or_insert(End::Client);
+                Ok(())
+            }
+            Ok(bytes) => {
+                self.progress = self.session.turn();
+                self.read_in_turn += bytes;
+                self.session.looks.set(0);
+                self.session.moved(bytes, self.progress);
+                let came = self.session.engine.heartbeat.came(self.progress);
+                self.arrivals.came(bytes, came);
+                self.session.engine.busy_poll.worked();
+                if self.watches_for_more() {
+                    return Err(End::GaveUp);
+                }
+                Ok(())
+            }
+            Err(_) => Err(End::Client),
+        }
+    }
+
+    /// There is room for the answer of the request that waits for it.
+    fn roomy(&mut self, room: Option<Room>) {
+        if let Some((mut item, _)) = self.waiting.take() {
+            item.room = room;
+            self.session.retry(item);
+        }
+    }
+
+    fn wakened(&mut self, woken: Result<Standing, Unfenced>) {
+        let Some((mut item, _)) = self.waiting.take() else {
+            return;
+        };
+        match woken {
+            // Whether it was stored is not known and will not be.
+            Err(Unfenced) if item.retried => self.session.fail(item.concluding(), End::LaneLost),
+            Err(Unfenced) => self.session.retry(item),
+            Ok(standing) => {
+                item.standing = standing;
+                self.session.retry(item);
+            }
+        }
+    }
+
+    fn concluded(&mut self, what: Concluding, result: Result<(Outcome, Answer), End>) {
+        if self.is_slow {
+            self.clear_from = Some(self.session.turn());
+        }
+        match result {
+            Ok((outcome, answer)) => self.session.conclude(what, outcome, answer, self.session.turn()),
+            Err(end) => self.session.fail(what, end),
+        }
+    }
+}
+
+async fn advance(step: &mut Option<(Concluding, Step)>) -> Result<(Outcome, Answer), End> {
+    match step {
+        Some((_, step)) => step.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a request has waited for.
+enum Come {
+    /// The guard's word.
+    Woken(Result<Standing, Unfenced>),
+    /// Room for its answer.
+    Room(Option<Room>),
+}
+
+async fn come(waiting: &mut Option<(Item, Waiting)>) -> Come {
+    match waiting {
+        Some((_, Waiting::Guard(wait))) => Come::Woken(wait.woken().await),
+        Some((_, Waiting::Room(wait))) => Come::Room(wait.await),
+        _ => std::future::pending().await,
+    }
+}
+
+async fn writable(writer: Option<Rc<Writer>>) {
+    match writer {
+        Some(writer) => {
+            let _ = writer.writable().await;
+        }
+        None => std::future::pending().await,
+    }
+}
