@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::{self, Arc};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -118,8 +118,8 @@ impl Departure {
 #[derive(Debug)]
 pub struct Worker {
     pub engine: Rc<Engine>,
-    /// What it works by; nothing before it was asked to.
-    plan: RefCell<Option<Arc<Plan>>>,
+    /// What it works by. It keeps no listening socket open: a port is closed when the last of its descriptors is.
+    plan: RefCell<sync::Weak<Plan>>,
     links: RefCell<Vec<KeptUp>>,
     sessions: Rc<Sessions>,
 }
@@ -249,8 +249,8 @@ impl Worker {
     /// Works by the plan of this moment from now on, and says which that is.
     pub fn catch_up(&self) -> Arc<Plan> {
         let plan = Arc::clone(&self.engine.shared.plan.borrow());
-        let before = self.plan.replace(Some(Arc::clone(&plan)));
-        if before.is_none_or(|before| !Arc::ptr_eq(&before, &plan)) {
+        let followed = Arc::downgrade(&plan);
+        if !self.plan.replace(followed.clone()).ptr_eq(&followed) {
             self.change_settings(&plan.settings, &plan.route);
         }
         plan
