@@ -2,6 +2,7 @@
 
 mod answers;
 mod reads;
+mod room;
 mod writes;
 
 use std::cell::{Cell, RefCell};
