@@ -19,6 +19,7 @@ mod tally;
 #[cfg(test)]
 mod testing;
 mod text;
+mod threads;
 mod value;
 mod watch;
 
@@ -145,7 +146,7 @@ impl Subject {
             clock,
             Arc::clone(&self.book),
         ));
-        let (tally, plan, stop) = run::run(&run, std::mem::take(&mut self.fill), watch)?;
+        let (tally, plan, stop) = threads::run(&run, std::mem::take(&mut self.fill), watch)?;
         Ok(Measured::new(tally, &plan, &self.load.mix, stop))
     }
 }
