@@ -4,7 +4,8 @@
 //!
 //! Each line imports from those below it only:
 //!
-//! - [`cli`] reads what was asked for; [`manual`] is what there is to read, and [`demo`] shows what the rest does.
+//! - [`cli`] and [`demo`]: what was asked for, and a show of what the rest does.
+//! - [`manual`] is what there is to read.
 //! - [`service`] is the life of the process: signals, reload, drain, hand-over.
 //! - [`upkeep`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of [`proxy`] it
 //!   uses only the names of hidden records.
@@ -22,7 +23,7 @@
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`files`] looks at what lies at a path before anything is done with it; everyone above goes through it.
 //! - [`guard`] judges writes by their stamps.
-//! - [`pairing`] keeps answers with questions, and [`protocol`] turns bytes into commands and back.
+//! - [`pairing`] and [`protocol`]: the one keeps answers with questions, the other turns bytes into commands and back.
 //! - [`command`] names what is asked and answered, for all of them.
 //!
 //! `guard`, `pairing`, `protocol` and `command` are pure: no socket, no clock, no metrics. Time and limits are arguments.
