@@ -2,12 +2,12 @@
 
 mod bench;
 mod flags;
+mod maintenance;
 mod mistake;
 mod operator;
 mod settings;
 mod shell;
 mod transfer;
-mod upkeep;
 
 use std::ffi::OsString;
 use std::path::Path;

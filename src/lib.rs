@@ -7,7 +7,7 @@
 //! - [`cli`] and [`demo`]: what was asked for, and a show of what the rest does.
 //! - [`manual`] is what there is to read.
 //! - [`service`] is the life of the process: signals, reload, drain, hand-over.
-//! - [`upkeep`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of [`proxy`] it
+//! - [`maintenance`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of [`proxy`] it
 //!   uses only the names of hidden records.
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
@@ -104,6 +104,7 @@ pub mod files;
 pub mod guard;
 pub mod journal;
 pub mod logging;
+pub mod maintenance;
 pub mod manual;
 pub mod metrics;
 pub mod operator;
@@ -113,4 +114,3 @@ pub mod proxy;
 pub mod service;
 pub mod transfer;
 pub mod transport;
-pub mod upkeep;

@@ -9,10 +9,10 @@ use ttguard::bench;
 use ttguard::cli::{self, Invocation};
 use ttguard::config::{Settings, UsageError, VerifySettings};
 use ttguard::demo;
+use ttguard::maintenance;
 use ttguard::operator;
 use ttguard::service;
 use ttguard::transfer;
-use ttguard::upkeep;
 
 /// Gives memory back after a burst, which the system's own allocator does not.
 #[cfg(all(feature = "jemalloc", target_os = "linux", target_env = "gnu"))]
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Import(settings)) => moved("stored", transfer::import(&settings)),
         Ok(Invocation::Export(settings)) => moved("written", transfer::export(&settings)),
         Ok(Invocation::Verify(settings)) => verify(&settings),
-        Ok(Invocation::Gc(settings)) => finish(upkeep::gc(&settings).map_err(Into::into).map(|collected| {
+        Ok(Invocation::Gc(settings)) => finish(maintenance::gc(&settings).map_err(Into::into).map(|collected| {
             print(&format!("{collected}\n"));
         })),
         Ok(Invocation::Inspect(settings)) => finish(operator::inspect(&settings).map_err(Into::into).map(|text| {
@@ -61,7 +61,7 @@ fn moved(what: &str, result: Result<u64, transfer::Fault>) -> ExitCode {
 
 /// Prints what was found; the exit code says whether there is something to do.
 fn verify(settings: &VerifySettings) -> ExitCode {
-    let report = match upkeep::verify(settings) {
+    let report = match maintenance::verify(settings) {
         Ok(report) => report,
         Err(fault) => return finish(Err(fault.into())),
     };

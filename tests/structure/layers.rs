@@ -8,7 +8,7 @@ use crate::graph::{GRAPH, is_below};
 /// What a module uses, of all that it could. Of `main` and of itself nothing is said.
 const ONLY: [(&str, &str, &[&str]); 2] = [
     ("bench", "", &["config", "transport", "protocol", "command"]),
-    ("upkeep", "proxy", &["proxy::records"]),
+    ("maintenance", "proxy", &["proxy::records"]),
 ];
 
 /// Who knows nothing of whom, though it stands above it or beside it. A row of what there is not yet holds nothing.
