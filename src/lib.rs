@@ -13,7 +13,7 @@
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
 //! - [`transfer`] moves records between a server and a file of lines. It is a client too.
-//! - [`operator`] asks a running ttguard's `admin`.
+//! - [`console`] asks a running ttguard's `admin`.
 //! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
@@ -99,6 +99,7 @@ pub mod bench;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod files;
 pub mod guard;
@@ -107,7 +108,6 @@ pub mod logging;
 pub mod maintenance;
 pub mod manual;
 pub mod metrics;
-pub mod operator;
 pub mod pairing;
 pub mod protocol;
 pub mod proxy;

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use ttguard::bench;
 use ttguard::cli::{self, Invocation};
 use ttguard::config::{Settings, UsageError, VerifySettings};
+use ttguard::console;
 use ttguard::demo;
 use ttguard::maintenance;
-use ttguard::operator;
 use ttguard::service;
 use ttguard::transfer;
 
@@ -34,10 +34,10 @@ fn main() -> ExitCode {
         Ok(Invocation::Gc(settings)) => finish(maintenance::gc(&settings).map_err(Into::into).map(|collected| {
             print(&format!("{collected}\n"));
         })),
-        Ok(Invocation::Inspect(settings)) => finish(operator::inspect(&settings).map_err(Into::into).map(|text| {
+        Ok(Invocation::Inspect(settings)) => finish(console::inspect(&settings).map_err(Into::into).map(|text| {
             print(&text);
         })),
-        Ok(Invocation::Top(settings)) => match operator::top(&settings, &mut std::io::stdout()) {
+        Ok(Invocation::Top(settings)) => match console::top(&settings, &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(fault) if fault.is_mistake() => refuse(&fault),
             Err(fault) => finish(Err(fault.into())),

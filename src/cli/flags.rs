@@ -3,8 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::bench::BenchFlags;
+use super::console::{InspectFlags, TopFlags};
 use super::maintenance::{GcFlags, VerifyFlags};
-use super::operator::{InspectFlags, TopFlags};
 use super::settings::{All, SettingFlags};
 use super::transfer::TransferFlags;
 
