@@ -7,8 +7,8 @@
 //! - [`cli`] and [`demo`]: what was asked for, and a show of what the rest does.
 //! - [`manual`] is what there is to read.
 //! - [`service`] is the life of the process: signals, reload, drain, hand-over.
-//! - [`maintenance`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of [`proxy`] it
-//!   uses only the names of hidden records.
+//! - [`maintenance`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of
+//!   [`proxy`] it uses only the names of hidden records.
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
@@ -19,7 +19,7 @@
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
 //! - [`access`] says who may connect to a listener, and what its clients may do.
-//! - [`journal`] keeps what happened lately for the dashboard.
+//! - [`recent`] keeps what happened lately for the dashboard.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`files`] looks at what lies at a path before anything is done with it; everyone above goes through it.
 //! - [`guard`] judges writes by their stamps.
@@ -103,7 +103,6 @@ pub mod console;
 pub mod demo;
 pub mod files;
 pub mod guard;
-pub mod journal;
 pub mod logging;
 pub mod maintenance;
 pub mod manual;
@@ -111,6 +110,7 @@ pub mod metrics;
 pub mod pairing;
 pub mod protocol;
 pub mod proxy;
+pub mod recent;
 pub mod service;
 pub mod transfer;
 pub mod transport;

@@ -26,7 +26,7 @@ use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
 use crate::config::{ListenerSettings, Settings};
-use crate::journal::lanes;
+use crate::recent::lanes;
 use crate::transport::{Reader, Writer};
 
 /// How long sessions that are cut off, and fences, may take beyond the time that they are given.

@@ -10,8 +10,8 @@ use super::waiting::{GuardWait, Standing, Turn};
 use super::worker::Worker;
 use crate::guard::Origin;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
-use crate::journal::Asker;
 use crate::pairing::LaneId;
+use crate::recent::Asker;
 
 /// A change that would be made.
 #[derive(Clone, Copy, Debug)]

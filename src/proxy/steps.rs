@@ -36,10 +36,10 @@ use crate::command::function::{self, Function};
 use crate::command::{Answer, Command, Reply, Verb};
 use crate::config::ListenerSettings;
 use crate::guard::verdict::{Change, Refusal, Ticket};
-use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::answer::Form;
+use crate::recent::Asker;
 
 /// What a mapped script function answers when it was carried out.
 pub const EXT_DONE: &[u8] = b"ok";

@@ -10,7 +10,6 @@ use super::{Done, Steps, answered, outcome};
 use crate::command::edit::Edit;
 use crate::command::{Answer, Command, Reply, Verb};
 use crate::guard::verdict::{self, Change, Refusal, Ticket};
-use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
@@ -20,6 +19,7 @@ use crate::proxy::records;
 use crate::proxy::session::End;
 use crate::proxy::store::Via;
 use crate::proxy::worker::Worker;
+use crate::recent::Asker;
 
 /// A key that this change has to itself. When it is dropped before it is used, nothing has been written.
 pub(super) struct Held {
