@@ -9,10 +9,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Fault;
-use super::book::Book;
 use super::check::Checker;
 use super::clock::Clock;
 use super::link::{self, Trouble};
+use super::oracle::Oracle;
 use crate::config::{Address, End, Load};
 
 /// When what is done.
@@ -54,7 +54,7 @@ pub(super) struct Run {
     /// The first of its keys.
     pub first_key: u32,
     pub clock: Clock,
-    pub book: Arc<Book>,
+    pub oracle: Arc<Oracle>,
     pub checker: Checker,
     /// Set to end before the plan does.
     pub stop: AtomicBool,
@@ -71,7 +71,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub fn new(address: Address, load: Load, first_key: u32, clock: Clock, book: Arc<Book>) -> Self {
+    pub fn new(address: Address, load: Load, first_key: u32, clock: Clock, oracle: Arc<Oracle>) -> Self {
         let turns = match load.end {
             End::After(_) => 0,
             End::Requests(count) => count,
@@ -85,7 +85,7 @@ impl Run {
             load,
             first_key,
             clock,
-            book,
+            oracle,
             checker,
             stop: AtomicBool::new(false),
             done: AtomicU64::new(0),

@@ -14,16 +14,16 @@ use super::Fault;
 use super::client::{Bench, Client};
 use super::frames::Frames;
 use super::link::Link;
+use super::progress::{Progress, Stop};
 use super::question::Draw;
 use super::run::{Plan, Run, patience};
 use super::tally::Tally;
-use super::watch::{Stop, Watch};
 
 /// Runs the load once, after every key has been written once where `fill` says so.
 ///
 /// # Errors
 /// When it cannot begin. Whatever happens after that is part of what was measured.
-pub(super) fn run(run: &Arc<Run>, fill: bool, watch: &mut Watch) -> Result<(Tally, Plan, Option<Stop>), Fault> {
+pub(super) fn run(run: &Arc<Run>, fill: bool, progress: &mut Progress) -> Result<(Tally, Plan, Option<Stop>), Fault> {
     run.look_up()?;
     let threads = run.load.threads;
     let runtime = || Builder::new_current_thread().enable_all().build();
@@ -38,7 +38,7 @@ pub(super) fn run(run: &Arc<Run>, fill: bool, watch: &mut Watch) -> Result<(Tall
             .enumerate()
             .map(|(thread, runtime)| scope.spawn(move || work(run, thread, runtime, fill, gate)))
             .collect();
-        stop = watch.until(run, || handles.iter().all(thread::ScopedJoinHandle::is_finished));
+        stop = progress.until(run, || handles.iter().all(thread::ScopedJoinHandle::is_finished));
         for handle in handles {
             match handle.join() {
                 Ok(theirs) => tally.add(theirs),
