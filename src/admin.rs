@@ -11,6 +11,7 @@ pub mod api;
 pub mod key;
 mod page;
 pub mod places;
+mod reply;
 mod routes;
 
 use std::convert::Infallible;

@@ -4,13 +4,14 @@
 //! it has its answer; in an open loop its questions are due at fixed times, and latencies count from these, so that a
 //! server which stalls is charged for all who would have waited.
 
-mod book;
 mod check;
 mod client;
 mod clock;
 mod compare;
 mod frames;
 mod link;
+mod oracle;
+mod progress;
 mod question;
 mod report;
 mod run;
@@ -19,8 +20,8 @@ mod tally;
 #[cfg(test)]
 mod testing;
 mod text;
+mod threads;
 mod value;
-mod watch;
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -34,14 +35,14 @@ use tokio::time::Instant;
 use crate::command::{Command, Reply, Shape};
 use crate::config::{Address, BenchSettings, Comparison, Load};
 use crate::protocol::tyrant::request;
-use book::Book;
 use clock::Clock;
 use compare::{Round, Summary};
 use link::Link;
+use oracle::Oracle;
+use progress::{Progress, Stop};
 use report::Measured;
 use run::Run;
 use text::{Both, Single};
-use watch::{Stop, Watch};
 
 /// Descriptors beside those of the connections.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -120,7 +121,7 @@ struct Subject {
     load: Load,
     /// The first of its keys: a store may stand behind both target and baseline.
     first_key: u32,
-    book: Arc<Book>,
+    oracle: Arc<Oracle>,
     /// Whether its keys are still to be written once.
     fill: bool,
 }
@@ -129,23 +130,23 @@ impl Subject {
     fn new(address: &Address, load: Load, first_key: u32) -> Self {
         Self {
             address: address.clone(),
-            book: Arc::new(Book::new(first_key, load.keys, load.guarded)),
+            oracle: Arc::new(Oracle::new(first_key, load.keys, load.guarded)),
             fill: load.fill,
             first_key,
             load,
         }
     }
 
-    fn measure(&mut self, clock: Clock, watch: &mut Watch, name: &str) -> Result<Measured, Fault> {
-        watch.announce(name.to_owned());
+    fn measure(&mut self, clock: Clock, progress: &mut Progress, name: &str) -> Result<Measured, Fault> {
+        progress.announce(name.to_owned());
         let run = Arc::new(Run::new(
             self.address.clone(),
             self.load.clone(),
             self.first_key,
             clock,
-            Arc::clone(&self.book),
+            Arc::clone(&self.oracle),
         ));
-        let (tally, plan, stop) = run::run(&run, std::mem::take(&mut self.fill), watch)?;
+        let (tally, plan, stop) = threads::run(&run, std::mem::take(&mut self.fill), progress)?;
         Ok(Measured::new(tally, &plan, &self.load.mix, stop))
     }
 }
@@ -163,17 +164,17 @@ pub fn run(settings: BenchSettings, out: &mut impl Write) -> Result<bool, Fault>
         json,
     } = settings;
     allow_descriptors(&load)?;
-    let mut watch = Watch::new()?;
+    let mut progress = Progress::new()?;
     let clock = Clock::start(load.late_by);
     let baseline = compare.as_ref().map(|comparison| &comparison.address);
     for address in [Some(&target), baseline].into_iter().flatten() {
-        watch.block_on(greet(address, load.timeout))?;
+        progress.block_on(greet(address, load.timeout))?;
     }
     let words = load.to_string();
     let mut subject = Subject::new(&target, load.clone(), 0);
     let Some(Comparison { address, rounds }) = compare else {
-        let result = subject.measure(clock, &mut watch, "target")?;
-        watch.clear();
+        let result = subject.measure(clock, &mut progress, "target")?;
+        progress.clear();
         let form = SingleForm {
             target: target.to_string(),
             load: &words,
@@ -185,8 +186,8 @@ pub fn run(settings: BenchSettings, out: &mut impl Write) -> Result<bool, Fault>
     let first_key = load.keys;
     let plain = Load { guarded: false, ..load };
     let mut baseline = Subject::new(&address, plain, first_key);
-    let (done, fault) = interleave(rounds, &mut subject, &mut baseline, clock, &mut watch);
-    watch.clear();
+    let (done, fault) = interleave(rounds, &mut subject, &mut baseline, clock, &mut progress);
+    progress.clear();
     if !done.is_empty() {
         let summary = Summary::of(&done);
         let form = BothForm {
@@ -217,13 +218,13 @@ fn interleave(
     target: &mut Subject,
     baseline: &mut Subject,
     clock: Clock,
-    watch: &mut Watch,
+    progress: &mut Progress,
 ) -> (Vec<Round>, Option<Fault>) {
     let mut done: Vec<Round> = Vec::with_capacity(rounds);
     for round in 0..rounds {
         let target_first = round % 2 == 0;
         let mut measure = |subject: &mut Subject, name| {
-            let measured = subject.measure(clock, watch, &format!("round {} of {rounds}, {name}", round + 1))?;
+            let measured = subject.measure(clock, progress, &format!("round {} of {rounds}, {name}", round + 1))?;
             match measured.ended_early {
                 Some(Stop::Interrupted) => Err(Fault::Interrupted),
                 _ => Ok(measured),

@@ -1,13 +1,13 @@
 //! The command line: what was asked for, with settings that are whole and valid.
 
 mod bench;
+mod console;
 mod flags;
+mod maintenance;
 mod mistake;
-mod operator;
 mod settings;
 mod shell;
 mod transfer;
-mod upkeep;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -21,8 +21,8 @@ use crate::config::{
     TopSettings, TransferSettings, UsageError, VerifySettings, quoted, variable,
 };
 use crate::files;
+use console::AdminFlags;
 use flags::{Action, CheckFlags, CommandLine, ServeFlags};
-use operator::AdminFlags;
 
 /// Bytes of a settings file, at most: some hundred times the one that explains every key.
 const FILE_MAX: u64 = 4 << 20;

@@ -4,25 +4,26 @@
 //!
 //! Each line imports from those below it only:
 //!
-//! - [`cli`] reads what was asked for; [`manual`] is what there is to read, and [`demo`] shows what the rest does.
+//! - [`cli`] and [`demo`]: what was asked for, and a show of what the rest does.
+//! - [`manual`] is what there is to read.
 //! - [`service`] is the life of the process: signals, reload, drain, hand-over.
-//! - [`upkeep`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of [`proxy`] it
-//!   uses only the names of hidden records.
+//! - [`maintenance`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of
+//!   [`proxy`] it uses only the names of hidden records.
 //! - [`proxy`] is the client side, and the only one that knows both guard and backend.
 //! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
 //!   [`transport`], [`protocol`] and [`command`].
 //! - [`transfer`] moves records between a server and a file of lines. It is a client too.
-//! - [`operator`] asks a running ttguard's `admin`.
+//! - [`console`] asks a running ttguard's `admin`.
 //! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
 //! - [`access`] says who may connect to a listener, and what its clients may do.
-//! - [`journal`] keeps what happened lately for the dashboard.
+//! - [`recent`] keeps what happened lately for the dashboard.
 //! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
 //! - [`files`] looks at what lies at a path before anything is done with it; everyone above goes through it.
 //! - [`guard`] judges writes by their stamps.
-//! - [`pairing`] keeps answers with questions, and [`protocol`] turns bytes into commands and back.
+//! - [`pairing`] and [`protocol`]: the one keeps answers with questions, the other turns bytes into commands and back.
 //! - [`command`] names what is asked and answered, for all of them.
 //!
 //! `guard`, `pairing`, `protocol` and `command` are pure: no socket, no clock, no metrics. Time and limits are arguments.
@@ -98,19 +99,19 @@ pub mod bench;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod console;
 pub mod demo;
 mod engine;
 pub mod files;
 pub mod front;
 pub mod guard;
-pub mod journal;
 pub mod logging;
+pub mod maintenance;
 pub mod manual;
 pub mod metrics;
-pub mod operator;
 pub mod pairing;
 pub mod protocol;
+pub mod recent;
 pub mod service;
 pub mod transfer;
 pub mod transport;
-pub mod upkeep;

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use ttguard::bench;
 use ttguard::cli::{self, Invocation};
 use ttguard::config::{Settings, UsageError, VerifySettings};
+use ttguard::console;
 use ttguard::demo;
-use ttguard::operator;
+use ttguard::maintenance;
 use ttguard::service;
 use ttguard::transfer;
-use ttguard::upkeep;
 
 /// Gives memory back after a burst, which the system's own allocator does not.
 #[cfg(all(feature = "jemalloc", target_os = "linux", target_env = "gnu"))]
@@ -31,13 +31,13 @@ fn main() -> ExitCode {
         Ok(Invocation::Import(settings)) => moved("stored", transfer::import(&settings)),
         Ok(Invocation::Export(settings)) => moved("written", transfer::export(&settings)),
         Ok(Invocation::Verify(settings)) => verify(&settings),
-        Ok(Invocation::Gc(settings)) => finish(upkeep::gc(&settings).map_err(Into::into).map(|collected| {
+        Ok(Invocation::Gc(settings)) => finish(maintenance::gc(&settings).map_err(Into::into).map(|collected| {
             print(&format!("{collected}\n"));
         })),
-        Ok(Invocation::Inspect(settings)) => finish(operator::inspect(&settings).map_err(Into::into).map(|text| {
+        Ok(Invocation::Inspect(settings)) => finish(console::inspect(&settings).map_err(Into::into).map(|text| {
             print(&text);
         })),
-        Ok(Invocation::Top(settings)) => match operator::top(&settings, &mut std::io::stdout()) {
+        Ok(Invocation::Top(settings)) => match console::top(&settings, &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(fault) if fault.is_mistake() => refuse(&fault),
             Err(fault) => finish(Err(fault.into())),
@@ -61,7 +61,7 @@ fn moved(what: &str, result: Result<u64, transfer::Fault>) -> ExitCode {
 
 /// Prints what was found; the exit code says whether there is something to do.
 fn verify(settings: &VerifySettings) -> ExitCode {
-    let report = match upkeep::verify(settings) {
+    let report = match maintenance::verify(settings) {
         Ok(report) => report,
         Err(fault) => return finish(Err(fault.into())),
     };

@@ -91,22 +91,10 @@ impl ServeError {
 }
 
 fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeError> {
-    let format = match settings.log.format {
-        crate::config::LogFormat::Text => logging::Format::Text,
-        crate::config::LogFormat::Json => logging::Format::Json,
-    };
-    logging::init(format, settings.log.level.name(), settings.log.file.clone())?;
+    begin_log(&settings)?;
     let guard = settings.guard_in_words();
     let connect_patience = settings.pairing.connect_timeout * CONNECT_TRIES;
-    let claim = settings
-        .pid_file
-        .as_deref()
-        .map(|path| PidFile::claim(path, settings.takeover));
-    let (pid_file, heir) = match claim.transpose()? {
-        None => (None, None),
-        Some(Claim::Ours(file)) => (Some(file), None),
-        Some(Claim::Theirs(heir)) => (None, Some(heir)),
-    };
+    let (pid_file, heir) = claim(&settings)?;
     let overdue = Overdue {
         pid_file: settings.pid_file.clone().unwrap_or_default(),
         patience: server::end_patience(&settings),
@@ -157,6 +145,27 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
         file.leave_in_order();
     }
     Ok(ending)
+}
+
+fn begin_log(settings: &Settings) -> Result<(), logging::Error> {
+    let format = match settings.log.format {
+        crate::config::LogFormat::Text => logging::Format::Text,
+        crate::config::LogFormat::Json => logging::Format::Json,
+    };
+    logging::init(format, settings.log.level.name(), settings.log.file.clone())
+}
+
+/// The pid file, where there is one: ours, or another process's that is to be taken over.
+fn claim(settings: &Settings) -> Result<(Option<PidFile>, Option<Heir>), PidFileError> {
+    let claim = settings
+        .pid_file
+        .as_deref()
+        .map(|path| PidFile::claim(path, settings.takeover));
+    Ok(match claim.transpose()? {
+        None => (None, None),
+        Some(Claim::Ours(file)) => (Some(file), None),
+        Some(Claim::Theirs(heir)) => (None, Some(heir)),
+    })
 }
 
 /// Lines for people and scripts go to standard output. A reader that has seen enough is no failure.

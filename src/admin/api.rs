@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Readiness;
 use crate::guard::spread::Lies;
-use crate::journal::{clients, history, lanes, refusals};
 use crate::metrics::{
     CloseReason, FenceReason, Intervention, Judged, Label, LookupCause, Metrics, Observed, Outcome, WaitCause,
 };
+use crate::recent::{clients, history, lanes, refusals};
 
 /// Where the documents come from. All must be quick.
 pub trait Facts: Send + Sync {

@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use super::routes::{self, Soon};
+use super::reply::{self, Soon};
 use crate::protocol::http::escape;
 
 /// Where it is.
@@ -93,14 +93,14 @@ pub(super) fn respond<'a>(state: &'a State, query: &'a str) -> Soon<'a> {
         let given = query.split('&').find_map(|pair| pair.strip_prefix("key="));
         let key = given.and_then(|text| escape::decode(Bytes::copy_from_slice(text.as_bytes())));
         let Some(key) = key else {
-            return routes::plain(
+            return reply::plain(
                 StatusCode::BAD_REQUEST,
                 "key: missing, or its escapes are wrong; allowed: ?key=KEY\n",
             );
         };
         match (state.inquire)(key).await {
-            Ok(report) => routes::json(&report),
-            Err(why) => routes::plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+            Ok(report) => reply::json(&report),
+            Err(why) => reply::plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
         }
     })
 }

@@ -1,32 +1,17 @@
 //! From method and path to an answer; knows no socket.
 
-use std::pin::Pin;
-
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
-use serde::Serialize;
 
 use super::access::Denied;
+use super::reply::{HTML, PROMETHEUS, Soon, json, plain, text};
 use super::{Readiness, State, key, page};
 use crate::logging;
 
-const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 /// A browser asks its user for name and password.
 const SCHEMES: HeaderValue = HeaderValue::from_static("Basic realm=\"ttguard\"");
-
-/// Not even as an image or a script may another site's page have what is here.
-const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
-
-/// An answer that somebody else has to be asked for.
-pub(super) type Soon<'a> = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send + 'a>>;
 
 /// What a page is for.
 enum Page {
@@ -185,26 +170,4 @@ fn ready(state: &State) -> Response<Full<Bytes>> {
         Readiness::Ready => plain(StatusCode::OK, "ready\n"),
         Readiness::NotReady(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", why.replace('\n', " "))),
     }
-}
-
-pub(super) fn json(document: &impl Serialize) -> Response<Full<Bytes>> {
-    match serde_json::to_vec(document) {
-        Ok(body) => text(StatusCode::OK, JSON, body),
-        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-    }
-}
-
-pub(super) fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    text(status, PLAIN, body)
-}
-
-fn text(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, content_type);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
-    response
 }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::journal::history::History;
+use crate::recent::history::History;
 
 /// A proxy that nothing has happened to.
 struct Examples;
@@ -38,11 +38,11 @@ impl api::Facts for Examples {
         }
     }
 
-    fn refusals(&self) -> Vec<crate::journal::refusals::Shown> {
+    fn refusals(&self) -> Vec<crate::recent::refusals::Shown> {
         Vec::new()
     }
 
-    fn clients(&self) -> Vec<crate::journal::clients::Shown> {
+    fn clients(&self) -> Vec<crate::recent::clients::Shown> {
         Vec::new()
     }
 
@@ -50,11 +50,11 @@ impl api::Facts for Examples {
         Vec::new()
     }
 
-    fn recent(&self) -> crate::journal::history::Shown {
+    fn recent(&self) -> crate::recent::history::Shown {
         History::default().recent()
     }
 
-    fn hour(&self) -> crate::journal::history::Shown {
+    fn hour(&self) -> crate::recent::history::Shown {
         History::default().hour()
     }
 }

@@ -21,6 +21,8 @@
 //! calling thread waits.
 
 mod answer;
+mod answering;
+mod bounds;
 mod change;
 mod file;
 pub mod line;
@@ -45,7 +47,7 @@ use crate::command::function::until_nul;
 use crate::command::{Command, Reply};
 use crate::config::StoreSettings;
 pub use answer::is_read;
-use answer::{Answering, State};
+use answering::{Answering, State};
 use file::FileStore;
 pub use file::OpenError;
 use memory::Memory;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::book::{Fate, NO_STAMP};
 use super::frames::Frames;
 use super::link::{Link, Trouble};
+use super::oracle::{Fate, NO_STAMP};
 use super::question::{Draw, Question};
 use super::run::{Plan, Run};
 use super::schedule::{Pacer, Schedule};
@@ -207,12 +207,12 @@ impl Client {
         } else {
             NO_STAMP
         };
-        run.book.open(question, relative, &mut self.claims);
+        run.oracle.open(question, relative, &mut self.claims);
         let sent = self.bench.borrow_mut().frames.write(question, stamp, &mut link.out);
         let before = link.received;
         let result = link.ask(Opcode::of(question.verb).shape, asked + timeout).await;
         let received = link.received - before;
-        run.book
+        run.oracle
             .close(question, relative, &mut self.claims, fate(question.verb, &result));
         let reply = result?;
         if let Some(reply) = &reply {

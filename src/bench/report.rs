@@ -7,9 +7,9 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::check::Wrong;
+use super::progress::Stop;
 use super::run::Plan;
 use super::tally::{Late, Tally, VerbTally};
-use super::watch::Stop;
 use crate::command::Verb;
 use crate::config::Mix;
 use crate::protocol::tyrant::opcode::Opcode;

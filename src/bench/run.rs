@@ -1,30 +1,18 @@
-//! One measurement of one target: threads, their clients, and who watches over them.
+//! What all threads of a measurement share, and when what is done.
 
-use std::cell::RefCell;
-use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, OnceLock};
-use std::thread;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::runtime::{Builder, Runtime};
-use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
 use super::Fault;
-use super::book::Book;
 use super::check::Checker;
-use super::client::{Bench, Client};
 use super::clock::Clock;
-use super::frames::Frames;
-use super::link::{self, Link, Trouble};
-use super::question::Draw;
-use super::tally::Tally;
-use super::watch::{Stop, Watch};
+use super::link::{self, Trouble};
+use super::oracle::Oracle;
 use crate::config::{Address, End, Load};
 
 /// When what is done.
@@ -66,7 +54,7 @@ pub(super) struct Run {
     /// The first of its keys.
     pub first_key: u32,
     pub clock: Clock,
-    pub book: Arc<Book>,
+    pub oracle: Arc<Oracle>,
     pub checker: Checker,
     /// Set to end before the plan does.
     pub stop: AtomicBool,
@@ -83,7 +71,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub fn new(address: Address, load: Load, first_key: u32, clock: Clock, book: Arc<Book>) -> Self {
+    pub fn new(address: Address, load: Load, first_key: u32, clock: Clock, oracle: Arc<Oracle>) -> Self {
         let turns = match load.end {
             End::After(_) => 0,
             End::Requests(count) => count,
@@ -97,7 +85,7 @@ impl Run {
             load,
             first_key,
             clock,
-            book,
+            oracle,
             checker,
             stop: AtomicBool::new(false),
             done: AtomicU64::new(0),
@@ -131,6 +119,11 @@ impl Run {
         (next < self.load.keys).then_some(next)
     }
 
+    /// The plan, made now where none is yet: all clients are ready.
+    pub fn begin(&self) -> Plan {
+        *self.plan.get_or_init(|| Plan::from_now(&self.load))
+    }
+
     /// The plan, once all clients are ready.
     pub fn plan(&self) -> Option<&Plan> {
         self.plan.get()
@@ -142,7 +135,7 @@ impl Run {
     }
 
     /// Looks the target's name up, once.
-    fn look_up(&self) -> Result<(), Fault> {
+    pub fn look_up(&self) -> Result<(), Fault> {
         let found = link::look_up(&self.address, self.load.timeout)
             .map_err(|trouble| Fault::target(&self.address, "opening connections", trouble))?;
         if let Some(found) = found {
@@ -151,7 +144,8 @@ impl Run {
         Ok(())
     }
 
-    fn fail(&self, doing: &'static str, trouble: Trouble) {
+    /// Ends all, as it cannot begin: the first fault is the one that is told.
+    pub fn fail(&self, doing: &'static str, trouble: Trouble) {
         let address = self.address.to_string();
         self.fault.lock().get_or_insert(Fault::Target {
             address,
@@ -161,124 +155,15 @@ impl Run {
         self.stop.store(true, Ordering::Relaxed);
     }
 
+    /// Why it could not begin, where that is so.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.lock().take()
+    }
+
     /// Whether all is to end now.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
-}
-
-/// Runs the load once, after every key has been written once where `fill` says so.
-///
-/// # Errors
-/// When it cannot begin. Whatever happens after that is part of what was measured.
-pub(super) fn run(run: &Arc<Run>, fill: bool, watch: &mut Watch) -> Result<(Tally, Plan, Option<Stop>), Fault> {
-    run.look_up()?;
-    let threads = run.load.threads;
-    let runtime = || Builder::new_current_thread().enable_all().build();
-    let runtimes: Vec<_> = (0..threads).map(|_| runtime()).collect::<io::Result<_>>()?;
-    let gate = Barrier::new(threads);
-    let mut tally = Tally::new(&run.load.mix);
-    let mut stop = None;
-    thread::scope(|scope| {
-        let gate = &gate;
-        let handles: Vec<_> = runtimes
-            .into_iter()
-            .enumerate()
-            .map(|(thread, runtime)| scope.spawn(move || work(run, thread, runtime, fill, gate)))
-            .collect();
-        stop = watch.until(run, || handles.iter().all(thread::ScopedJoinHandle::is_finished));
-        for handle in handles {
-            match handle.join() {
-                Ok(theirs) => tally.add(theirs),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-    });
-    match (run.fault.lock().take(), run.plan()) {
-        (Some(fault), _) => Err(fault),
-        (None, Some(plan)) => Ok((tally, *plan, stop)),
-        (None, None) => Err(match stop {
-            Some(Stop::Silent) => Fault::silent(&run.address, patience(&run.load)),
-            _ => Fault::Interrupted,
-        }),
-    }
-}
-
-/// The connections of a thread, among all.
-fn share(connections: usize, threads: usize, thread: usize) -> Range<usize> {
-    connections * thread / threads..connections * (thread + 1) / threads
-}
-
-/// What a thread does; all threads begin each part together.
-fn work(run: &Arc<Run>, thread: usize, runtime: Runtime, fill: bool, gate: &Barrier) -> Tally {
-    let load = &run.load;
-    let bench = Rc::new(RefCell::new(Bench {
-        draw: Draw::new(load, run.first_key, fastrand::u64(..)),
-        // The top of the 48 bits is the thread's, so that no two values are the same.
-        frames: Frames::new(load, (thread as u64) << 40),
-        tally: Tally::new(&load.mix),
-    }));
-    let local = LocalSet::new();
-    let clients = local.block_on(
-        &runtime,
-        connect(run, &bench, share(load.connections, load.threads, thread)),
-    );
-    gate.wait();
-    let clients = match clients {
-        Some(clients) if fill && !run.stopped() => Some(local.block_on(&runtime, filled(run, clients))),
-        clients => clients,
-    };
-    gate.wait();
-    if let Some(clients) = clients.filter(|_| !run.stopped()) {
-        let plan = *run.plan.get_or_init(|| Plan::from_now(load));
-        local.block_on(&runtime, async {
-            let mut working = JoinSet::new();
-            for client in clients {
-                working.spawn_local(client.work(plan));
-            }
-            while working.join_next().await.is_some() {}
-        });
-    }
-    drop(local);
-    drop(runtime);
-    let tally = &mut bench.borrow_mut().tally;
-    std::mem::replace(tally, Tally::new(&load.mix))
-}
-
-/// Opens connections one after the other, as a listener with a short queue likes it.
-async fn connect(run: &Arc<Run>, bench: &Rc<RefCell<Bench>>, numbers: Range<usize>) -> Option<Vec<Client>> {
-    let mut clients = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        if run.stopped() {
-            return None;
-        }
-        match Link::connect(&run.address, run.at(), run.load.timeout).await {
-            Ok(link) => clients.push(Client::new(Arc::clone(run), Rc::clone(bench), number, link)),
-            Err(trouble) => {
-                run.fail("opening connections", trouble);
-                return None;
-            }
-        }
-    }
-    Some(clients)
-}
-
-async fn filled(run: &Arc<Run>, clients: Vec<Client>) -> Vec<Client> {
-    let mut filling = JoinSet::new();
-    for mut client in clients {
-        filling.spawn_local(async move {
-            let result = client.fill().await;
-            (client, result)
-        });
-    }
-    let mut clients = Vec::new();
-    while let Some(Ok((client, result))) = filling.join_next().await {
-        if let Err(trouble) = result {
-            run.fail("storing the first records", trouble);
-        }
-        clients.push(client);
-    }
-    clients
 }
 
 /// How long nothing may be answered before all ends.

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Write};
 
 use super::compare::{Compared, Round, Summary};
+use super::progress::Stop;
 use super::report::{Measured, Sums};
-use super::watch::Stop;
 
 /// Where a figure is missing.
 const NONE: &str = "-";

@@ -3,10 +3,10 @@
 use clap::{Args, Parser, Subcommand};
 
 use super::bench::BenchFlags;
-use super::operator::{InspectFlags, TopFlags};
+use super::console::{InspectFlags, TopFlags};
+use super::maintenance::{GcFlags, VerifyFlags};
 use super::settings::{All, SettingFlags};
 use super::transfer::TransferFlags;
-use super::upkeep::{GcFlags, VerifyFlags};
 
 /// A proxy for the Tokyo Tyrant protocol that refuses stale writes and pairs every answer with its question.
 #[derive(Parser)]

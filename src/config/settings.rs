@@ -10,8 +10,8 @@ use super::words::{
 };
 use crate::access::Access;
 use crate::guard::rules::Rules;
-use crate::journal::refusals::KeyForm;
 use crate::protocol::tyrant::limits::Limits;
+use crate::recent::refusals::KeyForm;
 
 /// Everything that an operator decides, within its ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use crate::guard::rules::{ExtMeaning, LedgerMode, Mode, Policy, Tie};
 use crate::guard::stamp::Unit;
-use crate::journal::refusals::KeyForm;
 use crate::protocol::Protocol;
 use crate::protocol::tyrant::dialect::Dialect;
+use crate::recent::refusals::KeyForm;
 
 /// Where puts that come together may go out as one `misc putlist`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

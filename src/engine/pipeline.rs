@@ -18,10 +18,10 @@ use crate::engine::write::judging::{Decision, Proposal};
 use crate::front::session::{End, Item, Next, Session, Step, Waiting, note_copy_of_pytyrant, now};
 use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{self, Change, Refusal, Ticket};
-use crate::journal::Asker;
 use crate::metrics::{Intervention, Outcome};
 use crate::protocol::tyrant::dialect::Dialect;
 use crate::protocol::{Protocol, answer};
+use crate::recent::Asker;
 
 /// Requests that one write can put on a lane at once: a probe, a hidden record, the write, a read-back.
 pub const ROOM: usize = 4;

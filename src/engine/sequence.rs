@@ -36,10 +36,10 @@ use crate::engine::waiting::{GuardWait, Standing, Unfenced};
 use crate::engine::write::judging::{Decision, Proposal};
 use crate::front::session::{End, Item, Session, denial_for_keys, now};
 use crate::guard::verdict::{Change, Refusal, Ticket};
-use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::answer::Form;
+use crate::recent::Asker;
 
 /// What a mapped script function answers when it was carried out.
 pub const EXT_DONE: &[u8] = b"ok";

@@ -21,11 +21,11 @@ use crate::engine::whereabouts::{LookUps, Reason};
 use crate::front::admission::Admission;
 use crate::front::listener::Listening;
 use crate::guard::Guard;
-use crate::journal::Journal;
-use crate::journal::history::{Levels, Reading};
 use crate::logging::RateLimit;
 use crate::metrics::{Alarm, Metrics};
 use crate::pairing::LaneIds;
+use crate::recent::Recent;
+use crate::recent::history::{Levels, Reading};
 
 /// Time since the epoch, as the stamps count it.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
@@ -138,7 +138,7 @@ pub struct Shared {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What happened lately.
-    pub journal: Journal,
+    pub journal: Recent,
     /// How many records are hidden.
     pub hidden: HiddenCount,
     /// The clock that stamps are held against.
@@ -209,7 +209,7 @@ impl Shared {
         Arc::new(Self {
             guard,
             metrics,
-            journal: Journal::default(),
+            journal: Recent::default(),
             hidden,
             started: clock(),
             clock,

@@ -7,7 +7,7 @@ use crate::admin::Readiness;
 use crate::admin::api::{Backend, Counts, Facts, Ledger, Sessions, Status};
 use crate::config::BackendUrl;
 use crate::engine::shared::Shared;
-use crate::journal::{clients, history, refusals};
+use crate::recent::{clients, history, refusals};
 
 /// A proxy as its admin pages know it.
 pub struct Known(pub Arc<Shared>);

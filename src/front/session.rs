@@ -36,12 +36,12 @@ use crate::engine::dedicated;
 use crate::engine::memory::{Load, Room};
 use crate::engine::waiting::Standing;
 use crate::front::fairness::{Allowance, Share};
-use crate::journal::Asker;
 use crate::metrics::Outcome;
 use crate::pairing::order::{Order, Place};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request::Request;
 use crate::protocol::tyrant::dialect::Dialect;
+use crate::recent::Asker;
 use crate::transport::{Peer, READ_ROOM, Reader, Writer};
 
 /// So many bytes are read ahead of the requests that are being carried out.

@@ -26,7 +26,7 @@ use crate::engine::store::Store;
 use crate::front::accept::Seat;
 use crate::front::heartbeat;
 use crate::front::session::{Session, SessionLoad, now};
-use crate::journal::lanes;
+use crate::recent::lanes;
 use crate::transport::{Reader, Writer};
 
 /// How long sessions that are cut off, and fences, may take beyond the time that they are given.

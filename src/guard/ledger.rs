@@ -5,14 +5,17 @@
 //! table is full its oldest entries go, and the *horizon* rises to the newest stamp among them: no key absent from the
 //! ledger has a stamp above the horizon.
 
-use std::hash::{Hash, Hasher};
+mod entry;
+mod hash;
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::{DashMap, SharedValue};
-use siphasher::sip128::{Hasher128, SipHasher13};
 
+use self::entry::Entry;
+pub use self::entry::Known;
+pub use self::hash::{HashSeed, KeyHash};
 use super::moment::moment;
-use super::stamp::DIGITS_MAX;
 
 /// Bytes of one slot of the table: the hash, the entry and the table's own control byte.
 const SLOT_BYTES: u64 = 21;
@@ -26,157 +29,6 @@ const SHARD_SLOTS_MIN: u64 = 1024;
 /// Most slots that a part has: its oldest entries go at once, and whoever stores something waits for that. Large ledgers
 /// have more parts instead.
 const SHARD_SLOTS_MAX: u64 = 1 << 16;
-
-/// The seeded 96-bit hash of a key. With 10^9 keys the chance that any two share one is below 10^-11.
-///
-/// In words of 32 bits: with one of 64 each slot of a table would be padded to a multiple of eight bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyHash([u32; 3]);
-
-impl KeyHash {
-    /// A part of it, for people to tell keys apart by.
-    pub fn short(self) -> u64 {
-        wide(self.0[0], self.0[1])
-    }
-}
-
-impl Hash for KeyHash {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(wide(self.0[0], self.0[1]));
-    }
-}
-
-/// The number of these low and high halves.
-fn wide(low: u32, high: u32) -> u64 {
-    u64::from(high) << 32 | u64::from(low)
-}
-
-/// The low and the high half of a number.
-#[allow(clippy::cast_possible_truncation)] // the halves are what is wanted
-fn halves(number: u64) -> [u32; 2] {
-    [number as u32, (number >> 32) as u32]
-}
-
-/// The seed of every [`KeyHash`]: secret, so that nobody can choose keys that share one.
-#[derive(Clone, Copy, Debug)]
-pub struct HashSeed(pub [u64; 2]);
-
-impl HashSeed {
-    /// The hash of a key under this seed.
-    pub fn hash(self, key: &[u8]) -> KeyHash {
-        let mut hasher = SipHasher13::new_with_keys(self.0[0], self.0[1]);
-        hasher.write(key);
-        let hash = hasher.finish128();
-        let ([low, high], [more, _]) = (halves(hash.h1), halves(hash.h2));
-        KeyHash([low, high, more])
-    }
-}
-
-/// What the ledger knows of one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// No entry: no stamp above the horizon.
-    Absent,
-    /// The stamp of the stored value; 0 where the backend has no stamp.
-    Stamp(u64),
-    /// A stamp that only the key's record keeps: its value was deleted, or another one without that stamp lies over it.
-    /// It refuses its equal too, which could bring that value back.
-    Record(u64),
-    /// The backend must be asked. Whatever it holds is not newer than `bound`.
-    Unknown {
-        /// The greatest stamp that the backend can hold for this key.
-        bound: u64,
-    },
-}
-
-impl Known {
-    /// The greatest stamp that the backend can hold for this key, but for what the horizon says.
-    pub fn bound(self) -> u64 {
-        match self {
-            Self::Absent => 0,
-            Self::Stamp(stamp) | Self::Record(stamp) => stamp,
-            Self::Unknown { bound } => bound,
-        }
-    }
-
-    /// The newest confirmed stamp, where there is one.
-    pub fn stamp(self) -> Option<u64> {
-        match self {
-            Self::Stamp(stamp) | Self::Record(stamp) if stamp > 0 => Some(stamp),
-            _ => None,
-        }
-    }
-
-    /// The stamp that makes a write of this one stale, where one does: one that is newer, or as new and its value gone.
-    pub(super) fn newer_than(self, stamp: u64) -> Option<u64> {
-        match self {
-            Self::Stamp(newer) if stamp < newer => Some(newer),
-            Self::Record(newer) if stamp <= newer => Some(newer),
-            _ => None,
-        }
-    }
-
-    /// What is known once this is confirmed too.
-    pub(super) fn with(self, confirmed: Self) -> Self {
-        let rank = |known: Self| (known.bound(), matches!(known, Self::Record(_)));
-        match self {
-            Self::Absent => confirmed,
-            Self::Unknown { bound } => Self::Unknown {
-                bound: bound.max(confirmed.bound()),
-            },
-            known if rank(confirmed) > rank(known) => confirmed,
-            known => known,
-        }
-    }
-}
-
-/// [`Known`] in 64 bits. Stamps have at most 19 digits, so 8.4 * 10^18 codes are left above them: 5 * 10^18 for a bound in
-/// steps of two, rounded up, and the rest for stamps of records, which in nanoseconds reach to the year 2079. In halves,
-/// for the same reason as a [`KeyHash`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry([u32; 2]);
-
-const UNKNOWN_BASE: u64 = 10u64.pow(DIGITS_MAX as u32);
-
-const RECORD_BASE: u64 = UNKNOWN_BASE + UNKNOWN_BASE / 2 + 1;
-
-impl Entry {
-    fn stamp(stamp: u64) -> Self {
-        debug_assert!(stamp < UNKNOWN_BASE);
-        Self(halves(stamp))
-    }
-
-    /// One that has no code is kept as the next stamp of a value, which refuses the same.
-    fn record(stamp: u64) -> Self {
-        match RECORD_BASE.checked_add(stamp) {
-            Some(code) => Self(halves(code)),
-            None => Self::stamp((stamp + 1).min(UNKNOWN_BASE - 1)),
-        }
-    }
-
-    fn unknown(bound: u64) -> Self {
-        Self(halves(UNKNOWN_BASE + bound.min(UNKNOWN_BASE).div_ceil(2)))
-    }
-
-    fn code(self) -> u64 {
-        wide(self.0[0], self.0[1])
-    }
-
-    fn known(self) -> Known {
-        match self.code() {
-            stamp if stamp < UNKNOWN_BASE => Known::Stamp(stamp),
-            code if code < RECORD_BASE => Known::Unknown {
-                bound: (code - UNKNOWN_BASE) * 2,
-            },
-            code => Known::Record(code - RECORD_BASE),
-        }
-    }
-
-    /// The greatest stamp that the backend can hold for this key.
-    fn bound(self) -> u64 {
-        self.known().bound()
-    }
-}
 
 /// A key and what is known of it, as the table holds them.
 type Slot = (KeyHash, SharedValue<Entry>);
@@ -383,29 +235,6 @@ mod tests {
     use super::*;
 
     const SEED: HashSeed = HashSeed([1, 2]);
-
-    #[test]
-    fn an_entry_keeps_its_stamp_exactly_and_its_bound_from_above() {
-        for stamp in [0, 1, 1_700_000_000_000, UNKNOWN_BASE - 1] {
-            assert_eq!(Entry::stamp(stamp).known(), Known::Stamp(stamp));
-            let bound = Entry::unknown(stamp).bound();
-            assert!(bound == stamp || bound == stamp + 1);
-            assert!(matches!(Entry::unknown(stamp).known(), Known::Unknown { .. }));
-        }
-        assert!(Entry::unknown(u64::MAX).bound() >= UNKNOWN_BASE);
-    }
-
-    #[test]
-    fn an_entry_keeps_the_stamp_of_a_record_or_one_that_refuses_the_same() {
-        let most = u64::MAX - RECORD_BASE;
-        for stamp in [0, 1, 1_700_000_000_000_000_000, most] {
-            assert_eq!(Entry::record(stamp).known(), Known::Record(stamp));
-            assert_eq!(Entry::record(stamp).bound(), stamp);
-        }
-        assert_eq!(Entry::record(most + 1).known(), Known::Stamp(most + 2));
-        assert_eq!(Entry::record(UNKNOWN_BASE - 1).known(), Known::Stamp(UNKNOWN_BASE - 1));
-        assert!(matches!(Entry::unknown(u64::MAX).known(), Known::Unknown { .. }));
-    }
 
     #[test]
     fn what_goes_leaves_the_horizon_above_it() {

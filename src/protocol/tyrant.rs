@@ -8,5 +8,6 @@ pub mod limits;
 pub mod opcode;
 pub mod reply;
 pub mod request;
+mod scan;
 pub mod sizes;
 mod skip;

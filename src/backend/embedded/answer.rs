@@ -1,49 +1,18 @@
 //! What each command does and answers: written once, for records wherever they are kept.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
+use super::answering::{Answering, FAILED};
+use super::bounds::asks_for_bounds;
 use super::misc;
 use super::number;
 use super::records::{Cursor, Fault, Records};
-use super::stat::{self, Master, Origin, Status};
 use crate::command::function::Function;
 use crate::command::function::until_nul;
 use crate::command::{Command, Kind, Reply};
 use crate::protocol::tyrant::opcode::Opcode;
-
-/// The answer to what cannot be done, the only one that the server knows.
-pub const FAILED: Reply = Reply::Code(1);
-
-/// What clients share beside the records. It ends with the process.
-pub struct State {
-    /// The one iterator that all clients share.
-    pub iterator: Mutex<Cursor>,
-    master: Mutex<Master>,
-    started: Duration,
-    /// What `stat` says of the records' whereabouts.
-    origin: Origin,
-}
-
-impl State {
-    /// Of a store that counts its age from now.
-    pub fn new(origin: Origin) -> Self {
-        Self {
-            iterator: Mutex::new(Cursor::END),
-            master: Mutex::default(),
-            started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            origin,
-        }
-    }
-}
-
-/// Records, and what is needed to answer for them.
-pub struct Answering<'a, R> {
-    pub state: &'a State,
-    pub records: &'a R,
-}
 
 impl<R: Records> Answering<'_, R> {
     /// Carries out `command`, completely, before it returns. `now` is the time since the epoch, and only `stat` tells it.
@@ -116,46 +85,6 @@ impl<R: Records> Answering<'_, R> {
         let size = size.and_then(|size| i32::try_from(size).ok());
         Ok(size.map_or(FAILED, Reply::Number))
     }
-
-    /// The next record of the iterator that all share. Two who ask at once get two records.
-    pub fn iternext(&self) -> Result<Option<(Bytes, Bytes)>, Fault> {
-        let mut found = None;
-        let mut cursor = self.state.iterator.lock();
-        self.records.walk(&mut cursor, |key, value| {
-            found = Some((key, value));
-            false
-        })?;
-        Ok(found)
-    }
-
-    /// Deletes every record; the iterator is at its end until it is started again.
-    pub fn vanish(&self) -> Result<(), Fault> {
-        self.records.clear()?;
-        *self.state.iterator.lock() = Cursor::END;
-        Ok(())
-    }
-
-    fn set_master(&self, host: &[u8], port: i32, timestamp: u64) -> Reply {
-        let mut master = self.state.master.lock();
-        master.host = String::from_utf8_lossy(until_nul(host)).into_owned();
-        master.port = port;
-        if timestamp > 0 {
-            master.timestamp = timestamp;
-        }
-        Reply::OK
-    }
-
-    fn stat(&self, now: Duration) -> Result<String, Fault> {
-        let master = self.state.master.lock().clone();
-        Ok(stat::lines(&Status {
-            now,
-            uptime: now.saturating_sub(self.state.started),
-            records: self.records.len()?,
-            size: self.records.size()?,
-            origin: &self.state.origin,
-            master,
-        }))
-    }
 }
 
 fn found(success: bool) -> Reply {
@@ -194,15 +123,4 @@ pub fn settled(command: &Command, outcome: Result<Reply, Fault>) -> Result<Reply
         }
         other => other,
     }
-}
-
-/// Whether the parameters of `optimize` (`name=value`, joined by `#`) bound the store by dropping records.
-/// A bound of zero or below is none.
-pub fn asks_for_bounds(parameters: &[u8]) -> bool {
-    until_nul(parameters).split(|byte| *byte == b'#').any(|parameter| {
-        let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
-        let value = parameter.get(name.len() + 1..).unwrap_or_default();
-        let bounds = name.eq_ignore_ascii_case(b"capnum") || name.eq_ignore_ascii_case(b"capsiz");
-        bounds && value.iter().any(|byte| (b'1'..=b'9').contains(byte)) && !value.contains(&b'-')
-    })
 }

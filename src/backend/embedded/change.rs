@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::answer::{Answering, FAILED};
+use super::answering::{Answering, FAILED};
 use super::number::{self, Sum};
 use super::records::{Fault, Records};
 use crate::command::Reply;

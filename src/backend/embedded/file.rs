@@ -5,8 +5,10 @@
 
 mod backup;
 mod commit;
+mod connection;
 mod draft;
 mod format;
+mod place;
 mod queue;
 mod table;
 #[cfg(test)]
@@ -21,7 +23,8 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::answer::{Answering, State, settled};
+use super::answer::settled;
+use super::answering::{Answering, State};
 use super::records::{Fault, Records};
 use super::stat::Origin;
 use crate::command::function::until_nul;
@@ -29,8 +32,9 @@ use crate::command::{Command, Reply};
 use crate::config::{StoreSettings, Sync};
 use crate::logging::RateLimit;
 use commit::Committer;
-pub use format::OpenError;
-use format::{Found, Lock};
+use format::Found;
+use place::Lock;
+pub use place::OpenError;
 use queue::{Job, Queue, ReplyTo, Work};
 pub use queue::{Outcome, weight};
 use table::Table;
@@ -68,16 +72,16 @@ impl FileStore {
     /// When the path is not for us, in use, or damaged.
     pub fn open(path: &Path, settings: StoreSettings) -> Result<Self, OpenError> {
         let refuse = |problem: String| OpenError::new(path, problem);
-        let resolved = format::resolve(path).map_err(refuse)?;
+        let resolved = place::resolve(path).map_err(refuse)?;
         let found = format::examine(&resolved).map_err(refuse)?;
-        format::is_alone(&resolved).map_err(refuse)?;
+        place::is_alone(&resolved).map_err(refuse)?;
         let lock = Lock::take(&resolved).map_err(refuse)?;
         if found == Found::Nothing && format::examine(&resolved).map_err(refuse)? == Found::Nothing {
             format::create(&resolved).map_err(refuse)?;
         }
         let damaged = |fault: Fault| refuse(format!("cannot be opened: {fault}"));
         let connection =
-            format::writer(&resolved, settings.sync == Sync::Always).map_err(|error| damaged(error.into()))?;
+            connection::writer(&resolved, settings.sync == Sync::Always).map_err(|error| damaged(error.into()))?;
         if !format::has_our_tables(&connection).map_err(|error| damaged(error.into()))? {
             return Err(refuse("has other tables than a store".to_owned()));
         }
@@ -196,7 +200,7 @@ impl FileStore {
         let idle = self.readers.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => format::reader(&self.path)?,
+            None => connection::reader(&self.path)?,
         };
         let found = read(&connection);
         let mut idle = self.readers.lock();

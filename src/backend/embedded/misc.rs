@@ -6,17 +6,18 @@
 
 use bytes::Bytes;
 
-use super::answer::{Answering, asks_for_bounds};
+use super::answering::Answering;
+use super::bounds::asks_for_bounds;
 use super::number;
 use super::pattern::Pattern;
 use super::records::{Cursor, Fault, Records};
+use crate::command::function::until_nul;
 
 /// What a function answers: its strings, or nothing on failure.
 type Answer = Result<Option<Vec<Bytes>>, Fault>;
 
 /// Success without strings.
 const DONE: Option<Vec<Bytes>> = Some(Vec::new());
-use crate::command::function::until_nul;
 
 /// Calls the function called `name`: what it answers, if it succeeds.
 pub fn call<R: Records>(at: &Answering<'_, R>, name: &[u8], arguments: &[Bytes]) -> Answer {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use super::answer::FAILED;
+use super::answering::FAILED;
 use super::*;
 
 pub(super) const NOW: Duration = Duration::from_secs(1_795_000_000);

@@ -5,6 +5,9 @@
 //! and only ask, ask again on the new one; what may change something stays where it is, and in its order. The former lane
 //! ends when nobody waits for it any more.
 
+mod carrying;
+mod events;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -15,63 +18,15 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{Instant as Moment, sleep, timeout};
 
+use self::carrying::Carried;
+pub use self::carrying::HANDED_OVER_MAX;
+pub use self::events::{ConnectFault, LinkEvents, OtherRun};
 use super::connect::{self, Backoff, Route};
-use super::fence::{LastSeen, fence};
-use super::greeting::{Greeting, Run, greet};
-use super::lane::{HalfReceived, Lane, LaneFault, LaneLimits, Passenger};
-use crate::pairing::owed::Lost;
-use crate::pairing::{LaneId, LaneIds};
+use super::fence::LastSeen;
+use super::greeting::{Greeting, greet};
+use super::lane::{Lane, LaneFault, LaneLimits, Passenger};
+use crate::pairing::LaneIds;
 use crate::transport::{Reader, Writer};
-
-/// Why a connection did not become a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectFault {
-    /// Nobody listens, or the way is barred.
-    Refused,
-    /// No answer in time.
-    Timeout,
-    /// Something answers that is no Tyrant.
-    NotTyrant,
-    /// Another run of the server answers than the one that has the other lanes.
-    OtherRun,
-}
-
-/// A connection has reached another run of the server than the lanes that are up: it must not be used.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the connection has reached another run of the server, {met}, while lanes of {known} are up")]
-pub struct OtherRun {
-    /// The run that has the lanes.
-    pub known: Run,
-    /// The one that was reached.
-    pub met: Run,
-}
-
-/// What happens to a link, told to whoever dispatches.
-pub trait LinkEvents: 'static {
-    /// A lane is up, for the first time or `again`. Called before anything can be sent on it.
-    ///
-    /// # Errors
-    /// When it has reached another run of the server than the lanes that are up. Then it is none.
-    fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun>;
-    /// The server of a lane has given the sign of life that was asked for.
-    fn proved(&self);
-    /// A try to connect has failed.
-    fn connect_failed(&self, fault: ConnectFault, error: &io::Error);
-    /// A lane was taken out of service; whether it `has_place`, or had handed that over.
-    fn down(&self, lane: LaneId, fault: &LaneFault, has_place: bool);
-    /// The lane's fence is over; `ended` says whether the server's end was seen.
-    fn fenced(&self, lane: LaneId, ended: bool);
-    /// A lane holds this for an answer that is not whole, and held that before.
-    fn half_received(&self, before: HalfReceived, now: HalfReceived);
-    /// Answers or losses have been handed over: what they made ready can be written.
-    fn batch_done(&self);
-    /// Another lane has taken the place of one on which something large holds up others.
-    fn handed_over(&self);
-    /// The link has parted with a server that is no longer the backend. Returns when all of them have.
-    fn parted(&self) -> impl Future<Output = ()>;
-    /// There may be a lane, or room on it, where there was none.
-    fn changed(&self);
-}
 
 /// How a link behaves.
 #[derive(Clone, Debug)]
@@ -90,20 +45,6 @@ pub struct LinkSettings {
 
 /// A connection that has greeted its server.
 type Opened = (Reader, Writer, Greeting);
-
-/// Lanes of a link that have handed over their place and still carry something large, at most.
-pub const HANDED_OVER_MAX: usize = 4;
-
-/// How long none is tried to take a lane's place after one could not be had: what holds up others asks with each read.
-const SUCCESSOR_PAUSE: Duration = Duration::from_millis(100);
-
-/// How a lane came to its end, or to that of its service.
-enum Carried<F> {
-    /// It is out of service: whether it was of use, and what is left to do, which is its fence.
-    Ended { useful: bool, fencing: F },
-    /// Another one takes its place.
-    HandedOver(Opened),
-}
 
 /// A place for one lane at a time.
 #[derive(Debug)]
@@ -306,118 +247,6 @@ impl<P: Passenger> Link<P> {
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err((ConnectFault::NotTyrant, error)),
             Ok(Err(error)) => Err((ConnectFault::Refused, error)),
             Err(_) => Err((ConnectFault::Timeout, io::ErrorKind::TimedOut.into())),
-        }
-    }
-
-    /// Carries requests until the lane is out of service, or another one has taken its place.
-    async fn carry<E: LinkEvents>(
-        self: Rc<Self>,
-        (reader, writer, greeting): Opened,
-        events: &Rc<E>,
-        last_seen: &Rc<LastSeen>,
-    ) -> Carried<impl Future<Output = ()> + use<P, E> + 'static> {
-        let settings = self.settings.borrow().clone();
-        let lane = Rc::new(Lane::new(settings.ids.next(), settings.lane));
-        *self.lane.borrow_mut() = Some(Rc::clone(&lane));
-        if self.retired.get() || self.parting.get() {
-            lane.retire();
-        }
-        events.changed();
-        let service = Rc::clone(&self).serve(
-            Rc::clone(&lane),
-            (reader, writer, greeting),
-            Rc::clone(events),
-            Rc::clone(last_seen),
-        );
-        let mut service = Box::pin(service);
-        let mut not_before = Moment::now();
-        loop {
-            tokio::select! {
-                biased;
-                fencing = &mut service => return Carried::Ended { useful: lane.was_useful(), fencing },
-                () = lane.held_up() => {}
-            }
-            if !self.may_hand_over(&lane) || Moment::now() < not_before {
-                continue;
-            }
-            let opened = tokio::select! {
-                biased;
-                fencing = &mut service => return Carried::Ended { useful: lane.was_useful(), fencing },
-                opened = self.open() => opened,
-            };
-            // What was large has come meanwhile, as a rule where no other connection can be had.
-            if !self.may_hand_over(&lane) {
-                continue;
-            }
-            match opened.and_then(|opened| self.admit(opened, &**events)) {
-                Ok(opened) => {
-                    self.former.borrow_mut().push(Rc::clone(&lane));
-                    *self.lane.borrow_mut() = None;
-                    events.handed_over();
-                    for passenger in lane.hand_over() {
-                        passenger.lost(Lost::Unsent);
-                    }
-                    events.batch_done();
-                    spawn_local(async move {
-                        service.await.await;
-                        self.former.borrow_mut().retain(|one| !Rc::ptr_eq(one, &lane));
-                        self.former_ended.notify_one();
-                    });
-                    return Carried::HandedOver(opened);
-                }
-                Err((fault, error)) => {
-                    events.connect_failed(fault, &error);
-                    not_before = Moment::now() + SUCCESSOR_PAUSE;
-                }
-            }
-        }
-    }
-
-    /// Whether a lane is to hand over its place, and one more may.
-    fn may_hand_over(&self, lane: &Lane<P>) -> bool {
-        let is_full = self.former.borrow().len() >= HANDED_OVER_MAX;
-        lane.holds_up() && !is_full && !self.retired.get() && !self.parting.get()
-    }
-
-    /// Has a lane carry requests until it is out of service; returns what is left to do then: its fence.
-    async fn serve<E: LinkEvents>(
-        self: Rc<Self>,
-        lane: Rc<Lane<P>>,
-        (mut reader, writer, greeting): Opened,
-        events: Rc<E>,
-        last_seen: Rc<LastSeen>,
-    ) -> impl Future<Output = ()> + use<P, E> + 'static {
-        let held = Cell::new(HalfReceived::default());
-        let note = |now| events.half_received(held.replace(now), now);
-        let after_batch = || {
-            note(lane.half_received());
-            if lane.take_proof() {
-                events.proved();
-            }
-            events.batch_done();
-        };
-        let fault = lane.run(&mut reader, &writer, after_batch).await;
-        note(HalfReceived::default());
-        let place = self.lane.borrow_mut().take_if(|current| Rc::ptr_eq(current, &lane));
-        let has_place = place.is_some();
-        if has_place {
-            self.note_down(&fault);
-        }
-        self.record.borrow_mut().fencing += 1;
-        events.down(lane.id(), &fault, has_place);
-        for (lost, passenger) in lane.abandon() {
-            passenger.lost(lost);
-        }
-        events.batch_done();
-        let patience = self.settings.borrow().fence_timeout;
-        let id = lane.id();
-        async move {
-            let instance = greeting.run.instance.as_ref();
-            // Nothing that it owed can change anything: the server may stop where it is.
-            let ended = matches!(fault, LaneFault::HandedOver)
-                || fence(reader, writer, &fault, instance, &last_seen, patience).await;
-            self.record.borrow_mut().fencing -= 1;
-            events.fenced(id, ended);
         }
     }
 }

@@ -16,10 +16,10 @@ use crate::engine::records;
 use crate::engine::store::Via;
 use crate::front::session::End;
 use crate::guard::verdict::{self, Change, Refusal, Ticket};
-use crate::journal::Asker;
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
+use crate::recent::Asker;
 
 /// A key that this change has to itself. When it is dropped before it is used, nothing has been written.
 pub(super) struct Held {

@@ -10,8 +10,8 @@ use crate::engine::store::Via;
 use crate::engine::waiting::{GuardWait, Standing, Turn};
 use crate::guard::Origin;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};
-use crate::journal::Asker;
 use crate::pairing::LaneId;
+use crate::recent::Asker;
 
 /// A change that would be made.
 #[derive(Clone, Copy, Debug)]

@@ -8,9 +8,9 @@ use crate::engine::Engine;
 use crate::engine::account;
 use crate::guard::spread::Lies;
 use crate::guard::verdict::{Change, Refusal};
-use crate::journal::{Asker, Refused};
 use crate::logging::RateLimit;
 use crate::metrics::{Judged, Side};
+use crate::recent::{Asker, Refused};
 
 /// No clock is so far ahead: what is, is no time.
 const NO_CLOCK: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -4,6 +4,7 @@ mod chunks;
 mod fault;
 mod form;
 mod head;
+mod line;
 
 use std::sync::Arc;
 

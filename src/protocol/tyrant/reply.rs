@@ -11,7 +11,8 @@ use thiserror::Error;
 
 use super::dialect::Dialect;
 use super::limits::Limits;
-use super::sizes::{self, Scan, SizeFault, header};
+use super::scan::Scan;
+use super::sizes::{self, SizeFault, header};
 use super::skip::Skip;
 use crate::command::function::Part;
 use crate::command::{Reply, Shape};

@@ -15,7 +15,8 @@ use nom::number::streaming::{be_i32, be_i64, be_u32, be_u64};
 use super::dialect::{Dialect, Layout};
 use super::limits::Limits;
 use super::opcode::MAGIC;
-use super::sizes::{Scan, SizeFault, header};
+use super::scan::Scan;
+use super::sizes::{SizeFault, header};
 use crate::command::function::{Function, Part};
 use crate::command::{Command, Verb};
 

@@ -9,11 +9,13 @@ use bytes::Bytes;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::FileStore;
+use super::connection;
 use super::draft::Draft;
-use super::format::{self, Found, Lock, beside};
+use super::format::{self, Found};
+use super::place::{self, Lock, beside};
 use super::queue::Work;
 use super::table::Table;
-use crate::backend::embedded::answer::FAILED;
+use crate::backend::embedded::answering::FAILED;
 use crate::backend::embedded::records::{Cursor, Fault, Records};
 use crate::command::function::until_nul;
 use crate::command::{Command, Reply};
@@ -57,7 +59,7 @@ impl FileStore {
 
     fn copy_to(&self, path: &Path) -> Result<(), Box<dyn std::error::Error>> {
         let draft = Draft::begin(path)?;
-        let source = format::reader(&self.path)?;
+        let source = connection::reader(&self.path)?;
         let mut copy = draft.connection()?;
         let backup = Backup::new(&source, &mut copy)?;
         let copied = backup.step(ALL_PAGES)?;
@@ -94,7 +96,7 @@ impl FileStore {
             Ok(found) => found,
             Err(problem) => return refuse(&problem),
         };
-        let connection = format::archive(&path)?;
+        let connection = connection::archive(&path)?;
         match format::damage(&connection) {
             Ok(None) => {}
             Ok(Some(problem)) => return refuse(&problem),
@@ -173,7 +175,7 @@ fn plain(name: &[u8]) -> Result<&str, &'static str> {
     if name.starts_with(['.', '@']) || name.chars().any(|c| c == '/' || c.is_control()) {
         return Err("is no plain name: no path, no dot or @ at its head, no control characters");
     }
-    if format::SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
+    if place::SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
         return Err("is the name of what belongs to a store");
     }
     Ok(name)

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::draft::sync_folder;
-use super::format::beside;
+use super::place::beside;
 use super::queue::{Job, Outcome, Queue, Taken, Work};
 use super::table::Table;
-use crate::backend::embedded::answer::{Answering, State, is_read, settled};
+use crate::backend::embedded::answer::{is_read, settled};
+use crate::backend::embedded::answering::{Answering, State};
 use crate::backend::embedded::records::Fault;
 use crate::command::{Command, Reply};
 use crate::config::{StoreSettings, Sync};
@@ -207,7 +208,7 @@ impl Committer {
         let written = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        self.connection.busy_timeout(super::format::BUSY)?;
+        self.connection.busy_timeout(super::connection::BUSY)?;
         written?;
         Ok(Reply::OK)
     }

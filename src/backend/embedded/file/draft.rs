@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::format::{beside, prepare};
+use super::connection::prepare;
+use super::place::beside;
 use crate::files::{self, Kind, Problem};
 
 /// What the engine may leave beside a file.

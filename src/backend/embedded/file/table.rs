@@ -11,7 +11,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 use siphasher::sip::SipHasher13;
 
-use super::format::beside;
+use super::place::beside;
 use crate::backend::embedded::records::{Cursor, Fault, Records};
 
 /// Records over one connection, for one transaction.

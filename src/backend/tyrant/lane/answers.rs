@@ -5,20 +5,12 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::reads::SharedAnswer;
-use super::{ALWAYS_FITS, Lane, LaneFault, Passenger, Proof};
+use super::room::make_room;
+use super::{Lane, LaneFault, Passenger, Proof};
 use crate::command::Shape;
 use crate::pairing::owed::{Expected, Lost};
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::reply::{RecordsDecoder, ReplyDecoder, Taken};
-
-/// Makes room for a value of so many bytes, some of which may lie in `input`: what grew with them would be copied again
-/// and again.
-pub(super) fn make_room(input: &mut BytesMut, size: usize) {
-    input.reserve((size + HEADS).saturating_sub(input.len()));
-}
-
-/// More than what lies around a value.
-const HEADS: usize = 4096;
 
 /// How far the answers of a lane have been read.
 #[derive(Debug)]
@@ -118,25 +110,5 @@ impl<P: Passenger> Lane<P> {
             (None, _) => {}
         }
         Ok(true)
-    }
-
-    /// Whether one of the oldest requests, by its place among them, has room for a value of so many bytes.
-    pub(super) fn has_room_for(&self, place: usize, size: usize) -> bool {
-        let mut owed = self.owed.borrow_mut();
-        if self.limits.large.is_some_and(|large| size > large) {
-            self.large_for.set(Some(place));
-            if owed.len() > 1 {
-                self.held_up.notify_one();
-            }
-        }
-        if size <= ALWAYS_FITS {
-            return true;
-        }
-        let passenger = owed.tags_mut().nth(place).and_then(Option::as_mut);
-        passenger.is_none_or(|passenger| {
-            let has_room = passenger.has_room_for(size);
-            self.roomed.set(if has_room { passenger.room() } else { 0 });
-            has_room
-        })
     }
 }

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::answers::make_room;
+use super::room::make_room;
 use super::{Lane, LaneFault, Passenger, REQUESTS_MAX};
 use crate::command::Shape;
 use crate::protocol::tyrant::opcode::MAGIC;

@@ -11,7 +11,7 @@ use nom::sequence::{preceded, terminated};
 use nom::{IResult, Parser};
 
 use super::Fault;
-use super::head::header;
+use super::line::header;
 use crate::command::function::Part;
 use crate::protocol::text;
 use crate::protocol::tyrant::limits::Limits;

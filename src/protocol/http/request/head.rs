@@ -1,15 +1,13 @@
 //! The head of a request: its request line and its header lines.
 
-use nom::bytes::complete::{take_till, take_till1, take_while1};
+use nom::Parser;
 use nom::bytes::streaming::take_while_m_n;
-use nom::character::complete::char;
-use nom::character::streaming::char as streaming_char;
-use nom::combinator::all_consuming;
-use nom::sequence::{separated_pair, terminated};
-use nom::{IResult, Parser};
+use nom::character::streaming::char;
+use nom::sequence::terminated;
 
 use super::Fault;
 use super::chunks::{Body, Chunks};
+use super::line;
 use crate::command::function::Part;
 use crate::protocol::http::host;
 use crate::protocol::text;
@@ -50,7 +48,7 @@ impl Method {
 pub(super) fn has_method(input: &[u8]) -> Result<bool, Fault> {
     let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
     let name = take_while_m_n::<_, _, ()>(1, METHOD_MAX, is_letter);
-    match terminated(name, streaming_char(' ')).parse(input) {
+    match terminated(name, char(' ')).parse(input) {
         Ok(_) => Ok(true),
         Err(nom::Err::Incomplete(_)) => Ok(false),
         Err(_) => Err(Fault::NoMethod),
@@ -95,7 +93,7 @@ impl<'a> Head<'a> {
             return Err(Fault::ForeignHost);
         }
         for line in lines.take_while(|line| !line.is_empty()) {
-            let (_, (name, value)) = header(line).map_err(|_| Fault::BadHeader)?;
+            let (_, (name, value)) = line::header(line).map_err(|_| Fault::BadHeader)?;
             if name.eq_ignore_ascii_case(b"host") && is_foreign(value.trim_ascii()) {
                 return Err(Fault::ForeignHost);
             }
@@ -110,7 +108,7 @@ impl<'a> Head<'a> {
 
     /// Reads a request line without its end.
     pub fn request_line(line: &'a [u8]) -> Result<Self, Fault> {
-        let (_, (method, (target, version))) = request_line(line).map_err(|_| Fault::BadRequestLine)?;
+        let (_, (method, (target, version))) = line::request(line).map_err(|_| Fault::BadRequestLine)?;
         let is_old = match version {
             b"HTTP/1.1" => false,
             b"HTTP/1.0" => true,
@@ -251,21 +249,4 @@ impl<'a> Head<'a> {
             options: options(self.misc_options)?,
         })
     }
-}
-
-/// Method, and target with version.
-type Words<'a> = IResult<&'a [u8], (&'a [u8], (&'a [u8], &'a [u8])), ()>;
-
-/// Method, target and version, with one space between them.
-fn request_line(line: &[u8]) -> Words<'_> {
-    let word = || take_till1(|byte: u8| byte <= b' ' || byte == 0x7F);
-    let target_and_version = separated_pair(word(), char(' '), word());
-    all_consuming(separated_pair(word(), char(' '), target_and_version)).parse(line)
-}
-
-/// A name, a colon right behind it, and a value. A line that goes on with the one before it has no name.
-pub(super) fn header(line: &[u8]) -> IResult<&[u8], (&[u8], &[u8]), ()> {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let value = take_till(|byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7F);
-    all_consuming(separated_pair(take_while1(is_name), char(':'), value)).parse(line)
 }

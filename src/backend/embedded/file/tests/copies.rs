@@ -60,7 +60,7 @@ fn a_copy_can_be_read_where_nothing_can_be_written() {
     assert_eq!(copy(&store, "copy"), 0);
     let target = place.beside("copy");
     std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o400)).unwrap();
-    let connection = format::archive(&target).unwrap();
+    let connection = connection::archive(&target).unwrap();
     assert_eq!(
         connection
             .pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0))

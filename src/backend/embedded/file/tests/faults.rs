@@ -72,7 +72,7 @@ fn a_full_file_fails_writes_alone_and_recovers() {
     let place = Place::new();
     drop(place.open());
     let settings = StoreSettings::default();
-    let connection = format::writer(&place.path, true).unwrap();
+    let connection = connection::writer(&place.path, true).unwrap();
     // The engine says the same of a full disk.
     connection.pragma_update(None, "max_page_count", 200).unwrap();
     let state = Arc::new(State::new(Origin::memory()));
@@ -173,7 +173,7 @@ fn a_full_file_fails_writes_alone_and_recovers() {
 fn a_reader_that_has_the_writers_lock_for_a_moment_makes_no_write_fail() {
     let place = Place::new();
     let store = place.open();
-    let other = format::writer(&place.path, false).unwrap();
+    let other = connection::writer(&place.path, false).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.unwrap().block_on(async {
         let (line, mut outcomes) = tokio::sync::mpsc::unbounded_channel();

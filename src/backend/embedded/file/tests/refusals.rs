@@ -68,7 +68,7 @@ fn what_lies_beside_it_is_looked_at_too() {
     let victim = place.beside("victim");
     std::fs::write(&victim, "of someone else").unwrap();
     for suffix in ["-lock", "-wal", "-shm", "-journal"] {
-        let beside = format::beside(&place.path, suffix);
+        let beside = place::beside(&place.path, suffix);
         let _ = std::fs::remove_file(&beside);
         std::os::unix::fs::symlink(&victim, &beside).unwrap();
         assert!(refusal(&place.path).contains("is a symbolic link"), "{suffix}");

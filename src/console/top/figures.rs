@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use super::super::page::{self, Unasked};
 use crate::admin::api::{Backend, Status};
 use crate::config::AdminSettings;
-use crate::journal::{clients, history, refusals};
+use crate::recent::{clients, history, refusals};
 
 /// The documents behind the dashboard.
 #[derive(Debug)]

@@ -54,7 +54,7 @@ pub struct Refused<'a> {
 
 /// Everything that is kept.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub struct Recent {
     refused: Mutex<(Refusals, Clients)>,
     /// The figures of the last hour.
     pub history: Mutex<History>,
@@ -62,7 +62,7 @@ pub struct Journal {
     pub lanes: Lanes,
 }
 
-impl Journal {
+impl Recent {
     /// Takes note of a refusal. Returns whether it is the first of its client with a stamp in the future, as far as that
     /// is remembered.
     pub fn refused(&self, refused: Refused<'_>) -> bool {

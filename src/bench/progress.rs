@@ -28,16 +28,16 @@ pub enum Stop {
     Interrupted,
 }
 
-/// The one that watches.
+/// Shows how far it is, and ends it.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Progress {
     runtime: Runtime,
     interrupt: Signal,
     terminate: Signal,
     bar: ProgressBar,
 }
 
-impl Watch {
+impl Progress {
     /// Shows a bar where standard error is a terminal.
     pub fn new() -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -62,7 +62,7 @@ impl Watch {
         })
     }
 
-    /// Runs something that is short on the watch's own runtime.
+    /// Runs something that is short on its own runtime.
     pub fn block_on<T>(&self, what: impl Future<Output = T>) -> T {
         self.runtime.block_on(what)
     }

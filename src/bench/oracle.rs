@@ -31,7 +31,7 @@ pub(super) enum Fate {
 
 /// What has been acknowledged of each key, in stamps relative to the oldest that this process can write.
 #[derive(Debug)]
-pub(super) struct Book {
+pub(super) struct Oracle {
     guarded: bool,
     /// The first of its keys.
     first: u32,
@@ -69,9 +69,9 @@ const NOTHING_OPEN: Open = Open {
     stored: None,
 };
 
-impl Book {
-    /// A book on `keys` keys from `first` on, of which nothing is known. `guarded` says that older writes never replace
-    /// newer ones.
+impl Oracle {
+    /// An oracle on `keys` keys from `first` on, of which nothing is known. `guarded` says that older writes never
+    /// replace newer ones.
     pub fn new(first: u32, keys: u32, guarded: bool) -> Self {
         let per_shard = (keys as usize).div_ceil(SHARDS);
         let shard = || Shard {
@@ -195,70 +195,70 @@ fn bound(guarded: bool, claim: u32, sent: u32, doubted: Option<&u32>) -> u32 {
 mod tests {
     use super::*;
 
-    fn write(book: &Book, stamp: u32, fate: Fate) {
-        book.writing(7, stamp);
-        book.written(7, stamp, fate);
+    fn write(oracle: &Oracle, stamp: u32, fate: Fate) {
+        oracle.writing(7, stamp);
+        oracle.written(7, stamp, fate);
     }
 
-    fn claim(book: &Book) -> u32 {
-        let claim = book.reading(7);
-        book.read(7, claim)
+    fn claim(oracle: &Oracle) -> u32 {
+        let claim = oracle.reading(7);
+        oracle.read(7, claim)
     }
 
     #[test]
     fn a_write_alone_with_its_key_is_what_is_read() {
         for guarded in [false, true] {
-            let book = Book::new(0, 100, guarded);
-            assert_eq!(claim(&book), 0);
-            write(&book, 5, Fate::Stored);
-            assert_eq!(claim(&book), 5);
-            write(&book, 6, Fate::Refused);
-            assert_eq!(claim(&book), 5);
-            write(&book, 9, Fate::Stored);
-            assert_eq!(claim(&book), 9);
-            write(&book, 3, Fate::Stored);
-            assert_eq!(claim(&book), if guarded { 9 } else { 3 });
-            write(&book, NO_STAMP, Fate::Stored);
-            assert_eq!(claim(&book), 0);
-            write(&book, 10, Fate::Stored);
-            assert_eq!(claim(&book), 10);
+            let oracle = Oracle::new(0, 100, guarded);
+            assert_eq!(claim(&oracle), 0);
+            write(&oracle, 5, Fate::Stored);
+            assert_eq!(claim(&oracle), 5);
+            write(&oracle, 6, Fate::Refused);
+            assert_eq!(claim(&oracle), 5);
+            write(&oracle, 9, Fate::Stored);
+            assert_eq!(claim(&oracle), 9);
+            write(&oracle, 3, Fate::Stored);
+            assert_eq!(claim(&oracle), if guarded { 9 } else { 3 });
+            write(&oracle, NO_STAMP, Fate::Stored);
+            assert_eq!(claim(&oracle), 0);
+            write(&oracle, 10, Fate::Stored);
+            assert_eq!(claim(&oracle), 10);
         }
     }
 
     #[test]
     fn of_two_writes_at_once_the_older_bounds_the_claim_unless_there_is_a_guard() {
         for guarded in [false, true] {
-            let book = Book::new(0, 100, guarded);
-            book.writing(7, 5);
-            book.writing(7, 6);
-            book.written(7, 6, Fate::Stored);
-            assert_eq!(claim(&book), if guarded { 6 } else { 0 });
-            book.written(7, 5, Fate::Stored);
-            assert_eq!(claim(&book), if guarded { 6 } else { 5 });
+            let oracle = Oracle::new(0, 100, guarded);
+            oracle.writing(7, 5);
+            oracle.writing(7, 6);
+            oracle.written(7, 6, Fate::Stored);
+            assert_eq!(claim(&oracle), if guarded { 6 } else { 0 });
+            oracle.written(7, 5, Fate::Stored);
+            assert_eq!(claim(&oracle), if guarded { 6 } else { 5 });
         }
     }
 
     #[test]
     fn a_write_that_came_and_went_during_a_read_bounds_its_claim() {
-        let book = Book::new(0, 100, false);
-        write(&book, 8, Fate::Stored);
-        let first = book.reading(7);
-        write(&book, 2, Fate::Stored);
-        write(&book, 9, Fate::Stored);
-        assert_eq!(book.reading(7), 9);
-        assert_eq!(book.read(7, first), 2);
+        let oracle = Oracle::new(0, 100, false);
+        write(&oracle, 8, Fate::Stored);
+        let first = oracle.reading(7);
+        write(&oracle, 2, Fate::Stored);
+        write(&oracle, 9, Fate::Stored);
+        assert_eq!(oracle.reading(7), 9);
+        assert_eq!(oracle.read(7, first), 2);
         // The other read is still on its way, and began with the first.
-        assert_eq!(book.read(7, 9), 2);
-        assert_eq!(claim(&book), 9);
+        assert_eq!(oracle.read(7, 9), 2);
+        assert_eq!(claim(&oracle), 9);
     }
 
     #[test]
     fn what_nobody_answered_for_may_land_at_any_time() {
-        let book = Book::new(0, 100, false);
-        write(&book, 5, Fate::Unknown);
-        write(&book, 6, Fate::Stored);
-        assert_eq!(claim(&book), 5);
-        let guarded = Book::new(0, 100, true);
+        let oracle = Oracle::new(0, 100, false);
+        write(&oracle, 5, Fate::Unknown);
+        write(&oracle, 6, Fate::Stored);
+        assert_eq!(claim(&oracle), 5);
+        let guarded = Oracle::new(0, 100, true);
         write(&guarded, 5, Fate::Unknown);
         write(&guarded, 6, Fate::Stored);
         assert_eq!(claim(&guarded), 6);
@@ -269,28 +269,28 @@ mod tests {
 
     #[test]
     fn keys_do_not_meet() {
-        let book = Book::new(500, 1_000, false);
+        let oracle = Oracle::new(500, 1_000, false);
         for key in 500..1_500 {
-            book.writing(key, key + 1);
-            book.written(key, key + 1, Fate::Stored);
+            oracle.writing(key, key + 1);
+            oracle.written(key, key + 1, Fate::Stored);
         }
         for key in 500..1_500 {
-            let claim = book.reading(key);
-            assert_eq!(book.read(key, claim), key + 1);
+            let claim = oracle.reading(key);
+            assert_eq!(oracle.read(key, claim), key + 1);
         }
     }
 
     #[test]
     fn a_delete_beside_a_write_leaves_no_claim() {
         for guarded in [false, true] {
-            let book = Book::new(0, 100, guarded);
-            write(&book, 4, Fate::Stored);
-            book.writing(7, NO_STAMP);
-            book.writing(7, 5);
-            book.written(7, 5, Fate::Stored);
-            assert_eq!(claim(&book), 0);
-            book.written(7, NO_STAMP, Fate::Stored);
-            assert_eq!(claim(&book), 0);
+            let oracle = Oracle::new(0, 100, guarded);
+            write(&oracle, 4, Fate::Stored);
+            oracle.writing(7, NO_STAMP);
+            oracle.writing(7, 5);
+            oracle.written(7, 5, Fate::Stored);
+            assert_eq!(claim(&oracle), 0);
+            oracle.written(7, NO_STAMP, Fate::Stored);
+            assert_eq!(claim(&oracle), 0);
         }
     }
 }

@@ -1,0 +1,57 @@
+//! What happens to a link.
+
+use std::io;
+
+use crate::backend::tyrant::greeting::{Greeting, Run};
+use crate::backend::tyrant::lane::{HalfReceived, LaneFault};
+use crate::pairing::LaneId;
+
+/// Why a connection did not become a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFault {
+    /// Nobody listens, or the way is barred.
+    Refused,
+    /// No answer in time.
+    Timeout,
+    /// Something answers that is no Tyrant.
+    NotTyrant,
+    /// Another run of the server answers than the one that has the other lanes.
+    OtherRun,
+}
+
+/// A connection has reached another run of the server than the lanes that are up: it must not be used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("the connection has reached another run of the server, {met}, while lanes of {known} are up")]
+pub struct OtherRun {
+    /// The run that has the lanes.
+    pub known: Run,
+    /// The one that was reached.
+    pub met: Run,
+}
+
+/// What happens to a link, told to whoever dispatches.
+pub trait LinkEvents: 'static {
+    /// A lane is up, for the first time or `again`. Called before anything can be sent on it.
+    ///
+    /// # Errors
+    /// When it has reached another run of the server than the lanes that are up. Then it is none.
+    fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun>;
+    /// The server of a lane has given the sign of life that was asked for.
+    fn proved(&self);
+    /// A try to connect has failed.
+    fn connect_failed(&self, fault: ConnectFault, error: &io::Error);
+    /// A lane was taken out of service; whether it `has_place`, or had handed that over.
+    fn down(&self, lane: LaneId, fault: &LaneFault, has_place: bool);
+    /// The lane's fence is over; `ended` says whether the server's end was seen.
+    fn fenced(&self, lane: LaneId, ended: bool);
+    /// A lane holds this for an answer that is not whole, and held that before.
+    fn half_received(&self, before: HalfReceived, now: HalfReceived);
+    /// Answers or losses have been handed over: what they made ready can be written.
+    fn batch_done(&self);
+    /// Another lane has taken the place of one on which something large holds up others.
+    fn handed_over(&self);
+    /// The link has parted with a server that is no longer the backend. Returns when all of them have.
+    fn parted(&self) -> impl Future<Output = ()>;
+    /// There may be a lane, or room on it, where there was none.
+    fn changed(&self);
+}
