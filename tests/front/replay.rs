@@ -27,7 +27,7 @@ pub struct Step {
 /// The scenarios of a recorded file.
 pub fn load(file: &str) -> Vec<Scenario> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/transcripts")
+        .join("tests/data/transcripts")
         .join(file);
     let text = std::fs::read_to_string(&path).expect("a recorded file");
     text.lines().map(scenario).collect()

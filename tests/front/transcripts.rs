@@ -1,13 +1,13 @@
-//! Reads the recorded exchanges with the real server (`tests/transcripts/README.md` says what they are).
+//! Reads the recorded exchanges with the real server (`tests/data/transcripts/README.md` says what they are).
 
 use serde::{Deserialize, Deserializer};
 
 /// Every command on four kinds of database.
-pub const BINARY: &str = include_str!("../transcripts/binary.jsonl");
+pub const BINARY: &str = include_str!("../data/transcripts/binary.jsonl");
 /// A table database.
-pub const TABLE: &str = include_str!("../transcripts/table.jsonl");
+pub const TABLE: &str = include_str!("../data/transcripts/table.jsonl");
 /// Frames that the server cannot accept.
-pub const MALFORMED: &str = include_str!("../transcripts/malformed.jsonl");
+pub const MALFORMED: &str = include_str!("../data/transcripts/malformed.jsonl");
 
 /// One scenario, played on a server that had just been started.
 #[derive(Debug, Deserialize)]

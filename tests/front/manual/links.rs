@@ -9,8 +9,8 @@ fn documents() -> Vec<String> {
     let others = [
         "README.md",
         "fuzz/README.md",
-        "tests/growth/README.md",
-        "tests/transcripts/README.md",
+        "tests/data/growth/README.md",
+        "tests/data/transcripts/README.md",
     ];
     let pages = PAGES.iter().map(|page| page.file);
     pages.chain(others).map(str::to_owned).collect()

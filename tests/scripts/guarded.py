@@ -9,7 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-BINARY = os.environ.get("TTGUARD", str(Path(__file__).parent.parent / "target/debug/ttguard"))
+BINARY = os.environ.get("TTGUARD", str(Path(__file__).resolve().parents[2] / "target/debug/ttguard"))
 PATIENCE = 60
 
 

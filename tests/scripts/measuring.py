@@ -1,4 +1,4 @@
-"""What tests/compare and tests/grow measure with: the servers and guards they start, the load, the machine."""
+"""What compare and grow measure with: the servers and guards they start, the load, the machine."""
 
 import functools
 import json
@@ -14,13 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GUARD = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/ttguard"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def fail(text):
-    sys.exit(f"tests/{Path(sys.argv[0]).name}: {text}")
+    sys.exit(f"tests/scripts/{Path(sys.argv[0]).name}: {text}")
 
 
 def free_port():
