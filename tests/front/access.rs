@@ -8,12 +8,12 @@ mod tls;
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::client::{Client, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::http;
-use crate::real::Real;
-use crate::scripted::Scripted;
+use crate::protocols::http;
+use crate::support::client::{Client, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::real::Real;
+use crate::support::scripted::Scripted;
 
 const DENIED: u8 = 5;
 

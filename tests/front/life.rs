@@ -1,10 +1,12 @@
 //! The life of the process: drain, reload, hand-over, what systemd and scripts are told, and who may see it.
 
 mod admin;
+mod busy_poll;
 mod drain;
 mod handover;
-mod load;
 mod logs;
+mod observing;
+mod paths;
 mod reload;
 mod systemd;
 

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod descriptors;
-mod handing_over;
 mod memory;
 mod replies;
 
@@ -11,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Ending, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::memcached;
-use crate::resilience::when_served;
-use crate::scripted::{Act, End, Rule, Scripted};
-use crate::stamped::Clock;
+use crate::backend::resilience::when_served;
+use crate::protocols::memcached;
+use crate::support::client::{Client, Ending, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::scripted::{Act, End, Rule, Scripted};
+use crate::support::stamped::Clock;
 
 fn expect_closed(guarded: &Guarded, reason: &str, count: f64) {
     guarded.expect_metric("ttguard_sessions_closed_total", &[("reason", reason)], count);

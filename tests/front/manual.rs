@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use ttguard::manual::{PAGES, Page};
 
-use crate::guarded::{BINARY, Guarded};
+use crate::support::guarded::{BINARY, Guarded};
 
 /// The place of a file of the repository.
 fn at(path: &str) -> PathBuf {

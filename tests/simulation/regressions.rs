@@ -8,7 +8,7 @@
 //!
 //! Two defects of before have no entry, for no seed below 3000 shows them any more; they have tests of their own. A
 //! tombstone that was sent while its delete was not: in `guard::tests::rules`. An answer that a client had not taken and
-//! that was no longer owed where pipelining is forbidden: in `tests/front/pipelining.rs`.
+//! that was no longer owed where pipelining is forbidden: in `tests/front/pairing/pipelining.rs`.
 
 use crate::plan::Plan;
 use crate::seeds::Watchdog;

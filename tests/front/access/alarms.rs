@@ -2,11 +2,11 @@
 
 use super::client_of;
 use super::namespace::tenants;
-use crate::client::PATIENCE;
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::scripted::{Act, Rule, Scripted};
-use crate::stamped::Clock;
+use crate::support::client::PATIENCE;
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::scripted::{Act, Rule, Scripted};
+use crate::support::stamped::Clock;
 
 fn expect_alarm(guarded: &Guarded, alarm: &str, said: &str) {
     guarded.expect_metric("ttguard_alarms_total", &[("alarm", alarm)], 1.0);

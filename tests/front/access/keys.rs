@@ -1,10 +1,10 @@
 //! Which keys clients may name.
 
 use super::{DENIED, beside_everything, client_of, expect_no_answer};
-use crate::client::Client;
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::real::Real;
+use crate::support::client::Client;
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::real::Real;
 
 /// A listener that may do everything, and one for `a:` but not `a:secret:`, with a record of each.
 fn filled(backend: &str) -> Guarded {

@@ -1,10 +1,10 @@
 //! Clients that see the records under one prefix and no others.
 
 use super::{DENIED, beside_everything, client_of, expect_no_answer};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::real::Real;
-use crate::stamped::Clock;
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::real::Real;
+use crate::support::stamped::Clock;
 
 /// A listener for everything, and one for each of two tenants.
 pub fn tenants(backend: &str) -> Guarded {

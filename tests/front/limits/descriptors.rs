@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use crate::client::{Client, PATIENCE};
-use crate::frame;
-use crate::guarded::{BINARY, Guarded};
-use crate::resilience::when_served;
-use crate::scripted::{End, Scripted};
-use crate::stamped::Clock;
+use crate::backend::resilience::when_served;
+use crate::support::client::{Client, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::{BINARY, Guarded};
+use crate::support::scripted::{End, Scripted};
+use crate::support::stamped::Clock;
 
 /// ttguard in front of this backend, in a shell that has set its own limits so.
 fn limited(ulimit: &str, settings: &str) -> Guarded {

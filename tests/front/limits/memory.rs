@@ -4,12 +4,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::http;
-use crate::memcached;
-use crate::scripted::Scripted;
+use crate::protocols::http;
+use crate::protocols::memcached;
+use crate::support::client::{Client, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::scripted::Scripted;
 
 use super::expect_closed;
 

@@ -1,0 +1,16 @@
+//! What the tests are made of: the program under test, clients of it, and backends that lie, stall and die.
+//! What they say must be worth believing: `harness` tests them without a proxy.
+
+pub mod authority;
+pub mod client;
+pub mod encrypted;
+pub mod frame;
+pub mod guarded;
+mod harness;
+pub mod load;
+pub mod real;
+pub mod relay;
+pub mod replay;
+pub mod scripted;
+pub mod stamped;
+pub mod transcripts;

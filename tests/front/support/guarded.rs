@@ -1,0 +1,348 @@
+//! The built binary under test, started on free ports and ended with the test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::support::client::{Client, PATIENCE};
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_ttguard");
+
+/// Settings with a store in the file at `path`.
+pub fn on_file(path: &Path, settings: &str) -> String {
+    format!("backend = \"file:{}\"\n{settings}", path.display())
+}
+
+pub struct Guarded {
+    child: Child,
+    addresses: Vec<SocketAddr>,
+    admin: SocketAddr,
+    log: Arc<Mutex<Vec<u8>>>,
+    folder: TempDir,
+}
+
+impl Guarded {
+    /// In front of the embedded store.
+    pub fn memory(settings: &str) -> Self {
+        Self::start(&format!("backend = \"memory:\"\n{settings}"))
+    }
+
+    /// With a store in the file at `path`.
+    pub fn file(path: &Path, settings: &str) -> Self {
+        Self::start(&on_file(path, settings))
+    }
+
+    /// In front of a Tyrant server.
+    pub fn before(backend: SocketAddr, settings: &str) -> Self {
+        Self::start(&format!("backend = \"tyrant://{backend}\"\n{settings}"))
+    }
+
+    /// With these settings. Addresses come from the command line, which has precedence over the file.
+    pub fn start(settings: &str) -> Self {
+        Self::start_by(Command::new(BINARY), settings)
+    }
+
+    /// With these settings, which say where clients connect.
+    pub fn listening(settings: &str) -> Self {
+        Self::launch(settings, &["--admin", "127.0.0.1:0"], |_| {})
+    }
+
+    /// As [`Self::start`], by a command that ends in running ttguard with the arguments that it is given.
+    pub fn start_by(command: Command, settings: &str) -> Self {
+        Self::run(
+            command,
+            settings,
+            &["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+            |_| {},
+        )
+    }
+
+    /// With these settings, these flags and whatever else is prepared.
+    pub fn launch(settings: &str, flags: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::run(Command::new(BINARY), settings, flags, prepare)
+    }
+
+    fn run(mut command: Command, settings: &str, flags: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the settings");
+        let file = folder.path().join("ttguard.toml");
+        std::fs::write(&file, settings).expect("write the settings");
+        command
+            .arg("serve")
+            .args(flags)
+            .arg("--config")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        prepare(&mut command);
+        let mut child = command.spawn().expect("start ttguard");
+        let log = keep_log(&mut child);
+        let Some(ready) = ready_line(&mut child) else {
+            let _ = child.kill();
+            let status = child.wait();
+            panic!(
+                "ttguard did not become ready ({status:?}) with:\n{settings}\n{}",
+                text(&log)
+            );
+        };
+        let (addresses, admin) = parse_ready(&ready);
+        Self {
+            child,
+            addresses,
+            admin,
+            log,
+            folder,
+        }
+    }
+
+    /// Changes the settings file, of which nothing is known until a reload.
+    pub fn rewrite(&self, settings: &str) {
+        std::fs::write(self.folder.path().join("ttguard.toml"), settings).expect("write the settings");
+    }
+
+    /// Has something else made in the place of the settings file.
+    pub fn replace_settings(&self, make: impl FnOnce(&Path)) {
+        let path = self.folder.path().join("ttguard.toml");
+        std::fs::remove_file(&path).expect("no settings any more");
+        make(&path);
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Where the listener of this number listens.
+    pub fn address_of(&self, listener: usize) -> SocketAddr {
+        self.addresses[listener]
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill ttguard");
+        self.child.wait().expect("its end");
+    }
+
+    /// Every address where clients connect, as the ready line said.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The status of an admin page, and its body.
+    pub fn page(&self, path: &str) -> (u16, String) {
+        self.ask_admin("GET", path, "")
+    }
+
+    /// The status and the body of what admin says to this method, with these header lines.
+    pub fn ask_admin(&self, method: &str, path: &str, headers: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.admin).expect("connect to admin");
+        stream.set_read_timeout(Some(PATIENCE)).expect("read timeout");
+        // 1.0, so that the answer is not chunked and ends with the connection.
+        let question = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
+        stream.write_all(question.as_bytes()).expect("ask admin");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer of admin");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("a status"), body.to_owned())
+    }
+
+    /// The sum of every series of this name that carries these labels.
+    pub fn scrape(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let (status, body) = self.page("/metrics");
+        assert_eq!(status, 200);
+        body.lines().filter_map(|line| sample(line, name, labels)).sum()
+    }
+
+    /// Waits until it says that it is ready.
+    #[track_caller]
+    pub fn expect_ready(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while let (503, why) = self.page("/readyz") {
+            assert!(Instant::now() < deadline, "not ready: {why}");
+            thread::yield_now();
+        }
+    }
+
+    /// Waits until a metric has at least this value: counting may follow the answer a moment later.
+    #[track_caller]
+    pub fn expect_metric(&self, name: &str, labels: &[(&str, &str)], least: f64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.scrape(name, labels) < least {
+            assert!(
+                Instant::now() < deadline,
+                "{name}{labels:?} did not reach {least}:\n{}",
+                self.page("/metrics").1
+            );
+            thread::yield_now();
+        }
+    }
+
+    /// Processor time used so far, as the kernel counts it: in hundredths of a second.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("stat");
+        let (_, fields) = stat.rsplit_once(") ").expect("the name of the process");
+        let ticks = fields.split(' ').skip(11).take(2);
+        let ticks: u64 = ticks.map(|field| field.parse::<u64>().expect("ticks")).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// The names of the threads that it has now.
+    pub fn threads(&self) -> Vec<String> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        // One may end meanwhile.
+        let name =
+            |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.ok()?.path().join("comm")).ok();
+        tasks.filter_map(name).collect()
+    }
+
+    /// Bytes of memory in use, as the kernel counts them.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("VmRSS");
+        let kib: u64 = line
+            .trim()
+            .trim_end_matches(" kB")
+            .trim()
+            .parse()
+            .expect("a number of kB");
+        kib * 1024
+    }
+
+    pub fn log(&self) -> String {
+        text(&self.log)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the log says this; how often it does.
+    #[track_caller]
+    pub fn expect_log(&self, text: &str) -> usize {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(text) {
+                return log.matches(text).count();
+            }
+            assert!(Instant::now() < deadline, "no {text:?} in:\n{log}");
+            thread::yield_now();
+        }
+    }
+
+    /// Sends the process a signal.
+    pub fn signal(&self, signal: libc::c_int) {
+        let signal = Signal::from_named_raw(signal).expect("a signal");
+        kill_process(Pid::from_child(&self.child), signal).expect("a child that was not waited for");
+    }
+
+    /// Asks the process to end, as an operator does, and waits for it.
+    pub fn terminate(self) -> ExitStatus {
+        self.signal(libc::SIGTERM);
+        self.ended()
+    }
+
+    /// Waits until the process has ended.
+    pub fn ended(mut self) -> ExitStatus {
+        let (sender, receiver) = mpsc::channel();
+        let mut stdout = self.child.stdout.take().expect("stdout");
+        thread::spawn(move || {
+            // Its end of the pipe closes with the process: that is the condition to wait for.
+            let _ = std::io::copy(&mut stdout, &mut std::io::sink());
+            let _ = sender.send(());
+        });
+        if receiver.recv_timeout(PATIENCE).is_err() {
+            panic!("ttguard did not end after SIGTERM:\n{}", self.log());
+        }
+        self.child.wait().expect("its exit status")
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            println!("--- log of ttguard ---\n{}", self.log());
+        }
+    }
+}
+
+fn text(log: &Mutex<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&log.lock().expect("the log")).into_owned()
+}
+
+/// Reads stderr as it comes, so that the process never waits for a full pipe.
+fn keep_log(child: &mut Child) -> Arc<Mutex<Vec<u8>>> {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let mut stderr = child.stderr.take().expect("stderr");
+    let kept = Arc::clone(&log);
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = stderr.read(&mut buffer) {
+            kept.lock().expect("the log").extend_from_slice(&buffer[..count]);
+        }
+    });
+    log
+}
+
+fn ready_line(child: &mut Child) -> Option<String> {
+    let stdout = child.stdout.take().expect("stdout");
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
+        let _ = stdout.read_line(&mut line);
+        let _ = sender.send((line, stdout.into_inner()));
+    });
+    let (line, stdout) = receiver.recv_timeout(Duration::from_secs(30)).ok()?;
+    child.stdout = Some(stdout);
+    (!line.is_empty()).then_some(line)
+}
+
+/// `ttguard: listening on A, B, backend URL, admin http://C, guard ...`
+pub fn parse_ready(line: &str) -> (Vec<SocketAddr>, SocketAddr) {
+    let between = |from: &str, to: &str| {
+        let (_, rest) = line.split_once(from)?;
+        Some(rest.split_once(to).map_or(rest, |(found, _)| found).trim())
+    };
+    let listen = between("listening on ", ", backend ").unwrap_or_else(|| panic!("no address in {line:?}"));
+    let admin = between("admin http://", ",").unwrap_or_else(|| panic!("no admin in {line:?}"));
+    let addresses = listen
+        .split(", ")
+        .map(|address| address.parse().unwrap_or_else(|_| panic!("bad address in {line:?}")))
+        .collect();
+    (addresses, admin.parse().expect("the admin address"))
+}
+
+/// The value of one line of the exposition, where its name and labels are the ones asked for.
+pub fn sample(line: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let rest = line.strip_prefix(name)?;
+    let (found, value) = match rest.strip_prefix('{') {
+        Some(rest) => rest.split_once("} ")?,
+        None => ("", rest.strip_prefix(' ')?),
+    };
+    let carried = |(label, wanted): &(&str, &str)| {
+        let pair = format!("{label}=\"{wanted}\"");
+        found.split(',').any(|one| one == pair)
+    };
+    labels.iter().all(carried).then(|| value.trim().parse().ok())?
+}
