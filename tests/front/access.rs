@@ -8,10 +8,10 @@ mod tls;
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::protocols::http;
 use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::http;
 use crate::support::real::Real;
 use crate::support::scripted::Scripted;
 

@@ -5,5 +5,5 @@ mod file;
 mod handing_over;
 mod names;
 mod priming;
-pub mod resilience;
+mod resilience;
 mod sharing;

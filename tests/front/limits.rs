@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::backend::resilience::when_served;
-use crate::protocols::memcached;
 use crate::support::client::{Client, Ending, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::insist::when_served;
+use crate::support::memcached;
 use crate::support::scripted::{Act, End, Rule, Scripted};
 use crate::support::stamped::Clock;
 

@@ -5,4 +5,4 @@ mod between;
 mod late;
 mod pipelining;
 mod stalls;
-pub mod stopped;
+mod stopped;

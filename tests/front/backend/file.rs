@@ -5,11 +5,11 @@ mod kills;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::protocols::{http, memcached};
 use crate::support::client::Client;
 use crate::support::frame;
 use crate::support::guarded::{BINARY, Guarded, on_file};
 use crate::support::stamped::{Clock, tell_story};
+use crate::support::{http, memcached};
 
 /// Runs ttguard on a store that it must refuse; gives the one line that it says.
 fn refusal(path: &Path) -> String {

@@ -3,11 +3,10 @@
 
 mod moving;
 
-use std::time::Instant;
-
-use crate::support::client::{Client, PATIENCE};
+use crate::support::client::PATIENCE;
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::insist::put_until_stored;
 use crate::support::relay::Relay;
 use crate::support::scripted::{End, Scripted};
 use crate::support::stamped::Clock;
@@ -20,20 +19,6 @@ fn large(clock: Clock, offset_ms: i64) -> Vec<u8> {
     let mut value = clock.value(offset_ms);
     value.resize(300_000, b'x');
     value
-}
-
-/// Puts on new connections until it is acknowledged.
-#[track_caller]
-fn put_until_stored(connect: impl Fn() -> Client, key: &str, value: &[u8]) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let mut client = connect();
-        let sent = client.try_send(&frame::store(frame::PUT, key, value));
-        match sent.and_then(|()| client.code()) {
-            Ok(code) => return assert_eq!(code, 0),
-            Err(fault) => assert!(Instant::now() < deadline, "never stored: {fault}"),
-        }
-    }
 }
 
 /// On which connection this key was written last.
@@ -53,8 +38,8 @@ fn two_servers_behind_one_address_are_never_both_the_backend() {
     let relay = Relay::to(one.address());
     let guarded = Guarded::before(relay.address(), SETTINGS);
     let clock = Clock::start();
-    put_until_stored(|| guarded.client(), "large", &large(clock, 0));
-    put_until_stored(|| guarded.client(), "k", &clock.value(0));
+    put_until_stored(guarded.address(), "large", &large(clock, 0));
+    put_until_stored(guarded.address(), "k", &clock.value(0));
     relay.lead_to(other.address());
     // The lane for large values comes anew, and reaches the other server.
     one.end_connection(connection_of(&one, "large"), End::Fin);
@@ -78,7 +63,7 @@ fn two_servers_behind_one_address_are_never_both_the_backend() {
     });
     assert_eq!(strays, 0, "nothing but greetings may reach the other server");
     relay.lead_to(one.address());
-    put_until_stored(|| guarded.client(), "k", &large(clock, 2));
+    put_until_stored(guarded.address(), "k", &large(clock, 2));
     assert_eq!(guarded.client().get("k"), Some(large(clock, 2)));
     assert_eq!(one.value("k"), Some(large(clock, 2)));
 }
@@ -89,16 +74,16 @@ fn a_server_that_was_started_again_is_one_server_though_lanes_of_its_former_run_
     let relay = Relay::to(scripted.address());
     let guarded = Guarded::before(relay.address(), SETTINGS);
     let clock = Clock::start();
-    put_until_stored(|| guarded.client(), "large", &large(clock, 0));
-    put_until_stored(|| guarded.client(), "k", &clock.value(0));
+    put_until_stored(guarded.address(), "large", &large(clock, 0));
+    put_until_stored(guarded.address(), "k", &clock.value(0));
     // As when its machine loses power: nobody says that the connection of the small lane is gone.
     let (small, bulk) = (connection_of(&scripted, "k"), connection_of(&scripted, "large"));
     relay.hold(small);
     scripted.end_connection(bulk, End::Fin);
     scripted.stop(End::Fin);
     scripted.return_again();
-    put_until_stored(|| guarded.client(), "k", &large(clock, 1));
-    put_until_stored(|| guarded.client(), "k", &clock.value(2));
+    put_until_stored(guarded.address(), "k", &large(clock, 1));
+    put_until_stored(guarded.address(), "k", &clock.value(2));
     assert_eq!(guarded.client().get("k"), Some(clock.value(2)));
     assert_eq!(
         guarded.scrape("ttguard_alarms_total", &[]),

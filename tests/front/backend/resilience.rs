@@ -1,12 +1,12 @@
 //! Backends that are not there, go away and return: an error is seen as an error, and nothing needs a restart.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::insist::when_served;
 use crate::support::real::Real;
 use crate::support::scripted::{Act, End, Rule, Scripted};
 use crate::support::stamped::Clock;
@@ -35,18 +35,6 @@ fn expect_no_answers(guarded: &Guarded) {
         client.expect_reset(PATIENCE);
         let took = asked.elapsed();
         assert!(took < TIMEOUT + GRACE, "the reset came after {took:?}");
-    }
-}
-
-/// Asks on new connections until one is answered: each attempt ends by itself.
-#[track_caller]
-pub fn when_served<T>(address: SocketAddr, mut ask: impl FnMut(&mut Client) -> io::Result<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match ask(&mut Client::connect(address)) {
-            Ok(answer) => return answer,
-            Err(fault) => assert!(Instant::now() < deadline, "never served again: {fault}"),
-        }
     }
 }
 

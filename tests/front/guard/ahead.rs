@@ -1,10 +1,10 @@
 //! Edits against the rule for the future: whatever path a stamp would take into a record, one that is too far ahead of the
 //! clock does not get there; and where it is found all the same it is an alarm and binds nobody.
 
-use crate::protocols::http;
 use crate::support::client::Client;
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::http;
 use crate::support::real::Real;
 use crate::support::scripted::Scripted;
 use crate::support::stamped::{Clock, now};

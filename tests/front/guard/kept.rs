@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::protocols::http;
 use crate::support::client::Client;
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::http;
 use crate::support::real::Real;
 use crate::support::scripted::{Act, Rule, Scripted};
 use crate::support::stamped::Clock;

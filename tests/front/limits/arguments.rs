@@ -1,10 +1,10 @@
 //! A key or a value that is larger than allowed is refused before it is awaited, in each protocol as an argument is.
 
-use crate::protocols::http;
-use crate::protocols::memcached;
 use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::http;
+use crate::support::memcached;
 use crate::support::scripted::{Request, Scripted};
 
 const KEY_MAX: usize = 16;

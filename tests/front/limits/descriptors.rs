@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::backend::resilience::when_served;
 use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::{BINARY, Guarded};
+use crate::support::insist::when_served;
 use crate::support::scripted::{End, Scripted};
 use crate::support::stamped::Clock;
 

@@ -4,11 +4,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::protocols::http;
-use crate::protocols::memcached;
 use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::http;
+use crate::support::memcached;
 use crate::support::scripted::Scripted;
 
 use super::expect_closed;

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::protocols::memcached;
 use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::memcached;
 use crate::support::real::Real;
 use crate::support::scripted::{Act, Request, Rule, Scripted};
 use crate::support::stamped::Clock;

@@ -4,11 +4,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::pairing::stopped::{signal, stop};
-use crate::protocols::memcached;
 use crate::support::client::{Client, Ending, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::memcached;
+use crate::support::process::{signal, stop};
 use crate::support::scripted::{Act, Rule, Scripted};
 use crate::support::stamped::Clock;
 
@@ -40,7 +40,7 @@ fn asks_while_it_stands_still(guarded: &Guarded, client: &mut Client, ask: impl 
     client.send(&ask("A"));
     client.expect_quiet(STANDS_STILL);
     client.send(&ask("B"));
-    signal(guarded.pid(), "-CONT");
+    signal(guarded.pid(), libc::SIGCONT);
     client.expect_reset(PATIENCE);
 }
 
@@ -97,7 +97,7 @@ fn an_answer_that_came_while_the_process_stood_still_is_not_delivered() {
     scripted.open(gate);
     client.expect_quiet(STANDS_STILL);
     client.send(&frame::keyed(frame::GET, "B"));
-    signal(guarded.pid(), "-CONT");
+    signal(guarded.pid(), libc::SIGCONT);
     client.expect_reset(PATIENCE);
     scripted.clear_rules();
     assert_eq!(answered_again(&guarded).text("B").as_deref(), Some("value of B"));

@@ -1,17 +1,17 @@
 //! A real server that stops for a while (SIGSTOP): what it had buffered is carried out later, and answers come late.
 //! A few cycles where `TTSERVER` is set; `TTGUARD_ZOMBIES` and `TTGUARD_TAGGED` say how many more are wanted.
 
-use std::fs::DirEntry;
 use std::io;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::insist::put_until_stored;
+use crate::support::process::{signal, stop};
 use crate::support::real::Real;
 use crate::support::stamped::Clock;
 
@@ -21,49 +21,6 @@ const SETTINGS: &str =
 
 fn wanted(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |count| count.parse().expect("a number"))
-}
-
-/// Stops or continues the server's process.
-pub fn signal(pid: u32, signal: &str) {
-    let status = Command::new("kill").args([signal, &pid.to_string()]).status();
-    assert!(status.expect("run kill").success());
-}
-
-/// Stops the server's process and waits until each of its threads has: the signal alone returns before that.
-pub fn stop(pid: u32) {
-    signal(pid, "-STOP");
-    let has_stopped = |task: io::Result<DirEntry>| {
-        let stat = std::fs::read_to_string(task?.path().join("stat"))?;
-        io::Result::Ok(
-            stat.rsplit_once(") ")
-                .is_some_and(|(_, fields)| fields.starts_with('T')),
-        )
-    };
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the server's threads");
-        if tasks.all(|task| has_stopped(task).unwrap_or(false)) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "the server does not stop");
-        thread::yield_now();
-    }
-}
-
-/// Puts until it is acknowledged; a session that is reset is followed by another.
-fn put_until_stored(guarded: &Guarded, key: &str, value: &[u8]) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let mut client = guarded.client();
-        match client
-            .try_send(&frame::store(frame::PUT, key, value))
-            .and_then(|()| client.code())
-        {
-            Ok(0) => return,
-            Ok(code) => panic!("the newest write of {key} was answered with code {code}"),
-            Err(_) => assert!(Instant::now() < deadline, "{key} is held for ever"),
-        }
-    }
 }
 
 #[test]
@@ -76,7 +33,7 @@ fn a_write_that_a_stopped_server_had_buffered_never_lands_on_a_newer_one() {
     };
     let guarded = Guarded::before(real.address(), SETTINGS);
     let clock = Clock::start();
-    put_until_stored(&guarded, "k", &clock.value(-1));
+    put_until_stored(guarded.address(), "k", &clock.value(-1));
     let cycles = i64::try_from(wanted("TTGUARD_ZOMBIES", 10)).expect("a count");
     for cycle in 0..cycles {
         let (older, newer) = (clock.value(cycle * 2), clock.value(cycle * 2 + 1));
@@ -87,9 +44,9 @@ fn a_write_that_a_stopped_server_had_buffered_never_lands_on_a_newer_one() {
         first.expect_reset(PATIENCE);
         second.send(&frame::store(frame::PUT, "k", &newer));
         second.expect_quiet(REQUEST_TIMEOUT / 4);
-        signal(real.pid(), "-CONT");
+        signal(real.pid(), libc::SIGCONT);
         if second.code().is_err() {
-            put_until_stored(&guarded, "k", &newer);
+            put_until_stored(guarded.address(), "k", &newer);
         }
         let stored = real.client().get("k");
         assert_eq!(
@@ -170,7 +127,7 @@ fn no_answer_of_a_server_that_stops_again_and_again_reaches_another_question() {
                 stop(real.pid());
                 // Longer than a deadline, so that lanes are given up with answers on their way.
                 thread::park_timeout(REQUEST_TIMEOUT + pause);
-                signal(real.pid(), "-CONT");
+                signal(real.pid(), libc::SIGCONT);
                 thread::park_timeout(pause * 4);
                 pause = if pause > Duration::from_millis(40) {
                     Duration::from_millis(5)

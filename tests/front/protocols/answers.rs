@@ -1,10 +1,10 @@
 //! What a client is told of each of the backend's answers, in each protocol: a failure is never a miss, and never "exists".
 
-use crate::protocols::http;
-use crate::protocols::memcached::store;
 use crate::support::client::{Client, Ending, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::http;
+use crate::support::memcached::store;
 use crate::support::real::Real;
 use crate::support::scripted::{Act, End, Request, Rule, Scripted};
 

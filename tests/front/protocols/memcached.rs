@@ -5,21 +5,12 @@ use std::thread;
 use crate::support::client::{Client, Ending, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::memcached::{found, store};
 use crate::support::real::Real;
 use crate::support::scripted::{Act, End, Rule, Scripted};
 use crate::support::stamped::Clock;
 
 const HOUR: i64 = 3_600_000;
-
-/// A line and the value behind it.
-pub fn store(verb: &str, key: &str, value: &str) -> String {
-    format!("{verb} {key} 0 0 {}\r\n{value}\r\n", value.len())
-}
-
-/// What a `get` of one key answers.
-fn found(key: &str, value: &str) -> String {
-    format!("VALUE {key} 0 {}\r\n{value}\r\nEND\r\n", value.len())
-}
 
 #[test]
 fn each_refusal_has_words_of_its_own() {

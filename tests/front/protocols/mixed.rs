@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::protocols::http;
-use crate::protocols::memcached;
 use crate::support::client::{Client, Ending, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::http;
+use crate::support::memcached;
 use crate::support::real::Real;
 use crate::support::stamped::Clock;
 

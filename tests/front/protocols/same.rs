@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use crate::protocols::http;
-use crate::protocols::memcached::store;
 use crate::support::client::Client;
 use crate::support::guarded::Guarded;
+use crate::support::http;
+use crate::support::memcached::store;
 use crate::support::real::Real;
 
 /// Answered by nothing else, it marks the end of what came before.

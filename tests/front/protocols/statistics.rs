@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::protocols::http;
-use crate::protocols::memcached::store;
 use crate::support::client::Client;
 use crate::support::frame;
 use crate::support::guarded::Guarded;
+use crate::support::http;
+use crate::support::memcached::store;
 use crate::support::real::Real;
 use crate::support::scripted::{End, Scripted};
 use crate::support::stamped::Clock;

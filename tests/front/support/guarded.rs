@@ -1,6 +1,6 @@
 //! The built binary under test, started on free ports and ended with the test.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::support::client::{Client, PATIENCE};
+use crate::support::process;
+use crate::support::ready::{parse_ready, ready_line};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ttguard");
 
@@ -192,38 +193,19 @@ impl Guarded {
         }
     }
 
-    /// Processor time used so far, as the kernel counts it: in hundredths of a second.
+    /// Processor time used so far.
     pub fn processor_time(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("stat");
-        let (_, fields) = stat.rsplit_once(") ").expect("the name of the process");
-        let ticks = fields.split(' ').skip(11).take(2);
-        let ticks: u64 = ticks.map(|field| field.parse::<u64>().expect("ticks")).sum();
-        Duration::from_millis(ticks * 10)
+        process::processor_time(self.pid())
     }
 
     /// The names of the threads that it has now.
     pub fn threads(&self) -> Vec<String> {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
-        // One may end meanwhile.
-        let name =
-            |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.ok()?.path().join("comm")).ok();
-        tasks.filter_map(name).collect()
+        process::threads(self.pid())
     }
 
-    /// Bytes of memory in use, as the kernel counts them.
+    /// Bytes of memory in use.
     pub fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .expect("VmRSS");
-        let kib: u64 = line
-            .trim()
-            .trim_end_matches(" kB")
-            .trim()
-            .parse()
-            .expect("a number of kB");
-        kib * 1024
+        process::resident_bytes(self.pid())
     }
 
     pub fn log(&self) -> String {
@@ -250,8 +232,7 @@ impl Guarded {
 
     /// Sends the process a signal.
     pub fn signal(&self, signal: libc::c_int) {
-        let signal = Signal::from_named_raw(signal).expect("a signal");
-        kill_process(Pid::from_child(&self.child), signal).expect("a child that was not waited for");
+        process::signal(self.pid(), signal);
     }
 
     /// Asks the process to end, as an operator does, and waits for it.
@@ -302,35 +283,6 @@ fn keep_log(child: &mut Child) -> Arc<Mutex<Vec<u8>>> {
         }
     });
     log
-}
-
-fn ready_line(child: &mut Child) -> Option<String> {
-    let stdout = child.stdout.take().expect("stdout");
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut stdout = BufReader::new(stdout);
-        let mut line = String::new();
-        let _ = stdout.read_line(&mut line);
-        let _ = sender.send((line, stdout.into_inner()));
-    });
-    let (line, stdout) = receiver.recv_timeout(Duration::from_secs(30)).ok()?;
-    child.stdout = Some(stdout);
-    (!line.is_empty()).then_some(line)
-}
-
-/// `ttguard: listening on A, B, backend URL, admin http://C, guard ...`
-pub fn parse_ready(line: &str) -> (Vec<SocketAddr>, SocketAddr) {
-    let between = |from: &str, to: &str| {
-        let (_, rest) = line.split_once(from)?;
-        Some(rest.split_once(to).map_or(rest, |(found, _)| found).trim())
-    };
-    let listen = between("listening on ", ", backend ").unwrap_or_else(|| panic!("no address in {line:?}"));
-    let admin = between("admin http://", ",").unwrap_or_else(|| panic!("no admin in {line:?}"));
-    let addresses = listen
-        .split(", ")
-        .map(|address| address.parse().unwrap_or_else(|_| panic!("bad address in {line:?}")))
-        .collect();
-    (addresses, admin.parse().expect("the admin address"))
 }
 
 /// The value of one line of the exposition, where its name and labels are the ones asked for.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::support::client::{Client, Ending, PATIENCE};
 use crate::support::frame;
-use crate::support::guarded::{parse_ready, sample};
+use crate::support::guarded::sample;
+use crate::support::ready::parse_ready;
 use crate::support::real::Real;
 use crate::support::replay;
 use crate::support::scripted::{Act, End, Rule, Scripted};

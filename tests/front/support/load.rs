@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::protocols::http;
-use crate::protocols::memcached;
 use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
+use crate::support::http;
+use crate::support::memcached;
 use crate::support::stamped;
 
 /// How many clients are busy.

@@ -12,10 +12,10 @@ use ttguard::config::{Address, Settings};
 use ttguard::proxy::control::Control;
 use ttguard::proxy::server::{Inheritance, Server};
 
-use super::{SETTINGS, connection_of, large, put_until_stored};
-use crate::backend::resilience::when_served;
+use super::{SETTINGS, connection_of, large};
 use crate::support::client::Client;
 use crate::support::frame;
+use crate::support::insist::{put_until_stored, when_served};
 use crate::support::scripted::{End, Scripted};
 use crate::support::stamped::Clock;
 
@@ -129,13 +129,13 @@ fn a_name_that_moves_takes_all_connections_along_or_none() {
     let name = Name::to(&[one.address()]);
     let proxy = Proxy::before(&name);
     let clock = Clock::start();
-    put_until_stored(|| proxy.client(), "large", &large(clock, 0));
-    put_until_stored(|| proxy.client(), "k", &clock.value(0));
+    put_until_stored(proxy.address, "large", &large(clock, 0));
+    put_until_stored(proxy.address, "k", &clock.value(0));
 
     // Nobody has told the proxy: what comes anew goes where all others are.
     name.lead_to(&[other.address()]);
     one.end_connection(connection_of(&one, "large"), End::Fin);
-    put_until_stored(|| proxy.client(), "k", &large(clock, 1));
+    put_until_stored(proxy.address, "k", &large(clock, 1));
     assert_eq!(proxy.client().get("k"), Some(large(clock, 1)));
     assert_eq!(proxy.client().ext("anything", "k", b"v"), (1, None));
     assert_eq!(one.value("k"), Some(large(clock, 1)));
@@ -149,9 +149,9 @@ fn a_name_that_moves_takes_all_connections_along_or_none() {
         state.connections.iter().all(|record| record.ended)
     });
     let asked_before = used(&one).1;
-    put_until_stored(|| proxy.client(), "k", &large(clock, 2));
+    put_until_stored(proxy.address, "k", &large(clock, 2));
     assert_eq!(proxy.client().get("k"), Some(large(clock, 2)));
-    put_until_stored(|| proxy.client(), "k", &clock.value(3));
+    put_until_stored(proxy.address, "k", &clock.value(3));
     assert_eq!(proxy.client().get("k"), Some(clock.value(3)));
     assert_eq!(proxy.client().ext("anything", "k", b"v"), (1, None));
     assert_eq!(other.value("k"), Some(clock.value(3)));
@@ -165,14 +165,14 @@ fn a_server_that_is_gone_is_looked_for_under_its_name() {
     let name = Name::to(&[one.address()]);
     let proxy = Proxy::before(&name);
     let clock = Clock::start();
-    put_until_stored(|| proxy.client(), "k", &clock.value(0));
+    put_until_stored(proxy.address, "k", &clock.value(0));
     name.lead_to(&[other.address(), one.address()]);
     one.stop(End::Rst);
-    put_until_stored(|| proxy.client(), "k", &large(clock, 1));
+    put_until_stored(proxy.address, "k", &large(clock, 1));
     assert_eq!(other.value("k"), Some(large(clock, 1)));
     // It is kept to, though the former one is there again.
     one.return_again();
-    put_until_stored(|| proxy.client(), "k", &clock.value(2));
+    put_until_stored(proxy.address, "k", &clock.value(2));
     assert_eq!(other.value("k"), Some(clock.value(2)));
     assert_eq!(one.value("k"), Some(clock.value(0)));
 }

@@ -9,7 +9,7 @@ use socket2::SockRef;
 
 use super::request::{Cut, Request};
 use super::rule::{Act, End};
-use super::{Record, Shared};
+use super::state::{Record, Shared};
 use crate::support::frame;
 
 /// What to do after a request.
