@@ -85,10 +85,7 @@ fn check_replies(step: &Step, asked: &[Command], told: &str) {
 
 #[test]
 fn every_recorded_request_and_reply_is_understood_and_comes_out_as_it_was() {
-    for exchange in [transcripts::BINARY, transcripts::TABLE]
-        .into_iter()
-        .flat_map(transcripts::read)
-    {
+    for exchange in ["binary.jsonl", "table.jsonl"].into_iter().flat_map(transcripts::load) {
         for step in &exchange.steps {
             let told = format!("{} {}: {}", exchange.db, exchange.scenario, step.doing);
             let asked = check_requests(step, &told);
@@ -120,7 +117,7 @@ fn check_refused(bytes: &[u8], name: &str, told: &str) {
 
 #[test]
 fn every_malformed_frame_is_refused_by_name() {
-    let exchanges = transcripts::read(transcripts::MALFORMED);
+    let exchanges = transcripts::load("malformed.jsonl");
     let steps: Vec<&Step> = exchanges.iter().flat_map(|exchange| &exchange.steps).collect();
     assert_eq!(steps.len(), REFUSED.len());
     for (step, (doing, name)) in steps.into_iter().zip(REFUSED) {
@@ -131,7 +128,7 @@ fn every_malformed_frame_is_refused_by_name() {
 
 #[test]
 fn a_vanish_behind_a_malformed_frame_is_never_read() {
-    for exchange in transcripts::read(transcripts::MALFORMED) {
+    for exchange in transcripts::load("malformed.jsonl") {
         for step in &exchange.steps {
             let (_, name) = REFUSED.iter().find(|(doing, _)| *doing == step.doing).unwrap();
             let bytes = [&step.send[..], &[0xC8, 0x72]].concat();

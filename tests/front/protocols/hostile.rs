@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::support::client::{Client, Ending, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
-use crate::support::replay;
 use crate::support::scripted::Scripted;
 use crate::support::stamped::Clock;
+use crate::support::transcripts;
 
 const LIMIT: usize = 32 << 20;
 
@@ -51,11 +51,11 @@ fn expect_refused(frames: &[(String, Vec<u8>)]) {
 
 #[test]
 fn every_recorded_malformed_frame_is_refused() {
-    let scenarios = replay::load("malformed.jsonl");
-    let frames: Vec<_> = scenarios
+    let exchanges = transcripts::load("malformed.jsonl");
+    let frames: Vec<_> = exchanges
         .into_iter()
-        .flat_map(|scenario| scenario.steps)
-        .map(|step| (step.name, step.send))
+        .flat_map(|exchange| exchange.steps)
+        .map(|step| (step.doing, step.send))
         .collect();
     assert!(frames.len() >= 8);
     expect_refused(&frames);

@@ -10,6 +10,7 @@ use crate::support::real::Real;
 use crate::support::replay;
 use crate::support::scripted::{Act, End, Rule, Scripted};
 use crate::support::stamped::{Clock, tell_story};
+use crate::support::transcripts;
 
 /// How long nothing must happen, where nothing is the point.
 const MOMENT: Duration = Duration::from_millis(50);
@@ -53,10 +54,10 @@ fn a_metric_is_found_by_its_name_and_labels() {
 
 #[test]
 fn the_scripted_backend_answers_as_the_recordings_do() {
-    for scenario in replay::load("binary.jsonl") {
-        if scenario.database == "*" && ["many", "iteration"].contains(&scenario.name.as_str()) {
+    for exchange in transcripts::load("binary.jsonl") {
+        if exchange.db == "*" && ["many", "iteration"].contains(&exchange.scenario.as_str()) {
             let scripted = Scripted::start();
-            replay::play(scripted.address(), &scenario);
+            replay::play(scripted.address(), &exchange);
             scripted.expect_whole_requests();
         }
     }
@@ -83,14 +84,14 @@ fn the_scripted_backend_knows_what_a_proxy_asks() {
 
 #[test]
 fn the_real_server_answers_as_it_was_recorded() {
-    for scenario in replay::load("binary.jsonl") {
-        if scenario.database != "*" {
+    for exchange in transcripts::load("binary.jsonl") {
+        if exchange.db != "*" {
             continue;
         }
         let Some(real) = Real::start("*", "the_real_server_answers_as_it_was_recorded") else {
             return;
         };
-        replay::play(real.address(), &scenario);
+        replay::play(real.address(), &exchange);
     }
 }
 

@@ -2,97 +2,39 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
-
-use serde_json::Value;
 
 use crate::support::client::{Client, Ending, PATIENCE};
 use crate::support::frame;
+use crate::support::transcripts::{Compare, Exchange, Step};
 
-pub struct Scenario {
-    pub name: String,
-    pub database: String,
-    pub steps: Vec<Step>,
-}
-
-pub struct Step {
-    pub name: String,
-    pub send: Vec<u8>,
-    pub recv: Vec<u8>,
-    compare: String,
-    closed: bool,
-    reconnect: bool,
-}
-
-/// The scenarios of a recorded file.
-pub fn load(file: &str) -> Vec<Scenario> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/transcripts")
-        .join(file);
-    let text = std::fs::read_to_string(&path).expect("a recorded file");
-    text.lines().map(scenario).collect()
-}
-
-fn scenario(line: &str) -> Scenario {
-    let value: Value = serde_json::from_str(line).expect("a line of JSON");
-    Scenario {
-        name: text(&value["scenario"]),
-        database: text(&value["db"]),
-        steps: value["steps"].as_array().expect("steps").iter().map(step).collect(),
-    }
-}
-
-fn step(value: &Value) -> Step {
-    Step {
-        name: text(&value["do"]),
-        send: bytes(&text(&value["send"])),
-        recv: bytes(&text(&value["recv"])),
-        compare: text(&value["compare"]),
-        closed: value["closed"] == true,
-        reconnect: value["reconnect"] == true,
-    }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    let digits = hex.as_bytes().chunks_exact(2);
-    digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("text"), 16).expect("hex"))
-        .collect()
-}
-
-/// Plays a scenario and compares every answer as the recording says.
-pub fn play(address: SocketAddr, scenario: &Scenario) {
+/// Plays an exchange and compares every answer as the recording says.
+pub fn play(address: SocketAddr, exchange: &Exchange) {
     let mut client = Client::connect(address);
     // Members of one set come in any order: they are compared when all have been seen.
     let (mut members, mut wanted) = (BTreeSet::new(), BTreeSet::new());
-    for step in &scenario.steps {
-        let what = format!("{} / {} / {}", scenario.database, scenario.name, step.name);
+    for step in &exchange.steps {
+        let what = format!("{} / {} / {}", exchange.db, exchange.scenario, step.doing);
         if step.reconnect {
             client = Client::connect(address);
         }
         // Shown when the client then waits in vain.
         println!("{what}");
         client.send(&step.send);
-        match step.compare.as_str() {
-            "" => assert_eq!(client.recv(step.recv.len()), step.recv, "{what}"),
-            "set" => assert_eq!(strings(&client.recv(step.recv.len())), strings(&step.recv), "{what}"),
-            "set-member" => {
+        match step.compare {
+            None => assert_eq!(client.recv(step.recv.len()), step.recv, "{what}"),
+            Some(Compare::Set) => assert_eq!(strings(&client.recv(step.recv.len())), strings(&step.recv), "{what}"),
+            Some(Compare::SetMember) => {
                 members.insert(client.read_value().expect("a member"));
                 wanted.insert(Some(step.recv[5..].to_vec()));
             }
-            "volatile" => volatile(&mut client, step, &what),
-            other => panic!("{what}: no rule for {other:?}"),
+            Some(Compare::Volatile) => volatile(&mut client, step, &what),
         }
         if step.closed {
             let ending = client.ending(PATIENCE);
             assert!(matches!(ending, Ending::Finished | Ending::Reset), "{what}: {ending:?}");
         }
     }
-    assert_eq!(members, wanted, "{}: members of a set", scenario.name);
+    assert_eq!(members, wanted, "{}: members of a set", exchange.scenario);
 }
 
 /// The code, and the strings of a list, in order.

@@ -1,13 +1,8 @@
 //! Reads the recorded exchanges with the real server (`tests/data/transcripts/README.md` says what they are).
 
-use serde::{Deserialize, Deserializer};
+use std::path::Path;
 
-/// Every command on four kinds of database.
-pub const BINARY: &str = include_str!("../../data/transcripts/binary.jsonl");
-/// A table database.
-pub const TABLE: &str = include_str!("../../data/transcripts/table.jsonl");
-/// Frames that the server cannot accept.
-pub const MALFORMED: &str = include_str!("../../data/transcripts/malformed.jsonl");
+use serde::{Deserialize, Deserializer};
 
 /// One scenario, played on a server that had just been started.
 #[derive(Debug, Deserialize)]
@@ -56,8 +51,12 @@ pub enum Compare {
     Volatile,
 }
 
-/// The exchanges of one file.
-pub fn read(lines: &str) -> Vec<Exchange> {
+/// The exchanges of a recorded file.
+pub fn load(file: &str) -> Vec<Exchange> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/transcripts")
+        .join(file);
+    let lines = std::fs::read_to_string(&path).expect("a recorded file");
     let exchange = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     lines.lines().map(exchange).collect()
 }
@@ -75,7 +74,10 @@ fn hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> 
 
 #[test]
 fn every_scenario_is_read_with_all_that_it_says() {
-    let exchanges: Vec<Exchange> = [BINARY, TABLE, MALFORMED].into_iter().flat_map(read).collect();
+    let exchanges: Vec<Exchange> = ["binary.jsonl", "table.jsonl", "malformed.jsonl"]
+        .into_iter()
+        .flat_map(load)
+        .collect();
     assert!(exchanges.iter().all(|exchange| exchange.server == "ttserver 1.1.41"));
     for db in ["*", "+", "c.tch", "c.tcb", "c.tct"] {
         assert!(exchanges.iter().any(|exchange| exchange.db == db), "{db}");
