@@ -7,6 +7,7 @@ use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::Guarded;
 use crate::support::insist::when_served;
+use crate::support::memcached;
 use crate::support::real::Real;
 use crate::support::scripted::{Act, End, Rule, Scripted};
 use crate::support::stamped::Clock;
@@ -187,4 +188,48 @@ fn a_backend_that_answers_wrongly_is_not_asked_again_in_a_hurry() {
         0
     );
     guarded.expect_metric("ttguard_alarms_total", &[("alarm", "unasked_key")], 1.0);
+}
+
+#[test]
+fn requests_fail_at_once_while_the_backend_is_out_of_reach_and_succeed_when_it_is_back() {
+    let clock = Clock::start();
+    let scripted = Scripted::start();
+    let settings = "[pairing]\nrequest_timeout = \"20s\"\nfail_fast_after = \"200ms\"";
+    let guarded = Guarded::before(scripted.address(), settings);
+    assert_eq!(guarded.client().put("k", &clock.value(0)), 0);
+    scripted.stop(End::Rst);
+    guarded.expect_metric("ttguard_lanes_down", &[], 1.0);
+    let start = Instant::now();
+    for _ in 0..20 {
+        let mut client = guarded.client();
+        client.send(&frame::keyed(frame::GET, "k"));
+        client.expect_reset(PATIENCE);
+        guarded
+            .client()
+            .expect(&memcached::store("set", "k", "v"), "SERVER_ERROR");
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    guarded.expect_metric("ttguard_sessions_closed_total", &[("reason", "backend_down")], 20.0);
+    scripted.return_again();
+    when_served(guarded.address(), |client| client.try_get("k"));
+    assert_eq!(guarded.client().text("k"), Some(clock.text(0)));
+}
+
+#[test]
+fn a_backend_that_never_was_fails_requests_at_once() {
+    // Bound and gone: nobody listens there.
+    let address = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("an address");
+    let settings = "[pairing]\nrequest_timeout = \"20s\"\nfail_fast_after = \"0s\"";
+    let guarded = Guarded::before(address, settings);
+    for request in [frame::keyed(frame::GET, "k"), frame::store(frame::PUT, "k", b"v")] {
+        let mut client = guarded.client();
+        client.send(&request);
+        client.expect_reset(Duration::from_secs(5));
+    }
+    // Those that take several exchanges as well.
+    let mut client = guarded.client();
+    client.send(&frame::misc("putlist", &[b"k", b"v"]));
+    client.expect_reset(Duration::from_secs(5));
 }

@@ -1,10 +1,10 @@
 //! Hostile files and paths: each path that the settings name, against each thing that can lie there. It is used as it
 //! should be, or refused in one line with exit code 2; nothing waits, and what lies there stays as it was.
 
+mod scene;
+
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -12,120 +12,9 @@ use std::time::Instant;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+use self::scene::{ALL, Scene, TEXT, There};
 use crate::support::client::PATIENCE;
-use crate::support::frame;
 use crate::support::guarded::{BINARY, Guarded};
-
-/// What lies at a path.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum There {
-    File,
-    /// A file that all may write to.
-    Open,
-    SecondName,
-    /// Ends within the header of a database.
-    Database,
-    Folder,
-    Fifo,
-    Device,
-    DeadSocket,
-    LiveSocket,
-    LinkToFile,
-    LinkToFifo,
-    LinkToFolder,
-    LinkToNothing,
-}
-
-const ALL: [There; 13] = [
-    There::File,
-    There::Open,
-    There::SecondName,
-    There::Database,
-    There::Folder,
-    There::Fifo,
-    There::Device,
-    There::DeadSocket,
-    There::LiveSocket,
-    There::LinkToFile,
-    There::LinkToFifo,
-    There::LinkToFolder,
-    There::LinkToNothing,
-];
-
-const TEXT: &[u8] = b"of someone else, and long enough\n";
-
-/// What has been laid out, and whoever listens there.
-struct Scene {
-    folder: tempfile::TempDir,
-    path: PathBuf,
-    _listener: Option<UnixListener>,
-}
-
-impl Scene {
-    fn of(there: There, content: &[u8]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (path, behind) = (folder.path().join("path"), folder.path().join("behind"));
-        let mut listener = None;
-        let write = |path: &Path, bytes: &[u8]| std::fs::write(path, bytes).expect("a file");
-        let fifo = |path: &Path| mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).expect("a FIFO");
-        match there {
-            There::File => write(&path, content),
-            There::Open => {
-                write(&path, content);
-                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).expect("a mode");
-            }
-            There::SecondName => {
-                write(&behind, content);
-                std::fs::hard_link(&behind, &path).expect("a second name");
-            }
-            There::Database => write(&path, b"SQLite format 3\0 of something"),
-            There::Folder => std::fs::create_dir(&path).expect("a folder"),
-            There::Fifo => fifo(&path),
-            There::Device => {
-                return Self {
-                    folder,
-                    path: "/dev/full".into(),
-                    _listener: None,
-                };
-            }
-            There::DeadSocket => drop(UnixListener::bind(&path).expect("a socket")),
-            There::LiveSocket => listener = Some(UnixListener::bind(&path).expect("a socket")),
-            There::LinkToFile => write(&behind, content),
-            There::LinkToFifo => fifo(&behind),
-            There::LinkToFolder => std::fs::create_dir(&behind).expect("a folder"),
-            There::LinkToNothing => {}
-        }
-        if matches!(
-            there,
-            There::LinkToFile | There::LinkToFifo | There::LinkToFolder | There::LinkToNothing
-        ) {
-            symlink(&behind, &path).expect("a link");
-        }
-        Self {
-            folder,
-            path,
-            _listener: listener,
-        }
-    }
-
-    /// What lies where, and what it says.
-    fn state(&self) -> Vec<(PathBuf, String, Vec<u8>)> {
-        let entries = std::fs::read_dir(self.folder.path()).expect("the folder");
-        let entry = |entry: std::io::Result<std::fs::DirEntry>| {
-            let path = entry.expect("an entry").path();
-            let kind = path.symlink_metadata().expect("its kind").file_type();
-            let text = if kind.is_file() {
-                std::fs::read(&path).expect("a file")
-            } else {
-                Vec::new()
-            };
-            (path, format!("{kind:?}"), text)
-        };
-        let mut state: Vec<_> = entries.map(entry).collect();
-        state.sort();
-        state
-    }
-}
 
 /// What came of it.
 #[derive(Debug)]
@@ -365,73 +254,4 @@ fn wait_for(file: &Path, text: &str) {
         assert!(Instant::now() < deadline, "no {text:?} in {}", file.display());
         thread::yield_now();
     }
-}
-
-/// A guard on a file, whose copies are in the folder beside it.
-fn with_copies(folder: &Path, more: &str) -> Guarded {
-    let copies = folder.join("copies");
-    std::fs::create_dir_all(&copies).expect("a folder");
-    Guarded::file(
-        &folder.join("store"),
-        &format!("{more}\nstore.copy_dir = \"{}\"", copies.display()),
-    )
-}
-
-#[test]
-fn copies_are_denied_without_a_folder_and_stay_in_it() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let copied = folder.path().join("copies/daily");
-    let ask = |guarded: &Guarded, request: &[u8]| guarded.client().ask_code(request);
-    for allowed in [
-        "",
-        "allow = [\"copy\", \"restore\", \"copy_command\"]",
-        "allow = [\"all\"]",
-    ] {
-        let guarded = Guarded::file(&folder.path().join("store"), allowed);
-        for name in ["daily", "/tmp/daily", "store-wal", "@/bin/true"] {
-            assert_eq!(ask(&guarded, &frame::copy(name)), 5, "{allowed} {name}");
-            assert_eq!(ask(&guarded, &frame::restore(name, 0)), 5, "{allowed} {name}");
-        }
-        guarded.expect_log("store.copy_dir has to name a folder");
-    }
-    let guarded = with_copies(folder.path(), "");
-    assert_eq!(guarded.client().put("k", b"v"), 0);
-    assert_eq!(ask(&guarded, &frame::copy("daily")), 0);
-    assert_eq!(
-        ask(&guarded, &frame::restore("daily", 0)),
-        5,
-        "only where it is allowed"
-    );
-    assert_eq!(copied.metadata().expect("the copy").permissions().mode() & 0o777, 0o600);
-    // Whatever is logged of a name stays on its line.
-    assert_eq!(ask(&guarded, &frame::copy("x\nERROR forged\u{1b}[2J")), 1);
-    guarded.expect_log("no copy was made");
-    assert!(!guarded.log().contains("\nERROR forged") && !guarded.log().contains('\u{1b}'));
-    // A store that somebody has open is no copy.
-    let other = Guarded::file(&folder.path().join("copies/other"), "");
-    assert_eq!(other.client().put("k", b"other"), 0);
-    assert_eq!(ask(&guarded, &frame::copy("other")), 1);
-    guarded.expect_log("is in use by another process");
-    drop(guarded);
-    assert_eq!(other.client().text("k").as_deref(), Some("other"));
-    let guarded = with_copies(folder.path(), "deny = [\"copy\"]");
-    assert_eq!(ask(&guarded, &frame::copy("daily")), 5);
-}
-
-#[test]
-fn a_log_that_a_copy_must_not_touch_keeps_what_was_acknowledged() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("store");
-    let settings = format!("store.copy_dir = \"{}\"", folder.path().display());
-    let mut guarded = Guarded::file(&path, &settings);
-    let mut client = guarded.client();
-    assert_eq!(client.put("k", b"v"), 0);
-    // Now the log is empty.
-    assert_eq!(client.ask_code(&frame::keyed(frame::OPTIMIZE, "")), 0);
-    assert_eq!(client.ask_code(&frame::copy("store-wal")), 1);
-    for number in 0..100 {
-        assert_eq!(client.put(&format!("key {number}"), b"v"), 0);
-    }
-    guarded.kill();
-    assert_eq!(Guarded::file(&path, &settings).client().rnum(), 101);
 }

@@ -41,7 +41,7 @@ fn three_records(client: &mut Client) {
 
 /// What a listener of each dialect makes of PyTyrant's commands, in front of any store.
 fn tell(guarded: &Guarded, copied: Option<&std::path::Path>) {
-    let client = |listener| Client::connect(guarded.address_of(listener));
+    let client = |listener| guarded.client_of(listener);
     let (mut modern, mut old) = (client(0), client(1));
     three_records(&mut modern);
 
@@ -127,10 +127,10 @@ fn on_the_server_itself_a_copy_empties_and_a_clear_is_never_answered() {
 fn a_second_request_while_an_answer_is_owed_ends_a_session_of_pytyrant_only() {
     let guarded = Guarded::listening(&format!("backend = \"memory:\"\n{BOTH}"));
     let both = [frame::bare(frame::RNUM), frame::bare(frame::RNUM)].concat();
-    let mut modern = Client::connect(guarded.address_of(0));
+    let mut modern = guarded.client_of(0);
     modern.send(&both);
     assert_eq!(modern.recv(18), [0; 18]);
-    let mut old = Client::connect(guarded.address_of(1));
+    let mut old = guarded.client_of(1);
     old.send(&both);
     old.expect_reset(PATIENCE);
 }
@@ -141,7 +141,7 @@ fn pytyrant_is_reset_even_when_ttguard_is_killed() {
     let settings = format!("backend = \"tyrant://{}\"\n{BOTH}", scripted.address());
     let mut guarded = Guarded::listening(&settings);
     let clients = [0, 1].map(|listener| {
-        let mut client = Client::connect(guarded.address_of(listener));
+        let mut client = guarded.client_of(listener);
         assert_eq!(client.put("k", b"v"), 0);
         client
     });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::client::{Client, Ending, PATIENCE};
+use crate::support::client::{Ending, PATIENCE};
 use crate::support::guarded::Guarded;
 use crate::support::http::{ask, request, try_answer};
 use crate::support::scripted::{Act, End, Rule, Scripted};
@@ -216,7 +216,7 @@ fn a_client_of_1_0_that_is_kept_is_told_so() {
 #[test]
 fn a_page_that_has_its_own_name_point_here_reads_nothing() {
     let by = |guarded: &Guarded, listener: usize, host: &str| {
-        let mut client = Client::connect(guarded.address_of(listener));
+        let mut client = guarded.client_of(listener);
         ask(&mut client, &format!("GET /k HTTP/1.1\r\nHost: {host}\r\n\r\n")).0
     };
     let guarded = Guarded::listening(

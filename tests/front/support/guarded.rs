@@ -1,7 +1,9 @@
 //! The built binary under test, started on free ports and ended with the test.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+mod admin;
+
+use std::io::Read;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+pub use self::admin::sample;
 use crate::support::client::{Client, PATIENCE};
 use crate::support::process;
 use crate::support::ready::{parse_ready, ready_line};
@@ -53,6 +56,15 @@ impl Guarded {
     /// With these settings, which say where clients connect.
     pub fn listening(settings: &str) -> Self {
         Self::launch(settings, &["--admin", "127.0.0.1:0"], |_| {})
+    }
+
+    /// With a first listener that shows everything, and another one for each of these lines of settings.
+    pub fn beside_everything(backend: &str, settings: &str, listeners: &[&str]) -> Self {
+        let mut text = format!("backend = \"{backend}\"\nlisten = [\"127.0.0.1:0\"]\n{settings}\n");
+        for listener in listeners {
+            text += &format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{listener}\n");
+        }
+        Self::listening(&text)
     }
 
     /// As [`Self::start`], by a command that ends in running ttguard with the arguments that it is given.
@@ -132,6 +144,11 @@ impl Guarded {
         Client::connect(self.address())
     }
 
+    /// A client of the listener of this number.
+    pub fn client_of(&self, listener: usize) -> Client {
+        Client::connect(self.address_of(listener))
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill ttguard");
@@ -141,56 +158,6 @@ impl Guarded {
     /// Every address where clients connect, as the ready line said.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
-    }
-
-    /// The status of an admin page, and its body.
-    pub fn page(&self, path: &str) -> (u16, String) {
-        self.ask_admin("GET", path, "")
-    }
-
-    /// The status and the body of what admin says to this method, with these header lines.
-    pub fn ask_admin(&self, method: &str, path: &str, headers: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.admin).expect("connect to admin");
-        stream.set_read_timeout(Some(PATIENCE)).expect("read timeout");
-        // 1.0, so that the answer is not chunked and ends with the connection.
-        let question = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
-        stream.write_all(question.as_bytes()).expect("ask admin");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer of admin");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        (status.expect("a status"), body.to_owned())
-    }
-
-    /// The sum of every series of this name that carries these labels.
-    pub fn scrape(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let (status, body) = self.page("/metrics");
-        assert_eq!(status, 200);
-        body.lines().filter_map(|line| sample(line, name, labels)).sum()
-    }
-
-    /// Waits until it says that it is ready.
-    #[track_caller]
-    pub fn expect_ready(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while let (503, why) = self.page("/readyz") {
-            assert!(Instant::now() < deadline, "not ready: {why}");
-            thread::yield_now();
-        }
-    }
-
-    /// Waits until a metric has at least this value: counting may follow the answer a moment later.
-    #[track_caller]
-    pub fn expect_metric(&self, name: &str, labels: &[(&str, &str)], least: f64) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.scrape(name, labels) < least {
-            assert!(
-                Instant::now() < deadline,
-                "{name}{labels:?} did not reach {least}:\n{}",
-                self.page("/metrics").1
-            );
-            thread::yield_now();
-        }
     }
 
     /// Processor time used so far.
@@ -283,18 +250,4 @@ fn keep_log(child: &mut Child) -> Arc<Mutex<Vec<u8>>> {
         }
     });
     log
-}
-
-/// The value of one line of the exposition, where its name and labels are the ones asked for.
-pub fn sample(line: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-    let rest = line.strip_prefix(name)?;
-    let (found, value) = match rest.strip_prefix('{') {
-        Some(rest) => rest.split_once("} ")?,
-        None => ("", rest.strip_prefix(' ')?),
-    };
-    let carried = |(label, wanted): &(&str, &str)| {
-        let pair = format!("{label}=\"{wanted}\"");
-        found.split(',').any(|one| one == pair)
-    };
-    labels.iter().all(carried).then(|| value.trim().parse().ok())?
 }

@@ -135,6 +135,6 @@ fn each_listener_has_its_own_files_or_none() {
         client.send(&frame::store(frame::PUT, "k", b"v"));
         assert_eq!(client.recv(1), [0]);
     }
-    let mut plain = crate::support::client::Client::connect(guarded.address_of(2));
+    let mut plain = guarded.client_of(2);
     assert_eq!(plain.text("k").as_deref(), Some("v"));
 }

@@ -1,7 +1,5 @@
-//! What must never happen, and what is said when it does.
+//! What a backend must never do, and what is said when it does.
 
-use super::client_of;
-use super::namespace::tenants;
 use crate::support::client::PATIENCE;
 use crate::support::frame;
 use crate::support::guarded::Guarded;
@@ -61,12 +59,14 @@ fn a_key_of_another_namespace_is_never_shown() {
         scripted.insert(key, b"v");
     }
     let backend = format!("tyrant://{}", scripted.address());
+    let listeners = ["prefix = \"A:\"\nallow = [\"all\"]", "prefix = \"B:\""];
+    let tenants = || Guarded::beside_everything(&backend, "", &listeners);
     for other in ["B:", "C:", ""] {
-        let guarded = tenants(&backend);
+        let guarded = tenants();
         scripted.rule(Rule::once(Act::AnswerFor(other), |request| {
             request.opcode == frame::FWMKEYS
         }));
-        let mut client = client_of(&guarded, 1);
+        let mut client = guarded.client_of(1);
         client.send(&frame::fwmkeys("", -1));
         client.expect_reset(PATIENCE);
         expect_alarm(
@@ -75,15 +75,15 @@ fn a_key_of_another_namespace_is_never_shown() {
             "a client would have been shown a key outside of its prefix",
         );
         assert!(guarded.log().contains("ERROR"), "{}", guarded.log());
-        assert_eq!(client_of(&guarded, 1).fwmkeys(""), ["mine"]);
+        assert_eq!(guarded.client_of(1).fwmkeys(""), ["mine"]);
     }
 
     // A key of its own that was not asked for is no key of another.
-    let guarded = tenants(&backend);
+    let guarded = tenants();
     scripted.rule(Rule::once(Act::AnswerFor("A:mine"), |request| {
         request.opcode == frame::FWMKEYS
     }));
-    let mut client = client_of(&guarded, 1);
+    let mut client = guarded.client_of(1);
     client.send(&frame::fwmkeys("other", -1));
     client.expect_reset(PATIENCE);
     expect_alarm(
