@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import time
@@ -11,6 +12,13 @@ from pathlib import Path
 
 BINARY = os.environ.get("TTGUARD", str(Path(__file__).resolve().parents[2] / "target/debug/ttguard"))
 PATIENCE = 60
+
+
+def free_port():
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def until(what, condition):

@@ -7,12 +7,13 @@ import platform
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from guarded import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARD = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/ttguard"
@@ -21,12 +22,6 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def fail(text):
     sys.exit(f"tests/scripts/{Path(sys.argv[0]).name}: {text}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Machinery:
