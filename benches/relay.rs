@@ -1,8 +1,8 @@
 //! The least that a proxy can cost one client: a relay of one connection at a time that looks at nothing.
 //!
-//! `tests/compare` puts it beside ttguard: what the two have in common is the price of a process in between, whatever
-//! it does. `--primed` sends the first byte of the next request ahead, as a lane does; `--busy` never sleeps. It takes
-//! whatever one read brings for one whole request, or one whole answer: right for small requests only.
+//! `tests/scripts/compare` puts it beside ttguard: what the two have in common is the price of a process in between,
+//! whatever it does. `--primed` sends the first byte of the next request ahead, as a lane does; `--busy` never sleeps.
+//! It takes whatever one read brings for one whole request, or one whole answer: right for small requests only.
 //!
 //! `relay LISTEN BACKEND [--primed] [--busy]`; without addresses it does nothing, as `cargo bench` calls it.
 

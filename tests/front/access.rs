@@ -1,19 +1,14 @@
-//! What a listener's settings deny, and how a client is told.
+//! Who may connect to a listener and what its clients may do:
+//! commands, keys, a namespace of their own, networks and TLS.
 
-mod alarms;
+mod commands;
 mod keys;
 mod namespace;
 mod networks;
 mod tls;
 
-use std::os::unix::fs::PermissionsExt;
-
-use crate::client::{Client, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::http;
-use crate::real::Real;
-use crate::scripted::Scripted;
+use crate::support::client::PATIENCE;
+use crate::support::guarded::Guarded;
 
 const DENIED: u8 = 5;
 
@@ -21,216 +16,12 @@ fn denied(guarded: &Guarded, command: &str) -> f64 {
     guarded.scrape("ttguard_denied_total", &[("command", command)])
 }
 
-/// A guard whose first listener shows everything, and another one for each of these lines of settings.
-fn beside_everything(backend: &str, settings: &str, listeners: &[&str]) -> Guarded {
-    let mut text = format!("backend = \"{backend}\"\nlisten = [\"127.0.0.1:0\"]\n{settings}\n");
-    for listener in listeners {
-        text += &format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{listener}\n");
-    }
-    Guarded::listening(&text)
-}
-
-fn client_of(guarded: &Guarded, listener: usize) -> Client {
-    Client::connect(guarded.address_of(listener))
-}
-
 /// A denied read gets no answer, for every answer would say something of the store.
 #[track_caller]
 fn expect_no_answer(guarded: &Guarded, listener: usize, command: &str, request: &[u8]) {
     let before = denied(guarded, command);
-    let mut client = client_of(guarded, listener);
+    let mut client = guarded.client_of(listener);
     client.send(request);
     client.expect_reset(PATIENCE);
     assert_eq!(denied(guarded, command), before + 1.0, "{command}");
-}
-
-#[test]
-fn what_hands_the_store_over_is_denied_unless_allowed() {
-    let scripted = Scripted::start();
-    let guarded = Guarded::before(scripted.address(), "");
-    let mut client = guarded.client();
-    assert_eq!(client.ask_code(&frame::setmst("other", 1978)), DENIED);
-    assert_eq!(client.ask_code(&frame::restore("/log", 1)), DENIED);
-    assert_eq!(client.put("k", b"v"), 0, "the connection stays");
-    client.send(&frame::repl());
-    client.expect_reset(PATIENCE);
-    for command in ["setmst", "restore", "repl"] {
-        assert_eq!(denied(&guarded, command), 1.0, "{command}");
-    }
-    scripted.see(|state| {
-        let forbidden = [frame::SETMST, frame::RESTORE, frame::REPL];
-        assert!(state.requests().all(|request| !forbidden.contains(&request.opcode)));
-    });
-
-    let open = Guarded::memory("allow = [\"setmst\", \"restore\"]");
-    let mut client = open.client();
-    assert_eq!(client.ask_code(&frame::setmst("other", 1978)), 0);
-    assert_eq!(
-        client.ask_code(&frame::restore("/log", 1)),
-        1,
-        "there is no log to restore from"
-    );
-}
-
-/// On the server itself any client has it run a program by a copy.
-#[test]
-fn a_real_server_runs_a_program_only_where_that_is_allowed_by_name() {
-    let test = "a_real_server_runs_a_program_only_where_that_is_allowed_by_name";
-    let folder = tempfile::tempdir().expect("a folder");
-    let database = folder.path().join("casket.tch");
-    let Some(real) = Real::start(database.to_str().expect("text"), test) else {
-        return;
-    };
-    let (program, ran) = (folder.path().join("program"), folder.path().join("ran"));
-    std::fs::write(&program, format!("#!/bin/sh\ntouch {}\n", ran.display())).expect("a program");
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).expect("a mode");
-    let asked = frame::copy(&format!("@{}", program.display()));
-    for (settings, code, runs) in [
-        ("", DENIED, false),
-        ("allow = [\"copy\"]", DENIED, false),
-        ("allow = [\"copy_command\"]", 0, true),
-    ] {
-        let guarded = Guarded::before(real.address(), settings);
-        assert_eq!(guarded.client().ask_code(&asked), code, "{settings}");
-        assert_eq!(ran.exists(), runs, "{settings}");
-    }
-}
-
-#[test]
-fn denying_get_denies_every_way_to_read_a_value() {
-    let guarded = beside_everything("memory:", "", &["deny = [\"get\"]", "deny = [\"out\"]"]);
-    assert_eq!(client_of(&guarded, 0).put("k", b"secret"), 0);
-    expect_no_answer(&guarded, 1, "get", &frame::keyed(frame::GET, "k"));
-    expect_no_answer(&guarded, 1, "mget", &frame::mget(&["k"]));
-    for (function, arguments) in [
-        ("get", &[&b"k"[..]][..]),
-        ("getlist", &[b"k"]),
-        ("getpart", &[b"k"]),
-        ("regex", &[b"."]),
-        ("range", &[b""]),
-        ("iternext", &[]),
-        ("ttguard_iternext", &[]),
-    ] {
-        expect_no_answer(&guarded, 1, "misc", &frame::misc(function, arguments));
-    }
-    for line in ["get k\r\n", "gets k k\r\n"] {
-        let mut client = client_of(&guarded, 1);
-        client.expect(line, "CLIENT_ERROR forbidden\r\n");
-    }
-    let mut client = client_of(&guarded, 1);
-    assert_eq!(http::ask(&mut client, &http::request("GET", "/k", &[], "")).0, 403);
-    // Keys are no values.
-    assert_eq!(client_of(&guarded, 1).fwmkeys(""), ["k"]);
-    // Whoever may not delete one record may not delete all.
-    assert_eq!(client_of(&guarded, 2).ask_code(&frame::bare(frame::VANISH)), DENIED);
-    assert_eq!(client_of(&guarded, 0).rnum(), 1);
-}
-
-#[test]
-fn a_denied_write_is_answered_and_a_denied_read_is_not() {
-    let guarded = Guarded::memory("deny = [\"all\"]\nallow = [\"put\", \"sync\"]");
-    let mut client = guarded.client();
-    assert_eq!(client.put("k", b"v"), 0);
-    assert_eq!(client.ask_code(&frame::bare(frame::SYNC)), 0);
-    for (command, request) in [
-        ("putkeep", frame::store(frame::PUTKEEP, "k", b"v")),
-        ("putcat", frame::store(frame::PUTCAT, "k", b"v")),
-        ("out", frame::keyed(frame::OUT, "k")),
-        ("addint", frame::addint("k", 1)),
-        ("ext", frame::ext("f", "k", b"v")),
-        ("vanish", frame::bare(frame::VANISH)),
-    ] {
-        assert_eq!(client.ask_code(&request), DENIED, "{command}");
-        assert_eq!(denied(&guarded, command), 1.0, "{command}");
-    }
-    assert_eq!(client.misc("putlist", &[b"k", b"w"]), (DENIED, vec![]));
-    client.putnr("k", b"w");
-    assert_eq!(client.put("k2", b"v"), 0);
-    assert_eq!(denied(&guarded, "putnr"), 1.0);
-
-    // A code would say "no record", or "none left".
-    for (command, request) in [
-        ("get", frame::keyed(frame::GET, "k")),
-        ("mget", frame::mget(&["k"])),
-        ("vsiz", frame::keyed(frame::VSIZ, "k")),
-        ("iternext", frame::bare(frame::ITERNEXT)),
-        ("fwmkeys", frame::fwmkeys("", -1)),
-        ("rnum", frame::bare(frame::RNUM)),
-        ("misc", frame::misc("get", &[b"k"])),
-    ] {
-        let before = denied(&guarded, command);
-        let mut client = guarded.client();
-        client.send(&[frame::store(frame::PUT, "k", b"v"), request].concat());
-        assert_eq!(client.recv(1), [0], "{command}: what was asked before is answered");
-        client.expect_reset(PATIENCE);
-        assert_eq!(denied(&guarded, command), before + 1.0, "{command}");
-    }
-}
-
-#[test]
-fn a_function_of_misc_is_no_way_around() {
-    let guarded = Guarded::memory("deny = [\"vanish\", \"out\"]");
-    let mut client = guarded.client();
-    assert_eq!(client.put("k", b"v"), 0);
-    for (function, arguments) in [
-        ("vanish", &[][..]),
-        ("vanish\0", &[]),
-        ("out", &[&b"k"[..]]),
-        ("outlist", &[b"k"]),
-        ("search", &[b"out"]),
-        ("search", &[b"remove"]),
-        ("search", &[b"out\0x"]),
-    ] {
-        if function == "search" {
-            // Its answer is about records, so it gets none.
-            let mut client = guarded.client();
-            client.send(&frame::misc(function, arguments));
-            client.expect_reset(PATIENCE);
-        } else {
-            assert_eq!(client.misc(function, arguments).0, DENIED, "{function}");
-        }
-    }
-    assert_eq!(client.text("k").as_deref(), Some("v"));
-    assert_eq!(denied(&guarded, "misc"), 7.0);
-}
-
-#[test]
-fn each_listener_has_its_own_mask() {
-    let listeners = ["deny = [\"allwrite\"]", "allow = [\"all\"]"];
-    let guarded = beside_everything("memory:", "deny = [\"vanish\"]", &listeners);
-    let client = |listener| client_of(&guarded, listener);
-    assert_eq!(client(0).put("k", b"v"), 0);
-    assert_eq!(client(0).ask_code(&frame::bare(frame::VANISH)), DENIED);
-    assert_eq!(client(1).put("k", b"w"), DENIED);
-    assert_eq!(client(1).text("k").as_deref(), Some("v"));
-    assert_eq!(client(2).ask_code(&frame::bare(frame::VANISH)), 0);
-    assert_eq!(client(1).rnum(), 0);
-}
-
-#[test]
-fn a_mapped_script_function_is_denied_with_put() {
-    let guarded = Guarded::memory("deny = [\"put\"]\n[guard.ext]\nput_ts = \"put\"");
-    let mut client = guarded.client();
-    assert_eq!(client.ext("put_ts", "k", b"v").0, DENIED);
-    assert_eq!(client.ext("put_ts\0x", "k", b"v").0, DENIED);
-    assert_eq!(client.get("k"), None);
-}
-
-#[test]
-fn a_mapped_script_function_is_carried_out_as_what_it_stands_for() {
-    let guarded = Guarded::memory("[guard.ext]\nput_ts = \"put\"\nkeep_ts = \"putkeep\"\nout_ts = \"out\"");
-    let mut client = guarded.client();
-    let done = (0, Some(b"ok".to_vec()));
-    assert_eq!(client.ext("keep_ts", "k", b"v"), done);
-    assert_eq!(client.ext("keep_ts", "k", b"w"), (1, None));
-    assert_eq!(client.text("k").as_deref(), Some("v"));
-    assert_eq!(client.ext("put_ts", "k", b"w"), done);
-    assert_eq!(client.text("k").as_deref(), Some("w"));
-    assert_eq!(client.ext("out_ts", "k", b""), done);
-    assert_eq!(client.ext("out_ts", "k", b""), (1, None));
-    assert_eq!(
-        client.ext("get_ts", "k", b""),
-        (1, None),
-        "nobody has mapped it, and there is no script"
-    );
 }

@@ -1,10 +1,13 @@
-//! The life of the process: drain, reload, hand-over, what systemd and scripts are told, and who may see it.
+//! The life of the process: drain, reload, hand-over, and the files that it is given;
+//! what systemd, scripts and operators are told, and who may see it.
 
 mod admin;
+mod busy_poll;
 mod drain;
 mod handover;
-mod load;
 mod logs;
+mod observing;
+mod paths;
 mod reload;
 mod systemd;
 

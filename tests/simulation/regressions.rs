@@ -4,11 +4,11 @@
 //! what is new goes to the end of its group or into a group of its own ([`Plan::of`]), so that most seeds keep their
 //! meaning. Where the draws of a group change all the same, and with every change of what bytes the guard sends when, a
 //! seed may come to mean a run in which the defect makes no difference. A new one is found by putting the defect back:
-//! change the source as the entry says, run `tests/simulate --seeds 3000`, take the first seed that fails.
+//! change the source as the entry says, run `tests/scripts/simulate --seeds 3000`, take the first seed that fails.
 //!
 //! Two defects of before have no entry, for no seed below 3000 shows them any more; they have tests of their own. A
 //! tombstone that was sent while its delete was not: in `guard::tests::rules`. An answer that a client had not taken and
-//! that was no longer owed where pipelining is forbidden: in `tests/front/pipelining.rs`.
+//! that was no longer owed where pipelining is forbidden: in `tests/front/pairing/pipelining.rs`.
 
 use crate::plan::Plan;
 use crate::seeds::Watchdog;
@@ -20,7 +20,7 @@ fn keeps_every_promise(seed: u64) {
     let verdict = world::run(seed, Plan::of(seed), false);
     drop(watchdog);
     if let Some(how) = verdict.violation {
-        panic!("seed {seed} breaks {how}\nreplay: tests/simulate --from {seed} --seeds 1");
+        panic!("seed {seed} breaks {how}\nreplay: tests/scripts/simulate --from {seed} --seeds 1");
     }
 }
 

@@ -78,7 +78,7 @@ fn simulate(seed: u64, sum: &Mutex<Sum>) {
             Plan::of(seed),
             again.tail(tail)
         );
-        println!("seed {seed} breaks {violation}\nreplay: tests/simulate --from {seed} --seeds 1");
+        println!("seed {seed} breaks {violation}\nreplay: tests/scripts/simulate --from {seed} --seeds 1");
     }
 }
 
@@ -140,7 +140,9 @@ impl Watchdog {
         let (alive, over) = mpsc::channel::<()>();
         std::thread::spawn(move || {
             if over.recv_timeout(ENDLESS) == Err(mpsc::RecvTimeoutError::Timeout) {
-                println!("seed {seed} breaks I8: it does not end\nreplay: tests/simulate --from {seed} --seeds 1");
+                println!(
+                    "seed {seed} breaks I8: it does not end\nreplay: tests/scripts/simulate --from {seed} --seeds 1"
+                );
                 std::process::exit(1);
             }
         });

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::tests::{ask, in_a_file};
 use super::*;
 
-const TRANSCRIPTS: &str = include_str!("../../../tests/transcripts/binary.jsonl");
+const TRANSCRIPTS: &str = include_str!("../../../tests/data/transcripts/binary.jsonl");
 
 #[test]
 fn the_recorded_exchanges_of_the_real_server() {

@@ -1,16 +1,16 @@
 //! Which keys clients may name.
 
-use super::{DENIED, beside_everything, client_of, expect_no_answer};
-use crate::client::Client;
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::real::Real;
+use super::{DENIED, expect_no_answer};
+use crate::support::client::Client;
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::real::Real;
 
 /// A listener that may do everything, and one for `a:` but not `a:secret:`, with a record of each.
 fn filled(backend: &str) -> Guarded {
     let settings = "allow = [\"all\"]\n[guard.ext]\nput_ts = \"put\"";
     let confined = "allow_keys = [\"a:\"]\ndeny_keys = [\"a:secret:\"]";
-    let guarded = beside_everything(backend, settings, &[confined]);
+    let guarded = Guarded::beside_everything(backend, settings, &[confined]);
     for key in ["a:1", "a:2", "a:secret:1", "b:1"] {
         assert_eq!(guarded.client().put(key, key.as_bytes()), 0);
     }
@@ -18,7 +18,7 @@ fn filled(backend: &str) -> Guarded {
 }
 
 fn confined(guarded: &Guarded) -> Client {
-    client_of(guarded, 1)
+    guarded.client_of(1)
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! Clients that see the records under one prefix and no others.
 
-use super::{DENIED, beside_everything, client_of, expect_no_answer};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::real::Real;
-use crate::stamped::Clock;
+use super::{DENIED, expect_no_answer};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::real::Real;
+use crate::support::stamped::Clock;
 
 /// A listener for everything, and one for each of two tenants.
-pub fn tenants(backend: &str) -> Guarded {
+fn tenants(backend: &str) -> Guarded {
     let settings = "store.sync = \"os\"\n[guard.ext]\nput_ts = \"put\"";
     let listeners = ["prefix = \"A:\"\nallow = [\"all\"]", "prefix = \"B:\""];
-    beside_everything(backend, settings, &listeners)
+    Guarded::beside_everything(backend, settings, &listeners)
 }
 
 /// Plays it on both stores of its own, and in front of a real server of each kind that has keys to begin with something.
@@ -35,7 +35,7 @@ fn everywhere(test: &str, play: impl Fn(&str)) {
 fn tenants_use_the_same_keys_and_never_meet() {
     everywhere("tenants_use_the_same_keys_and_never_meet", |backend| {
         let guarded = tenants(backend);
-        let (mut a, mut b, mut all) = (client_of(&guarded, 1), client_of(&guarded, 2), client_of(&guarded, 0));
+        let (mut a, mut b, mut all) = (guarded.client_of(1), guarded.client_of(2), guarded.client_of(0));
         assert_eq!((a.put("k", b"of a"), b.put("k", b"of b")), (0, 0));
         assert_eq!(a.text("k").as_deref(), Some("of a"));
         assert_eq!(b.text("k").as_deref(), Some("of b"));
@@ -87,8 +87,8 @@ fn tenants_use_the_same_keys_and_never_meet() {
 fn what_concerns_other_records_or_the_whole_store_is_denied_whatever_is_allowed() {
     everywhere("what_concerns_other_records_is_denied", |backend| {
         let guarded = tenants(backend);
-        assert_eq!(client_of(&guarded, 2).put("k", b"of b"), 0);
-        let mut a = client_of(&guarded, 1);
+        assert_eq!(guarded.client_of(2).put("k", b"of b"), 0);
+        let mut a = guarded.client_of(1);
         assert_eq!(a.put("k", b"of a"), 0);
         for request in [
             frame::bare(frame::VANISH),
@@ -135,8 +135,8 @@ fn what_concerns_other_records_or_the_whole_store_is_denied_whatever_is_allowed(
         ] {
             expect_no_answer(&guarded, 1, "misc", &frame::misc(function, &[b""]));
         }
-        assert_eq!(client_of(&guarded, 2).text("k").as_deref(), Some("of b"));
-        assert_eq!(client_of(&guarded, 0).fwmkeys(""), ["A:k", "B:k"]);
+        assert_eq!(guarded.client_of(2).text("k").as_deref(), Some("of b"));
+        assert_eq!(guarded.client_of(0).fwmkeys(""), ["A:k", "B:k"]);
     });
 }
 
@@ -145,16 +145,12 @@ fn a_record_is_judged_as_one_whatever_listener_its_writes_come_through() {
     everywhere("a_record_is_judged_as_one", |backend| {
         let clock = Clock::start();
         let guarded = tenants(backend);
-        let (mut a, mut all) = (client_of(&guarded, 1), client_of(&guarded, 0));
+        let (mut a, mut all) = (guarded.client_of(1), guarded.client_of(0));
         assert_eq!(all.put("A:k", &clock.value(0)), 0);
         assert_eq!(a.put("k", &clock.value(-1_000)), 2, "stale");
         assert_eq!(a.put("k", &clock.value(1_000)), 0);
         assert_eq!(all.put("A:k", &clock.value(0)), 2, "stale");
-        assert_eq!(
-            client_of(&guarded, 2).put("k", &clock.value(-5_000)),
-            0,
-            "another record"
-        );
+        assert_eq!(guarded.client_of(2).put("k", &clock.value(-5_000)), 0, "another record");
         assert_eq!(a.out("k"), 0);
         assert_eq!(a.put("k", &clock.value(0)), 2, "older than its tombstone");
         assert_eq!(a.fwmkeys(""), [""; 0], "which is hidden");
@@ -167,7 +163,7 @@ fn a_record_is_judged_as_one_whatever_listener_its_writes_come_through() {
 #[test]
 fn many_pipelined_requests_of_tenants_are_answered_in_order() {
     let guarded = tenants("memory:");
-    let (mut a, mut b) = (client_of(&guarded, 1), client_of(&guarded, 2));
+    let (mut a, mut b) = (guarded.client_of(1), guarded.client_of(2));
     let count = 500;
     let asks = |tenant: &str| {
         let pair = |number: usize| {
@@ -194,7 +190,7 @@ fn many_pipelined_requests_of_tenants_are_answered_in_order() {
 fn memcached_and_http_are_in_the_same_namespace() {
     everywhere("memcached_and_http_are_in_the_same_namespace", |backend| {
         let guarded = tenants(backend);
-        let mut a = client_of(&guarded, 1);
+        let mut a = guarded.client_of(1);
         a.expect("set k 0 0 1\r\nv\r\n", "STORED\r\n");
         a.expect("append k 0 0 1\r\nw\r\n", "STORED\r\n");
         a.expect("replace none 0 0 1\r\nv\r\n", "NOT_STORED\r\n");
@@ -205,7 +201,7 @@ fn memcached_and_http_are_in_the_same_namespace() {
         a.expect("flush_all\r\n", "CLIENT_ERROR forbidden\r\n");
         a.expect("stats\r\n", "CLIENT_ERROR forbidden\r\n");
         a.expect("version\r\n", "VERSION 1.1.");
-        let mut a = client_of(&guarded, 1);
+        let mut a = guarded.client_of(1);
         a.send(b"GET /k HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert!(a.recv_until(b"\r\n\r\n").starts_with(b"HTTP/1.1 200"));
         assert_eq!(a.recv(2), b"vw");
@@ -213,15 +209,15 @@ fn memcached_and_http_are_in_the_same_namespace() {
             "PUT /h HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx",
             "HTTP/1.1 201",
         );
-        let mut a = client_of(&guarded, 1);
+        let mut a = guarded.client_of(1);
         a.expect(
             "POST / HTTP/1.1\r\nHost: localhost\r\nX-TT-MNAME: getlist\r\nContent-Length: 5\r\n\r\n0=k&1",
             "HTTP/1.1 200",
         );
-        let mut b = client_of(&guarded, 2);
+        let mut b = guarded.client_of(2);
         b.expect("get k\r\n", "END\r\n");
         b.expect("GET /k HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 404");
-        assert_eq!(client_of(&guarded, 0).fwmkeys(""), ["A:h", "A:k", "A:n"]);
+        assert_eq!(guarded.client_of(0).fwmkeys(""), ["A:h", "A:k", "A:n"]);
         assert_eq!(guarded.scrape("ttguard_alarms_total", &[]), 0.0);
     });
 }
@@ -235,11 +231,11 @@ fn where_keys_are_digits_alone_a_namespace_lets_nothing_through() {
         return;
     };
     let guarded = tenants(&format!("tyrant://{}", real.address()));
-    assert_eq!(client_of(&guarded, 0).put("7", b"v"), 0);
-    assert_eq!(client_of(&guarded, 1).put("7", b"w"), DENIED);
+    assert_eq!(guarded.client_of(0).put("7", b"v"), 0);
+    assert_eq!(guarded.client_of(1).put("7", b"w"), DENIED);
     expect_no_answer(&guarded, 1, "get", &frame::keyed(frame::GET, "7"));
     expect_no_answer(&guarded, 1, "fwmkeys", &frame::fwmkeys("", -1));
-    assert_eq!(client_of(&guarded, 0).text("7").as_deref(), Some("v"));
+    assert_eq!(guarded.client_of(0).text("7").as_deref(), Some("v"));
 }
 
 #[test]
@@ -251,7 +247,7 @@ fn rows_of_a_table_have_a_namespace_too() {
         return;
     };
     let guarded = tenants(&format!("tyrant://{}", real.address()));
-    let (mut a, mut b) = (client_of(&guarded, 1), client_of(&guarded, 2));
+    let (mut a, mut b) = (guarded.client_of(1), guarded.client_of(2));
     assert_eq!(a.misc("put", &[b"k", b"column", b"1"]).0, 0);
     assert_eq!(b.misc("put", &[b"k", b"column", b"2"]).0, 0);
     assert_eq!(a.misc("get", &[b"k"]), (0, vec![b"column".to_vec(), b"1".to_vec()]));
@@ -263,13 +259,13 @@ fn rows_of_a_table_have_a_namespace_too() {
         "misc",
         &frame::misc("search", &[b"addcond\0column\0STREQ\x002"]),
     );
-    assert_eq!(client_of(&guarded, 0).fwmkeys(""), ["A:k", "B:k"]);
+    assert_eq!(guarded.client_of(0).fwmkeys(""), ["A:k", "B:k"]);
 }
 
 #[test]
 fn a_long_list_stays_among_its_tenants_keys() {
     let guarded = tenants("memory:");
-    let (mut a, mut b) = (client_of(&guarded, 1), client_of(&guarded, 2));
+    let (mut a, mut b) = (guarded.client_of(1), guarded.client_of(2));
     let keys: Vec<String> = (0..5000).map(|number| format!("k{number}")).collect();
     let names: Vec<&str> = keys.iter().map(String::as_str).collect();
     let asked: Vec<&[u8]> = names.iter().map(|key| key.as_bytes()).collect();

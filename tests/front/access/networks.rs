@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::client::{Client, PATIENCE};
-use crate::guarded::Guarded;
+use crate::support::client::{Client, PATIENCE};
+use crate::support::guarded::Guarded;
 
 fn from(guarded: &Guarded, last: u8, listener: usize) -> Client {
     let source = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));

@@ -1,15 +1,13 @@
 //! TLS with clients: as clients of rustls and of OpenSSL see it.
 
-mod authority;
-mod encrypted;
 mod files;
 
-use self::authority::Authority;
-use self::encrypted::{Encrypted, Ended, Openssl};
-use crate::client::{Client, Ending, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::scripted::{Act, Rule, Scripted};
+use crate::support::authority::Authority;
+use crate::support::client::{Client, Ending, PATIENCE};
+use crate::support::encrypted::{Encrypted, Ended, Openssl};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::scripted::{Act, Rule, Scripted};
 
 /// The settings of a listener with this certificate, for clients that show one where `mutual`.
 fn tls(authority: &Authority, mutual: bool) -> String {

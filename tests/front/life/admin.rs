@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
-use crate::guarded::Guarded;
+use crate::support::guarded::Guarded;
 
 const TOKEN: &str = "0123456789abcdef";
 

@@ -4,12 +4,12 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
 
-use super::load::Tongue;
-use crate::client::{Client, Ending, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::scripted::{Act, Gate, Rule, Scripted};
-use crate::stamped::Clock;
+use crate::support::client::{Client, Ending, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::load::Tongue;
+use crate::support::scripted::{Act, Gate, Rule, Scripted};
+use crate::support::stamped::Clock;
 
 const SETTINGS: &str = "workers = 1\n[pairing]\nstart_hold = \"0s\"\nrequest_timeout = \"20s\"";
 

@@ -7,12 +7,13 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{free_address, load};
-use crate::client::{Client, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::scripted::{Act, Rule, Scripted};
-use crate::stamped::Clock;
+use super::free_address;
+use crate::support::client::{Client, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::load;
+use crate::support::scripted::{Act, Rule, Scripted};
+use crate::support::stamped::Clock;
 
 /// Settings of processes that follow one another at this address.
 fn settings(scripted: &Scripted, listen: SocketAddr, pid_file: &Path, more: &str) -> String {

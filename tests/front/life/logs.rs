@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use crate::client::PATIENCE;
-use crate::guarded::Guarded;
-use crate::stamped::Clock;
+use crate::support::client::PATIENCE;
+use crate::support::guarded::Guarded;
+use crate::support::stamped::Clock;
 
 #[test]
 fn the_log_file_is_opened_again_and_its_level_changes_and_no_value_is_in_it() {

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Instant;
 
-use super::{free_address, load};
-use crate::client::{Client, PATIENCE};
-use crate::guarded::Guarded;
-use crate::scripted::Scripted;
-use crate::stamped::Clock;
+use super::free_address;
+use crate::support::client::{Client, PATIENCE};
+use crate::support::guarded::Guarded;
+use crate::support::load;
+use crate::support::scripted::Scripted;
+use crate::support::stamped::Clock;
 
 /// Settings in front of a backend, without a hold, and with what else is given.
 fn settings(scripted: &Scripted, more: &str) -> String {

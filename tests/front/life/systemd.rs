@@ -2,8 +2,8 @@
 
 use std::os::unix::net::UnixDatagram;
 
-use crate::client::PATIENCE;
-use crate::guarded::Guarded;
+use crate::support::client::PATIENCE;
+use crate::support::guarded::Guarded;
 
 /// Waits for a message with this line.
 fn wait_for(socket: &UnixDatagram, line: &str) -> String {

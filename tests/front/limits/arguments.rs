@@ -1,11 +1,11 @@
 //! A key or a value that is larger than allowed is refused before it is awaited, in each protocol as an argument is.
 
-use crate::client::{Client, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::http;
-use crate::memcached;
-use crate::scripted::{Request, Scripted};
+use crate::support::client::{Client, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::http;
+use crate::support::memcached;
+use crate::support::scripted::{Request, Scripted};
 
 const KEY_MAX: usize = 16;
 const VALUE_MAX: usize = 32;

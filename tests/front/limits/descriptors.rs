@@ -1,13 +1,14 @@
-//! Clients take what they may of a process's file descriptors, and no more.
+//! Clients take what they may of a process's file descriptors and threads, and no more.
 
 use std::process::Command;
+use std::time::Instant;
 
-use crate::client::{Client, PATIENCE};
-use crate::frame;
-use crate::guarded::{BINARY, Guarded};
-use crate::resilience::when_served;
-use crate::scripted::{End, Scripted};
-use crate::stamped::Clock;
+use crate::support::client::{Client, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::{BINARY, Guarded};
+use crate::support::insist::when_served;
+use crate::support::scripted::{End, Scripted};
+use crate::support::stamped::Clock;
 
 /// ttguard in front of this backend, in a shell that has set its own limits so.
 fn limited(ulimit: &str, settings: &str) -> Guarded {
@@ -75,4 +76,41 @@ fn a_limit_that_leaves_none_for_clients_is_a_mistake_that_is_said() {
         error.contains("the limit of open files: is 64, which leaves none for clients"),
         "{error}"
     );
+}
+
+#[test]
+fn slow_commands_of_a_store_in_the_process_have_so_many_threads_and_no_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = "workers = 1\n[limits]\nslow_connections = 2\n[pairing]\nslow_timeout = \"10m\"";
+    for guarded in [
+        Guarded::memory(settings),
+        Guarded::file(&folder.path().join("store"), settings),
+    ] {
+        let mut last = guarded.client();
+        for hundred in 0..100 {
+            let keys: Vec<String> = (0..100).map(|number| format!("key {hundred} {number}")).collect();
+            let records: Vec<&[u8]> = keys.iter().flat_map(|key| [key.as_bytes(), b"v"]).collect();
+            assert_eq!(last.misc("putlist", &records).0, 0);
+        }
+        let look = frame::misc("regex", &[b"nothing like it"]);
+        let mut clients: Vec<Client> = (0..40).map(|_| guarded.client()).collect();
+        for client in &mut clients {
+            client.send(&look);
+        }
+        // Whoever goes leaves behind what it has asked for, and the thread that does it.
+        clients.truncate(20);
+        last.send(&look);
+        clients.push(last);
+        for client in &mut clients {
+            client.code().expect("an answer");
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while guarded.scrape("ttguard_slow_connections", &[]) > 0.0 {
+            assert!(Instant::now() < deadline, "what nobody waits for ends too");
+        }
+        // There are four for other long work, and one may come before the one before it has gone.
+        let threads = guarded.threads();
+        let of_runtime = threads.iter().filter(|name| name.starts_with("tokio")).count();
+        assert!((1..=2 + 4).contains(&of_runtime), "{threads:?}");
+    }
 }

@@ -4,14 +4,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::http;
-use crate::memcached;
-use crate::scripted::Scripted;
-
 use super::expect_closed;
+use crate::support::client::{Client, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::http;
+use crate::support::memcached;
+use crate::support::scripted::Scripted;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -230,4 +229,31 @@ fn who_does_not_take_a_long_answer_is_reset() {
     deaf.send(&frame::keyed(frame::GET, "long"));
     expect_closed(&guarded, "backlog", 1.0);
     assert!(deaf.read_value().is_err(), "what is left of the answer does not come");
+}
+
+#[test]
+fn answers_that_nobody_takes_fill_so_much_memory_and_no_more() {
+    let scripted = Scripted::start();
+    scripted.insert("large", &vec![b'x'; 1 << 20]);
+    let settings = "workers = 1\n[limits]\nargument = \"1MiB\"\nrequest = \"2MiB\"\nbuffer_memory = \"8MiB\"";
+    let guarded = Guarded::before(scripted.address(), settings);
+    let mut deaf: Vec<Client> = (0..12).map(|_| Client::connect_narrow(guarded.address())).collect();
+    for client in &mut deaf {
+        let _ = client.try_send(&frame::keyed(frame::GET, "large").repeat(8));
+    }
+    expect_closed(&guarded, "backlog", 1.0);
+    // Whoever reads is served meanwhile.
+    let mut client = guarded.client();
+    for _ in 0..50 {
+        assert_eq!(client.get("large").map(|value| value.len()), Some(1 << 20));
+        // What makes it too much is counted until its session has ended.
+        assert!(guarded.scrape("ttguard_buffered_bytes", &[]) <= 9.5 * 1024.0 * 1024.0);
+    }
+    drop(deaf);
+    guarded.expect_metric("ttguard_sessions", &[], 1.0);
+    drop(client);
+    let deadline = Instant::now() + PATIENCE;
+    while guarded.scrape("ttguard_buffered_bytes", &[]) > 0.0 {
+        assert!(Instant::now() < deadline, "what is held no more is counted no more");
+    }
 }

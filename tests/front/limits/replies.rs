@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::client::{Client, PATIENCE};
-use crate::frame;
-use crate::guarded::Guarded;
-use crate::memcached;
-use crate::real::Real;
-use crate::scripted::{Act, Request, Rule, Scripted};
-use crate::stamped::Clock;
+use crate::support::client::{Client, PATIENCE};
+use crate::support::frame;
+use crate::support::guarded::Guarded;
+use crate::support::memcached;
+use crate::support::real::Real;
+use crate::support::scripted::{Act, Request, Rule, Scripted};
+use crate::support::stamped::Clock;
 
 use super::expect_closed;
 

@@ -8,7 +8,7 @@ use ttguard::metrics::{Alarm, CloseReason, Label, RetryKind, TABLE, WaitCause};
 use ttguard::service::Exit;
 
 use super::{between, named, page, rows, text_of};
-use crate::guarded::Guarded;
+use crate::support::guarded::Guarded;
 
 #[test]
 fn every_exit_code_has_its_row() {

@@ -1,16 +1,19 @@
-//! What README and the manual point to is there.
+//! What README and the manual point to is there: files, pages, and the tests that hold the differences.
+
+use std::fs;
+use std::path::Path;
 
 use ttguard::manual::{PAGES, Page};
 
-use super::{at, named, text_of};
+use super::{at, named, page, text_of};
 
 /// Everything that is written for people.
 fn documents() -> Vec<String> {
     let others = [
         "README.md",
         "fuzz/README.md",
-        "tests/growth/README.md",
-        "tests/transcripts/README.md",
+        "tests/data/growth/README.md",
+        "tests/data/transcripts/README.md",
     ];
     let pages = PAGES.iter().map(|page| page.file);
     pages.chain(others).map(str::to_owned).collect()
@@ -125,9 +128,41 @@ fn every_topic_that_is_named_is_a_page() {
 
 #[test]
 fn every_page_is_in_the_table() {
-    for entry in std::fs::read_dir(at("src/manual")).expect("the folder") {
+    for entry in fs::read_dir(at("src/manual")).expect("the folder") {
         let name = entry.expect("an entry").file_name();
         let file = format!("src/manual/{}", name.to_str().expect("a name"));
         assert!(PAGES.iter().any(|page| page.file == file), "{file} is no page");
     }
+}
+
+/// The source of every test and of what it stands beside.
+fn sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&fs::read_to_string(path).expect("source"));
+        }
+    }
+}
+
+#[test]
+fn every_difference_is_held_by_a_test_that_is_there() {
+    let mut text = String::new();
+    sources(&at("src"), &mut text);
+    sources(&at("tests/front"), &mut text);
+    let mut count = 0;
+    for row in page("differences")
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(2)
+    {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        let test = cells[3].trim_matches('`');
+        assert!(text.contains(&format!("fn {test}()")), "there is no test {test}");
+        count += 1;
+    }
+    assert!(count >= 20, "{count}");
 }

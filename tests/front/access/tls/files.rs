@@ -3,11 +3,11 @@
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use super::authority::Authority;
-use super::encrypted::Encrypted;
-use crate::client::PATIENCE;
-use crate::frame;
-use crate::guarded::{BINARY, Guarded};
+use crate::support::authority::Authority;
+use crate::support::client::PATIENCE;
+use crate::support::encrypted::Encrypted;
+use crate::support::frame;
+use crate::support::guarded::{BINARY, Guarded};
 
 fn settings(cert: &str, key: &str, client_ca: &str) -> String {
     format!("backend = \"memory:\"\n[tls]\ncert = \"{cert}\"\nkey = \"{key}\"\nclient_ca = \"{client_ca}\"\n")
@@ -135,6 +135,6 @@ fn each_listener_has_its_own_files_or_none() {
         client.send(&frame::store(frame::PUT, "k", b"v"));
         assert_eq!(client.recv(1), [0]);
     }
-    let mut plain = crate::client::Client::connect(guarded.address_of(2));
+    let mut plain = guarded.client_of(2);
     assert_eq!(plain.text("k").as_deref(), Some("v"));
 }
