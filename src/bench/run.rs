@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -21,11 +20,14 @@ use super::check::Checker;
 use super::client::{Bench, Client};
 use super::clock::Clock;
 use super::frames::Frames;
-use super::link::{self, Link, Trouble};
 use super::question::Draw;
 use super::tally::Tally;
+use super::trouble::Trouble;
 use super::watch::{Stop, Watch};
-use crate::config::{Address, End, Load};
+use crate::client::Connection;
+use crate::client::place::Place;
+use crate::config::{End, Load};
+use crate::protocol::tyrant::limits::Limits;
 
 /// When what is done.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +63,7 @@ impl Plan {
 /// What all threads of a measurement share.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub address: Address,
+    place: Place,
     pub load: Load,
     /// The first of its keys.
     pub first_key: u32,
@@ -76,14 +78,12 @@ pub(super) struct Run {
     turns: AtomicU64,
     /// The next key that is to have a first record.
     filled: AtomicU32,
-    /// The one address of the target's name that all connections go to.
-    at: OnceLock<SocketAddr>,
     plan: OnceLock<Plan>,
     fault: Mutex<Option<Fault>>,
 }
 
 impl Run {
-    pub fn new(address: Address, load: Load, first_key: u32, clock: Clock, book: Arc<Book>) -> Self {
+    pub fn new(place: Place, load: Load, first_key: u32, clock: Clock, book: Arc<Book>) -> Self {
         let turns = match load.end {
             End::After(_) => 0,
             End::Requests(count) => count,
@@ -93,7 +93,7 @@ impl Run {
             allow_misses: load.allow_misses,
         };
         Self {
-            address,
+            place,
             load,
             first_key,
             clock,
@@ -103,7 +103,6 @@ impl Run {
             done: AtomicU64::new(0),
             turns: AtomicU64::new(turns),
             filled: AtomicU32::new(0),
-            at: OnceLock::new(),
             plan: OnceLock::new(),
             fault: Mutex::new(None),
         }
@@ -136,28 +135,15 @@ impl Run {
         self.plan.get()
     }
 
-    /// The address that all connections go to, where the target has a name or a port.
-    pub fn at(&self) -> Option<SocketAddr> {
-        self.at.get().copied()
-    }
-
-    /// Looks the target's name up, once.
-    fn look_up(&self) -> Result<(), Fault> {
-        let found = link::look_up(&self.address, self.load.timeout)
-            .map_err(|trouble| Fault::target(&self.address, "opening connections", trouble))?;
-        if let Some(found) = found {
-            self.at.get_or_init(|| found);
-        }
-        Ok(())
+    /// Connects to the target.
+    pub async fn connect(&self) -> Result<Connection, Trouble> {
+        connect(&self.place, self.load.timeout).await
     }
 
     fn fail(&self, doing: &'static str, trouble: Trouble) {
-        let address = self.address.to_string();
-        self.fault.lock().get_or_insert(Fault::Target {
-            address,
-            doing,
-            trouble: trouble.to_string(),
-        });
+        self.fault
+            .lock()
+            .get_or_insert(Fault::target(&self.place, doing, trouble));
         self.stop.store(true, Ordering::Relaxed);
     }
 
@@ -172,7 +158,6 @@ impl Run {
 /// # Errors
 /// When it cannot begin. Whatever happens after that is part of what was measured.
 pub(super) fn run(run: &Arc<Run>, fill: bool, watch: &mut Watch) -> Result<(Tally, Plan, Option<Stop>), Fault> {
-    run.look_up()?;
     let threads = run.load.threads;
     let runtime = || Builder::new_current_thread().enable_all().build();
     let runtimes: Vec<_> = (0..threads).map(|_| runtime()).collect::<io::Result<_>>()?;
@@ -198,7 +183,7 @@ pub(super) fn run(run: &Arc<Run>, fill: bool, watch: &mut Watch) -> Result<(Tall
         (Some(fault), _) => Err(fault),
         (None, Some(plan)) => Ok((tally, *plan, stop)),
         (None, None) => Err(match stop {
-            Some(Stop::Silent) => Fault::silent(&run.address, patience(&run.load)),
+            Some(Stop::Silent) => Fault::silent(&run.place, patience(&run.load)),
             _ => Fault::Interrupted,
         }),
     }
@@ -221,7 +206,7 @@ fn work(run: &Arc<Run>, thread: usize, runtime: Runtime, fill: bool, gate: &Barr
     let local = LocalSet::new();
     let clients = local.block_on(
         &runtime,
-        connect(run, &bench, share(load.connections, load.threads, thread)),
+        connect_all(run, &bench, share(load.connections, load.threads, thread)),
     );
     gate.wait();
     let clients = match clients {
@@ -245,14 +230,20 @@ fn work(run: &Arc<Run>, thread: usize, runtime: Runtime, fill: bool, gate: &Barr
     std::mem::replace(tally, Tally::new(&load.mix))
 }
 
+/// Opens one connection.
+pub(super) async fn connect(place: &Place, patience: Duration) -> Result<Connection, Trouble> {
+    let deadline = Instant::now() + patience;
+    Ok(Connection::connect(place.route(), Limits::REPLY, Some(deadline)).await?)
+}
+
 /// Opens connections one after the other, as a listener with a short queue likes it.
-async fn connect(run: &Arc<Run>, bench: &Rc<RefCell<Bench>>, numbers: Range<usize>) -> Option<Vec<Client>> {
+async fn connect_all(run: &Arc<Run>, bench: &Rc<RefCell<Bench>>, numbers: Range<usize>) -> Option<Vec<Client>> {
     let mut clients = Vec::with_capacity(numbers.len());
     for number in numbers {
         if run.stopped() {
             return None;
         }
-        match Link::connect(&run.address, run.at(), run.load.timeout).await {
+        match run.connect().await {
             Ok(link) => clients.push(Client::new(Arc::clone(run), Rc::clone(bench), number, link)),
             Err(trouble) => {
                 run.fail("opening connections", trouble);

@@ -22,7 +22,7 @@ use super::waiting::Standing;
 use super::worker::Worker;
 use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::aside::{Aside, Exchange};
-use crate::backend::tyrant::connect::Backoff;
+use crate::backend::tyrant::backoff::Backoff;
 use crate::backend::tyrant::fence::fence;
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::LinkEvents;

@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::shared::{Phase, Shared};
-use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::names::{self, NameFault, Names};
+use crate::client::route::Route;
 use crate::config::{Address, BackendUrl};
 use crate::logging::RateLimit;
 use crate::metrics::NameOutcome;

@@ -15,13 +15,13 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{Instant as Moment, sleep, timeout};
 
-use super::connect::{self, Backoff, Route};
+use super::backoff::Backoff;
 use super::fence::{LastSeen, fence};
-use super::greeting::{Greeting, Run, greet};
+use super::greeting::{self, Greeting, Opened, Run};
 use super::lane::{HalfReceived, Lane, LaneFault, LaneLimits, Passenger};
+use crate::client::route::Route;
 use crate::pairing::owed::Lost;
 use crate::pairing::{LaneId, LaneIds};
-use crate::transport::{Reader, Writer};
 
 /// Why a connection did not become a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +87,6 @@ pub struct LinkSettings {
     /// How long a lane's end is awaited.
     pub fence_timeout: Duration,
 }
-
-/// A connection that has greeted its server.
-type Opened = (Reader, Writer, Greeting);
 
 /// Lanes of a link that have handed over their place and still carry something large, at most.
 pub const HANDED_OVER_MAX: usize = 4;
@@ -296,12 +293,7 @@ impl<P: Passenger> Link<P> {
 
     async fn open(&self) -> Result<Opened, (ConnectFault, io::Error)> {
         let (route, patience) = (self.route(), self.settings.borrow().connect_timeout);
-        let opening = async {
-            let (mut reader, writer) = connect::connect(&route).await?;
-            let greeting = greet(&mut reader, &writer).await?;
-            io::Result::Ok((reader, writer, greeting))
-        };
-        match timeout(patience, opening).await {
+        match timeout(patience, greeting::open(&route)).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err((ConnectFault::NotTyrant, error)),
             Ok(Err(error)) => Err((ConnectFault::Refused, error)),
