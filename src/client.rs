@@ -6,7 +6,7 @@
 //! has to write. [`Blocking`](blocking::Blocking) is the same on a thread that does nothing else.
 //!
 //! What is held of answers is bounded by the [`Limits`] that it is made with; what is to be sent, by whoever asks.
-//! A [`Place`](place::Place) is a server's address, looked up once; a [`Route`](route::Route) is the way there.
+//! A [`Place`](place::Place) is a server's address, looked up once; a [`Route`] is the way there.
 
 mod alarm;
 pub mod blocking;
