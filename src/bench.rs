@@ -9,7 +9,6 @@ mod client;
 mod clock;
 mod compare;
 mod frames;
-mod link;
 mod oracle;
 mod progress;
 mod question;
@@ -21,6 +20,7 @@ mod tally;
 mod testing;
 mod text;
 mod threads;
+mod trouble;
 mod value;
 
 use std::fmt::Display;
@@ -32,17 +32,17 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::command::{Command, Reply, Shape};
+use crate::client::place::Place;
+use crate::command::{Command, Reply};
 use crate::config::{Address, BenchSettings, Comparison, Load};
-use crate::protocol::tyrant::request;
 use clock::Clock;
 use compare::{Round, Summary};
-use link::Link;
 use oracle::Oracle;
 use progress::{Progress, Stop};
 use report::Measured;
 use run::Run;
 use text::{Both, Single};
+use trouble::Trouble;
 
 /// Descriptors beside those of the connections.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -80,7 +80,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    fn target(address: &Address, doing: &'static str, trouble: impl Display) -> Self {
+    fn target(address: &impl Display, doing: &'static str, trouble: impl Display) -> Self {
         Self::Target {
             address: address.to_string(),
             doing,
@@ -88,7 +88,7 @@ impl Fault {
         }
     }
 
-    fn silent(address: &Address, time: Duration) -> Self {
+    fn silent(address: &impl Display, time: Duration) -> Self {
         Self::target(
             address,
             "getting ready",
@@ -139,8 +139,10 @@ impl Subject {
 
     fn measure(&mut self, clock: Clock, progress: &mut Progress, name: &str) -> Result<Measured, Fault> {
         progress.announce(name.to_owned());
+        let place = Place::of(&self.address, self.load.timeout)
+            .map_err(|error| Fault::target(&self.address, "opening connections", Trouble::Connect(error)))?;
         let run = Arc::new(Run::new(
-            self.address.clone(),
+            place,
             self.load.clone(),
             self.first_key,
             clock,
@@ -269,18 +271,17 @@ fn write(out: &mut impl Write, json: bool, form: &impl Serialize, text: impl FnO
 /// Asks the target one harmless question, so that what is no Tyrant is told at once. Not `rnum`: ttguard then counts its
 /// hidden records from there on, which costs each write with `ledger = "record"` a question.
 async fn greet(address: &Address, timeout: Duration) -> Result<(), Fault> {
-    let no_connection = |trouble| Fault::target(address, "opening a connection", trouble);
-    let at = link::look_up(address, timeout).map_err(no_connection)?;
-    let mut link = Link::connect(address, at, timeout).await.map_err(no_connection)?;
-    request::encode(&Command::Size, &mut link.out);
-    match link.ask(Shape::Count, Instant::now() + timeout).await {
-        Ok(Some(Reply::Count(_))) => Ok(()),
+    let no_connection = |trouble: Trouble| Fault::target(address, "opening a connection", trouble);
+    let place = Place::of(address, timeout).map_err(|error| no_connection(Trouble::Connect(error)))?;
+    let mut connection = run::connect(&place, timeout).await.map_err(no_connection)?;
+    match connection.ask(&Command::Size, Some(Instant::now() + timeout)).await {
+        Ok(Reply::Count(_)) => Ok(()),
         Ok(_) => Err(Fault::target(
             address,
             "asking for size",
             "what answers is no Tyrant server",
         )),
-        Err(trouble) => Err(Fault::target(address, "asking for size", trouble)),
+        Err(trouble) => Err(Fault::target(address, "asking for size", Trouble::from(trouble))),
     }
 }
 

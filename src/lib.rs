@@ -8,15 +8,18 @@
 //! - [`manual`] is what there is to read.
 //! - [`service`] is the life of the process: signals, reload, drain, hand-over.
 //! - [`maintenance`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of
-//!   [`proxy`] it uses only the names of hidden records.
-//! - [`proxy`] is the client side, and the only one that knows both guard and backend.
-//! - [`mod@bench`] sends load to any server and measures it. It is a client: of what is below it uses only [`config`],
-//!   [`transport`], [`protocol`] and [`command`].
-//! - [`transfer`] moves records between a server and a file of lines. It is a client too.
+//!   `engine` it uses only the names of hidden records.
+//! - [`front`] is the client side: listeners, sessions, and the workers that keep them.
+//! - `engine` carries requests out, from admission to settlement; it alone knows both guard and backend.
+//! - [`mod@bench`] sends load to any server and measures it: of what is below it uses only [`client`], [`config`],
+//!   [`protocol`] and [`command`].
+//! - [`transfer`] moves records between a server and a file of lines, as a [`client`] too.
 //! - [`console`] asks a running ttguard's `admin`.
 //! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
 //! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
 //!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
+//! - [`client`] asks a Tyrant server on a connection of its own, one question at a time or many ahead. What speaks to one
+//!   goes through it, but for the lanes of [`backend`], which pair what many clients ask.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
 //! - [`access`] says who may connect to a listener, and what its clients may do.
 //! - [`recent`] keeps what happened lately for the dashboard.
@@ -97,6 +100,7 @@ pub mod admin;
 pub mod backend;
 pub mod bench;
 pub mod cli;
+pub mod client;
 pub mod command;
 pub mod config;
 pub mod console;

@@ -1,12 +1,11 @@
 //! `ttguard import` and `ttguard export`: records between any Tyrant server, ttguard or not, and a file of lines, as
 //! `tcrmgr importtsv` and `tcrmgr list -pv` have them.
 //!
-//! Requests are pipelined, and what is held of them is bounded by one record and the buffers of the connection, however
-//! many there are.
+//! Requests are pipelined, and what is held of them is bounded by a few records and the buffers of the connection,
+//! however many there are.
 
 mod export;
 mod import;
-pub(crate) mod link;
 mod tsv;
 pub(crate) mod walk;
 
@@ -14,9 +13,16 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::client::blocking::Blocking;
+use crate::client::fault::{self, Trouble};
+use crate::client::place::Place;
+use crate::config::Address;
 use crate::files::Problem;
 pub use export::run as export;
 pub use import::run as import;
+
+/// How long the server may be silent while something is owed.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why not everything was moved.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +78,30 @@ impl Fault {
     pub fn is_mistake(&self) -> bool {
         matches!(self, Self::Form { .. } | Self::Unusable { .. })
     }
+}
+
+impl From<fault::Fault> for Fault {
+    fn from(fault::Fault { server, trouble }: fault::Fault) -> Self {
+        let problem = match trouble {
+            Trouble::TimedOut => format!("no answer for {} seconds", PATIENCE.as_secs()),
+            other => other.to_string(),
+        };
+        Self::Server { server, problem }
+    }
+}
+
+/// Where the server is: once for all connections of a run.
+pub(crate) fn place_of(server: &Address) -> Result<Place, Fault> {
+    let place = Place::of(server, PATIENCE).map_err(|error| fault::Fault {
+        server: server.to_string(),
+        trouble: Trouble::Connect(error),
+    });
+    Ok(place?)
+}
+
+/// Connects to the server.
+pub(crate) fn connect(place: &Place) -> Result<Blocking, Fault> {
+    Ok(Blocking::connect(place, PATIENCE)?)
 }
 
 /// A bar on a terminal, nothing elsewhere. `total` is in what `template` counts, where it is known.

@@ -8,10 +8,9 @@ mod writer;
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::BytesMut;
 use socket2::SockRef;
@@ -20,9 +19,6 @@ use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
 use self::broken::Broken;
 pub use self::peer::{Host, Peer};
-
-/// Addresses of one name that are tried, at most.
-pub const ADDRESSES_MAX: usize = 16;
 
 /// Room that is made in a read buffer before each read.
 pub const READ_ROOM: usize = 16 * 1024;
@@ -125,25 +121,6 @@ pub fn unix(stream: UnixStream) -> (Reader, Writer) {
 /// Connects to an address. Not to a name: whoever opens several connections looks it up once for all of them.
 pub async fn connect_tcp(address: SocketAddr) -> io::Result<(Reader, Writer)> {
     tcp(TcpStream::connect(address).await?)
-}
-
-/// The first address of `host:port` that takes connections, for whoever opens several: a name may lead to one server now
-/// and to another in a moment. What is an address already is not tried. This blocks.
-///
-/// # Errors
-/// When the name cannot be looked up, or nobody takes connections at any of its first 16 addresses, for `patience` each.
-pub fn one_address(host_port: &str, patience: Duration) -> io::Result<SocketAddr> {
-    if let Ok(address) = host_port.parse() {
-        return Ok(address);
-    }
-    let mut fault = io::ErrorKind::AddrNotAvailable.into();
-    for address in host_port.to_socket_addrs()?.take(ADDRESSES_MAX) {
-        match std::net::TcpStream::connect_timeout(&address, patience) {
-            Ok(_) => return Ok(address),
-            Err(error) => fault = error,
-        }
-    }
-    Err(fault)
 }
 
 /// Connects to a unix socket.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
-use ttguard::backend::tyrant::connect::Route;
+use ttguard::client::route::Route;
 use ttguard::config::{ListenerSettings, Pipelining, Settings, SharedPuts, StaleReply};
 use ttguard::front::instance::{Instance, Surroundings};
 use ttguard::guard::rules::LedgerMode;

@@ -1,12 +1,12 @@
 //! A Tyrant server behind pipelined lanes, with connections of their own for what is slow.
 //!
-//! A [link](link::Link) keeps one [lane](lane::Lane) up: it [connects](connect), [greets](greeting) the server, lets the
-//! lane carry requests until something is wrong with it, [fences](fence) it, and begins again. A lane that was given up
-//! never delivers another answer. A busy lane is [primed](priming). Slow commands go [aside](aside::Aside). The server's
+//! A [link](link::Link) keeps one [lane](lane::Lane) up: it connects, [greets](greeting) the server, lets the lane carry
+//! requests until something is wrong with it, [fences](fence) it, and begins again, [not too soon](backoff). A lane that
+//! was given up never delivers another answer. A busy lane is [primed](priming). Slow commands go [aside](aside::Aside). The server's
 //! name is [looked up](names) once for all of them.
 
 pub mod aside;
-pub mod connect;
+pub mod backoff;
 pub mod fence;
 pub mod greeting;
 pub mod lane;

@@ -9,13 +9,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::frames::Frames;
-use super::link::{Link, Trouble};
 use super::oracle::{Fate, NO_STAMP};
 use super::question::{Draw, Question};
 use super::run::{Plan, Run};
 use super::schedule::{Pacer, Schedule};
 use super::tally::Tally;
-use crate::command::{Reply, Verb};
+use super::trouble::Trouble;
+use crate::client::Connection;
+use crate::command::{Reply, Shape, Verb};
 use crate::protocol::tyrant::opcode::Opcode;
 
 /// Between two tries to connect again.
@@ -42,7 +43,7 @@ pub(super) struct Client {
     bench: Rc<RefCell<Bench>>,
     /// Among all clients of the run.
     number: usize,
-    link: Option<Link>,
+    link: Option<Connection>,
     question: Question,
     /// The oldest stamp that may be read, for each key of the question.
     claims: Vec<u32>,
@@ -63,7 +64,7 @@ struct Answer {
 
 impl Client {
     /// A client that is connected.
-    pub fn new(run: Arc<Run>, bench: Rc<RefCell<Bench>>, number: usize, link: Link) -> Self {
+    pub fn new(run: Arc<Run>, bench: Rc<RefCell<Bench>>, number: usize, link: Connection) -> Self {
         Self {
             run,
             bench,
@@ -197,7 +198,7 @@ impl Client {
         let timeout = run.load.timeout;
         let link = match &mut self.link {
             Some(link) => link,
-            none => none.insert(Link::connect(&run.address, run.at(), timeout).await?),
+            none => none.insert(run.connect().await?),
         };
         let question = &self.question;
         let asked = Instant::now();
@@ -209,9 +210,9 @@ impl Client {
         };
         run.oracle.open(question, relative, &mut self.claims);
         let sent = self.bench.borrow_mut().frames.write(question, stamp, &mut link.out);
-        let before = link.received;
-        let result = link.ask(Opcode::of(question.verb).shape, asked + timeout).await;
-        let received = link.received - before;
+        let before = link.received();
+        let result = answer(link, question.verb, asked + timeout).await;
+        let received = link.received() - before;
         run.oracle
             .close(question, relative, &mut self.claims, fate(question.verb, &result));
         let reply = result?;
@@ -237,6 +238,15 @@ impl Client {
             self.bench.borrow_mut().tally.wrong(wrong, &self.question);
         }
     }
+}
+
+/// Sends what is to be sent, and awaits the answer; nothing where none is owed.
+async fn answer(link: &mut Connection, verb: Verb, deadline: Instant) -> Result<Option<Reply>, Trouble> {
+    match Opcode::of(verb).shape {
+        Shape::Nothing => link.flush(Some(deadline)).await.map(|()| None),
+        shape => link.only(shape, Some(deadline)).await.map(Some),
+    }
+    .map_err(Trouble::from)
 }
 
 /// What became of a write with this answer.

@@ -1,6 +1,5 @@
 //! What all threads of a measurement share, and when what is done.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,9 +10,12 @@ use tokio::time::Instant;
 use super::Fault;
 use super::check::Checker;
 use super::clock::Clock;
-use super::link::{self, Trouble};
 use super::oracle::Oracle;
-use crate::config::{Address, End, Load};
+use super::trouble::Trouble;
+use crate::client::Connection;
+use crate::client::place::Place;
+use crate::config::{End, Load};
+use crate::protocol::tyrant::limits::Limits;
 
 /// When what is done.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,7 @@ impl Plan {
 /// What all threads of a measurement share.
 #[derive(Debug)]
 pub(super) struct Run {
-    pub address: Address,
+    pub place: Place,
     pub load: Load,
     /// The first of its keys.
     pub first_key: u32,
@@ -64,14 +66,12 @@ pub(super) struct Run {
     turns: AtomicU64,
     /// The next key that is to have a first record.
     filled: AtomicU32,
-    /// The one address of the target's name that all connections go to.
-    at: OnceLock<SocketAddr>,
     plan: OnceLock<Plan>,
     fault: Mutex<Option<Fault>>,
 }
 
 impl Run {
-    pub fn new(address: Address, load: Load, first_key: u32, clock: Clock, oracle: Arc<Oracle>) -> Self {
+    pub fn new(place: Place, load: Load, first_key: u32, clock: Clock, oracle: Arc<Oracle>) -> Self {
         let turns = match load.end {
             End::After(_) => 0,
             End::Requests(count) => count,
@@ -81,7 +81,7 @@ impl Run {
             allow_misses: load.allow_misses,
         };
         Self {
-            address,
+            place,
             load,
             first_key,
             clock,
@@ -91,7 +91,6 @@ impl Run {
             done: AtomicU64::new(0),
             turns: AtomicU64::new(turns),
             filled: AtomicU32::new(0),
-            at: OnceLock::new(),
             plan: OnceLock::new(),
             fault: Mutex::new(None),
         }
@@ -129,29 +128,16 @@ impl Run {
         self.plan.get()
     }
 
-    /// The address that all connections go to, where the target has a name or a port.
-    pub fn at(&self) -> Option<SocketAddr> {
-        self.at.get().copied()
-    }
-
-    /// Looks the target's name up, once.
-    pub fn look_up(&self) -> Result<(), Fault> {
-        let found = link::look_up(&self.address, self.load.timeout)
-            .map_err(|trouble| Fault::target(&self.address, "opening connections", trouble))?;
-        if let Some(found) = found {
-            self.at.get_or_init(|| found);
-        }
-        Ok(())
+    /// Connects to the target.
+    pub async fn connect(&self) -> Result<Connection, Trouble> {
+        connect(&self.place, self.load.timeout).await
     }
 
     /// Ends all, as it cannot begin: the first fault is the one that is told.
     pub fn fail(&self, doing: &'static str, trouble: Trouble) {
-        let address = self.address.to_string();
-        self.fault.lock().get_or_insert(Fault::Target {
-            address,
-            doing,
-            trouble: trouble.to_string(),
-        });
+        self.fault
+            .lock()
+            .get_or_insert(Fault::target(&self.place, doing, trouble));
         self.stop.store(true, Ordering::Relaxed);
     }
 
@@ -164,6 +150,12 @@ impl Run {
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
+}
+
+/// Opens one connection.
+pub(super) async fn connect(place: &Place, patience: Duration) -> Result<Connection, Trouble> {
+    let deadline = Instant::now() + patience;
+    Ok(Connection::connect(place.route(), Limits::REPLY, Some(deadline)).await?)
 }
 
 /// How long nothing may be answered before all ends.

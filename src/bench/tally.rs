@@ -7,8 +7,8 @@ use hdrhistogram::Histogram;
 use tokio::time::Instant;
 
 use super::check::Wrong;
-use super::link::Trouble;
 use super::question::Question;
+use super::trouble::Trouble;
 use crate::command::Verb;
 use crate::config::Mix;
 use crate::protocol::tyrant::opcode::Opcode;

@@ -13,7 +13,6 @@ use tokio::task::{JoinSet, LocalSet};
 use super::Fault;
 use super::client::{Bench, Client};
 use super::frames::Frames;
-use super::link::Link;
 use super::progress::{Progress, Stop};
 use super::question::Draw;
 use super::run::{Plan, Run, patience};
@@ -24,7 +23,6 @@ use super::tally::Tally;
 /// # Errors
 /// When it cannot begin. Whatever happens after that is part of what was measured.
 pub(super) fn run(run: &Arc<Run>, fill: bool, progress: &mut Progress) -> Result<(Tally, Plan, Option<Stop>), Fault> {
-    run.look_up()?;
     let threads = run.load.threads;
     let runtime = || Builder::new_current_thread().enable_all().build();
     let runtimes: Vec<_> = (0..threads).map(|_| runtime()).collect::<io::Result<_>>()?;
@@ -50,7 +48,7 @@ pub(super) fn run(run: &Arc<Run>, fill: bool, progress: &mut Progress) -> Result
         (Some(fault), _) => Err(fault),
         (None, Some(plan)) => Ok((tally, *plan, stop)),
         (None, None) => Err(match stop {
-            Some(Stop::Silent) => Fault::silent(&run.address, patience(&run.load)),
+            Some(Stop::Silent) => Fault::silent(&run.place, patience(&run.load)),
             _ => Fault::Interrupted,
         }),
     }
@@ -104,7 +102,7 @@ async fn connect(run: &Arc<Run>, bench: &Rc<RefCell<Bench>>, numbers: Range<usiz
         if run.stopped() {
             return None;
         }
-        match Link::connect(&run.address, run.at(), run.load.timeout).await {
+        match run.connect().await {
             Ok(link) => clients.push(Client::new(Arc::clone(run), Rc::clone(bench), number, link)),
             Err(trouble) => {
                 run.fail("opening connections", trouble);

@@ -1,17 +1,16 @@
-//! A blocking client as most are: one request at a time, and after a timeout it goes on using its connection.
+//! A client as most are: one request at a time, and after a timeout it goes on using its connection.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use crate::client::blocking::Blocking;
+use crate::client::fault::{self, Trouble};
+use crate::client::place::Place;
 use crate::command::{Command, Reply};
-use crate::protocol::outgoing::Outgoing;
-use crate::protocol::tyrant::limits::Limits;
-use crate::protocol::tyrant::opcode::Opcode;
-use crate::protocol::tyrant::reply::{ReplyDecoder, ReplyFault};
-use crate::protocol::tyrant::request;
+use crate::config::Address;
+use crate::protocol::tyrant::reply::ReplyFault;
 
 /// Far above what any exchange on one machine takes.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,48 +42,31 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// One connection of a client.
-pub struct Client {
-    stream: TcpStream,
-    decoder: ReplyDecoder,
-    input: BytesMut,
+impl From<fault::Fault> for Fault {
+    fn from(fault: fault::Fault) -> Self {
+        match fault.trouble {
+            Trouble::Connect(error) | Trouble::Broken(error) => error.into(),
+            Trouble::TimedOut => Self::TimedOut,
+            Trouble::Ended => Self::Ended,
+            Trouble::Unreadable(fault) => Self::Unreadable(fault),
+            other @ (Trouble::Unasked(_) | Trouble::Unfit(_)) => Self::Io(io::Error::other(other)),
+        }
+    }
 }
+
+/// One connection of a client.
+pub struct Client(Blocking);
 
 impl Client {
     /// Connects to `host_port`; an answer is awaited for as long as any exchange on one machine can take.
     pub fn connect(host_port: &str) -> Result<Self, Fault> {
-        let stream = TcpStream::connect(host_port)?;
-        stream.set_nodelay(true)?;
-        let client = Self {
-            stream,
-            decoder: ReplyDecoder::new(Limits::REPLY),
-            input: BytesMut::new(),
-        };
-        client.set_timeout(PATIENCE)?;
-        Ok(client)
+        let place = Place::of(&Address::Tcp(host_port.to_owned()), PATIENCE)?;
+        Ok(Self(Blocking::connect(&place, PATIENCE)?))
     }
 
     /// How long an answer is awaited from now on.
-    pub fn set_timeout(&self, timeout: Duration) -> Result<(), Fault> {
-        Ok(self.stream.set_read_timeout(Some(timeout))?)
-    }
-
-    /// Asks, and takes the next answer that comes for the answer to this question.
-    pub fn ask(&mut self, command: &Command) -> Result<Reply, Fault> {
-        let mut out = Outgoing::new();
-        request::encode(command, &mut out);
-        self.stream.write_all(&out.take())?;
-        let shape = Opcode::of(command.verb()).shape;
-        let mut piece = [0; 4096];
-        loop {
-            if let Some(reply) = self.decoder.decode(shape, &mut self.input)? {
-                return Ok(reply);
-            }
-            match self.stream.read(&mut piece)? {
-                0 => return Err(Fault::Ended),
-                count => self.input.extend_from_slice(&piece[..count]),
-            }
-        }
+    pub fn set_timeout(&mut self, timeout: Duration) {
+        self.0.set_patience(timeout);
     }
 
     /// Stores a value; gives the code of the answer.
@@ -93,7 +75,7 @@ impl Client {
             key: Bytes::copy_from_slice(key.as_bytes()),
             value: Bytes::copy_from_slice(value.as_bytes()),
         };
-        Ok(self.ask(&command)?.code())
+        Ok(self.0.ask(&command)?.code())
     }
 
     /// Reads a value; nothing when there is no record.
@@ -101,7 +83,7 @@ impl Client {
         let command = Command::Get {
             key: Bytes::copy_from_slice(key.as_bytes()),
         };
-        Ok(match self.ask(&command)? {
+        Ok(match self.0.ask(&command)? {
             Reply::Value(value) => Some(String::from_utf8_lossy(&value).into_owned()),
             _ => None,
         })

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout_at};
 
 use crate::backend::embedded::Embedded;
 use crate::backend::tyrant::aside::{Aside, Exchange};
-use crate::backend::tyrant::connect::Backoff;
+use crate::backend::tyrant::backoff::Backoff;
 use crate::backend::tyrant::fence::fence;
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::LinkEvents;

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::greeting::{Greeting, Run};
 use crate::backend::tyrant::link::OtherRun;
 use crate::backend::tyrant::names;
+use crate::client::route::Route;
 use crate::config::{Address, BackendUrl, Settings};
 use crate::engine::inquiry::Inquiries;
 use crate::engine::memory::Memory;

@@ -9,10 +9,10 @@ use tokio::task::{spawn_blocking, spawn_local};
 
 use crate::backend::embedded::line::{Line, Passenger as _};
 use crate::backend::embedded::{Embedded, Fault};
-use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{Lane, Passenger as _};
 use crate::backend::tyrant::link::Link;
+use crate::client::route::Route;
 use crate::command::{Command, Reply, Verb};
 use crate::engine::completion::Passenger;
 use crate::engine::shared::Shared;

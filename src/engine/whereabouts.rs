@@ -15,8 +15,8 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::names::{self, NameFault, Names};
+use crate::client::route::Route;
 use crate::config::{Address, BackendUrl};
 use crate::engine::shared::{Phase, Shared};
 use crate::logging::RateLimit;

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 
 use tokio::task::LocalSet;
 
-use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::lane::LaneLoad;
+use crate::client::route::Route;
 use crate::config::{ListenerSettings, Settings};
 use crate::engine::Engine;
 use crate::engine::records::HiddenCount;

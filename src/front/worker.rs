@@ -13,10 +13,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::backend::embedded::Embedded;
 use crate::backend::embedded::line::{Line, LineLimits};
-use crate::backend::tyrant::connect::Route;
 use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
+use crate::client::route::Route;
 use crate::config::{ListenerSettings, Settings};
 use crate::engine::Engine;
 use crate::engine::completion::Passenger;

@@ -10,9 +10,8 @@ use super::pairs::{BATCH, Pairs};
 use super::{no_guard, since_epoch};
 use crate::config::GcSettings;
 use crate::engine::records;
-use crate::transfer::link::Place;
 use crate::transfer::walk::Walk;
-use crate::transfer::{Fault, progress};
+use crate::transfer::{Fault, place_of, progress};
 
 /// What became of the tombstones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +48,7 @@ impl fmt::Display for Collected {
 /// # Errors
 /// A connection that breaks, a server that is no ttguard (but for a dry run), or one that wants older tombstones kept.
 pub fn run(settings: &GcSettings) -> Result<Collected, Fault> {
-    let place = Place::of(&settings.server)?;
+    let place = place_of(&settings.server)?;
     let mut walk = Walk::of_all_keys(&place)?;
     if !settings.dry_run && !walk.is_through_guard() {
         return Err(no_guard(&settings.server));

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
+use crate::client::blocking::Blocking;
+use crate::client::place::Place;
 use crate::command::{Command, Reply};
 use crate::engine::records;
-use crate::transfer::Fault;
-use crate::transfer::link::{Answers, Place, Questions, connect};
+use crate::transfer::{Fault, connect};
 
 /// Keys that are asked for at once. Their values are held for a moment.
 pub const BATCH: usize = 32;
@@ -21,24 +22,16 @@ pub struct Pair {
     pub record: Option<Bytes>,
 }
 
-/// A connection beside that of the walk, on which one question is asked at a time: so neither side can be kept from
-/// reading by what it has to write.
+/// A connection beside that of the walk, on which one question is asked at a time.
 pub struct Pairs {
-    questions: Questions,
-    answers: Answers,
+    connection: Blocking,
 }
 
 impl Pairs {
     /// Connects.
     pub fn connect(server: &Place) -> Result<Self, Fault> {
-        let (questions, answers) = connect(server)?;
-        Ok(Self { questions, answers })
-    }
-
-    fn ask(&mut self, command: &Command) -> Result<Reply, Fault> {
-        let asked = self.questions.ask(command).and_then(|()| self.questions.flush());
-        asked.map_err(|error| self.answers.fault(error.to_string()))?;
-        self.answers.next(command)
+        let connection = connect(server)?;
+        Ok(Self { connection })
     }
 
     /// What is stored of these keys, in their order.
@@ -47,11 +40,11 @@ impl Pairs {
             .iter()
             .flat_map(|key| [key.clone(), records::name_of(key)])
             .collect();
-        let found = match self.ask(&Command::Mget { keys: asked })? {
+        let found = match self.connection.ask(&Command::Mget { keys: asked })? {
             Reply::Records(found) => found,
             reply => {
                 let problem = format!("mget was answered with code {}", reply.code());
-                return Err(self.answers.fault(problem));
+                return Err(self.connection.unfit(problem).into());
             }
         };
         // They are answered in the order of the question, and those that are not there are left out.
@@ -65,26 +58,25 @@ impl Pairs {
         let pairs = keys.into_iter().map(pair).collect();
         match found.next() {
             None => Ok(pairs),
-            Some(_) => Err(self.answers.fault("mget was answered with other keys".to_owned())),
+            Some(_) => Err(self.connection.unfit("mget was answered with other keys").into()),
         }
     }
 
     /// Calls one of ttguard's own functions; true where it did what it is for.
     pub fn tidy(&mut self, function: &'static str, arguments: Vec<Bytes>) -> Result<bool, Fault> {
-        let reply = self.ask(&Command::Misc {
+        let reply = self.connection.ask(&Command::Misc {
             function: Bytes::from_static(function.as_bytes()),
             options: 0,
             arguments,
         })?;
-        match reply.code() {
-            0 => Ok(true),
-            1 => Ok(false),
-            5 => Err(self.answers.fault(
-                "refuses to remove tombstones of this age: its own future_tolerance and delete_tolerance ask for more, or \
-                 its stamps are no time"
-                    .to_owned(),
-            )),
-            code => Err(self.answers.fault(format!("{function} was answered with code {code}"))),
-        }
+        let problem = match reply.code() {
+            0 => return Ok(true),
+            1 => return Ok(false),
+            5 => "refuses to remove tombstones of this age: its own future_tolerance and delete_tolerance ask for more, or \
+                  its stamps are no time"
+                .to_owned(),
+            code => format!("{function} was answered with code {code}"),
+        };
+        Err(self.connection.unfit(problem).into())
     }
 }

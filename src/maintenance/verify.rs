@@ -9,9 +9,8 @@ use crate::config::VerifySettings;
 use crate::engine::records;
 use crate::guard::rules::LedgerMode;
 use crate::guard::spread::Lies;
-use crate::transfer::link::Place;
 use crate::transfer::walk::Walk;
-use crate::transfer::{Fault, progress};
+use crate::transfer::{Fault, place_of, progress};
 
 /// More records than were counted, by this factor and some, show that somebody else sets the iterator back: without a
 /// bound the walk might never end.
@@ -25,7 +24,7 @@ const TOO_MANY_MORE: u64 = 10_000;
 /// # Errors
 /// A connection that breaks, a server whose records are no plain values, and `--fix` where no ttguard is asked.
 pub fn run(settings: &VerifySettings) -> Result<Report, Fault> {
-    let place = Place::of(&settings.server)?;
+    let place = place_of(&settings.server)?;
     let mut walk = Walk::of_all(&place)?;
     if settings.fix && !walk.is_through_guard() {
         return Err(no_guard(&settings.server));

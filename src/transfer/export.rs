@@ -2,10 +2,9 @@
 
 use std::io::{self, BufWriter, Write};
 
-use super::link::Place;
 use super::tsv::Form;
 use super::walk::Walk;
-use super::{Fault, progress, shown};
+use super::{Fault, place_of, progress, shown};
 use crate::config::{TransferFile, TransferSettings};
 use crate::files;
 
@@ -17,7 +16,7 @@ use crate::files;
 /// A record that is no line, a file or connection that breaks, or a count that shows that records may be missing: then
 /// what has been written is not to be trusted as the whole.
 pub fn run(settings: &TransferSettings) -> Result<u64, Fault> {
-    let mut walk = Walk::of_visible(&Place::of(&settings.server)?)?;
+    let mut walk = Walk::of_visible(&place_of(&settings.server)?)?;
     let before = walk.count()?;
     let mut out = Out::open(&settings.file)?;
     let bar = progress(Some(before), "{bar:30} {pos} of {len} records, {per_sec}, {eta}");

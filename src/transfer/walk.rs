@@ -2,32 +2,36 @@
 
 use bytes::Bytes;
 
-use super::Fault;
-use super::link::{Answers, Place, Questions, connect};
+use super::{Fault, connect};
+use crate::client::blocking::Blocking;
+use crate::client::place::Place;
 use crate::command::{Command, Reply};
 
 /// Records that are asked for ahead. They are read in their order, so that no more than one is held.
 const WINDOW: usize = 128;
 
+/// Of those, so many are asked for together: one by one, each would cost both sides a system call.
+const TOGETHER: usize = 32;
+
 /// A walk over a server's records. A server has one iterator for all its clients, so nobody else may use it meanwhile:
 /// [`Self::count`] before and after shows whether the walk can have seen everything.
 pub(crate) struct Walk {
-    questions: Questions,
-    answers: Answers,
+    connection: Blocking,
     /// Whether it goes through a ttguard, which shows its hidden records.
     through_guard: bool,
     further: Command,
+    /// Records that have come and that none was asked for in place of.
+    due: usize,
 }
 
 impl Walk {
     /// Over the records that every client sees.
     pub fn of_visible(server: &Place) -> Result<Self, Fault> {
-        let (questions, answers) = connect(server)?;
         Ok(Self {
-            questions,
-            answers,
+            connection: connect(server)?,
             through_guard: false,
             further: call("iternext"),
+            due: 0,
         })
     }
 
@@ -35,7 +39,7 @@ impl Walk {
     pub fn of_all(server: &Place) -> Result<Self, Fault> {
         let mut walk = Self::of_visible(server)?;
         // A server that does not know it answers code 1.
-        let reply = walk.exchange(&call("ttguard_rnum"))?;
+        let reply = walk.connection.ask(&call("ttguard_rnum"))?;
         walk.through_guard = reply.code() == 0;
         if walk.through_guard {
             walk.further = call("ttguard_iternext");
@@ -57,31 +61,12 @@ impl Walk {
         self.through_guard
     }
 
-    fn ask(&mut self, command: &Command) -> Result<(), Fault> {
-        self.questions
-            .ask(command)
-            .map_err(|error| self.answers.fault(error.to_string()))
-    }
-
-    fn flush(&mut self) -> Result<(), Fault> {
-        self.questions
-            .flush()
-            .map_err(|error| self.answers.fault(error.to_string()))
-    }
-
-    /// Asks one thing, and waits for the answer.
-    fn exchange(&mut self, command: &Command) -> Result<Reply, Fault> {
-        self.ask(command)?;
-        self.flush()?;
-        self.answers.next(command)
-    }
-
     /// How many records there are, of those that are walked over.
     pub fn count(&mut self) -> Result<u64, Fault> {
         let (name, reply) = if self.through_guard {
-            ("ttguard_rnum", self.exchange(&call("ttguard_rnum"))?)
+            ("ttguard_rnum", self.connection.ask(&call("ttguard_rnum"))?)
         } else {
-            ("rnum", self.exchange(&Command::Rnum)?)
+            ("rnum", self.connection.ask(&Command::Rnum)?)
         };
         let count = match &reply {
             Reply::Count(count) => Some(*count),
@@ -90,47 +75,49 @@ impl Walk {
         };
         count.ok_or_else(|| {
             let code = reply.code();
-            self.answers.fault(format!("{name} was answered with code {code}"))
+            let problem = format!("{name} was answered with code {code}");
+            self.connection.unfit(problem).into()
         })
     }
 
     /// Puts the iterator before the first record.
     pub fn start(&mut self) -> Result<(), Fault> {
-        let reply = self.exchange(&Command::IterInit)?;
+        let reply = self.connection.ask(&Command::IterInit)?;
         if reply.code() != 0 {
-            return Err(self
-                .answers
-                .fault(format!("iterinit was answered with code {}", reply.code())));
+            let problem = format!("iterinit was answered with code {}", reply.code());
+            return Err(self.connection.unfit(problem).into());
         }
-        for _ in 0..WINDOW {
-            self.ask_further()?;
-        }
-        self.flush()
+        self.ask_further(WINDOW);
+        Ok(())
     }
 
-    /// Asks for one record more. Key and value come in one step: `iternext` and `get` could be two records.
-    fn ask_further(&mut self) -> Result<(), Fault> {
-        let asked = self.questions.ask(&self.further);
-        asked.map_err(|error| self.answers.fault(error.to_string()))
+    fn ask_further(&mut self, records: usize) {
+        for _ in 0..records {
+            self.connection.put(&self.further);
+        }
     }
 
-    /// The next record; nothing when there are no more. To be called until then, and not again.
+    /// The next record; nothing when there are no more. To be called until then, and not again. Key and value come in one
+    /// step: `iternext` and `get` could be two records.
     pub fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, Fault> {
-        match self.answers.next(&self.further)? {
+        match self.connection.next(&self.further)? {
             Reply::Strings { code: 0, strings } => {
                 let record = <[Bytes; 2]>::try_from(strings).map_err(|_| {
                     let problem = "keeps no plain keys and values: a table's records have no line and no stamp";
-                    self.answers.fault(problem.to_owned())
+                    self.connection.unfit(problem)
                 })?;
-                self.ask_further()?;
-                self.flush()?;
+                self.due += 1;
+                if self.due == TOGETHER {
+                    self.ask_further(TOGETHER);
+                    self.due = 0;
+                }
                 let [key, value] = record;
                 Ok(Some((key, value)))
             }
             _ => {
                 // What was asked for ahead is answered in the same way.
-                for _ in 1..WINDOW {
-                    self.answers.next(&self.further)?;
+                for _ in 1..WINDOW - self.due {
+                    self.connection.next(&self.further)?;
                 }
                 Ok(None)
             }

@@ -4,6 +4,6 @@
 mod bench;
 mod demo;
 mod inspected;
+mod maintenance;
 mod man;
 mod transfer;
-mod upkeep;

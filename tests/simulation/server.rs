@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::sleep;
-use ttguard::backend::tyrant::connect::Dialling;
+use ttguard::client::route::Dialling;
 use ttguard::command::Reply;
 use ttguard::transport::{Reader, Writer};
 

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::sleep;
-use ttguard::backend::tyrant::connect::{Dial, Dialling};
+use ttguard::client::route::{Dial, Dialling};
 use ttguard::command::{Command, Reply, Shape};
 use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::tyrant::limits::Limits;

@@ -5,8 +5,8 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use tokio::task::spawn_blocking;
 
-use super::connect::{self, Route};
 use super::greeting::{self, Run};
+use crate::client::route::Route;
 use crate::command::{Command, Reply};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
@@ -43,8 +43,7 @@ pub struct Exchange {
 impl Aside {
     /// Opens it, and asks which run of the server it has reached.
     pub async fn connect(route: &Route) -> io::Result<(Self, Run)> {
-        let (mut reader, writer) = connect::connect(route).await?;
-        let run = greeting::who_answers(&mut reader, &writer).await?.run;
+        let (reader, writer, run) = greeting::open_aside(route).await?;
         Ok((Self { reader, writer }, run))
     }
 

@@ -5,18 +5,24 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use crate::client::Connection;
+use crate::client::fault::Trouble;
+use crate::client::route::Route;
 use crate::command::{Command, Reply};
-use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
-use crate::protocol::tyrant::opcode::Opcode;
-use crate::protocol::tyrant::reply::ReplyDecoder;
-use crate::protocol::tyrant::request;
 use crate::transport::{Peer, Reader, Writer};
 
 /// Most bytes that `stat` may answer; the real one sends under 2 KiB.
 const STAT_MAX: u32 = 64 * 1024;
+
+/// Bounds of both answers.
+const LIMITS: Limits = Limits {
+    argument_max: STAT_MAX,
+    frame_max: STAT_MAX as usize + 5,
+    ..Limits::REPLY
+};
 
 /// The option of `misc` that keeps it out of the update log.
 const WITHOUT_LOG: u32 = 1;
@@ -171,66 +177,70 @@ impl Greeting {
     }
 }
 
-/// Asks on a new connection who answers.
+/// A connection that has greeted its server.
+pub type Opened = (Reader, Writer, Greeting);
+
+/// Opens a connection, and asks on it who answers.
 ///
 /// # Errors
-/// `InvalidData` when what answers is no Tyrant; otherwise what broke the connection.
-pub async fn greet(reader: &mut Reader, writer: &Writer) -> io::Result<Greeting> {
-    let mut greeting = who_answers(reader, writer).await?;
-    // In a skeleton a function of any name can mean anything.
-    if greeting.kind != DatabaseKind::Foreign {
-        let last_error = Command::Misc {
-            function: Bytes::from_static(b"error"),
-            options: WITHOUT_LOG,
-            arguments: Vec::new(),
-        };
-        // A database that has this function says something, and one that has not, that it failed (`tcadbmisc`).
-        let said = ask(&last_error, reader, writer).await?;
-        greeting.denies_misc = matches!(said, Reply::Strings { code: 0, strings } if strings.is_empty());
-    }
-    Ok(greeting)
+/// `InvalidData` when what answers is no Tyrant; otherwise what prevented the connection or broke it.
+pub async fn open(route: &Route) -> io::Result<Opened> {
+    let greet = async |connection: &mut Connection| {
+        let mut greeting = who_answers(connection).await?;
+        // In a skeleton a function of any name can mean anything.
+        greeting.denies_misc = greeting.kind != DatabaseKind::Foreign && denies_misc(connection).await?;
+        Ok(greeting)
+    };
+    open_with(route, greet).await
 }
 
-/// As [`greet`], but asks only what tells one run from another, and what `stat` says beside that.
+/// As [`open`], but asks only what tells one run from another.
 ///
 /// # Errors
-/// As those of [`greet`].
-pub async fn who_answers(reader: &mut Reader, writer: &Writer) -> io::Result<Greeting> {
-    let Reply::Value(stat) = ask(&Command::Stat, reader, writer).await? else {
-        return Err(io::ErrorKind::InvalidData.into());
+/// As those of [`open`].
+pub async fn open_aside(route: &Route) -> io::Result<(Reader, Writer, Run)> {
+    let (reader, writer, greeting) = open_with(route, who_answers).await?;
+    Ok((reader, writer, greeting.run))
+}
+
+async fn open_with(
+    route: &Route,
+    greet: impl AsyncFnOnce(&mut Connection) -> Result<Greeting, Trouble>,
+) -> io::Result<Opened> {
+    let opening = async {
+        let mut connection = Connection::connect(route, LIMITS, None).await?;
+        let greeting = greet(&mut connection).await?;
+        let (reader, writer) = connection.into_halves();
+        Ok((reader, writer, greeting))
+    };
+    opening.await.map_err(|trouble| match trouble {
+        Trouble::Connect(error) | Trouble::Broken(error) => error,
+        Trouble::Ended => io::ErrorKind::UnexpectedEof.into(),
+        Trouble::TimedOut => io::ErrorKind::TimedOut.into(),
+        Trouble::Unreadable(_) | Trouble::Unasked(_) | Trouble::Unfit(_) => io::ErrorKind::InvalidData.into(),
+    })
+}
+
+async fn who_answers(connection: &mut Connection) -> Result<Greeting, Trouble> {
+    let Reply::Value(stat) = connection.ask(&Command::Stat, None).await? else {
+        return Err(Trouble::Unfit("stat was not answered with lines".to_owned()));
     };
     let mut greeting = Greeting::parse(&stat);
-    if let Peer::Unix(_, process) = writer.peer() {
+    if let Peer::Unix(_, process) = connection.writer().peer() {
         greeting.run.process = process;
     }
     Ok(greeting)
 }
 
-/// Asks a question, of which only its whole answer and nothing else may come.
-async fn ask(question: &Command, reader: &mut Reader, writer: &Writer) -> io::Result<Reply> {
-    let mut out = Outgoing::new();
-    request::encode(question, &mut out);
-    while !out.is_empty() {
-        writer.writable().await?;
-        writer.write_ready(&mut out)?;
-    }
-    let limits = Limits {
-        argument_max: STAT_MAX,
-        frame_max: STAT_MAX as usize + 5,
-        ..Limits::REPLY
+/// A database that has this function says something, and one that has not, that it failed (`tcadbmisc`).
+async fn denies_misc(connection: &mut Connection) -> Result<bool, Trouble> {
+    let last_error = Command::Misc {
+        function: Bytes::from_static(b"error"),
+        options: WITHOUT_LOG,
+        arguments: Vec::new(),
     };
-    let mut decoder = ReplyDecoder::new(limits);
-    let mut input = BytesMut::new();
-    loop {
-        match decoder.decode(Opcode::of(question.verb()).shape, &mut input) {
-            Ok(Some(reply)) if input.is_empty() => return Ok(reply),
-            Ok(None) => {}
-            _ => return Err(io::ErrorKind::InvalidData.into()),
-        }
-        if reader.read(&mut input).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
+    let said = connection.ask(&last_error, None).await?;
+    Ok(matches!(said, Reply::Strings { code: 0, strings } if strings.is_empty()))
 }
 
 #[cfg(test)]

@@ -21,12 +21,12 @@ use tokio::time::{Instant as Moment, sleep, timeout};
 use self::carrying::Carried;
 pub use self::carrying::HANDED_OVER_MAX;
 pub use self::events::{ConnectFault, LinkEvents, OtherRun};
-use super::connect::{self, Backoff, Route};
+use super::backoff::Backoff;
 use super::fence::LastSeen;
-use super::greeting::{Greeting, greet};
+use super::greeting::{self, Opened};
 use super::lane::{Lane, LaneFault, LaneLimits, Passenger};
+use crate::client::route::Route;
 use crate::pairing::LaneIds;
-use crate::transport::{Reader, Writer};
 
 /// How a link behaves.
 #[derive(Clone, Debug)]
@@ -42,9 +42,6 @@ pub struct LinkSettings {
     /// How long a lane's end is awaited.
     pub fence_timeout: Duration,
 }
-
-/// A connection that has greeted its server.
-type Opened = (Reader, Writer, Greeting);
 
 /// A place for one lane at a time.
 #[derive(Debug)]
@@ -237,12 +234,7 @@ impl<P: Passenger> Link<P> {
 
     async fn open(&self) -> Result<Opened, (ConnectFault, io::Error)> {
         let (route, patience) = (self.route(), self.settings.borrow().connect_timeout);
-        let opening = async {
-            let (mut reader, writer) = connect::connect(&route).await?;
-            let greeting = greet(&mut reader, &writer).await?;
-            io::Result::Ok((reader, writer, greeting))
-        };
-        match timeout(patience, opening).await {
+        match timeout(patience, greeting::open(&route)).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err((ConnectFault::NotTyrant, error)),
             Ok(Err(error)) => Err((ConnectFault::Refused, error)),

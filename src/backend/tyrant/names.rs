@@ -13,10 +13,10 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::connect::{self, Route};
 use super::greeting::{self, Greeting};
+use crate::client::place::ADDRESSES_MAX;
+use crate::client::route::Route;
 use crate::config::Address;
-use crate::transport::ADDRESSES_MAX;
 
 /// Look-ups that may be under way. Where so many have not ended, no further one begins.
 const LOOK_UPS_MAX: usize = 2;
@@ -131,8 +131,8 @@ pub async fn first_that_greets(addresses: Vec<SocketAddr>, patience: Duration) -
 }
 
 async fn greet_at(address: SocketAddr) -> io::Result<(SocketAddr, Greeting)> {
-    let (mut reader, writer) = connect::connect(&Route::Tcp(address)).await?;
-    Ok((address, greeting::greet(&mut reader, &writer).await?))
+    let (.., greeting) = greeting::open(&Route::Tcp(address)).await?;
+    Ok((address, greeting))
 }
 
 /// The way to an address that needs no look-up; nothing for a name.

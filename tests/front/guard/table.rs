@@ -56,12 +56,15 @@ fn pb_pc_pa_leaves_pc_in_a_table() {
 
     let mut memcached = guarded.client();
     for command in ["set", "replace"] {
-        memcached.expect(&crate::memcached::store(command, "k", &value), "NOT_STORED\r\n");
+        memcached.expect(
+            &crate::support::memcached::store(command, "k", &value),
+            "NOT_STORED\r\n",
+        );
     }
     assert_eq!(row(&mut real.client(), "k"), wanted);
     let later = clock.digits(1_000);
     let value = format!("text\0PD\0ts\0{later}");
-    memcached.expect(&crate::memcached::store("replace", "k", &value), "STORED\r\n");
+    memcached.expect(&crate::support::memcached::store("replace", "k", &value), "STORED\r\n");
     assert_eq!(row(&mut client, "k"), ["text", "PD", "ts", &later]);
 
     // A delete leaves a tombstone as long as this guard lives.

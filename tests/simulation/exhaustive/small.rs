@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Duration, Instant, sleep};
-use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
+use ttguard::client::route::{Dial, Dialling, Route};
 use ttguard::command::{Command, Reply};
 use ttguard::config::Settings;
 use ttguard::front::instance::{Instance, Surroundings};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
-use ttguard::backend::tyrant::connect::{Dial, Dialling, Route};
+use ttguard::client::route::{Dial, Dialling, Route};
 use ttguard::front::instance::{Instance, Surroundings};
 use ttguard::metrics::Metrics;
 use ttguard::protocol::request::Fault as RequestFault;

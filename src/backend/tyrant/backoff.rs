@@ -1,14 +1,6 @@
-//! Reaching the server, and how long to wait before the next try.
+//! How long to wait before the next try to reach the server.
 
-use std::fmt;
-use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
-
-use crate::transport::{self, Reader, Writer};
 
 /// The first pause after a failed try.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -18,51 +10,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The longest pause behind a connection that has carried something, but not for long.
 const PAUSE_USEFUL_MAX: Duration = Duration::from_millis(100);
-
-/// How the server is reached: never by a name, which could lead to one server now and to another later. See
-/// [`names`](super::names).
-#[derive(Clone, Debug)]
-pub enum Route {
-    /// Not at all, as long as its name leads to no address.
-    Nowhere,
-    /// At an address and port.
-    Tcp(SocketAddr),
-    /// By the Unix socket at this path.
-    Unix(PathBuf),
-    /// Within this process: for simulations.
-    Within(Arc<dyn Dial>),
-}
-
-impl PartialEq for Route {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Nowhere, Self::Nowhere) => true,
-            (Self::Tcp(one), Self::Tcp(other)) => one == other,
-            (Self::Unix(one), Self::Unix(other)) => one == other,
-            (Self::Within(one), Self::Within(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        }
-    }
-}
-
-/// A connection that is being opened.
-pub type Dialling = Pin<Box<dyn Future<Output = io::Result<(Reader, Writer)>>>>;
-
-/// Opens connections to a server within this process.
-pub trait Dial: fmt::Debug + Send + Sync {
-    /// Opens one.
-    fn dial(&self) -> Dialling;
-}
-
-/// Opens a connection.
-pub async fn connect(route: &Route) -> io::Result<(Reader, Writer)> {
-    match route {
-        Route::Nowhere => Err(io::Error::new(io::ErrorKind::NotConnected, "its name leads nowhere")),
-        Route::Tcp(address) => transport::connect_tcp(*address).await,
-        Route::Unix(path) => transport::connect_unix(path).await,
-        Route::Within(server) => server.dial().await,
-    }
-}
 
 /// Pauses that double from try to try, each drawn between half and all of its length so that many lanes do not
 /// come back in step. To have connected is no success: what counts is that the connection was of use.

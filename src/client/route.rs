@@ -1,0 +1,58 @@
+//! The way to a server.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::transport::{self, Reader, Writer};
+
+/// How a server is reached: never by a name, which could lead to one server now and to another later. Whoever has a name
+/// looks it up: once, as [`Place::of`](super::place::Place::of) does, or again and again.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// Not at all: its name leads to no address.
+    Nowhere,
+    /// At an address and port.
+    Tcp(SocketAddr),
+    /// By the Unix socket at this path.
+    Unix(PathBuf),
+    /// Within this process: for simulations.
+    Within(Arc<dyn Dial>),
+}
+
+impl PartialEq for Route {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Nowhere, Self::Nowhere) => true,
+            (Self::Tcp(one), Self::Tcp(other)) => one == other,
+            (Self::Unix(one), Self::Unix(other)) => one == other,
+            (Self::Within(one), Self::Within(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+/// A connection that is being opened.
+pub type Dialling = Pin<Box<dyn Future<Output = io::Result<(Reader, Writer)>>>>;
+
+/// Opens connections to a server within this process.
+pub trait Dial: fmt::Debug + Send + Sync {
+    /// Opens one.
+    fn dial(&self) -> Dialling;
+}
+
+/// Opens a connection. That has no end in time but the system's own.
+///
+/// # Errors
+/// What the system says, or that there is no way.
+pub async fn connect(route: &Route) -> io::Result<(Reader, Writer)> {
+    match route {
+        Route::Nowhere => Err(io::Error::new(io::ErrorKind::NotConnected, "its name leads nowhere")),
+        Route::Tcp(address) => transport::connect_tcp(*address).await,
+        Route::Unix(path) => transport::connect_unix(path).await,
+        Route::Within(server) => server.dial().await,
+    }
+}
