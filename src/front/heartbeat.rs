@@ -108,7 +108,7 @@ fn note_stall(due: Duration) {
         tracing::warn!(
             ?due,
             suppressed,
-            "a engine was kept from its sockets: the machine is overloaded, the process stood still, or something took long; \
+            "a worker was kept from its sockets: the machine is overloaded, the process stood still, or something took long; \
              what waited too long for that is reset, not answered late"
         );
     }
