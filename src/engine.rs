@@ -1,4 +1,9 @@
-//! One worker: a single-threaded runtime with its own sessions and its own lanes.
+//! What carries requests out, from admission to settlement: one engine for each worker, with its own lanes.
+//!
+//! `pipeline` sends requests of one exchange, `sequence` those of several, `dedicated` those that need a connection of their
+//! own. A `completion` travels with each and knows what its outcome calls for. `write` asks the guard, and `waiting` is how a
+//! request comes back to it. `look_up` reads keys back ahead of their turn, `apart` is where long work goes, and `memory`
+//! bounds what sessions and lanes hold.
 
 pub mod account;
 mod alarm;

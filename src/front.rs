@@ -1,10 +1,9 @@
-//! The client side: listeners, sessions, and the dispatch between guard and backend.
+//! The client side: listeners, sessions, and the workers that keep them.
 //!
-//! A worker has its sessions and its lanes on one thread. A session reads and decodes requests; `dispatch` sends those of
-//! one exchange, `steps` those of several, `slow` those that need a connection of their own. A `passenger` travels with
-//! each request and knows what its outcome calls for. `judging` asks the guard, and `waiting` is how a request comes back to
-//! it. `fairness` has sessions that move many bytes let the others go first, `heartbeat` sees when all of them had to
-//! wait, `apart` is where long work goes, `memory` bounds what all of them hold, and `descriptors` how many there are.
+//! A `server` has its workers, each a thread that `serving` describes; a `worker` has its sessions and its lanes. A `session`
+//! reads and decodes requests, has the engine carry them out, and writes what is answered. `accept` is who gets one, and
+//! `admission` how many. `fairness` has sessions that move many bytes let the others go first, `heartbeat` sees when all of
+//! them had to wait, and `descriptors` bounds how many there are. `control` is what can be asked of all of it while it runs.
 
 mod accept;
 pub(crate) mod admission;

@@ -39,15 +39,15 @@
 //!
 //! # The walk of a `put`
 //!
-//! 1. The client sends bytes. Its session, a task of `proxy::session`, reads them. The first byte of a request says in
+//! 1. The client sends bytes. Its session, a task of `front::session`, reads them. The first byte of a request says in
 //!    which protocol it is, and the [`Decoder`](protocol::request::Decoder) cuts one whole
 //!    [`Command`](command::Command) from them: its key and value are slices of what was read. How it is to be answered,
 //!    its [`Form`](protocol::answer::Form), goes beside it.
 //! 2. The session gives it a [`Place`](pairing::order::Place) in its order of answers, and a deadline.
-//! 3. `proxy::dispatch` has it judged: [`Guard::judge`](guard::Guard::judge) reads the stamp and gives a
+//! 3. `engine::pipeline` has it judged: [`Guard::judge`](guard::Guard::judge) reads the stamp and gives a
 //!    [`Verdict`](guard::verdict::Verdict). *Refuse* is answered at once; *wait* and *read* come back here when the key
 //!    is worth judging again. While a request waits for that, those behind it have their keys looked up already
-//!    (`proxy::look_up`).
+//!    (`engine::look_up`).
 //! 4. *Go* is a [`Ticket`](guard::verdict::Ticket). In the same step, before anything else can run on this thread, the
 //!    command joins the queue of the session's [`Lane`](backend::tyrant::lane::Lane), which has one
 //!    [`Owed`](pairing::owed::Owed) answer more. So a key's writes leave in the order in which they were judged.
@@ -57,15 +57,15 @@
 //!    that question alone. (`get`s and look-ups that come together share a question: one `mget`, whose answer names each
 //!    key. A [`RecordsDecoder`](protocol::tyrant::reply::RecordsDecoder) takes it apart. So do stamped `put`s, where the
 //!    backend's database allows it: one `misc putlist`, whose answer is a code for all.)
-//! 6. The request's passenger (`proxy::passenger`) settles the ticket: [`Guard::settle`](guard::Guard::settle) tells the
+//! 6. The request's passenger (`engine::completion`) settles the ticket: [`Guard::settle`](guard::Guard::settle) tells the
 //!    ledger what became of it, and wakes who waits for the key.
 //! 7. The session puts the answer into its place. It leaves when all earlier ones have, in its form.
 //!
 //! With the store in memory steps 5 and 6 happen on the spot; with one in a file a thread of its own commits what all
 //! workers have put on their [`Line`](backend::embedded::line::Line)s, and small reads happen on the spot. A command that
 //! takes several exchanges (a list, a delete, a read of very many keys, `rnum`, an `ext`, an
-//! [`Edit`](command::edit::Edit) of what is stored) goes through `proxy::steps` instead, alone in its session; a slow or
-//! endless one through `proxy::slow`, on a connection of its own.
+//! [`Edit`](command::edit::Edit) of what is stored) goes through `engine::sequence` instead, alone in its session; a slow or
+//! endless one through `engine::dedicated`, on a connection of its own.
 //!
 //! # Words
 //!
