@@ -63,7 +63,7 @@ use crate::pairing::LaneId;
 /// How long a line of one kind about lanes is not written again.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// One worker.
+/// What one worker carries requests out with: its lanes, and what it knows of the store.
 #[derive(Debug)]
 pub struct Engine {
     pub shared: Arc<Shared>,

@@ -84,7 +84,7 @@ pub enum Phase {
 }
 
 /// What every worker is to do now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// What the operator decided.
     pub settings: Arc<Settings>,
@@ -138,7 +138,7 @@ pub struct Shared {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What happened lately.
-    pub journal: Recent,
+    pub recent: Recent,
     /// How many records are hidden.
     pub hidden: HiddenCount,
     /// The clock that stamps are held against.
@@ -209,7 +209,7 @@ impl Shared {
         Arc::new(Self {
             guard,
             metrics,
-            journal: Recent::default(),
+            recent: Recent::default(),
             hidden,
             started: clock(),
             clock,
@@ -435,14 +435,12 @@ impl Shared {
     pub fn replan(&self, settings: Arc<Settings>, listening: Vec<Arc<Listening>>, route: Option<Route>) {
         self.plan.send_modify(|plan| {
             let route = route.unwrap_or_else(|| plan.route.clone());
-            self.change(
-                plan,
-                Plan {
-                    settings,
-                    listening,
-                    route,
-                },
-            );
+            let new = Plan {
+                settings,
+                listening,
+                route,
+            };
+            self.change(plan, new);
         });
         self.look_ups.ask_if_unknown();
     }
@@ -464,15 +462,11 @@ impl Shared {
             let is_it = matches!(&plan.settings.backend, BackendUrl::Tyrant(Address::Tcp(now)) if now == name);
             let moves = is_it && !self.is_moving();
             if moves {
-                let (settings, listening) = (Arc::clone(&plan.settings), plan.listening.clone());
-                self.change(
-                    plan,
-                    Plan {
-                        settings,
-                        listening,
-                        route,
-                    },
-                );
+                let moved = Plan {
+                    route,
+                    ..Plan::clone(plan)
+                };
+                self.change(plan, moved);
             }
             moves
         })
@@ -528,7 +522,7 @@ impl Shared {
         metrics.sessions.set(self.sessions.load(Ordering::Relaxed) as f64);
         metrics.sessions_max.set(self.sessions_max(&settings) as f64);
         let lanes = self.lanes.load(Ordering::Relaxed);
-        let (lane_queue, lane_unsent) = self.journal.lanes.load();
+        let (lane_queue, lane_unsent) = self.recent.lanes.load();
         metrics.lanes.set(lanes as f64);
         metrics.lanes_down.set(self.lanes_wanted().saturating_sub(lanes) as f64);
         metrics.lane_queue.set(lane_queue as f64);
@@ -564,7 +558,7 @@ impl Shared {
             horizon_age: self.horizon_age(),
         };
         let reading = Reading::of(&self.metrics, levels);
-        self.journal.history.lock().tick(uptime, (self.clock)(), &reading);
+        self.recent.history.lock().tick(uptime, (self.clock)(), &reading);
     }
 
     /// Now minus the horizon, in seconds; 0 where stamps are no time.

@@ -58,11 +58,11 @@ impl Facts for Known {
     }
 
     fn refusals(&self) -> Vec<refusals::Shown> {
-        self.0.journal.refusals(self.0.settings().admin_keys)
+        self.0.recent.refusals(self.0.settings().admin_keys)
     }
 
     fn clients(&self) -> Vec<clients::Shown> {
-        self.0.journal.clients()
+        self.0.recent.clients()
     }
 
     fn backends(&self) -> Vec<Backend> {
@@ -79,15 +79,15 @@ impl Facts for Known {
             lanes_up,
             lanes_wanted,
             in_flight: shared.in_flight.load(Ordering::Relaxed),
-            lanes: shared.journal.lanes.all(),
+            lanes: shared.recent.lanes.all(),
         }]
     }
 
     fn recent(&self) -> history::Shown {
-        self.0.journal.history.lock().recent()
+        self.0.recent.history.lock().recent()
     }
 
     fn hour(&self) -> history::Shown {
-        self.0.journal.history.lock().hour()
+        self.0.recent.history.lock().hour()
     }
 }

@@ -241,7 +241,7 @@ impl Worker {
         };
         let links = self.links.borrow();
         shared
-            .journal
+            .recent
             .lanes
             .tell(number, links.iter().enumerate().map(shown).collect());
     }

@@ -83,13 +83,7 @@ pub(super) fn stat<'a>(lines: &'a Bytes, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        argument_max: 10,
-        key_max: 10,
-        value_max: 10,
-        arguments_max: 3,
-        frame_max: 30,
-    };
+    const LIMITS: Limits = Limits::SMALL;
 
     #[test]
     fn a_search_goes_on_where_it_stopped() {

@@ -88,7 +88,7 @@ impl Engine {
             metrics.observed.of(reason, asker.protocol).increment(1);
         }
         let key_hash = shared.guard.key(key).short();
-        let is_first = shared.journal.refused(Refused {
+        let is_first = shared.recent.refused(Refused {
             at,
             key,
             key_hash,

@@ -43,4 +43,14 @@ impl Limits {
         arguments_max: 16 << 20,
         frame_max: 288 << 20,
     };
+
+    /// So small that tests reach each of them with a few bytes.
+    #[cfg(test)]
+    pub(crate) const SMALL: Self = Self {
+        argument_max: 10,
+        key_max: 10,
+        value_max: 10,
+        arguments_max: 3,
+        frame_max: 30,
+    };
 }

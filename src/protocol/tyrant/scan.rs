@@ -66,13 +66,7 @@ impl Scan {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        argument_max: 10,
-        key_max: 10,
-        value_max: 10,
-        arguments_max: 3,
-        frame_max: 30,
-    };
+    const LIMITS: Limits = Limits::SMALL;
 
     #[test]
     fn each_element_has_the_limit_of_what_it_is() {

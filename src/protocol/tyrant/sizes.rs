@@ -191,13 +191,7 @@ pub(super) fn records(mut list: Bytes, count: usize) -> Vec<(Bytes, Bytes)> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        argument_max: 10,
-        key_max: 10,
-        value_max: 10,
-        arguments_max: 3,
-        frame_max: 30,
-    };
+    const LIMITS: Limits = Limits::SMALL;
 
     #[test]
     fn limits_allow_their_own_value_and_no_more() {

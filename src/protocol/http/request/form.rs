@@ -64,11 +64,8 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits {
-        argument_max: 10,
-        key_max: 10,
-        value_max: 10,
-        arguments_max: 3,
         frame_max: 100,
+        ..Limits::SMALL
     };
 
     fn read(body: &'static str) -> Result<Vec<Bytes>, Fault> {
