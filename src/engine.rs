@@ -9,18 +9,25 @@ pub mod account;
 mod alarm;
 pub mod apart;
 mod busy_poll;
+pub mod channel;
 pub mod completion;
-pub mod dedicated;
+pub mod denial;
+pub mod failure;
 pub mod inquiry;
-pub mod large_keys;
-pub mod look_up;
+mod large_keys;
+mod links;
+mod look_up;
 pub mod memory;
+mod patience;
 pub mod pipeline;
 pub mod records;
+pub mod request;
 pub mod sequence;
 pub mod shared;
 mod sharing;
 mod stamps;
+pub mod state;
+pub mod stint;
 pub mod store;
 pub mod tally;
 pub mod waiting;
@@ -37,24 +44,25 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{spawn_local, yield_now};
 
-use crate::backend::tyrant::greeting::{DatabaseKind, Greeting, Run};
+use crate::backend::capabilities::Capabilities;
+use crate::backend::tyrant::greeting::{Greeting, Run};
 use crate::backend::tyrant::lane::HalfReceived;
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::{ConnectFault, LinkEvents, OtherRun};
+use crate::clock::now;
 use crate::command::Command;
 use crate::config::Settings;
 use crate::engine::apart::MANY;
 use crate::engine::busy_poll::BusyPoll;
-use crate::engine::completion::{Cargo, Passenger};
+use crate::engine::channel::Client;
+use crate::engine::completion::{Passenger, Purpose};
 use crate::engine::large_keys::LargeKeys;
 use crate::engine::memory::{Held, Load};
 use crate::engine::shared::Shared;
 use crate::engine::sharing::Sharing;
 use crate::engine::store::{Store, Via};
 use crate::engine::waiting::Notice;
-use crate::front::fairness::Fairness;
-use crate::front::heartbeat::Heartbeat;
-use crate::front::session::{Session, now};
+use crate::engine::write::settlement::Tickets;
 use crate::guard::Guard;
 use crate::logging::RateLimit;
 use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
@@ -72,8 +80,8 @@ pub struct Engine {
     pub store: Store,
     /// The column that carries the stamp in front of a table: the same for as long as the process lives.
     pub stamp_column: Option<String>,
-    /// Sessions with answers that have not been written yet.
-    touched: RefCell<Vec<Rc<Session>>>,
+    /// Clients with answers that have not been written yet.
+    touched: RefCell<Vec<Rc<dyn Client>>>,
     /// Told when there may be a lane, or room on it, where there was none.
     pub changed: Notify,
     /// Someone waits for room.
@@ -82,9 +90,6 @@ pub struct Engine {
     pub slow: Arc<Semaphore>,
     /// Keeps the worker awake while there is work.
     pub busy_poll: BusyPoll,
-    pub fairness: Fairness,
-    /// Knows how long the worker was kept from its sockets.
-    pub heartbeat: Heartbeat,
     /// What its sessions and lanes hold.
     pub held: Held,
     pub sharing: Sharing,
@@ -100,7 +105,7 @@ pub struct Engine {
     /// The run that the newest lane has reached.
     run: RefCell<Option<Run>>,
     /// Nothing before the backend was first reached.
-    kind: Cell<Option<DatabaseKind>>,
+    capabilities: Cell<Option<Capabilities>>,
     denies_misc: Cell<bool>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
@@ -124,7 +129,7 @@ impl Engine {
         let settings = shared.settings();
         let busy_poll = BusyPoll::new(settings.busy_poll);
         let slow = Arc::new(Semaphore::new(settings.limits.slow_connections));
-        let kind = store.here().map(|_| DatabaseKind::Memory);
+        let capabilities = store.here().map(|_| Capabilities::EMBEDDED);
         Rc::new(Self {
             shared,
             stamp_column: settings.rules.column.clone(),
@@ -135,16 +140,14 @@ impl Engine {
             wanting: Cell::new(false),
             slow,
             busy_poll,
-            fairness: Fairness::new(now()),
-            heartbeat: Heartbeat::new(settings.pairing.request_timeout, now()),
             held: Held::default(),
             sharing: Sharing::default(),
             hand_overs: Cell::new(0),
             large_keys: LargeKeys::default(),
             ahead: Rc::default(),
-            mget_finds: Cell::new(kind.is_some()),
+            mget_finds: Cell::new(capabilities.is_some()),
             run: RefCell::default(),
-            kind: Cell::new(kind),
+            capabilities: Cell::new(capabilities),
             denies_misc: Cell::new(false),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
@@ -265,9 +268,9 @@ impl Engine {
         self.hold_until.get()
     }
 
-    /// What kind of database the backend keeps. To be asked where [`Self::knows_backend`].
-    pub fn kind(&self) -> DatabaseKind {
-        self.kind.get().unwrap_or(DatabaseKind::Foreign)
+    /// What the store can do. To be asked where [`Self::knows_backend`].
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities.get().unwrap_or(Capabilities::UNKNOWN)
     }
 
     /// Whether the backend answers `misc` without doing anything.
@@ -277,7 +280,7 @@ impl Engine {
 
     /// Whether the backend has been reached, so that it is known what its commands mean.
     pub fn knows_backend(&self) -> bool {
-        self.kind.get().is_some()
+        self.capabilities.get().is_some()
     }
 
     /// A session or a lane holds something else now than before.
@@ -288,16 +291,16 @@ impl Engine {
             .change(before, now, memory, &settings.limits, settings.workers);
     }
 
-    /// Takes note that a session has answers to write.
-    pub fn touch(&self, session: Rc<Session>) {
-        self.touched.borrow_mut().push(session);
+    /// Takes note that a client has answers to be written.
+    pub fn touch(&self, client: Rc<dyn Client>) {
+        self.touched.borrow_mut().push(client);
     }
 
-    /// Writes what sessions have to say.
+    /// Writes what clients are told.
     pub fn flush_touched(&self) {
         let touched = std::mem::take(&mut *self.touched.borrow_mut());
-        for session in &touched {
-            session.flush();
+        for client in &touched {
+            client.flush();
         }
         // Keeps the allocation.
         let mut slot = self.touched.borrow_mut();
@@ -307,13 +310,20 @@ impl Engine {
         }
     }
 
-    /// A passenger of this worker, to travel with this command.
-    pub fn passenger(self: &Rc<Self>, command: &Command, cargo: Cargo, now: Instant) -> Passenger {
+    /// What travels with this command, and what its outcome calls for.
+    pub fn passenger(
+        self: &Rc<Self>,
+        command: &Command,
+        tickets: Tickets,
+        purpose: Purpose,
+        now: Instant,
+    ) -> Passenger {
         Passenger {
             engine: Rc::clone(self),
             verb: command.verb(),
             queued: now,
-            cargo,
+            tickets,
+            purpose,
         }
     }
 }
@@ -336,7 +346,7 @@ impl LinkEvents for Engine {
         let now = now();
         shared.greeted(greeting, now)?;
         shared.metrics.lane_reconnects.increment(again.into());
-        self.kind.set(Some(greeting.kind));
+        self.capabilities.set(Some(greeting.kind.capabilities()));
         self.denies_misc.set(greeting.denies_misc);
         // The mask that may deny `mget` is an option of the server's start.
         if !self

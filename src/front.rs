@@ -7,10 +7,12 @@
 
 mod accept;
 pub(crate) mod admission;
+mod context;
 pub mod control;
 mod descriptors;
 mod facts;
 pub(crate) mod fairness;
+mod gate;
 pub(crate) mod heartbeat;
 pub mod instance;
 pub(crate) mod listener;

@@ -101,6 +101,7 @@ pub mod backend;
 pub mod bench;
 pub mod cli;
 pub mod client;
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod console;

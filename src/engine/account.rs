@@ -8,12 +8,10 @@ use crate::command::Verb;
 use crate::guard::verdict::{self, ReadCause, Refusal};
 use crate::logging::RateLimit;
 use crate::metrics::{
-    Alarm, Carried, CloseReason, ConnectOutcome, FenceReason, Intervention, Judged, KeyWait, LookupCause, Metrics,
-    Observed, WaitCause,
+    Alarm, Carried, ConnectOutcome, FenceReason, Intervention, Judged, KeyWait, LookupCause, Metrics, Observed,
+    WaitCause,
 };
 use crate::protocol::tyrant::reply::Dropped;
-
-use crate::front::session::End;
 
 /// Counts an answer of the backend, of so many bytes, to what was asked at `since`.
 pub fn backend_answered(metrics: &Metrics, verb: Verb, code: u8, bytes: usize, since: Instant, now: Instant) {
@@ -109,23 +107,6 @@ pub fn fence(fault: &LaneFault) -> Option<FenceReason> {
     }
 }
 
-pub fn close(end: &End) -> CloseReason {
-    match end {
-        End::Client | End::Done => CloseReason::Client,
-        End::Fault(_) => CloseReason::Fault,
-        End::Deadline | End::HalfSent => CloseReason::Deadline,
-        End::Idle => CloseReason::Idle,
-        End::BackendDown => CloseReason::BackendDown,
-        End::GaveUp => CloseReason::GaveUp,
-        End::LaneLost => CloseReason::LaneLost,
-        End::ReplyTooLarge => CloseReason::Reply,
-        End::Backlog => CloseReason::Backlog,
-        End::Memory => CloseReason::Memory,
-        End::RefusedCommand => CloseReason::RefusedCommand,
-        End::Drain => CloseReason::Drain,
-    }
-}
-
 /// What the pairing guard did by giving up this lane; nothing where the backend ended it.
 pub fn lane_given_up_by_rule(fault: &LaneFault) -> Option<Intervention> {
     match fault {
@@ -148,25 +129,5 @@ pub fn alarm(fault: &LaneFault) -> Option<(Alarm, &'static str)> {
         | LaneFault::Io(_)
         | LaneFault::Retired
         | LaneFault::HandedOver => None,
-    }
-}
-
-/// What the pairing guard did by resetting this session; nothing where it ended for another reason.
-pub fn reset_by_rule(end: &End) -> Option<Intervention> {
-    match end {
-        End::Deadline => Some(Intervention::Deadline),
-        End::GaveUp => Some(Intervention::GaveUp),
-        End::LaneLost => Some(Intervention::LaneLost),
-        End::Client
-        | End::Done
-        | End::Fault(_)
-        | End::HalfSent
-        | End::Idle
-        | End::BackendDown
-        | End::ReplyTooLarge
-        | End::Backlog
-        | End::Memory
-        | End::RefusedCommand
-        | End::Drain => None,
     }
 }

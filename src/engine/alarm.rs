@@ -7,12 +7,13 @@ use bytes::Bytes;
 use tokio::task::spawn_local;
 
 use crate::access::keys::KeyAccess;
-use crate::backend::tyrant::greeting::DatabaseKind;
+use crate::backend::capabilities::Lists;
+use crate::clock::now;
 use crate::command::{Command, Reply};
 use crate::engine::Engine;
-use crate::engine::completion::Cargo;
+use crate::engine::completion::Purpose;
 use crate::engine::shared::Shared;
-use crate::front::session::now;
+use crate::engine::write::settlement::Tickets;
 use crate::guard::Receded;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Learnt, ReadBack};
@@ -72,8 +73,8 @@ impl Engine {
             {
                 let ask = engine.question_of(&key);
                 let deadline = now() + engine.settings().pairing.request_timeout;
-                let cargo = Cargo::Suspicion { key, confirmed };
-                via.submit(&ask, deadline, engine.passenger(&ask, cargo, now()));
+                let purpose = Purpose::Suspicion { key, confirmed };
+                via.submit(&ask, deadline, engine.passenger(&ask, Tickets::None, purpose, now()));
             }
         });
     }
@@ -120,7 +121,7 @@ impl Engine {
     fn note_receded(&self, key: &Bytes, receded: Receded) {
         let Receded { confirmed, found } = receded;
         // There `putlist` adds a second record behind the first, which is the one that is read.
-        if self.kind() == DatabaseKind::BPlusTree {
+        if self.capabilities().lists == Lists::Add {
             return;
         }
         let shown = self.named(key);

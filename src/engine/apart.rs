@@ -4,7 +4,7 @@ use tokio::task::spawn_blocking;
 
 use crate::backend::embedded::LONG_COPY;
 use crate::command::{Answer, Reply};
-use crate::front::session::End;
+use crate::engine::failure::Failure;
 
 /// With more strings than this, what is to be done with each of them is done apart.
 pub const MANY: usize = 4096;
@@ -13,18 +13,18 @@ pub const MANY: usize = 4096;
 ///
 /// # Errors
 /// When there is no thread for it any more.
-pub async fn apart<T: Send + 'static>(strings: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, End> {
+pub async fn apart<T: Send + 'static>(strings: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     if strings <= MANY {
         return Ok(work());
     }
-    spawn_blocking(work).await.map_err(|_| End::Drain)
+    spawn_blocking(work).await.map_err(|_| Failure::Stopping)
 }
 
 /// As [`apart`], for work that copies so many bytes.
 ///
 /// # Errors
 /// When there is no thread for it any more.
-pub async fn copying<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, End> {
+pub async fn copying<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     apart(if bytes < LONG_COPY { 0 } else { usize::MAX }, work).await
 }
 

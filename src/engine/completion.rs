@@ -3,6 +3,7 @@
 mod client;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,6 @@ use tokio::time::sleep;
 
 pub use self::client::{ClientCargo, Form, Found};
 use crate::backend::embedded::line;
-use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::backend::tyrant::lane;
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
@@ -22,10 +22,8 @@ use crate::engine::account;
 use crate::engine::look_up::Ahead;
 use crate::engine::memory::Room;
 use crate::engine::records::{self, Probe};
-use crate::engine::sequence::{Recorded, Unrecorded};
-use crate::front::session::End;
+use crate::engine::write::settlement::{Pass, Tickets};
 use crate::guard::ledger::KeyHash;
-use crate::guard::verdict::{Outcome, Ticket};
 use crate::metrics::Carried;
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::reply::Dropped;
@@ -45,8 +43,10 @@ pub struct Passenger {
     pub verb: Verb,
     /// When it was put into the lane's queue.
     pub queued: Instant,
-    /// What its outcome calls for.
-    pub cargo: Cargo,
+    /// What its outcome settles.
+    pub tickets: Tickets,
+    /// What else its outcome calls for.
+    pub purpose: Purpose,
 }
 
 /// What an outcome calls for.
@@ -55,15 +55,13 @@ pub struct Passenger {
     clippy::large_enum_variant,
     reason = "the large one is the common one: a box would cost it an allocation"
 )]
-pub enum Cargo {
+pub enum Purpose {
     /// A client's own request.
     Client(ClientCargo),
     /// One exchange of a command that takes several.
     Exchange {
         /// Who goes on with the outcome.
         reply_to: oneshot::Sender<Result<Reply, NoReply>>,
-        /// What is settled by it.
-        tickets: Vec<Ticket>,
         /// The keys of a list, of which the answer may name no others; empty where it may say anything.
         asked: Vec<Bytes>,
     },
@@ -80,10 +78,8 @@ pub enum Cargo {
     /// A hidden record is written, which a change waits for; the probe has said whether it is a new one.
     Record {
         probe: Probe,
-        /// Of the change.
-        ticket: Ticket,
         /// Who sends the change.
-        tell: oneshot::Sender<Result<Recorded, Unrecorded>>,
+        tell: oneshot::Sender<Result<Pass, Unrecorded>>,
     },
 }
 
@@ -118,39 +114,31 @@ pub enum NoReply {
     TooLarge,
 }
 
-/// What an answer's code says of a change.
-pub fn outcome_of(ticket: &Ticket, code: u8) -> Outcome {
-    // A delete that found nothing has left its tombstone all the same.
-    if code == 0 || (code == 1 && ticket.tombstone().is_some()) {
-        Outcome::Stored
-    } else {
-        Outcome::Failed
-    }
-}
-
-fn outcome_when(lost: Lost) -> Outcome {
-    match lost {
-        Lost::Unsent => Outcome::Unsent,
-        Lost::Sent => Outcome::Lost,
-    }
+/// Why a change does not go whose record has to go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// The backend says that it has not stored the record.
+    Failed,
+    /// The lane was lost.
+    Lost(Lost),
 }
 
 impl lane::Passenger for Passenger {
     fn keys(&self) -> &[Bytes] {
-        match &self.cargo {
-            Cargo::Client(cargo) => match &cargo.item.command {
+        match &self.purpose {
+            Purpose::Client(cargo) => match &cargo.request.command {
                 Command::Get { key } => std::slice::from_ref(key),
                 _ => &[],
             },
-            Cargo::ReadBack(cargo) => &cargo.keys,
-            Cargo::Parted { keys } => keys,
+            Purpose::ReadBack(cargo) => &cargo.keys,
+            Purpose::Parted { keys } => keys,
             _ => &[],
         }
     }
 
     fn answer_of(&self, mut found: impl Iterator<Item = (Bytes, Bytes)>) -> Reply {
-        match &self.cargo {
-            Cargo::ReadBack(_) => Reply::Records(found.collect()),
+        match &self.purpose {
+            Purpose::ReadBack(_) => Reply::Records(found.collect()),
             _ => found
                 .next()
                 .map_or(Reply::Code(FAILED), |(_, value)| Reply::Value(value)),
@@ -158,8 +146,8 @@ impl lane::Passenger for Passenger {
     }
 
     fn record(&self) -> Option<(&Bytes, &Bytes)> {
-        match &self.cargo {
-            Cargo::Client(cargo) => match &cargo.item.command {
+        match &self.purpose {
+            Purpose::Client(cargo) => match &cargo.request.command {
                 Command::Put { key, value } | Command::PutNr { key, value } => Some((key, value)),
                 _ => None,
             },
@@ -168,50 +156,50 @@ impl lane::Passenger for Passenger {
     }
 
     fn has_room_for(&mut self, bytes: usize) -> bool {
-        match &mut self.cargo {
-            Cargo::Client(cargo) => cargo.fits_ahead(&self.engine, bytes),
-            Cargo::Parted { .. } => false,
+        match &mut self.purpose {
+            Purpose::Client(cargo) => cargo.fits_ahead(&self.engine, bytes),
+            Purpose::Parted { .. } => false,
             _ => true,
         }
     }
 
     fn room(&self) -> usize {
-        match &self.cargo {
-            Cargo::Client(cargo) => cargo.item.room.as_ref().map_or(0, Room::bytes),
+        match &self.purpose {
+            Purpose::Client(cargo) => cargo.request.room.as_ref().map_or(0, Room::bytes),
             _ => 0,
         }
     }
 
     fn accepts(&self, reply: &Reply) -> bool {
-        match (&self.cargo, reply) {
+        match (&self.purpose, reply) {
             // A server never fails an `mget` (1.1.41, `do_mget`), and one that does not know it says so with 1. Behind any
             // other code records may follow, which would be taken for the next answer.
             (_, Reply::Code(code)) => *code == FAILED || self.verb != Verb::Mget,
-            (Cargo::ReadBack(cargo), Reply::Records(found)) => {
+            (Purpose::ReadBack(cargo), Reply::Records(found)) => {
                 found.iter().all(|(echoed, _)| cargo.keys.contains(echoed))
             }
-            (Cargo::Suspicion { key, .. }, Reply::Records(found)) => {
+            (Purpose::Suspicion { key, .. }, Reply::Records(found)) => {
                 let name = records::name_of(key);
                 found.iter().all(|(echoed, _)| echoed == key || *echoed == name)
             }
-            (Cargo::Find { key, .. }, Reply::Records(found)) => {
+            (Purpose::Find { key, .. }, Reply::Records(found)) => {
                 found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key)
             }
-            (Cargo::Exchange { asked, .. }, Reply::Records(found)) if !asked.is_empty() => {
+            (Purpose::Exchange { asked, .. }, Reply::Records(found)) if !asked.is_empty() => {
                 are_asked_for(asked, found.iter().map(|(echoed, _)| echoed))
             }
-            (Cargo::Exchange { asked, .. }, Reply::Strings { strings, .. }) if !asked.is_empty() => {
+            (Purpose::Exchange { asked, .. }, Reply::Strings { strings, .. }) if !asked.is_empty() => {
                 are_asked_for(asked, strings.iter().step_by(2))
             }
-            (Cargo::Client(cargo), Reply::Records(found)) => match &cargo.item.command {
+            (Purpose::Client(cargo), Reply::Records(found)) => match &cargo.request.command {
                 Command::Mget { keys } => are_asked_for(keys, found.iter().map(|(echoed, _)| echoed)),
                 _ => true,
             },
-            (Cargo::Client(cargo), Reply::Strings { strings, .. }) => match &cargo.item.command {
+            (Purpose::Client(cargo), Reply::Strings { strings, .. }) => match &cargo.request.command {
                 // In a skeleton a function of any name can mean anything.
                 Command::Misc {
                     function, arguments, ..
-                } if Function::lists(function) && self.engine.kind() != DatabaseKind::Foreign => {
+                } if Function::lists(function) && self.engine.capabilities().knows_functions => {
                     are_asked_for(arguments, strings.iter().step_by(2))
                 }
                 _ => true,
@@ -221,25 +209,26 @@ impl lane::Passenger for Passenger {
     }
 
     fn answered(self, reply: Reply, bytes: usize, now: Instant) {
-        let shared = &self.engine.shared;
+        let shared = Arc::clone(&self.engine.shared);
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         account::backend_answered(&shared.metrics, self.verb, reply.code(), bytes, self.queued, now);
-        match self.cargo {
-            Cargo::Client(cargo) => cargo.answered(&self.engine, reply, now),
-            Cargo::Exchange { reply_to, tickets, .. } => {
-                for ticket in tickets {
-                    let outcome = outcome_of(&ticket, reply.code());
-                    shared.guard.settle(ticket, outcome);
-                }
+        let (engine, code) = (self.engine, reply.code());
+        match self.purpose {
+            Purpose::Record { probe, tell } => return recorded(&engine, self.tickets, code, &probe, tell),
+            _ => self.tickets.answered(&shared, code),
+        }
+        match self.purpose {
+            Purpose::Client(cargo) => cargo.answered(&engine, reply, now),
+            Purpose::Exchange { reply_to, .. } => {
                 // Whoever asked may have ended meanwhile.
                 let _ = reply_to.send(Ok(reply));
             }
-            Cargo::ReadBack(cargo) => cargo.learn(&self.engine, Some(reply)),
-            Cargo::Suspicion { key, confirmed } => {
-                let found = self.engine.read_back_of(&key, reply);
-                self.engine.suspicion_answered(&key, confirmed, found);
+            Purpose::ReadBack(cargo) => cargo.learn(&engine, Some(reply)),
+            Purpose::Suspicion { key, confirmed } => {
+                let found = engine.read_back_of(&key, reply);
+                engine.suspicion_answered(&key, confirmed, found);
             }
-            Cargo::Find { found, .. } => {
+            Purpose::Find { found, .. } => {
                 if let Reply::Records(records) = reply
                     && let Some((_, value)) = records.into_iter().next()
                 {
@@ -247,28 +236,19 @@ impl lane::Passenger for Passenger {
                     let _ = found.set(value);
                 }
             }
-            Cargo::Parted { .. } => {}
-            Cargo::Probe(probe) => probe.found(reply.code() != 0),
-            Cargo::Record { probe, ticket, tell } => {
-                shared.hidden.written(reply.code(), &probe);
-                let recorded = Recorded::new(&self.engine, ticket);
-                // Dropped it says by itself that no more than the record can be there.
-                let _ = tell.send(if reply.code() == 0 {
-                    Ok(recorded)
-                } else {
-                    Err(Unrecorded::Failed)
-                });
-            }
+            Purpose::Parted { .. } | Purpose::Record { .. } => {}
+            Purpose::Probe(probe) => probe.found(code != 0),
         }
     }
 
     fn undone(self, code: u8, bytes: usize, now: Instant) {
-        let Cargo::Client(cargo) = self.cargo else {
+        let Purpose::Client(cargo) = self.purpose else {
             return self.answered(Reply::Code(code), bytes, now);
         };
         let shared = &self.engine.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         account::backend_answered(&shared.metrics, self.verb, code, bytes, self.queued, now);
+        self.tickets.failed(shared);
         cargo.undone(&self.engine, now);
     }
 
@@ -276,20 +256,20 @@ impl lane::Passenger for Passenger {
         let shared = &self.engine.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         account::backend_answered_too_much(&shared.metrics, self.verb, dropped, self.queued, now);
-        match self.cargo {
-            Cargo::Client(cargo) if dropped.fault.is_none() => {
+        match &self.purpose {
+            Purpose::Record { .. } => self.tickets.failed(shared),
+            _ => self.tickets.answered(shared, dropped.code),
+        }
+        match self.purpose {
+            Purpose::Client(cargo) if dropped.fault.is_none() => {
                 let size = usize::try_from(dropped.bytes).unwrap_or(usize::MAX);
                 cargo.put_off(&self.engine, size);
             }
-            Cargo::Client(cargo) => cargo.dropped(&self.engine, dropped.code),
-            Cargo::Exchange { reply_to, tickets, .. } => {
-                for ticket in tickets {
-                    let outcome = outcome_of(&ticket, dropped.code);
-                    shared.guard.settle(ticket, outcome);
-                }
+            Purpose::Client(cargo) => cargo.dropped(&self.engine, dropped.code),
+            Purpose::Exchange { reply_to, .. } => {
                 let _ = reply_to.send(Err(NoReply::TooLarge));
             }
-            Cargo::ReadBack(cargo) => {
+            Purpose::ReadBack(cargo) => {
                 let engine = Rc::clone(&self.engine);
                 // Asked again at once, it would be no smaller.
                 spawn_local(async move {
@@ -297,13 +277,12 @@ impl lane::Passenger for Passenger {
                     cargo.learn(&engine, None);
                 });
             }
-            Cargo::Suspicion { .. } | Cargo::Find { .. } | Cargo::Parted { .. } => {}
-            Cargo::Record { ticket, tell, .. } => {
+            Purpose::Suspicion { .. } | Purpose::Find { .. } | Purpose::Parted { .. } => {}
+            Purpose::Record { tell, .. } => {
                 shared.hidden.doubt();
-                shared.guard.settle(ticket, Outcome::Failed);
                 let _ = tell.send(Err(Unrecorded::Failed));
             }
-            Cargo::Probe(_) => shared.hidden.doubt(),
+            Purpose::Probe(_) => shared.hidden.doubt(),
         }
     }
 
@@ -315,77 +294,74 @@ impl lane::Passenger for Passenger {
             Lost::Unsent => Carried::Unsent,
         };
         shared.metrics.backend_requests.of(self.verb, carried).increment(1);
-        match self.cargo {
-            Cargo::Client(cargo) => cargo.lost(&self.engine, lost),
-            Cargo::Exchange { reply_to, tickets, .. } => {
-                for ticket in tickets {
-                    shared.guard.settle(ticket, outcome_when(lost));
-                }
+        let are_idempotent = self.tickets.are_idempotent();
+        self.tickets.lost(shared, lost);
+        match self.purpose {
+            Purpose::Client(cargo) => cargo.lost(&self.engine, lost, are_idempotent),
+            Purpose::Exchange { reply_to, .. } => {
                 let _ = reply_to.send(Err(NoReply::Lost(lost)));
             }
-            Cargo::ReadBack(cargo) => cargo.learn(&self.engine, None),
-            Cargo::Probe(_) | Cargo::Suspicion { .. } | Cargo::Find { .. } | Cargo::Parted { .. } => {}
-            Cargo::Record { ticket, tell, .. } => {
+            Purpose::ReadBack(cargo) => cargo.learn(&self.engine, None),
+            Purpose::Probe(_) | Purpose::Suspicion { .. } | Purpose::Find { .. } | Purpose::Parted { .. } => {}
+            Purpose::Record { tell, .. } => {
                 shared.hidden.doubt();
-                shared.guard.settle(ticket, outcome_when(lost));
                 let _ = tell.send(Err(Unrecorded::Lost(lost)));
             }
         }
     }
 
     fn part(&mut self) -> Option<Self> {
-        match &self.cargo {
-            Cargo::Client(cargo) if cargo.may_ask_elsewhere() => {}
-            Cargo::ReadBack(_) => {}
+        match &self.purpose {
+            Purpose::Client(cargo) if cargo.may_ask_elsewhere() => {}
+            Purpose::ReadBack(_) => {}
             _ => return None,
         }
         let keys = self.keys().to_vec();
         self.engine.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         Some(Self {
             engine: Rc::clone(&self.engine),
-            cargo: std::mem::replace(&mut self.cargo, Cargo::Parted { keys }),
-            ..*self
+            verb: self.verb,
+            queued: self.queued,
+            // It only asks.
+            tickets: Tickets::None,
+            purpose: std::mem::replace(&mut self.purpose, Purpose::Parted { keys }),
         })
     }
 
     fn is_awaited(&self) -> bool {
-        !matches!(self.cargo, Cargo::Parted { .. })
+        !matches!(self.purpose, Purpose::Parted { .. })
     }
 }
 
 impl line::Passenger for Passenger {
     fn may_overtake(&self) -> bool {
-        match &self.cargo {
+        match &self.purpose {
             // What is asked here counts already.
-            Cargo::Client(cargo) => cargo.session.aloft() <= 1,
-            // Its session has nothing else under way.
-            Cargo::Exchange { tickets, .. } => tickets.is_empty(),
+            Purpose::Client(cargo) => cargo.client.channel().in_flight() <= 1,
+            // Its client has nothing else in flight.
+            Purpose::Exchange { .. } => self.tickets.is_empty(),
             // The guard has a key read only when nothing of it is under way.
-            Cargo::ReadBack(_) => true,
-            Cargo::Suspicion { .. }
-            | Cargo::Find { .. }
-            | Cargo::Parted { .. }
-            | Cargo::Probe(_)
-            | Cargo::Record { .. } => false,
+            Purpose::ReadBack(_) => true,
+            Purpose::Suspicion { .. }
+            | Purpose::Find { .. }
+            | Purpose::Parted { .. }
+            | Purpose::Probe(_)
+            | Purpose::Record { .. } => false,
         }
     }
 
     fn unanswerable(self) {
         let shared = &self.engine.shared;
-        match self.cargo {
-            Cargo::Client(cargo) => {
+        match self.purpose {
+            Purpose::Client(cargo) => {
                 shared.in_flight.fetch_sub(1, Ordering::Relaxed);
                 shared
                     .metrics
                     .backend_requests
                     .of(self.verb, Carried::Lost)
                     .increment(1);
-                let writes = cargo.ticket.is_some();
-                if let Some(ticket) = cargo.ticket {
-                    shared.guard.settle(ticket, Outcome::Failed);
-                }
-                cargo.session.landed(writes);
-                cargo.session.fail(cargo.item.concluding(), End::LaneLost);
+                self.tickets.failed(shared);
+                cargo.unanswerable();
             }
             // Asked again at once, it would be found out no better.
             _ => drop(spawn_local(async move {
@@ -394,6 +370,23 @@ impl line::Passenger for Passenger {
             })),
         }
     }
+}
+
+/// The record that a change waits for was answered with this code. The change goes on where it is stored.
+fn recorded(
+    engine: &Rc<Engine>,
+    tickets: Tickets,
+    code: u8,
+    probe: &Probe,
+    tell: oneshot::Sender<Result<Pass, Unrecorded>>,
+) {
+    engine.shared.hidden.written(code, probe);
+    let Tickets::One(ticket) = tickets else {
+        return;
+    };
+    // Dropped it says by itself that no more than the record can be there.
+    let pass = Pass::recorded(engine, ticket);
+    let _ = tell.send(if code == 0 { Ok(pass) } else { Err(Unrecorded::Failed) });
 }
 
 /// Whether keys are among those that were asked for, in their order. A B+ tree names a key once for each of its values.

@@ -9,11 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::admin::key::{KeyReport, LedgerReport, StampReport, UnderWayReport, ValueReport};
+use crate::clock::now;
 use crate::command::Reply;
 use crate::engine::Engine;
-use crate::engine::completion::Cargo;
+use crate::engine::completion::Purpose;
 use crate::engine::records;
-use crate::front::session::now;
+use crate::engine::write::settlement::Tickets;
 use crate::guard::ledger::Known;
 use crate::guard::rules::{Mode, Rules, Tie};
 
@@ -96,14 +97,12 @@ impl Engine {
             }
         };
         let (reply_to, reply) = oneshot::channel();
-        let tickets = Vec::new();
         let ask = self.question_of(key);
-        let cargo = Cargo::Exchange {
+        let purpose = Purpose::Exchange {
             reply_to,
-            tickets,
             asked: Vec::new(),
         };
-        via.submit(&ask, deadline, self.passenger(&ask, cargo, now()));
+        via.submit(&ask, deadline, self.passenger(&ask, Tickets::None, purpose, now()));
         let format = self.shared.guard.stamp();
         match reply.await.ok()?.ok()? {
             Reply::Records(found) => {

@@ -1,5 +1,5 @@
 //! Keys whose values are large, so that who asks for one does not hold up those who ask for little: see
-//! [`Links`](crate::front::session::Links).
+//! [`Links`](crate::engine::links::Links).
 
 use std::cell::{Cell, RefCell};
 

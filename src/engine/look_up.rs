@@ -9,13 +9,14 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use crate::clock::now;
 use crate::command::Command;
 use crate::engine::Engine;
 use crate::engine::account;
-use crate::engine::completion::{Cargo, ReadBackCargo};
-use crate::engine::pipeline::ROOM;
+use crate::engine::completion::{Purpose, ReadBackCargo};
 use crate::engine::store::Via;
-use crate::front::session::now;
+use crate::engine::write::admission::ROOM;
+use crate::engine::write::settlement::Tickets;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::Change;
 
@@ -78,11 +79,16 @@ impl Engine {
         };
         let now = now();
         let deadline = now + self.settings().pairing.request_timeout;
-        let cargo = Cargo::ReadBack(ReadBackCargo {
+        let purpose = Purpose::ReadBack(ReadBackCargo {
             keys,
             hash,
             _ahead: ahead,
         });
-        via.submit_read(&command, deadline, self.passenger(&command, cargo, now), true);
+        via.submit_read(
+            &command,
+            deadline,
+            self.passenger(&command, Tickets::None, purpose, now),
+            true,
+        );
     }
 }

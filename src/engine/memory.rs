@@ -16,7 +16,6 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::config::LimitSettings;
-use crate::engine::shared::Shared;
 
 /// The most by which the count of a worker may differ from what the others know.
 const GRAIN_MAX: usize = 64 * 1024;
@@ -60,7 +59,7 @@ pub struct Memory {
 pub struct Room {
     bytes: usize,
     permit: Option<OwnedSemaphorePermit>,
-    shared: Arc<Shared>,
+    memory: Arc<Memory>,
 }
 
 impl Room {
@@ -76,7 +75,7 @@ impl Drop for Room {
             return;
         };
         // A reload has left less room than there was.
-        let mut pieces = self.shared.memory.pieces.lock();
+        let mut pieces = self.memory.pieces.lock();
         let gone = pieces.1.min(permit.num_permits());
         if let Some(gone_ones) = permit.split(gone) {
             gone_ones.forget();
@@ -140,39 +139,38 @@ impl Memory {
     }
 }
 
-impl Shared {
+impl Memory {
     fn room_of(self: &Arc<Self>, bytes: usize, permit: OwnedSemaphorePermit) -> Room {
         Room {
             bytes,
             permit: Some(permit),
-            shared: Arc::clone(self),
+            memory: Arc::clone(self),
         }
     }
 
     /// Room for an answer of so many bytes, where there is some now and nobody waits for it.
     pub fn try_room(self: &Arc<Self>, bytes: usize) -> Option<Room> {
         let pieces = u32::try_from(bytes.div_ceil(PIECE)).ok()?;
-        if self.memory.is_wanted() {
+        if self.is_wanted() {
             return None;
         }
-        let permit = Arc::clone(&self.memory.room).try_acquire_many_owned(pieces).ok()?;
+        let permit = Arc::clone(&self.room).try_acquire_many_owned(pieces).ok()?;
         Some(self.room_of(bytes, permit))
     }
 
     /// Whether an answer of so many bytes can have room at all.
     pub fn can_have_room(&self, bytes: usize) -> bool {
-        bytes.div_ceil(PIECE) <= self.memory.pieces.lock().0
+        bytes.div_ceil(PIECE) <= self.pieces.lock().0
     }
 
     /// Waits for room; who has waited longest has it first.
     pub async fn room(self: Arc<Self>, bytes: usize) -> Option<Room> {
         let pieces = u32::try_from(bytes.div_ceil(PIECE)).ok()?;
-        let memory = &self.memory;
-        memory.waiting.fetch_add(1, Ordering::Relaxed);
-        let wanted = Wanted(memory);
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let wanted = Wanted(&self);
         // Clients who do not take what they have asked for are looked for.
-        memory.relief.notify_waiters();
-        let permit = Arc::clone(&memory.room).acquire_many_owned(pieces).await.ok()?;
+        self.relief.notify_waiters();
+        let permit = Arc::clone(&self.room).acquire_many_owned(pieces).await.ok()?;
         drop(wanted);
         Some(self.room_of(bytes, permit))
     }

@@ -11,6 +11,7 @@ use crate::backend::tyrant::greeting::{Greeting, Run};
 use crate::backend::tyrant::link::OtherRun;
 use crate::backend::tyrant::names;
 use crate::client::route::Route;
+use crate::clock::Clock;
 use crate::config::{Address, BackendUrl, Settings};
 use crate::engine::inquiry::Inquiries;
 use crate::engine::memory::Memory;
@@ -18,17 +19,12 @@ use crate::engine::records::HiddenCount;
 use crate::engine::tally::Tally;
 use crate::engine::waiting::Notice;
 use crate::engine::whereabouts::{LookUps, Reason};
-use crate::front::admission::Admission;
-use crate::front::listener::Listening;
 use crate::guard::Guard;
 use crate::logging::RateLimit;
 use crate::metrics::{Alarm, Metrics};
 use crate::pairing::LaneIds;
 use crate::recent::Recent;
 use crate::recent::history::{Levels, Reading};
-
-/// Time since the epoch, as the stamps count it.
-pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// How long a write is held before it is asked again whether the earlier process has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -88,8 +84,6 @@ pub enum Phase {
 pub struct Plan {
     /// What the operator decided.
     pub settings: Arc<Settings>,
-    /// Where clients connect. One that is not there any more accepts nobody; its sessions stay.
-    pub listening: Vec<Arc<Listening>>,
     /// How the backend is reached: nowhere for a store in this process, and for a name that was not looked up yet.
     pub route: Route,
 }
@@ -151,8 +145,6 @@ pub struct Shared {
     pub sessions: AtomicUsize,
     /// Clients that there are descriptors for.
     pub places: AtomicUsize,
-    /// Who has them open, and who may open more.
-    pub admission: Arc<Admission>,
     /// Lanes that are up.
     pub lanes: AtomicUsize,
     /// Lanes that may still become primed ones.
@@ -162,12 +154,12 @@ pub struct Shared {
     /// What clients have asked and found.
     pub tally: Tally,
     /// The memory that sessions share.
-    pub memory: Memory,
+    pub memory: Arc<Memory>,
     /// What operators ask.
     pub inquiries: Inquiries,
     /// How far the proxy is with its end.
     pub phase: watch::Sender<Phase>,
-    /// What the operator decided, and where clients connect. Workers have a copy of it of their own.
+    /// What the operator decided. Workers have a copy of it of their own.
     pub plan: watch::Sender<Arc<Plan>>,
     backend: Mutex<Backend>,
     /// Held by whoever may be about to name another route to the backend.
@@ -216,18 +208,16 @@ impl Shared {
             lane_ids: Arc::default(),
             sessions: AtomicUsize::new(0),
             places: AtomicUsize::new(usize::MAX),
-            admission: Arc::default(),
             lanes: AtomicUsize::new(0),
             primes,
             in_flight: AtomicI64::new(0),
             tally: Tally::default(),
-            memory: Memory::new(&settings.limits),
+            memory: Arc::new(Memory::new(&settings.limits)),
             inquiries: Inquiries::default(),
             phase: watch::Sender::new(Phase::Serving),
             plan: watch::Sender::new(Arc::new(Plan {
                 route: direct_route(&settings.backend),
                 settings: Arc::new(settings),
-                listening: Vec::new(),
             })),
             backend: Mutex::new(Backend {
                 run: None,
@@ -432,15 +422,10 @@ impl Shared {
     /// commands.
     /// Without a route it stays as it is. Another one is only to be named while [`Self::replanning`] is held and nothing
     /// [moves](Self::is_moving).
-    pub fn replan(&self, settings: Arc<Settings>, listening: Vec<Arc<Listening>>, route: Option<Route>) {
+    pub fn replan(&self, settings: Arc<Settings>, route: Option<Route>) {
         self.plan.send_modify(|plan| {
             let route = route.unwrap_or_else(|| plan.route.clone());
-            let new = Plan {
-                settings,
-                listening,
-                route,
-            };
-            self.change(plan, new);
+            self.change(plan, Plan { settings, route });
         });
         self.look_ups.ask_if_unknown();
     }
@@ -462,11 +447,8 @@ impl Shared {
             let is_it = matches!(&plan.settings.backend, BackendUrl::Tyrant(Address::Tcp(now)) if now == name);
             let moves = is_it && !self.is_moving();
             if moves {
-                let moved = Plan {
-                    route,
-                    ..Plan::clone(plan)
-                };
-                self.change(plan, moved);
+                let settings = Arc::clone(&plan.settings);
+                self.change(plan, Plan { settings, route });
             }
             moves
         })
@@ -504,7 +486,7 @@ impl Shared {
         backend.hold_until
     }
 
-    /// What the operator decided, as of now. Workers ask [their own copy](crate::engine::Worker::settings).
+    /// What the operator decided, as of now. Workers ask [their own copy](crate::engine::Engine::settings).
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.plan.borrow().settings)
     }
@@ -536,6 +518,11 @@ impl Shared {
         metrics.ledger_evicted.absolute(ledger.evicted());
         metrics.pending_keys.set(self.guard.pending() as f64);
         metrics.horizon_age.set(self.horizon_age());
+    }
+
+    /// Clients that may be connected at once: as many as the settings allow and descriptors are there for.
+    pub fn sessions_max(&self, settings: &Settings) -> usize {
+        settings.limits.sessions.min(self.places.load(Ordering::Relaxed))
     }
 
     /// Lanes that should be up; none for a store in this process.

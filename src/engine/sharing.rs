@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use crate::backend::tyrant::greeting::DatabaseKind;
+use crate::backend::capabilities::SharedPuts as Shares;
 use crate::config::SharedPuts;
 use crate::engine::Engine;
 use crate::logging::RateLimit;
@@ -42,12 +42,11 @@ impl Sharing {
 impl Engine {
     /// Whether a put may share its request now. `is_listed` says that it goes out as a `putlist` in any case.
     pub fn shares_puts(&self, is_listed: bool, now: Instant) -> bool {
-        let may = match (self.settings().shared_puts, self.kind()) {
+        let can = self.capabilities();
+        let may = match (self.settings().shared_puts, can.shared_puts) {
             (SharedPuts::Off, _) => false,
-            (SharedPuts::Hash, DatabaseKind::Hash) | (SharedPuts::All, DatabaseKind::Hash | DatabaseKind::Memory) => {
-                true
-            }
-            (_, kind) => is_listed && kind.is_plain(),
+            (SharedPuts::Hash | SharedPuts::All, Shares::Same) | (SharedPuts::All, Shares::SameIfUnbounded) => true,
+            _ => is_listed && can.lists_replace(),
         };
         may && !self.denies_misc() && self.sharing.may(now)
     }

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use crate::backend::tyrant::greeting::DatabaseKind;
 use crate::command::{Command, Reply, columns};
 use crate::engine::Engine;
 use crate::engine::records;
@@ -21,7 +20,7 @@ impl Engine {
             };
         }
         let mut keys = vec![key.clone()];
-        if self.kind().holds_records() {
+        if self.capabilities().holds_records {
             keys.push(records::name_of(key));
         }
         Command::Mget { keys }
@@ -29,14 +28,14 @@ impl Engine {
 
     /// The hash under which the guard remembers a key.
     pub fn hash_of(&self, key: &Bytes) -> KeyHash {
-        let identity = self.kind().identity(key);
+        let identity = self.capabilities().identity(key);
         self.shared.guard.key(identity.as_deref().unwrap_or(key))
     }
 
     /// The column that carries the stamp, in front of a table where the settings name one.
     pub fn stamp_column(&self) -> Option<&str> {
         let column = self.stamp_column.as_deref();
-        column.filter(|_| self.kind() == DatabaseKind::Table)
+        column.filter(|_| self.capabilities().has_columns)
     }
 
     /// The change that storing `value` is.

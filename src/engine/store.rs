@@ -13,10 +13,10 @@ use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{Lane, Passenger as _};
 use crate::backend::tyrant::link::Link;
 use crate::client::route::Route;
+use crate::clock::now;
 use crate::command::{Command, Reply, Verb};
 use crate::engine::completion::Passenger;
 use crate::engine::shared::Shared;
-use crate::front::session::now;
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 

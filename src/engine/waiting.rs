@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
+use crate::clock::now;
 use crate::engine::shared::Shared;
-use crate::front::session::now;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Stored, Waiter, Wake};
 use crate::metrics::KeyWait;

@@ -94,7 +94,7 @@ impl Worker {
         let (shared, settings) = (&self.engine.shared, self.engine.settings());
         shared.metrics.sessions_opened.increment(1);
         let host = writer.peer().host();
-        let Some(place) = shared.admission.enter(host, settings.limits.sessions_per_client) else {
+        let Some(place) = self.gate.admission.enter(host, settings.limits.sessions_per_client) else {
             note_full(host);
             self.turn_away(writer, CloseReason::ClientLimit);
             return None;

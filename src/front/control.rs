@@ -8,9 +8,10 @@ use parking_lot::Mutex;
 use crate::admin;
 use crate::admin::access::Access;
 use crate::config::{ListenerSettings, NeedsRestart, Settings, UsageError};
-use crate::engine::shared::{Phase, Plan, Shared, direct_route};
+use crate::engine::shared::{Phase, Shared, direct_route};
 use crate::engine::whereabouts::Reason;
 use crate::front::facts;
+use crate::front::gate::Gate;
 use crate::front::listener::Listening;
 use crate::front::server::StartError;
 use crate::front::serving;
@@ -49,6 +50,7 @@ pub enum ReloadError {
 /// The handle of a running proxy.
 pub struct Control {
     pub(super) shared: Arc<Shared>,
+    gate: Arc<Gate>,
     access: Mutex<Arc<Access>>,
     token: Option<String>,
     /// Descriptors that were in use when the process started.
@@ -73,9 +75,10 @@ impl std::fmt::Debug for Control {
 }
 
 impl Control {
-    pub(super) fn new(shared: Arc<Shared>, access: Access, token: Option<String>, open: u64) -> Self {
+    pub(super) fn new(gate: Arc<Gate>, access: Access, token: Option<String>, open: u64) -> Self {
         Self {
-            shared,
+            shared: Arc::clone(&gate.shared),
+            gate,
             access: Mutex::new(Arc::new(access)),
             token,
             open,
@@ -94,9 +97,9 @@ impl Control {
         *self.on_reload.lock() = Some(Box::new(told));
     }
 
-    /// Serves by these settings and these listeners, and reaches the backend as before.
-    pub(super) fn serve(&self, settings: Arc<Settings>, listening: Vec<Arc<Listening>>) {
-        self.shared.replan(settings, listening, None);
+    /// Serves who connects there, and nobody else.
+    pub(super) fn serve(&self, listening: Vec<Arc<Listening>>) {
+        self.gate.listening.send_replace(listening);
     }
 
     /// Begins the orderly end: `/readyz` fails from now on, listeners close after `drain_delay`.
@@ -162,8 +165,8 @@ impl Control {
             return Err(ReloadError::Stopping);
         }
         let new = read()?;
-        let before = Arc::clone(&self.shared.plan.borrow());
-        let mut keys = before.settings.reloadable(&new)?;
+        let before = self.gate.listening();
+        let mut keys = self.shared.settings().reloadable(&new)?;
         if keys.contains(&"backend") && self.shared.is_moving() {
             return Err(ReloadError::Moving);
         }
@@ -179,11 +182,12 @@ impl Control {
         logging::set_level(new.log.level.name());
         self.shared.guard.change_rules(new.rules.clone());
         let new = Arc::new(new);
+        self.serve(listening);
         if keys.contains(&"backend") {
             let route = direct_route(&new.backend);
-            self.shared.replan(new, listening, Some(route));
+            self.shared.replan(new, Some(route));
         } else {
-            self.serve(new, listening);
+            self.shared.replan(new, None);
             self.shared.look_ups.ask(Reason::Told);
         }
         Ok(keys)
@@ -197,7 +201,7 @@ impl Control {
             metrics: Arc::clone(&self.shared.metrics),
             refresh: Box::new(move |_| mirror.refresh_gauges()),
             readiness: Box::new(move || facts::readiness(&ready)),
-            facts: Box::new(facts::Known(Arc::clone(&self.shared))),
+            facts: Box::new(facts::Known(Arc::clone(&self.gate))),
             inquire: Box::new(move |key| {
                 let shared = Arc::clone(&asked);
                 Box::pin(async move { shared.inquiries.ask(key).await })
@@ -209,18 +213,18 @@ impl Control {
 }
 
 /// Whether a listener has other files of TLS under the same names.
-fn has_new_files(before: &Plan, listening: &[Arc<Listening>]) -> bool {
+fn has_new_files(before: &[Arc<Listening>], listening: &[Arc<Listening>]) -> bool {
     let renewed = |now: &Arc<Listening>| {
-        let same = before.listening.iter().find(|one| one.address == now.address);
+        let same = before.iter().find(|one| one.address == now.address);
         same.is_some_and(|one| one.settings.tls == now.settings.tls && one.identity != now.identity)
     };
     listening.iter().any(renewed)
 }
 
 /// The sockets of the new settings: those of before where the address stays, as they are or with other settings.
-fn open(before: &Plan, new: &Settings) -> Result<Vec<Arc<Listening>>, StartError> {
+fn open(before: &[Arc<Listening>], new: &Settings) -> Result<Vec<Arc<Listening>>, StartError> {
     // Two listeners may both ask for port 0, so each is taken once.
-    let mut left: Vec<&Arc<Listening>> = before.listening.iter().collect();
+    let mut left: Vec<&Arc<Listening>> = before.iter().collect();
     let open = |one: &ListenerSettings| {
         let identity = one.identity().map_err(StartError::Tls)?;
         let same = left

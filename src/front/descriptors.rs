@@ -114,11 +114,6 @@ impl Shared {
         }
         Ok(())
     }
-
-    /// Clients that may be connected at once: as many as the settings allow and descriptors are there for.
-    pub fn sessions_max(&self, settings: &Settings) -> usize {
-        settings.limits.sessions.min(self.places.load(Ordering::Relaxed))
-    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@ use crate::admin::Readiness;
 use crate::admin::api::{Backend, Counts, Facts, Ledger, Sessions, Status};
 use crate::config::BackendUrl;
 use crate::engine::shared::Shared;
+use crate::front::gate::Gate;
 use crate::recent::{clients, history, refusals};
 
 /// A proxy as its admin pages know it.
-pub struct Known(pub Arc<Shared>);
+pub struct Known(pub Arc<Gate>);
 
 /// Whether clients should be sent here.
 pub fn readiness(shared: &Shared) -> Readiness {
@@ -27,18 +28,23 @@ pub fn readiness(shared: &Shared) -> Readiness {
 
 impl Facts for Known {
     fn status(&self) -> Status {
-        let (shared, ledger) = (&self.0, self.0.guard.ledger());
-        let plan = Arc::clone(&shared.plan.borrow());
-        let settings = &plan.settings;
+        let shared = &self.0.shared;
+        let (ledger, settings) = (shared.guard.ledger(), shared.settings());
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             now: (shared.clock)().as_secs_f64(),
             started: shared.started.as_secs_f64(),
             readiness: readiness(shared).into(),
-            listeners: plan.listening.iter().map(|one| one.address.to_string()).collect(),
+            listeners: self
+                .0
+                .listening
+                .borrow()
+                .iter()
+                .map(|one| one.address.to_string())
+                .collect(),
             sessions: Sessions {
                 open: shared.sessions.load(Ordering::Relaxed),
-                max: shared.sessions_max(settings),
+                max: shared.sessions_max(&settings),
             },
             ledger: Ledger {
                 entries: ledger.len(),
@@ -58,15 +64,15 @@ impl Facts for Known {
     }
 
     fn refusals(&self) -> Vec<refusals::Shown> {
-        self.0.recent.refusals(self.0.settings().admin_keys)
+        self.0.shared.recent.refusals(self.0.shared.settings().admin_keys)
     }
 
     fn clients(&self) -> Vec<clients::Shown> {
-        self.0.recent.clients()
+        self.0.shared.recent.clients()
     }
 
     fn backends(&self) -> Vec<Backend> {
-        let shared = &self.0;
+        let shared = &self.0.shared;
         let (lanes_up, lanes_wanted) = (shared.lanes.load(Ordering::Relaxed), shared.lanes_wanted());
         vec![Backend {
             url: shared.settings().backend.to_string(),
@@ -84,10 +90,10 @@ impl Facts for Known {
     }
 
     fn recent(&self) -> history::Shown {
-        self.0.recent.history.lock().recent()
+        self.0.shared.recent.history.lock().recent()
     }
 
     fn hour(&self) -> history::Shown {
-        self.0.recent.history.lock().hour()
+        self.0.shared.recent.history.lock().hour()
     }
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use crate::engine::Engine;
-use crate::front::session::now;
+use crate::clock::now;
+use crate::front::context::Context;
 use crate::logging::RateLimit;
 
 /// Beats in the time that a request may take: what is not seen of a stall is an eighth of that at most.
@@ -28,9 +28,6 @@ const PERIOD_MAX: Duration = Duration::from_millis(125);
 
 /// Sockets that the runtime finds ready in one look at them.
 const READY_MAX: usize = 1024;
-
-/// How long a task works before others have their turn, where it has much to do at once.
-const STINT: Duration = Duration::from_millis(1);
 
 /// The heartbeat of one worker.
 #[derive(Debug)]
@@ -80,8 +77,8 @@ fn period_of(request_timeout: Duration) -> Duration {
 }
 
 /// Keeps the worker's heart beating, for as long as it is polled.
-pub async fn attend(engine: Rc<Engine>) {
-    let heartbeat = &engine.heartbeat;
+pub async fn attend(context: Rc<Context>) {
+    let (engine, heartbeat) = (&context.engine, &context.heartbeat);
     loop {
         heartbeat
             .period
@@ -111,35 +108,6 @@ fn note_stall(due: Duration) {
             "a worker was kept from its sockets: the machine is overloaded, the process stood still, or something took long; \
              what waited too long for that is reset, not answered late"
         );
-    }
-}
-
-/// The time for which a task that has much to do at once has worked since others had their turn.
-#[derive(Debug)]
-pub struct Stint(Instant);
-
-impl Stint {
-    /// It begins to work.
-    pub fn begin() -> Self {
-        Self(now())
-    }
-
-    /// Whether others should have their turn.
-    pub fn is_over(&self) -> bool {
-        now().saturating_duration_since(self.0) >= STINT
-    }
-
-    /// Lets others have their turn.
-    pub async fn rest(&mut self) {
-        yield_now().await;
-        *self = Self::begin();
-    }
-
-    /// Lets others have their turn, where they should.
-    pub async fn breathe(&mut self) {
-        if self.is_over() {
-            self.rest().await;
-        }
     }
 }
 

@@ -10,11 +10,13 @@ use tokio::task::LocalSet;
 
 use crate::backend::tyrant::lane::LaneLoad;
 use crate::client::route::Route;
+use crate::clock::Clock;
 use crate::config::{ListenerSettings, Settings};
 use crate::engine::Engine;
 use crate::engine::records::HiddenCount;
-use crate::engine::shared::{Clock, Phase, Shared};
+use crate::engine::shared::{Phase, Shared};
 use crate::engine::waiting::Notice;
+use crate::front::gate::Gate;
 use crate::front::session::SessionLoad;
 use crate::front::worker::{self, Worker};
 use crate::guard::Guard;
@@ -70,7 +72,7 @@ pub struct Census {
 pub struct Instance {
     shared: Arc<Shared>,
     listener: Arc<ListenerSettings>,
-    crews: Vec<Worker>,
+    workers: Vec<Worker>,
 }
 
 impl Instance {
@@ -92,32 +94,34 @@ impl Instance {
             HiddenCount::uncertain(),
             surroundings.clock,
         );
+        let gate = Gate::new(Arc::clone(&shared));
         let within = process.enter();
-        let crews = (0..shared.settings().workers)
+        let workers = (0..shared.settings().workers)
             .map(|_| {
                 let store = worker::tyrant_store(&shared, surroundings.route.clone());
-                Worker::start(Engine::new(Arc::clone(&shared), store, random.fork()))
+                let engine = Engine::new(Arc::clone(&shared), store, random.fork());
+                Worker::start(engine, Arc::clone(&gate))
             })
             .collect();
         drop(within);
         Self {
             shared,
             listener,
-            crews,
+            workers,
         }
     }
 
     /// A client has connected to this worker, by the first listener of the settings. To be called within the instance's
     /// `LocalSet`.
-    pub fn open(&self, engine: usize, reader: Reader, writer: Writer) {
-        self.crews[engine % self.crews.len()].open(reader, writer, Arc::clone(&self.listener));
+    pub fn open(&self, worker: usize, reader: Reader, writer: Writer) {
+        self.workers[worker % self.workers.len()].open(reader, writer, Arc::clone(&self.listener));
     }
 
     /// Lets every session finish what it has begun, then ends the lanes.
     pub async fn drain(&self) {
         self.shared.phase.send_replace(Phase::Draining);
-        self.crews.iter().for_each(|worker| worker.engine.stop());
-        for worker in &self.crews {
+        self.workers.iter().for_each(|worker| worker.engine.stop());
+        for worker in &self.workers {
             worker.drain().await;
         }
     }
@@ -144,12 +148,12 @@ impl Instance {
             ledger_bytes_max: ledger.bytes_max(),
             buffered: shared.memory.held(),
             fullest_session: self
-                .crews
+                .workers
                 .iter()
                 .map(Worker::fullest_session)
                 .fold(SessionLoad::default(), SessionLoad::max),
             fullest_lane: self
-                .crews
+                .workers
                 .iter()
                 .map(Worker::fullest_lane)
                 .fold(LaneLoad::default(), LaneLoad::max),
@@ -160,6 +164,6 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         // Requests hold their worker, and the worker its lanes: without this a killed guard would never be freed.
-        self.crews.iter().for_each(Worker::vanish);
+        self.workers.iter().for_each(Worker::vanish);
     }
 }

@@ -14,13 +14,15 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::admin;
 use crate::backend::embedded::{Embedded, OpenError};
 use crate::backend::tyrant::names::{self, Names, Resolve};
+use crate::clock::Clock;
 use crate::config::{Address, BackendUrl, ListenerSettings, Settings, StoreSettings, UsageError};
 use crate::engine::records::HiddenCount;
-use crate::engine::shared::{Clock, Phase, Shared};
+use crate::engine::shared::{Phase, Shared};
 use crate::engine::whereabouts;
 use crate::files;
 use crate::front::control::Control;
 use crate::front::descriptors;
+use crate::front::gate::Gate;
 use crate::front::listener::{self, Listening};
 use crate::front::serving;
 pub use crate::front::worker::Departure;
@@ -141,18 +143,19 @@ impl Server {
             let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(names::System));
             whereabouts::attend(&shared, Names::new(resolver))?;
         }
+        let gate = Gate::new(Arc::clone(&shared));
         let (counter, ended) = watch::channel(0);
         let mut workers = Vec::new();
         for index in 0..count {
-            let (shared, embedded, counter) = (Arc::clone(&shared), Arc::clone(&embedded), counter.clone());
+            let (gate, embedded, counter) = (Arc::clone(&gate), Arc::clone(&embedded), counter.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             workers.push(thread.spawn(move || {
-                let outcome = serving::run_worker(index, shared, embedded);
+                let outcome = serving::run_worker(index, gate, embedded);
                 counter.send_modify(|ended| *ended += 1);
                 outcome
             })?);
         }
-        let control = Arc::new(Control::new(Arc::clone(&shared), access, inheritance.admin_token, open));
+        let control = Arc::new(Control::new(gate, access, inheritance.admin_token, open));
         Ok(Self {
             shared,
             control,
@@ -190,7 +193,7 @@ impl Server {
             return Err(StartError::Unnamed { address });
         }
         self.listen = listening.iter().map(|one| one.address.clone()).collect();
-        self.control.serve(settings, listening);
+        self.control.serve(listening);
         Ok(())
     }
 
@@ -231,9 +234,8 @@ impl Server {
             tracing::info!("draining: listeners are closed, sessions finish what was asked");
             shared.phase.send_replace(Phase::Draining);
             // A port is closed when the last of its descriptors is, and this thread has one too.
-            let settings = shared.settings();
-            control.serve(Arc::clone(&settings), Vec::new());
-            let patience = end_patience(&settings);
+            control.serve(Vec::new());
+            let patience = end_patience(&shared.settings());
             let orderly = timeout(patience, ended.wait_for(|ended| *ended == count)).await.is_ok();
             if let Some(ended) = admin_ended.filter(|_| orderly) {
                 let _ = timeout(admin::END_TIMEOUT, ended).await;

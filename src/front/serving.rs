@@ -12,12 +12,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use crate::admin::access::Access;
 use crate::backend::embedded::Embedded;
+use crate::clock::now;
 use crate::config::{BackendUrl, ListenerSettings};
 use crate::engine::Engine;
-use crate::engine::shared::{Phase, Shared};
+use crate::engine::shared::Phase;
+use crate::front::gate::Gate;
 use crate::front::listener::{self, Listener, Listening};
 use crate::front::server::{SAMPLE, StartError};
-use crate::front::session::now;
 use crate::front::worker::{self, Departure, Worker};
 use crate::logging::RateLimit;
 use crate::transport::tls::Identity;
@@ -62,7 +63,8 @@ pub fn bind_admin(host_port: &str, access: &Access, shared: bool) -> Result<std:
 }
 
 /// The thread of one worker. Returns how it ended.
-pub fn run_worker(index: usize, shared: Arc<Shared>, embedded: Arc<Embedded>) -> io::Result<Departure> {
+pub fn run_worker(index: usize, gate: Arc<Gate>, embedded: Arc<Embedded>) -> io::Result<Departure> {
+    let shared = Arc::clone(&gate.shared);
     let threads = shared.settings().limits.slow_connections + THREADS_APART;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -74,7 +76,7 @@ pub fn run_worker(index: usize, shared: Arc<Shared>, embedded: Arc<Embedded>) ->
             BackendUrl::Memory | BackendUrl::File(_) => worker::embedded_store(&shared, embedded),
             BackendUrl::Tyrant(_) => worker::tyrant_store(&shared, shared.plan.borrow().route.clone()),
         };
-        let worker = Worker::start(Engine::new(shared, store, fastrand::Rng::new()));
+        let worker = Worker::start(Engine::new(shared, store, fastrand::Rng::new()), gate);
         Ok(serve(index, worker).await)
     })
 }
@@ -96,15 +98,20 @@ async fn serve(index: usize, worker: Worker) -> Departure {
     });
     let looking = spawn_local(look(Rc::clone(&worker), index));
     let mut plans = engine.shared.plan.subscribe();
+    let mut listening = worker.gate.listening.subscribe();
     let mut phase = engine.shared.phase.subscribe();
     let mut accepting: Vec<Accepting> = Vec::new();
     loop {
         plans.mark_unchanged();
+        listening.mark_unchanged();
         follow(&worker, &mut accepting);
         tokio::select! {
             biased;
             _ = phase.wait_for(|phase| *phase == Phase::Draining) => break,
             changed = plans.changed() => if changed.is_err() {
+                break;
+            },
+            changed = listening.changed() => if changed.is_err() {
                 break;
             },
             () = engine.shared.pulse.next() => engine.shared.pulse.beat(index),
@@ -140,13 +147,10 @@ async fn look(worker: Rc<Worker>, number: usize) {
 
 /// Does what the plan says: accepts where it says so and nowhere else.
 fn follow(worker: &Rc<Worker>, accepting: &mut Vec<Accepting>) {
-    let plan = worker.catch_up();
-    accepting.retain(|one| {
-        plan.listening
-            .iter()
-            .any(|listening| Arc::ptr_eq(listening, &one.listening))
-    });
-    for listening in &plan.listening {
+    worker.catch_up();
+    let planned = worker.gate.listening();
+    accepting.retain(|one| planned.iter().any(|listening| Arc::ptr_eq(listening, &one.listening)));
+    for listening in &planned {
         if accepting.iter().any(|one| Arc::ptr_eq(listening, &one.listening)) {
             continue;
         }
@@ -174,7 +178,7 @@ async fn accept(worker: Rc<Worker>, listener: Listener, mut stopped: oneshot::Re
                         continue;
                     };
                     let rate = worker.engine.settings().limits.session_rate;
-                    let turn = worker.engine.shared.admission.turn(now(), rate);
+                    let turn = worker.gate.admission.turn(now(), rate);
                     // Those behind it wait in the kernel.
                     let is_last = turn > now() && timeout_at(turn.into(), &mut stopped).await.is_ok();
                     open(&worker, reader, writer, &settings, identity.as_ref());
@@ -206,8 +210,14 @@ async fn accept(worker: Rc<Worker>, listener: Listener, mut stopped: oneshot::Re
 /// How a client of this listener is served by the plan of this moment. The worker may have yet to hear of that plan, but
 /// whoever connects after a reload has been answered is served by it.
 fn planned(worker: &Worker, listener: &Listener) -> (Arc<ListenerSettings>, Option<Arc<Identity>>) {
-    let plan = worker.catch_up();
-    match plan.listening.iter().find(|one| one.address == listener.address) {
+    worker.catch_up();
+    match worker
+        .gate
+        .listening
+        .borrow()
+        .iter()
+        .find(|one| one.address == listener.address)
+    {
         Some(one) => (Arc::clone(&one.settings), one.identity.clone()),
         // It is not listened there any more; who had connected by then is served as before.
         None => (Arc::clone(&listener.settings), listener.identity.clone()),

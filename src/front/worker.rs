@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
-use std::sync::{self, Arc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -17,6 +17,7 @@ use crate::backend::tyrant::fence::LastSeen;
 use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
 use crate::backend::tyrant::link::{Link, LinkSettings};
 use crate::client::route::Route;
+use crate::clock::now;
 use crate::config::{ListenerSettings, Settings};
 use crate::engine::Engine;
 use crate::engine::completion::Passenger;
@@ -24,8 +25,10 @@ use crate::engine::inquiry;
 use crate::engine::shared::{Plan, Shared};
 use crate::engine::store::Store;
 use crate::front::accept::Seat;
+use crate::front::context::Context;
+use crate::front::gate::Gate;
 use crate::front::heartbeat;
-use crate::front::session::{Session, SessionLoad, now};
+use crate::front::session::{Session, SessionLoad};
 use crate::recent::lanes;
 use crate::transport::{Reader, Writer};
 
@@ -118,15 +121,18 @@ impl Departure {
 #[derive(Debug)]
 pub struct Worker {
     pub engine: Rc<Engine>,
-    /// What it works by. It keeps no listening socket open: a port is closed when the last of its descriptors is.
-    plan: RefCell<sync::Weak<Plan>>,
+    /// What it shares with the other workers.
+    pub(super) gate: Arc<Gate>,
+    context: Rc<Context>,
+    /// What it works by, once it has looked.
+    plan: RefCell<Option<Arc<Plan>>>,
     links: RefCell<Vec<KeptUp>>,
     sessions: Rc<Sessions>,
 }
 
 impl Worker {
     /// Begins to keep the worker's lanes up.
-    pub fn start(engine: Rc<Engine>) -> Self {
+    pub fn start(engine: Rc<Engine>, gate: Arc<Gate>) -> Self {
         let mut links = Vec::new();
         if let Store::File(line) = &engine.store {
             spawn_local(Rc::clone(line).attend(Rc::clone(&engine)));
@@ -141,10 +147,13 @@ impl Worker {
             }
         }
         spawn_local(inquiry::attend(Rc::clone(&engine)));
-        spawn_local(heartbeat::attend(Rc::clone(&engine)));
+        let context = Context::new(Rc::clone(&engine));
+        spawn_local(heartbeat::attend(Rc::clone(&context)));
         spawn_local(ask_for_proof(Rc::clone(&engine)));
         Self {
             engine,
+            gate,
+            context,
             plan: RefCell::default(),
             links: RefCell::new(links),
             sessions: Rc::default(),
@@ -153,7 +162,7 @@ impl Worker {
 
     /// Serves a client that was [admitted](crate::front::accept).
     pub(super) fn serve(&self, reader: Reader, writer: Writer, listener: Arc<ListenerSettings>, seat: Seat) {
-        let session = Session::new(Rc::clone(&self.engine), writer, listener);
+        let session = Session::new(Rc::clone(&self.context), writer, listener);
         let number = self.sessions.add(&session);
         let sessions = Rc::clone(&self.sessions);
         spawn_local(async move {
@@ -246,14 +255,13 @@ impl Worker {
             .tell(number, links.iter().enumerate().map(shown).collect());
     }
 
-    /// Works by the plan of this moment from now on, and says which that is.
-    pub fn catch_up(&self) -> Arc<Plan> {
+    /// Works by the plan of this moment from now on.
+    pub fn catch_up(&self) {
         let plan = Arc::clone(&self.engine.shared.plan.borrow());
-        let followed = Arc::downgrade(&plan);
-        if !self.plan.replace(followed.clone()).ptr_eq(&followed) {
+        let before = self.plan.replace(Some(Arc::clone(&plan)));
+        if before.is_none_or(|before| !Arc::ptr_eq(&before, &plan)) {
             self.change_settings(&plan.settings, &plan.route);
         }
-        plan
     }
 
     /// Works by other settings, and reaches the backend by this route.

@@ -1,12 +1,12 @@
 //! The first questions on every new connection: is there a Tyrant, which one, what does it keep, and does it mean what it
 //! says?
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
 use bytes::Bytes;
 
+use crate::backend::capabilities::{Capabilities, Keys, Lists, SharedPuts};
 use crate::client::Connection;
 use crate::client::fault::Trouble;
 use crate::client::route::Route;
@@ -105,30 +105,35 @@ pub enum DatabaseKind {
 }
 
 impl DatabaseKind {
-    /// Whether it has one value for each key, which is bytes.
-    pub fn is_plain(self) -> bool {
-        matches!(self, Self::Hash | Self::Memory)
-    }
-
-    /// Whether it can hold a `timestamp.` record.
-    pub fn holds_records(self) -> bool {
-        !matches!(self, Self::Table | Self::FixedLength)
-    }
-
-    /// What all keys that name the same record have in common. A fixed-length database takes every digit of a key, and
-    /// nothing else, for its number; nothing for a key that names another record each time.
-    pub fn identity(self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
-        if self != Self::FixedLength {
-            return Some(Cow::Borrowed(key));
+    /// What a guard may ask of it.
+    pub fn capabilities(self) -> Capabilities {
+        match self {
+            Self::Hash => Capabilities::PLAIN,
+            Self::Memory => Capabilities {
+                shared_puts: SharedPuts::SameIfUnbounded,
+                ..Capabilities::PLAIN
+            },
+            Self::BPlusTree => Capabilities {
+                lists: Lists::Add,
+                shared_puts: SharedPuts::Other,
+                ..Capabilities::PLAIN
+            },
+            Self::Table => Capabilities {
+                holds_records: false,
+                lists: Lists::Unknown,
+                shared_puts: SharedPuts::Other,
+                has_columns: true,
+                ..Capabilities::PLAIN
+            },
+            Self::FixedLength => Capabilities {
+                keys: Keys::Numbers,
+                holds_records: false,
+                lists: Lists::Unknown,
+                shared_puts: SharedPuts::Other,
+                ..Capabilities::PLAIN
+            },
+            Self::Foreign => Capabilities::UNKNOWN,
         }
-        if matches!(key, b"min" | b"max" | b"prev" | b"next") {
-            return None;
-        }
-        let digits = key.iter().filter(|byte| byte.is_ascii_digit());
-        let number = digits.fold(0i64, |number, digit| {
-            number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'))
-        });
-        Some(Cow::Owned(number.to_string().into_bytes()))
     }
 }
 
@@ -272,20 +277,6 @@ mod tests {
         assert!(is_later(&again, &first));
         assert!(!is_later(&first, &again) && !is_later(&later, &first) && !is_later(&first, &later));
         assert_eq!(first.kind, DatabaseKind::Memory);
-    }
-
-    #[test]
-    fn keys_of_a_fixed_length_database_are_their_digits() {
-        let identity = |key: &'static str| {
-            let identity = DatabaseKind::FixedLength.identity(key.as_bytes())?;
-            Some(String::from_utf8_lossy(&identity).into_owned())
-        };
-        for key in ["7", "007", " 7", "+7x"] {
-            assert_eq!(identity(key).as_deref(), Some("7"), "{key}");
-        }
-        assert_eq!(identity("x").as_deref(), Some("0"));
-        assert_eq!(identity("next"), None);
-        assert_eq!(DatabaseKind::Hash.identity(b"007").as_deref(), Some(&b"007"[..]));
     }
 
     #[test]

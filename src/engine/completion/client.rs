@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{outcome_of, outcome_when};
 use crate::backend::tyrant::lane::ALWAYS_FITS;
+use crate::clock::now;
 use crate::command::function::Function;
 use crate::command::{Answer, Command, Kind, Reply};
 use crate::engine::Engine;
+use crate::engine::channel::Client;
+use crate::engine::failure::Failure;
 use crate::engine::records::Probe;
-use crate::front::session::{End, Item, Session, now};
-use crate::guard::verdict::{Outcome, Ticket};
+use crate::engine::request::Request;
+use crate::engine::state::Settled;
 use crate::logging::RateLimit;
 use crate::metrics::{self, RetryKind};
 use crate::pairing::owed::Lost;
@@ -22,9 +24,13 @@ use crate::protocol::tyrant::opcode::Opcode;
 /// A client's own request.
 #[derive(Debug)]
 pub struct ClientCargo {
-    pub session: Rc<Session>,
-    pub item: Item,
-    pub ticket: Option<Ticket>,
+    /// Who has asked.
+    pub client: Rc<dyn Client>,
+    /// What.
+    pub request: Request,
+    /// It is on its way to change something.
+    pub writes: bool,
+    /// How the answer becomes the client's.
     pub form: Form,
 }
 
@@ -50,44 +56,35 @@ pub enum Form {
 }
 
 impl ClientCargo {
-    /// Whether it is on its way to change something.
-    fn writes(&self) -> bool {
-        self.ticket.is_some()
-    }
-
     pub(super) fn answered(mut self, engine: &Rc<Engine>, reply: Reply, now: Instant) {
         let shared = &engine.shared;
         let size = reply.size();
         if size > ALWAYS_FITS && !self.fits(engine, size) {
             return self.put_off(engine, size);
         }
-        self.session.take_room(self.item.room.take(), size);
-        if let Command::Get { key } = &self.item.command {
+        self.client.take_room(self.request.room.take(), size);
+        if let Command::Get { key } = &self.request.command {
             engine.note_size(key, size);
         }
-        let writes = self.writes();
-        if let Some(ticket) = self.ticket {
-            let outcome = outcome_of(&ticket, reply.code());
-            shared.guard.settle(ticket, outcome);
-        }
-        if matches!(self.form, Form::AsIs) && engine.leaves_in_doubt(&self.item, &reply) {
-            engine.clear_up(self.session, self.item, writes, reply);
+        let writes = self.writes;
+        if matches!(self.form, Form::AsIs) && engine.leaves_in_doubt(&self.request, &reply) {
+            engine.clear_up(self.client, self.request, writes, reply);
             return;
         }
-        let reply = match self.form {
+        let reply = match &self.form {
             Form::AsIs => reply,
             Form::VerifiedGet { doubted, confirmed } => {
                 let reply = match doubted {
                     Some(found) => engine.believed(found.get(), reply),
                     None => reply,
                 };
-                if let (Command::Get { key }, Reply::Value(value)) = (&self.item.command, &reply) {
-                    engine.check_stamp(self.session.links.current(), key, confirmed, value);
+                if let (Command::Get { key }, Reply::Value(value)) = (&self.request.command, &reply) {
+                    engine.check_stamp(self.client.channel().links.current(), key, *confirmed, value);
                 }
                 reply
             }
             Form::PutList(probe) => {
-                shared.hidden.written(reply.code(), &probe);
+                shared.hidden.written(reply.code(), probe);
                 Reply::Code(reply.code())
             }
         };
@@ -96,27 +93,28 @@ impl ClientCargo {
         } else {
             metrics::Outcome::Failed
         };
-        self.session.landed(writes);
-        match engine.own(&self.session.listener.keys, &self.item.command, reply) {
+        self.client.channel().landed(self.writes);
+        match engine.own(&self.client.channel().listener.keys, &self.request.command, reply) {
             Some(reply) => {
                 let answer = Answer::Reply(reply);
-                self.session.conclude(self.item.concluding(), outcome, answer, now);
+                let asked = self.request.settled(Settled::Answered);
+                self.client.answered(asked, outcome, answer, now);
             }
-            None => self.session.fail(self.item.concluding(), End::LaneLost),
+            None => self.fail(Failure::LaneLost),
         }
     }
 
     /// Whether it may be asked on another lane: it changes nothing, and nothing that its session has under way does, which
     /// it would have to see, or not.
     pub(super) fn may_ask_elsewhere(&self) -> bool {
-        is_repeatable(&self.item.command) && !self.session.writes()
+        is_repeatable(&self.request.command) && !self.client.channel().writes()
     }
 
     /// As [`Self::fits`], of what has been announced: whoever asks for it too is told at once that it is large.
     pub(super) fn fits_ahead(&mut self, engine: &Engine, size: usize) -> bool {
         // It is asked again with each read: once it has room, all this is known.
-        if self.item.room.is_none()
-            && let Command::Get { key } = &self.item.command
+        if self.request.room.is_none()
+            && let Command::Get { key } = &self.request.command
         {
             engine.note_size(key, size);
         }
@@ -130,13 +128,13 @@ impl ClientCargo {
             // Asked again it would do something again, or see what was asked for behind it.
             return true;
         }
-        if !self.session.has_place_for(size) {
+        if !self.client.has_place_for(size) {
             return false;
         }
         let is_large = engine.settings().limits.is_large_answer(size);
-        if is_large && self.item.room.as_ref().is_none_or(|room| room.bytes() < size) {
-            self.item.room = engine.shared.try_room(size);
-            return self.item.room.is_some();
+        if is_large && self.request.room.as_ref().is_none_or(|room| room.bytes() < size) {
+            self.request.room = engine.shared.memory.try_room(size);
+            return self.request.room.is_some();
         }
         true
     }
@@ -144,85 +142,83 @@ impl ClientCargo {
     /// There is no room for its answer: it is dropped, and asked for again when there is, on a lane for what is large.
     pub(super) fn put_off(self, engine: &Engine, size: usize) {
         let shared = &engine.shared;
-        self.session.landed(self.writes());
-        if engine.settings().limits.is_large_answer(size) && !shared.can_have_room(size) {
-            return self.session.fail(self.item.concluding(), End::ReplyTooLarge);
+        self.client.channel().landed(self.writes);
+        if engine.settings().limits.is_large_answer(size) && !shared.memory.can_have_room(size) {
+            return self.fail(Failure::ReplyTooLarge);
         }
         shared.metrics.retries.of(RetryKind::Room).increment(1);
-        self.session.links.expects(size);
-        self.session.retry(Item {
+        self.client.channel().links.expects(size);
+        self.client.channel().again(Request {
             wants: size,
             room: None,
-            ..self.item
+            ..self.request
         });
+    }
+
+    /// There is no answer.
+    fn fail(self, failure: Failure) {
+        let asked = self.request.settled(Settled::Failed);
+        self.client.failed(asked, failure);
+    }
+
+    /// What was asked could not be found out, and cannot be said.
+    pub(super) fn unanswerable(self) {
+        self.client.channel().landed(self.writes);
+        self.fail(Failure::LaneLost);
     }
 
     /// The answer, with this code, was larger than allowed.
     pub(super) fn dropped(self, engine: &Engine, code: u8) {
         let shared = &engine.shared;
-        let writes = self.writes();
-        if let Some(ticket) = self.ticket {
-            let outcome = outcome_of(&ticket, code);
-            shared.guard.settle(ticket, outcome);
-        }
         if let Form::PutList(probe) = &self.form {
             shared.hidden.written(code, probe);
         }
-        self.session.landed(writes);
-        self.session.fail(self.item.concluding(), End::ReplyTooLarge);
+        self.client.channel().landed(self.writes);
+        self.fail(Failure::ReplyTooLarge);
     }
 
     /// What shared its request has failed: this or another. So the key is read back, and this is sent by itself.
     pub(super) fn undone(self, engine: &Engine, now: Instant) {
         let shared = &engine.shared;
         engine.sharing.failed(now);
-        let writes = self.writes();
-        if let Some(ticket) = self.ticket {
-            shared.guard.settle(ticket, Outcome::Failed);
-        }
         if matches!(self.form, Form::PutList(_)) {
             shared.hidden.doubt();
         }
-        self.session.landed(writes);
-        if now < self.item.deadline {
+        self.client.channel().landed(self.writes);
+        if now < self.request.deadline {
             shared.metrics.retries.of(RetryKind::Apart).increment(1);
-            self.session.retry(Item {
+            self.client.channel().again(Request {
                 apart: true,
-                ..self.item
+                ..self.request
             });
         } else {
-            self.session.fail(self.item.concluding(), End::Deadline);
+            self.fail(Failure::Deadline);
         }
     }
 
-    pub(super) fn lost(self, engine: &Engine, lost: Lost) {
+    pub(super) fn lost(self, engine: &Engine, lost: Lost, is_idempotent: bool) {
         let shared = &engine.shared;
-        let writes = self.writes();
-        let stamped = self.ticket.as_ref().is_some_and(Ticket::is_idempotent);
-        if let Some(ticket) = self.ticket {
-            shared.guard.settle(ticket, outcome_when(lost));
-        }
         if matches!(self.form, Form::PutList(_)) && lost == Lost::Sent {
             shared.hidden.doubt();
         }
-        self.session.landed(writes);
-        let again = match (lost, &self.item.command) {
+        self.client.channel().landed(self.writes);
+        let again = match (lost, &self.request.command) {
             (Lost::Unsent, _) => Some(RetryKind::Unsent),
-            (Lost::Sent, Command::Put { .. } | Command::PutNr { .. }) if stamped => Some(RetryKind::Write),
+            (Lost::Sent, Command::Put { .. } | Command::PutNr { .. }) if is_idempotent => Some(RetryKind::Write),
             (Lost::Sent, command) if is_repeatable(command) => Some(RetryKind::Read),
             _ => None,
         };
-        let in_time = now() < self.item.deadline;
+        let in_time = now() < self.request.deadline;
         match again {
             Some(kind) if in_time => {
                 shared.metrics.retries.of(kind).increment(1);
-                self.session.retry(Item {
-                    retried: self.item.retried || lost == Lost::Sent,
-                    ..self.item
+                self.client.channel().again(Request {
+                    retried: self.request.retried || lost == Lost::Sent,
+                    ..self.request
                 });
             }
-            Some(_) => self.session.fail(self.item.concluding(), End::Deadline),
-            None => self.session.fail(self.item.concluding(), End::LaneLost),
+            Some(_) => self.fail(Failure::Deadline),
+            None => self.fail(Failure::LaneLost),
         }
     }
 }

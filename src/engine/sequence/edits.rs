@@ -5,36 +5,20 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::recorded::{UNAVAILABLE, Unrecorded, of_code};
-use super::{Done, Steps, answered, outcome};
+use super::{Done, Sequence, answered, outcome};
 use crate::command::edit::Edit;
 use crate::command::{Answer, Command, Reply, Verb};
-use crate::engine::Engine;
 use crate::engine::apart::copying;
-use crate::engine::completion::NoReply;
+use crate::engine::completion::{NoReply, Unrecorded};
+use crate::engine::failure::Failure;
 use crate::engine::records;
 use crate::engine::store::Via;
-use crate::front::session::End;
-use crate::guard::verdict::{self, Change, Refusal, Ticket};
+use crate::engine::write::admission::Passage;
+use crate::engine::write::companion::{UNAVAILABLE, of_code};
+use crate::engine::write::settlement::Tickets;
+use crate::guard::verdict::{Change, Refusal};
 use crate::metrics::{Outcome, RetryKind};
-use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
-use crate::recent::Asker;
-
-/// A key that this change has to itself. When it is dropped before it is used, nothing has been written.
-pub(super) struct Held {
-    engine: Rc<Engine>,
-    pub(super) via: Via,
-    pub(super) ticket: Option<Ticket>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.engine.shared.guard.settle(ticket, verdict::Outcome::Unsent);
-        }
-    }
-}
 
 /// A change that is made of what is stored.
 #[derive(Clone)]
@@ -92,7 +76,7 @@ impl Making {
     }
 }
 
-impl Steps {
+impl Sequence {
     /// Carries out a command with the difference that `edit` makes.
     pub async fn carry_out_edit(mut self, command: Command, edit: Option<Edit>) -> Done {
         let (key, value) = match &command {
@@ -139,11 +123,11 @@ impl Steps {
             } else {
                 Change::Unordered
             };
-            let mut held = match self.hold(key, change, making.is_put).await? {
-                Ok(held) => held,
+            let passage = match self.hold(key, change, making.is_put).await? {
+                Ok(passage) => passage,
                 Err(refusal) => return Ok(self.refused(refusal)),
             };
-            let found = match self.look(&held, &making).await {
+            let found = match self.look(&passage.via, &making).await {
                 Ok(Looked::Found(found)) => found,
                 Ok(Looked::Missing) if making.edit.is_none() => Stored::MISSING,
                 Ok(Looked::Missing) => return Ok((Outcome::Failed, Answer::NoRecord)),
@@ -175,31 +159,29 @@ impl Steps {
                 self.engine.count_passage(self.asker, change);
             }
             // The lane may be another one by now; nothing has been sent on it.
-            let lane = held.via.id();
+            let lane = passage.via.id();
             let Some(mut way) = self.via_to(lane) else {
                 self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
                 continue;
             };
-            let Some(mut ticket) = held.ticket.take() else {
-                return Err(End::LaneLost);
-            };
+            let (_, mut tickets) = passage.take();
             if let Some(stamp) = made.as_ref().and_then(|made| self.forgotten(&found, made)) {
-                let mut recorded = match self.keep(&way, key, ticket, stamp).await {
-                    Ok(recorded) => recorded,
+                let mut pass = match self.keep(&way, key, tickets, stamp).await {
+                    Ok(pass) => pass,
                     Err(Unrecorded::Failed) => return Ok(answered(of_code(self.verb, UNAVAILABLE))),
                     Err(Unrecorded::Lost(lost)) => {
                         self.may_repeat(NoReply::Lost(lost), true, RetryKind::Write)?;
                         continue;
                     }
                 };
-                let (Some(again), Some(same)) = (self.via_to(lane), recorded.take()) else {
+                let (Some(again), Some(same)) = (self.via_to(lane), pass.take()) else {
                     self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
                     continue;
                 };
-                (way, ticket) = (again, same);
+                (way, tickets) = (again, Tickets::One(same));
             }
-            let is_idempotent = ticket.is_idempotent();
-            match outcome(self.send_guarded(&way, key, &wire, ticket, true)).await {
+            let is_idempotent = tickets.are_idempotent();
+            match outcome(self.send_guarded(&way, key, &wire, tickets, true)).await {
                 Ok(reply) if reply.code() != 0 => return Ok(answered(reply)),
                 Ok(reply) => {
                     if making.is_put {
@@ -218,11 +200,6 @@ impl Steps {
         }
     }
 
-    /// The way by this lane, where it is still up and has room.
-    fn via_to(&self, lane: LaneId) -> Option<Via> {
-        self.engine.via(self.link, 1).filter(|via| via.id() == lane)
-    }
-
     /// The stamp of what is stored that nothing would tell of any more once this is made of it: its record has to.
     fn forgotten(&self, found: &Stored, made: &[u8]) -> Option<u64> {
         let engine = &self.engine;
@@ -233,40 +210,26 @@ impl Steps {
             _ => None,
         };
         let kept = stamp(engine.change_of(made)).max(found.record);
-        stamp(own).filter(|own| engine.kind().holds_records() && !is_ahead && Some(*own) > kept)
+        stamp(own).filter(|own| engine.capabilities().holds_records && !is_ahead && Some(*own) > kept)
     }
 
     /// Waits until the key is this change's own. Where it is not counted now that is left to whoever knows what it makes.
-    async fn hold(&self, key: &Bytes, change: Change<'_>, counted: bool) -> Result<Result<Held, Refusal>, End> {
+    async fn hold(&self, key: &Bytes, change: Change<'_>, counted: bool) -> Result<Result<Passage, Refusal>, Failure> {
         if self.engine.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }
-        self.hold_as(Some(self.asker).filter(|_| counted), key, change).await
-    }
-
-    /// As [`Self::hold`], of any key, and for whom it is counted.
-    pub(super) async fn hold_as(
-        &self,
-        asker: Option<Asker>,
-        key: &Bytes,
-        change: Change<'_>,
-    ) -> Result<Result<Held, Refusal>, End> {
-        let passage = self.admit_as(asker, true, key, change).await?;
-        Ok(passage.map(|(via, ticket)| Held {
-            engine: Rc::clone(&self.engine),
-            via,
-            ticket: Some(ticket),
-        }))
+        let asker = Some(self.asker).filter(|_| counted);
+        self.admit_as(asker, None, true, key, change).await
     }
 
     /// Looks at what is stored, as far as that has to be known.
-    async fn look(&self, held: &Held, making: &Making) -> Result<Looked, NoReply> {
+    async fn look(&self, via: &Via, making: &Making) -> Result<Looked, NoReply> {
         let (key, wants) = (&making.key, making.wants());
         let is_enough = wants == Wants::Presence && !self.engine.settings().verify_reads;
         if wants == Wants::Head || is_enough {
             let ask = Command::Vsiz { key: key.clone() };
             let digits = i32::from(self.engine.shared.guard.stamp().digits());
-            match outcome(self.send(&held.via, &ask, Vec::new())).await? {
+            match outcome(self.send(via, &ask, Tickets::None)).await? {
                 // Behind a whole stamp, or what can be none, anything may be added.
                 Reply::Number(size) if is_enough || size >= digits => return Ok(Looked::Found(Stored::UNCHANGED)),
                 Reply::Number(_) => {}
@@ -277,11 +240,11 @@ impl Steps {
             }
         }
         let mut keys = vec![key.clone()];
-        if wants == Wants::Whole && self.engine.kind().holds_records() {
+        if wants == Wants::Whole && self.engine.capabilities().holds_records {
             keys.push(records::name_of(key));
         }
         let ask = Command::Mget { keys: keys.clone() };
-        let found = match outcome(self.send(&held.via, &ask, Vec::new())).await {
+        let found = match outcome(self.send(via, &ask, Tickets::None)).await {
             Ok(Reply::Records(found)) => found,
             Ok(other) => return Ok(Looked::Failed(other)),
             // An answer without a record is not too large.

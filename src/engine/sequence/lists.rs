@@ -6,18 +6,20 @@ use std::rc::Rc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{Call, Done, Guarded, Steps, outcome};
+use super::{Call, Done, Guarded, Sequence, outcome};
 use crate::backend::embedded::LONG_COPY;
 use crate::command::{Answer, Command, Reply};
 use crate::engine::completion::NoReply;
+use crate::engine::failure::Failure;
 use crate::engine::look_up::Looked;
-use crate::engine::pipeline::{ROOM, refused};
 use crate::engine::records::Probe;
+use crate::engine::stint::Stint;
 use crate::engine::store::Via;
 use crate::engine::waiting::Standing;
+use crate::engine::write::admission::ROOM;
 use crate::engine::write::judging::{Decision, Proposal};
-use crate::front::heartbeat::Stint;
-use crate::front::session::End;
+use crate::engine::write::refusal::refused;
+use crate::engine::write::settlement::Tickets;
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
@@ -106,7 +108,7 @@ impl Tally {
     }
 }
 
-impl Steps {
+impl Sequence {
     pub(super) async fn put_list(&mut self, call: Call) -> Done {
         let Call {
             function,
@@ -168,7 +170,13 @@ impl Steps {
         (self.engine.store.takes_long(&wire)).then(|| (key.clone(), value.clone(), wire))
     }
 
-    async fn large_of_list(&mut self, key: Bytes, value: Bytes, wire: Command, tally: &mut Tally) -> Result<(), End> {
+    async fn large_of_list(
+        &mut self,
+        key: Bytes,
+        value: Bytes,
+        wire: Command,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
         let engine = Rc::clone(&self.engine);
         match self.guarded(&key, engine.change_of(&value), &wire, true).await? {
             Guarded::Answered(reply) if reply.code() == 0 => tally.answered(self.record_stamp(&key, &value).await?),
@@ -184,7 +192,7 @@ impl Steps {
         options: u32,
         mut work: VecDeque<Record>,
         tally: &mut Tally,
-    ) -> Result<(), End> {
+    ) -> Result<(), Failure> {
         while !work.is_empty() {
             for frame in self.send_list(function, options, &mut work, tally).await? {
                 let Frame {
@@ -213,11 +221,11 @@ impl Steps {
         probes: &[Probe],
         code: u8,
         tally: &mut Tally,
-    ) -> Result<(), End> {
+    ) -> Result<(), Failure> {
         tally.answered(code);
         let hidden = &self.engine.shared.hidden;
         probes.iter().for_each(|probe| hidden.written(code, probe));
-        if code == 0 && !self.engine.kind().is_plain() {
+        if code == 0 && !self.engine.capabilities().lists_replace() {
             for (key, value) in records {
                 if let Some(value) = value {
                     tally.answered(self.record_stamp(&key, &value).await?);
@@ -234,7 +242,7 @@ impl Steps {
         options: u32,
         work: &mut VecDeque<Record>,
         tally: &mut Tally,
-    ) -> Result<Vec<Frame>, End> {
+    ) -> Result<Vec<Frame>, Failure> {
         let mut frames = Vec::new();
         let mut batch = Batch::default();
         let mut standing = Standing::default();
@@ -322,7 +330,9 @@ impl Steps {
             arguments.push(key.clone());
             arguments.extend(value.clone());
             let stamp = value.as_ref().and_then(|value| self.stamp_of(value));
-            if let Some(stamp) = stamp.filter(|_| self.engine.keeps_records() && self.engine.kind().is_plain()) {
+            if let Some(stamp) =
+                stamp.filter(|_| self.engine.keeps_records() && self.engine.capabilities().lists_replace())
+            {
                 let (name, digits) = self.engine.record_of(key, stamp);
                 probes.push(self.engine.probe(via, &name, self.deadline));
                 arguments.extend([name, digits]);
@@ -338,7 +348,7 @@ impl Steps {
             let changes = keys.zip(tickets).collect();
             self.engine.send_recorded(via, self.link, changes, wire, self.deadline)
         } else {
-            self.send(via, &wire, tickets)
+            self.send(via, &wire, Tickets::Several(tickets))
         };
         Some(Frame {
             records,

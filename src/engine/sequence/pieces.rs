@@ -7,13 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{Call, Done, Steps, answered, outcome};
+use super::{Call, Done, Sequence, answered, outcome};
 use crate::command::{Command, Reply};
 use crate::engine::apart::{apart, strings_in};
 use crate::engine::completion::NoReply;
+use crate::engine::failure::Failure;
+use crate::engine::stint::Stint;
 use crate::engine::store::Via;
-use crate::front::heartbeat::Stint;
-use crate::front::session::End;
 use crate::metrics::RetryKind;
 
 /// A read of more keys than this goes in pieces.
@@ -37,7 +37,7 @@ struct Pieces {
     stint: Stint,
 }
 
-impl Steps {
+impl Sequence {
     /// `mget` of many keys.
     pub(super) async fn mget(&mut self, keys: Vec<Bytes>) -> Done {
         let ask = |keys| Command::Mget { keys };
@@ -83,7 +83,11 @@ impl Steps {
     }
 
     /// The answer to the next piece; nothing behind the last.
-    async fn next_piece(&self, pieces: &mut Pieces, ask: impl Fn(Vec<Bytes>) -> Command) -> Result<Option<Reply>, End> {
+    async fn next_piece(
+        &self,
+        pieces: &mut Pieces,
+        ask: impl Fn(Vec<Bytes>) -> Command,
+    ) -> Result<Option<Reply>, Failure> {
         loop {
             while pieces.under_way.len() < AHEAD && pieces.keys.len() > 0 {
                 let via = match pieces.under_way.is_empty() {
@@ -115,9 +119,9 @@ impl Steps {
     }
 
     /// All pieces together are held, and sent, as one answer.
-    fn check_size(&self, pieces: &Pieces) -> Result<(), End> {
+    fn check_size(&self, pieces: &Pieces) -> Result<(), Failure> {
         if pieces.bytes > self.engine.settings().limits.reply.frame_max {
-            return Err(End::ReplyTooLarge);
+            return Err(Failure::ReplyTooLarge);
         }
         Ok(())
     }
@@ -129,7 +133,7 @@ impl Steps {
         let looked = apart(strings, move || listener.keys.leave(&command, reply)).await?;
         match self.engine.shown(looked) {
             Some(reply) => Ok(answered(reply)),
-            None => Err(End::LaneLost),
+            None => Err(Failure::LaneLost),
         }
     }
 }

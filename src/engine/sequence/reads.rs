@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Call, Done, Steps, answered};
-use crate::backend::tyrant::greeting::DatabaseKind;
+use super::dedicated::{self, Touches};
+use super::{Call, Done, Sequence, answered};
 use crate::command::{Command, Reply};
 use crate::engine::apart::apart;
-use crate::engine::dedicated::{self, Touches};
+use crate::engine::failure::Failure;
 use crate::engine::records;
+use crate::engine::stint::Stint;
 use crate::engine::tally;
-use crate::front::heartbeat::Stint;
-use crate::front::session::End;
 use crate::metrics::Alarm;
 
-impl Steps {
+impl Sequence {
     pub(super) async fn iter_next(&mut self) -> Done {
         let mut stint = Stint::begin();
         loop {
@@ -52,7 +51,7 @@ impl Steps {
                 other => return Ok(answered(other)),
             };
             // In a fixed-length database it is a range of numbers.
-            let by_prefix = self.engine.kind() != DatabaseKind::FixedLength;
+            let by_prefix = self.engine.capabilities().knows_keys();
             let found = keys.len();
             let (listener, asked) = (Arc::clone(&self.listener), prefix.clone());
             let looked = apart(found, move || {
@@ -67,12 +66,12 @@ impl Steps {
             let (is_unasked, own) = looked.await?;
             // A key of others is the graver of the two.
             let Some(Reply::Keys(mut visible)) = self.engine.shown(own) else {
-                return Err(End::LaneLost);
+                return Err(Failure::LaneLost);
             };
             if is_unasked {
                 let what = "the backend listed a key that does not begin as was asked for";
                 self.engine.shared.raise(Alarm::UnaskedKey, what);
-                return Err(End::LaneLost);
+                return Err(Failure::LaneLost);
             }
             let (Ok(wanted), Ok(asked)) = (usize::try_from(max), usize::try_from(ask)) else {
                 return Ok(answered(Reply::Keys(visible)));
@@ -159,9 +158,9 @@ impl Steps {
 
     /// How many hidden records there are; counted when nobody knows, which takes as long as listing them. Nothing when
     /// the count kept changing.
-    async fn hidden_records(&self) -> Result<Option<u64>, End> {
+    async fn hidden_records(&self) -> Result<Option<u64>, Failure> {
         const TRIES: usize = 3;
-        if !self.engine.kind().holds_records() {
+        if !self.engine.capabilities().holds_records {
             return Ok(Some(0));
         }
         let hidden = &self.engine.shared.hidden;

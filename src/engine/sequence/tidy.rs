@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Call, Done, Steps, answered, outcome};
+use super::{Call, Done, Sequence, answered, outcome};
 use crate::command::{Command, Reply};
 use crate::engine::completion::NoReply;
+use crate::engine::failure::Failure;
 use crate::engine::records;
-use crate::front::session::End;
+use crate::engine::write::settlement::Tickets;
 use crate::guard::verdict::Change;
 use crate::metrics::RetryKind;
 use crate::pairing::owed::Lost;
@@ -46,7 +47,7 @@ fn says(code: u8) -> Done {
     Ok(answered(Reply::Strings { code, strings }))
 }
 
-impl Steps {
+impl Sequence {
     /// `ttguard_rnum`: the backend's own count, as a decimal number.
     pub(super) async fn count_all(&mut self) -> Done {
         match self.exchange(&Command::Rnum, true).await? {
@@ -127,18 +128,18 @@ impl Steps {
 
     /// Has the key to itself from looking at it until its record is what it is to become.
     async fn tidy(&mut self, key: Bytes, decide: impl Fn(&Found) -> Becomes) -> Done {
-        if !self.engine.kind().holds_records() {
+        if !self.engine.capabilities().holds_records {
             return says(LEFT);
         }
         let name = records::name_of(&key);
         loop {
-            let Ok(mut held) = self.hold_as(None, &key, Change::Tidy).await? else {
+            let Ok(passage) = self.admit_as(None, None, true, &key, Change::Tidy).await? else {
                 return says(LEFT);
             };
             let ask = Command::Mget {
                 keys: vec![key.clone(), name.clone()],
             };
-            let found = match outcome(self.send(&held.via, &ask, Vec::new())).await {
+            let found = match outcome(self.send(&passage.via, &ask, Tickets::None)).await {
                 Ok(Reply::Records(found)) => found,
                 Ok(_) => return says(LEFT),
                 Err(none) => {
@@ -147,7 +148,7 @@ impl Steps {
                 }
             };
             if found.iter().any(|(echoed, _)| *echoed != key && *echoed != name) {
-                return Err(End::LaneLost);
+                return Err(Failure::LaneLost);
             }
             let of = |wanted: &Bytes| found.iter().find(|(echoed, _)| echoed == wanted);
             let wire = match decide(&Found {
@@ -162,15 +163,13 @@ impl Steps {
                 }
             };
             // The lane may be another one by now; nothing has been sent on it.
-            let Some(via) = self.engine.via(self.link, 1).filter(|via| via.id() == held.via.id()) else {
+            let Some(via) = self.via_to(passage.via.id()) else {
                 self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
                 continue;
             };
-            let Some(ticket) = held.ticket.take() else {
-                return Err(End::LaneLost);
-            };
+            let (_, tickets) = passage.take();
             let hidden = &self.engine.shared.hidden;
-            match outcome(self.send(&via, &wire, vec![ticket])).await {
+            match outcome(self.send(&via, &wire, tickets)).await {
                 Ok(reply) if reply.code() == 0 => {
                     if matches!(wire, Command::Out { .. }) {
                         hidden.removed();

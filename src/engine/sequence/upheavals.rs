@@ -1,14 +1,13 @@
 //! Commands that may change anything.
 
-use super::{Call, Done, Steps, answered};
-use crate::backend::tyrant::greeting::DatabaseKind;
+use super::dedicated::{self, Touches};
+use super::{Call, Done, Sequence, answered};
 use crate::command::function::Function;
 use crate::command::{Command, Verb};
-use crate::engine::dedicated::{self, Touches};
 use crate::guard::verdict::Refusal;
 use crate::metrics::Judged;
 
-impl Steps {
+impl Sequence {
     /// A script function: it names one key, and may write any.
     pub(super) async fn script(&mut self, command: Command, key: bytes::Bytes) -> Done {
         if !self.listener.keys.is_open() {
@@ -40,7 +39,7 @@ impl Steps {
         let touches = Touches::Everything {
             empties: matches!(command, Command::Vanish) || function == Some(Function::Vanish),
             // A database of a known kind answers an unknown name with a failure and does nothing.
-            nothing_on_failure: function == Some(Function::Unknown) && self.engine.kind() != DatabaseKind::Foreign,
+            nothing_on_failure: function == Some(Function::Unknown) && self.engine.capabilities().knows_functions,
         };
         Ok(answered(dedicated::exchange(self, command, touches).await?))
     }

@@ -4,17 +4,17 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::recorded::UNAVAILABLE;
-use super::{Call, Done, EXT_DONE, Guarded, Steps, answered, outcome};
-use crate::backend::tyrant::greeting::DatabaseKind;
+use super::{Call, Done, Guarded, Sequence, answered, outcome};
 use crate::command::function::{Function, until_nul};
 use crate::command::{Answer, Command, Reply, Verb, columns};
-use crate::front::session::End;
+use crate::engine::failure::Failure;
+use crate::engine::write::companion::UNAVAILABLE;
+use crate::engine::write::refusal::EXT_DONE;
 use crate::guard::rules::ExtMeaning;
 use crate::guard::verdict::{Change, Refusal};
 use crate::metrics::Outcome;
 
-impl Steps {
+impl Sequence {
     pub(super) fn stamp_of(&self, value: &[u8]) -> Option<u64> {
         self.engine.shared.guard.stamp().read(value)
     }
@@ -23,22 +23,23 @@ impl Steps {
     /// of a record that could not be stored. For nothing where stamps have no records of their own.
     ///
     /// The record is judged like a write of its key: had a delete come between, it would take the delete's tombstone away.
-    pub(super) async fn record_stamp(&self, key: &Bytes, value: &Bytes) -> Result<u8, End> {
+    pub(super) async fn record_stamp(&self, key: &Bytes, value: &Bytes) -> Result<u8, Failure> {
         let Some(stamp) = self.stamp_of(value).filter(|_| self.engine.keeps_records()) else {
             return Ok(0);
         };
         let change = Change::Stamped { stamp, value };
-        let Ok((via, ticket)) = self.admit_as(None, false, key, change).await? else {
+        let Ok(passage) = self.admit_as(None, None, false, key, change).await? else {
             // Something newer is stored, and has a record of its own.
             return Ok(0);
         };
+        let (via, tickets) = passage.take();
         let (name, digits) = self.engine.record_of(key, stamp);
         let probe = self.engine.probe(&via, &name, self.deadline);
         let record = Command::Put {
             key: name,
             value: digits,
         };
-        let reply = outcome(self.send(&via, &record, vec![ticket])).await;
+        let reply = outcome(self.send(&via, &record, tickets)).await;
         let hidden = &self.engine.shared.hidden;
         match reply {
             Ok(reply) => {
@@ -47,7 +48,7 @@ impl Steps {
             }
             Err(_) => {
                 hidden.doubt();
-                Err(End::LaneLost)
+                Err(Failure::LaneLost)
             }
         }
     }
@@ -187,7 +188,7 @@ impl Steps {
     fn value_of(&self, call: &Call) -> Bytes {
         match &call.arguments[1..] {
             [value] => value.clone(),
-            given if self.engine.kind() == DatabaseKind::Table => columns::joined(given),
+            given if self.engine.capabilities().has_columns => columns::joined(given),
             given => given.first().cloned().unwrap_or_default(),
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::time::timeout;
 
-use super::item::End;
-use super::{Session, now};
+use super::{End, Session};
+use crate::clock::now;
 use crate::logging::RateLimit;
 use crate::protocol::memcached;
 use crate::protocol::request::Fault;
@@ -32,12 +32,12 @@ impl Session {
     pub(super) fn note_fault(&self, fault: &Fault) {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
         let index = Fault::NAMES.iter().position(|name| *name == fault.name());
-        let faults = &self.engine.shared.metrics.request_faults;
+        let faults = &self.engine().shared.metrics.request_faults;
         faults.of(index.unwrap_or(0)).increment(1);
         if let Fault::NotServed(protocol) = fault
             && let Some(suppressed) = LOG.admit(now())
         {
-            let listener = &self.listener.address;
+            let listener = &self.channel.listener.address;
             tracing::warn!(%protocol, %listener, suppressed, "a client speaks a protocol that is not served here");
         }
     }

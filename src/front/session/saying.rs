@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use tokio::task::spawn_local;
 
-use super::{Concluding, End, Session, now};
+use super::{End, Session};
+use crate::clock::now;
 use crate::command::{Answer, Verb};
 use crate::engine::apart::{apart, strings_of};
+use crate::engine::request::Asked;
 use crate::protocol::Protocol;
 use crate::protocol::answer;
 use crate::protocol::outgoing::Outgoing;
@@ -17,9 +19,9 @@ pub(super) enum Said {
     /// Words that answer no request.
     Words(&'static [u8]),
     /// An answer that is short enough to be put together when it leaves.
-    Short(Concluding, Answer),
+    Short(Asked, Answer),
     /// The bytes of an answer, which another thread has put together.
-    Bytes(Concluding, Outgoing),
+    Bytes(Asked, Outgoing),
 }
 
 impl Said {
@@ -45,22 +47,24 @@ impl Said {
 
 impl Session {
     /// Has a long answer put together by another thread. Its place is kept.
-    pub(super) fn say_apart(self: &Rc<Self>, what: Concluding, answer: Answer) {
+    pub(super) fn say_apart(self: &Rc<Self>, asked: Asked, answer: Answer) {
         let session = Rc::clone(self);
         spawn_local(async move {
-            let form = what.form;
+            let form = asked.form;
             let encoded = apart(strings_of(&answer), move || {
                 let mut out = Outgoing::new();
                 answer::encode(form, &answer, &mut out);
                 out
             });
             match encoded.await {
-                Ok(bytes) if now() < what.deadline => session.say(what.place, Said::Bytes(what, bytes), now()),
+                Ok(bytes) if now() < asked.deadline => {
+                    session.say(asked.place, Said::Bytes(asked, bytes), now());
+                }
                 Ok(_) => session.end(End::Deadline),
-                Err(end) => session.end(end),
+                Err(failure) => session.end(failure.into()),
             }
-            session.engine.flush_touched();
-            session.wake.notify_one();
+            session.engine().flush_touched();
+            session.channel.wake.notify_one();
         });
     }
 }

@@ -1,4 +1,4 @@
-//! The task of a session: reads, dispatches, and steps in when the client does not take its answers at once.
+//! The task of a session: reads, has requests carried out, and steps in when the client does not take its answers at once.
 
 mod ahead;
 mod cut;
@@ -14,17 +14,18 @@ use tokio::time::sleep_until;
 
 use self::ahead::LookedAhead;
 use self::cut::Cut;
-use super::item::{Concluding, End, Item, Next, Step, Waiting};
-use super::{BACKLOG_PAUSE, READ_AHEAD, Session, now};
+use super::stream::stream;
+use super::{BACKLOG_PAUSE, End, READ_AHEAD, Session};
 use crate::backend::embedded::LONG_COPY;
-use crate::command::Answer;
+use crate::clock::now;
 use crate::config::Pipelining;
 use crate::engine::apart::copying;
-use crate::engine::dedicated;
-use crate::engine::memory::Room;
-use crate::engine::waiting::{Standing, Unfenced};
-use crate::metrics::Outcome;
+use crate::engine::channel::Client;
+use crate::engine::pipeline::{Behind, Head, Pipeline, Progress, Submitted};
+use crate::engine::request::Request;
+use crate::engine::state::Cause;
 use crate::pairing::arrivals::Arrivals;
+use crate::protocol::Protocol;
 use crate::protocol::request::{Decoder, Incoming};
 use crate::transport::{self, READ_ROOM, Reader, Writer};
 
@@ -57,8 +58,8 @@ pub(super) struct Task {
     decoder: Decoder,
     /// Bytes that lay there when the decoder began with the request that it takes apart.
     begun_with: Option<usize>,
-    waiting: Option<(Item, Waiting)>,
-    step: Option<(Concluding, Step)>,
+    /// The requests that were taken up.
+    pipeline: Pipeline,
     /// No further request is taken up; the session ends for this reason once the earlier ones are answered.
     last: Option<End>,
     /// The client has said that nothing more will come.
@@ -71,8 +72,6 @@ pub(super) struct Task {
     begun: Option<Instant>,
     arrivals: Arrivals,
     ahead: LookedAhead,
-    /// A slow command is under way.
-    is_slow: bool,
     /// When the last slow command ended: what was asked behind it could not be answered before.
     clear_from: Option<Instant>,
     /// Bytes that were read since other sessions had their turn for that.
@@ -87,20 +86,20 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
-        let limits = session.engine.settings().limits.request;
-        let listener = &session.listener;
+        let limits = session.engine().settings().limits.request;
+        let listener = &session.channel.listener;
         let mut decoder = Decoder::new(limits, listener.protocols, listener.dialect);
         if let Some(hosts) = listener.hosts() {
             decoder = decoder.asked_by(Arc::clone(hosts));
         }
+        let client: Rc<dyn Client> = Rc::<Session>::clone(&session);
         Self {
+            pipeline: Pipeline::new(client),
             session,
             reader,
             input: BytesMut::new(),
             decoder,
             begun_with: None,
-            waiting: None,
-            step: None,
             last: None,
             at_end: false,
             progress: now(),
@@ -108,7 +107,6 @@ impl Task {
             begun: None,
             arrivals: Arrivals::default(),
             ahead: LookedAhead::default(),
-            is_slow: false,
             clear_from: None,
             read_in_turn: 0,
             paused: None,
@@ -118,40 +116,40 @@ impl Task {
     }
 
     pub(super) async fn run(&mut self) -> End {
-        let engine = Rc::clone(&self.session.engine);
+        let engine = Rc::clone(self.session.engine());
         let timer = sleep_until(tokio::time::Instant::now());
         tokio::pin!(timer);
         loop {
             if engine.is_stopping() && self.last.is_none() {
                 self.last = Some(End::Drain);
-                self.cut = Some(Cut::from(self.session.turn()));
+                self.cut = Some(Cut::from(self.session.channel.turn()));
             }
             self.look_at_pause();
             self.look_at_backlog();
             let hungry = match self.pump() {
                 Ok(Ok(Pump::Busy)) => {
                     engine.flush_touched();
-                    self.session.turn.set(None);
+                    self.session.channel.end_turn();
                     yield_now().await;
                     continue;
                 }
                 Ok(Ok(pump)) => matches!(pump, Pump::Hungry),
-                Ok(Err(stream)) => {
+                Ok(Err(request)) => {
                     engine.flush_touched();
-                    return Box::pin(dedicated::stream(&self.session, stream, &mut self.reader)).await;
+                    return Box::pin(stream(&self.session, request, &mut self.reader)).await;
                 }
                 Err(end) => return end,
             };
             self.look_ahead();
             engine.flush_touched();
-            if matches!(self.waiting, Some((_, Waiting::Taken))) && self.session.is_written() {
+            if self.pipeline.waits_for() == Some(Cause::Taken) && self.session.is_taken() {
                 // All went at once, of which nobody is told.
                 continue;
             }
             let mut has_asked = false;
             if let Some(end) = self.finished(hungry) {
                 has_asked = Box::pin(self.asks_on(&end)).await;
-                self.session.turn.set(None);
+                self.session.channel.end_turn();
                 if !has_asked {
                     return end;
                 }
@@ -178,21 +176,14 @@ impl Task {
                 return end;
             }
             let writer = self.session.writer.borrow().clone();
-            let (step, waiting) = (&mut self.step, &mut self.waiting);
-            self.session.turn.set(None);
+            let may_progress = self.pipeline.may_progress();
+            self.session.channel.end_turn();
             tokio::select! {
                 biased;
-                () = self.session.wake.notified() => {}
-                result = advance(step), if step.is_some() => {
-                    if let Some((what, _)) = step.take() {
-                        self.concluded(what, result);
-                    }
-                }
-                come = come(waiting), if matches!(waiting, Some((_, Waiting::Guard(_) | Waiting::Room(_)))) => match come {
-                    Come::Woken(woken) => self.wakened(woken),
-                    Come::Room(room) => self.roomy(room),
+                () = self.session.channel.wake.notified() => {}
+                progress = self.pipeline.progress(), if may_progress => if progress == Progress::SlowEnded {
+                    self.clear_from = Some(self.session.channel.turn());
                 },
-                () = engine.changed.notified(), if matches!(waiting, Some((_, Waiting::Lane))) => {}
                 read = self.reader.read_some(&mut self.input, room), if may_read => {
                     if let Err(end) = self.received(read) {
                         return end;
@@ -201,10 +192,10 @@ impl Task {
                     if is_short || self.read_in_turn > TURN {
                         self.read_in_turn = 0;
                         yield_now().await;
-                        self.session.turn.set(None);
+                        self.session.channel.end_turn();
                     }
                 }
-                _ = writable(writer), if blocked => self.session.flush(),
+                _ = writable(writer), if blocked => self.session.write_ready(),
                 () = engine.stopped(), if self.last.is_none() => {}
                 () = &mut timer, if armed => {
                     if let Some(end) = self.overdue(hungry) {
@@ -215,62 +206,51 @@ impl Task {
         }
     }
 
-    /// Dispatches as much as there is. The inner error is a command whose answer is a stream.
-    fn pump(&mut self) -> Result<Result<Pump, Item>, End> {
+    /// Takes up as much as there is. The inner error is a command whose answer is a stream.
+    fn pump(&mut self) -> Result<Result<Pump, Request>, End> {
         for _ in 0..REQUESTS {
             if let Some(end) = self.session.inner.borrow_mut().ended.take() {
                 return Err(end);
             }
-            if self.step.is_some() {
-                return Ok(Ok(Pump::Stalled));
-            }
-            let item = match self.next_item()? {
-                Ok(item) => item,
-                Err(Pump::Again) => continue,
-                Err(pump) => return Ok(Ok(pump)),
+            let request = match self.pipeline.head(self.is_followed()) {
+                Head::Goes(request) => request,
+                Head::Stalled => return Ok(Ok(Pump::Stalled)),
+                Head::Free => match self.take_up()? {
+                    Ok(request) => request,
+                    Err(Pump::Again) => continue,
+                    Err(pump) => return Ok(Ok(pump)),
+                },
             };
-            if item.deadline <= self.session.turn() {
-                self.session.fail(item.concluding(), End::Deadline);
-                continue;
-            }
             self.begun = None;
             self.session.inner.borrow_mut().followed = !self.input.is_empty();
-            let is_slow = dedicated::is_slow(&item.command);
-            match self.session.dispatch(item, self.input.first().copied()) {
-                Next::Done => {}
-                Next::Wait(item, Waiting::Lane) if self.given_up_at(&item).0 <= self.session.turn() => {
-                    self.session.fail(item.concluding(), End::BackendDown);
-                }
-                Next::Wait(item, waiting) => {
-                    self.waiting = Some((item, waiting));
-                    return Ok(Ok(Pump::Stalled));
-                }
-                Next::Step(what, step) => {
-                    self.step = Some((what, step));
-                    self.is_slow = is_slow;
-                }
-                Next::Stream(item) => return Ok(Err(item)),
+            match self.pipeline.submit(request, self.behind()) {
+                Submitted::Gone => {}
+                Submitted::Stalled => return Ok(Ok(Pump::Stalled)),
+                Submitted::Streams(request) => return Ok(Err(request)),
             }
         }
         Ok(Ok(Pump::Busy))
     }
 
-    /// The next request to dispatch: one that a lane lost, the one that waited, or the next one of the input.
-    fn next_item(&mut self) -> Result<Result<Item, Pump>, End> {
-        if let Some(item) = self.next_redo() {
-            return Ok(Ok(item));
-        }
-        if let Some((mut item, waiting)) = self.waiting.take() {
-            if self.is_over(&waiting) {
-                if matches!(waiting, Waiting::Taken) {
-                    // It could not be answered before.
-                    item.deadline = self.session.turn() + self.session.engine.settings().pairing.request_timeout;
-                }
-                return Ok(Ok(item));
+    /// Whether anything lies behind what was taken up, or nothing will come any more.
+    fn is_followed(&self) -> bool {
+        !self.input.is_empty() || matches!(self.last, Some(End::Client | End::Fault(_) | End::Done))
+    }
+
+    /// What lies behind the request that is being taken up.
+    fn behind(&self) -> Behind {
+        let protocols = self.session.channel.listener.protocols;
+        match self.input.first() {
+            None => Behind::Nothing,
+            Some(byte) if Protocol::begun_by(*byte).is_some_and(|protocol| protocols.serve(protocol)) => {
+                Behind::Request
             }
-            self.waiting = Some((item, waiting));
-            return Ok(Err(Pump::Stalled));
+            Some(_) => Behind::Else,
         }
+    }
+
+    /// The next request of the input.
+    fn take_up(&mut self) -> Result<Result<Request, Pump>, End> {
         if matches!(self.last, Some(End::Fault(_) | End::Done)) || self.is_full() {
             return Ok(Err(Pump::Stalled));
         }
@@ -286,15 +266,17 @@ impl Task {
                 }
                 let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
                 let size = before - self.input.len();
-                let received = arrived.unwrap_or_else(|| self.session.turn());
-                let item = self.session.admit(request, received, size);
+                let received = arrived.unwrap_or_else(|| self.session.channel.turn());
+                let request = self.session.admit(request, received, size);
                 if size > READ_AHEAD {
                     // What is left would keep the memory of all of it.
                     transport::let_go(&mut self.input);
                 }
-                let bytes = &self.session.engine.shared.metrics.request_bytes;
-                bytes.of(item.protocol(), item.command.verb()).increment(size as u64);
-                Ok(Ok(item))
+                let bytes = &self.session.engine().shared.metrics.request_bytes;
+                bytes
+                    .of(request.protocol(), request.command.verb())
+                    .increment(size as u64);
+                Ok(Ok(request))
             }
             Ok(Some(Incoming::Unknown { words })) => {
                 self.begun = None;
@@ -322,37 +304,6 @@ impl Task {
                 self.last = Some(End::Fault(fault));
                 Ok(Err(Pump::Stalled))
             }
-        }
-    }
-
-    /// The first request that a lane lost, unless an earlier one is waiting. What waited goes behind it.
-    fn next_redo(&mut self) -> Option<Item> {
-        let mut inner = self.session.inner.borrow_mut();
-        let first = *inner.redo.first_key_value()?.0;
-        if let Some((item, _)) = &self.waiting
-            && item.number < first
-        {
-            return None;
-        }
-        let (_, redo) = inner.redo.pop_first()?;
-        if let Some((item, _)) = self.waiting.take() {
-            inner.redo.insert(item.number, item);
-        }
-        Some(redo)
-    }
-
-    fn is_over(&self, waiting: &Waiting) -> bool {
-        match waiting {
-            Waiting::Guard(_) | Waiting::Room(_) => false,
-            Waiting::Taken => self.session.is_written(),
-            // Trying again is how one finds out.
-            Waiting::Lane => true,
-            Waiting::Hold(until) => *until <= self.session.turn(),
-            Waiting::Grace(until) => {
-                let no_more = matches!(self.last, Some(End::Client | End::Fault(_) | End::Done));
-                *until <= self.session.turn() || !self.input.is_empty() || no_more
-            }
-            Waiting::Settled => self.session.aloft() == 0,
         }
     }
 
@@ -389,7 +340,7 @@ impl Task {
     fn look_at_backlog(&mut self) {
         let is_behind = self.session.is_behind();
         if self.is_behind && !is_behind {
-            self.clear_from = Some(self.session.turn());
+            self.clear_from = Some(self.session.channel.turn());
         }
         self.is_behind = is_behind;
     }
@@ -400,7 +351,7 @@ impl Task {
         let Some(until) = self.session.share.paused_until() else {
             return;
         };
-        let now = self.session.turn();
+        let now = self.session.channel.turn();
         let from = *self.paused.get_or_insert(now);
         if now < until {
             return;
@@ -414,15 +365,15 @@ impl Task {
     }
 
     fn is_full(&self) -> bool {
-        let inner = self.session.inner.borrow();
-        let settings = self.session.engine.settings();
+        let (inner, in_flight) = (self.session.inner.borrow(), self.session.channel.in_flight());
+        let settings = self.session.engine().settings();
         let pipeline_max = settings.limits.pipeline;
-        inner.aloft >= pipeline_max
+        in_flight >= pipeline_max
             || inner.order.owed() >= pipeline_max
             || inner.out.len() > BACKLOG_PAUSE
-            || inner.aloft.saturating_mul(inner.expected) > settings.limits.session_backlog
-            || (inner.aloft > 0 && settings.limits.is_large_answer(inner.expected))
-            || (inner.aloft > 0 && !self.session.share.has_room_beside(inner.aloft))
+            || in_flight.saturating_mul(inner.expected) > settings.limits.session_backlog
+            || (in_flight > 0 && settings.limits.is_large_answer(inner.expected))
+            || (in_flight > 0 && !self.session.share.has_room_beside(in_flight))
     }
 
     /// Whether any further byte would mean that the client gave up on its request.
@@ -440,23 +391,16 @@ impl Task {
             End::Drain => hungry && (self.input.is_empty() || self.at_end || self.is_cut(hungry)),
             _ => true,
         };
-        let is_done = self.waiting.is_none()
-            && self.step.is_none()
-            && inner.redo.is_empty()
-            && inner.aloft == 0
-            && inner.order.owed() == 0
-            && inner.out.is_empty()
-            && all_taken_up;
+        let is_done = self.pipeline.is_empty() && inner.order.owed() == 0 && inner.out.is_empty() && all_taken_up;
         drop(inner);
         if is_done { self.last.take() } else { None }
     }
 
     /// Says whether the task wants to know when requests land; returns whether the client is behind with reading.
     fn watch(&self) -> bool {
-        let stalled = self.last.is_some() || self.is_full() || matches!(self.waiting, Some((_, Waiting::Settled)));
-        let mut inner = self.session.inner.borrow_mut();
-        inner.watched = stalled;
-        inner.blocked
+        let stalled = self.last.is_some() || self.is_full() || self.pipeline.waits_for() == Some(Cause::Earlier);
+        self.session.channel.watch(stalled);
+        self.session.inner.borrow().blocked
     }
 
     fn received(&mut self, read: std::io::Result<usize>) -> Result<(), End> {
@@ -467,13 +411,13 @@ impl Task {
                 Ok(())
             }
             Ok(bytes) => {
-                self.progress = self.session.turn();
+                self.progress = self.session.channel.turn();
                 self.read_in_turn += bytes;
                 self.session.looks.set(0);
                 self.session.moved(bytes, self.progress);
-                let came = self.session.engine.heartbeat.came(self.progress);
+                let came = self.session.context.heartbeat.came(self.progress);
                 self.arrivals.came(bytes, came);
-                self.session.engine.busy_poll.worked();
+                self.session.engine().busy_poll.worked();
                 if self.watches_for_more() {
                     return Err(End::GaveUp);
                 }
@@ -481,62 +425,6 @@ impl Task {
             }
             Err(_) => Err(End::Client),
         }
-    }
-
-    /// There is room for the answer of the request that waits for it.
-    fn roomy(&mut self, room: Option<Room>) {
-        if let Some((mut item, _)) = self.waiting.take() {
-            item.room = room;
-            self.session.retry(item);
-        }
-    }
-
-    fn wakened(&mut self, woken: Result<Standing, Unfenced>) {
-        let Some((mut item, _)) = self.waiting.take() else {
-            return;
-        };
-        match woken {
-            // Whether it was stored is not known and will not be.
-            Err(Unfenced) if item.retried => self.session.fail(item.concluding(), End::LaneLost),
-            Err(Unfenced) => self.session.retry(item),
-            Ok(standing) => {
-                item.standing = standing;
-                self.session.retry(item);
-            }
-        }
-    }
-
-    fn concluded(&mut self, what: Concluding, result: Result<(Outcome, Answer), End>) {
-        if self.is_slow {
-            self.clear_from = Some(self.session.turn());
-        }
-        match result {
-            Ok((outcome, answer)) => self.session.conclude(what, outcome, answer, self.session.turn()),
-            Err(end) => self.session.fail(what, end),
-        }
-    }
-}
-
-async fn advance(step: &mut Option<(Concluding, Step)>) -> Result<(Outcome, Answer), End> {
-    match step {
-        Some((_, step)) => step.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What a request has waited for.
-enum Come {
-    /// The guard's word.
-    Woken(Result<Standing, Unfenced>),
-    /// Room for its answer.
-    Room(Option<Room>),
-}
-
-async fn come(waiting: &mut Option<(Item, Waiting)>) -> Come {
-    match waiting {
-        Some((_, Waiting::Guard(wait))) => Come::Woken(wait.woken().await),
-        Some((_, Waiting::Room(wait))) => Come::Room(wait.await),
-        _ => std::future::pending().await,
     }
 }
 

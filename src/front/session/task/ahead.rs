@@ -2,17 +2,14 @@
 //!
 //! They stay where they are. Their turn comes in their order, and by then their keys are known.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::Task;
-use crate::command::Command;
 use crate::config::Pipelining;
-use crate::engine::look_up::Looked;
-use crate::engine::store::Via;
-use crate::front::session::item::Waiting;
-use crate::front::session::{READ_AHEAD, Session};
-use crate::guard::verdict::Change;
-use crate::protocol::request::{Decoder, Incoming, Request};
+use crate::engine::pipeline::Looked;
+use crate::engine::state::Cause;
+use crate::front::session::READ_AHEAD;
+use crate::protocol::request::{Decoder, Incoming};
 
 /// While the same request waits, so many bytes more are worth a look: those that come one by one are then looked up
 /// together. What is fewer is looked at when the next one has to wait.
@@ -32,10 +29,10 @@ pub(super) struct LookedAhead {
 impl Task {
     /// Has the keys looked up that the requests behind the one that waits will need.
     pub(super) fn look_ahead(&mut self) {
-        let waits_for_guard = matches!(self.waiting, Some((_, Waiting::Guard(_))));
-        let behind = self.waiting.as_ref().map(|(item, _)| item.number);
+        let waits_for_guard = self.pipeline.waits_for() == Some(Cause::Key);
+        let behind = self.pipeline.number_of_head();
         // With as many under way as may be, the next ones wait too: where keys had to be looked up, theirs may have to.
-        let waits_for_room = self.ahead.pays && self.waiting.is_none() && self.step.is_none() && self.is_full();
+        let waits_for_room = self.ahead.pays && self.pipeline.is_free() && self.is_full();
         if !(waits_for_guard || waits_for_room) || self.session.pipelining() == Pipelining::Forbid {
             return;
         }
@@ -45,25 +42,21 @@ impl Task {
         let Some(rest) = self.input.get(from..).filter(|rest| rest.len() >= least) else {
             return;
         };
-        let Some(via) = self.session.engine.via_now(self.session.links.current()) else {
-            return;
-        };
         let rest = &rest[..rest.len().min(READ_AHEAD)];
-        let (passed, finds) = self.session.look_through(&via, rest);
+        let (passed, finds) = self.look_through(rest);
         self.ahead.behind = behind;
         self.ahead.until = taken_up + (from + passed) as u64;
         if passed > 0 {
             self.ahead.pays = finds;
         }
     }
-}
 
-impl Session {
     /// Looks through requests that have come, as long as more keys may be looked up. Returns how many bytes of them it is
     /// done with, and whether any key of those had to be.
-    fn look_through(&self, via: &Via, requests: &[u8]) -> (usize, bool) {
-        let limits = &self.engine.settings().limits;
-        let mut decoder = Decoder::new(limits.request, self.listener.protocols, self.listener.dialect);
+    fn look_through(&self, requests: &[u8]) -> (usize, bool) {
+        let (engine, listener) = (&self.session.channel.engine, &self.session.channel.listener);
+        let limits = &engine.settings().limits;
+        let mut decoder = Decoder::new(limits.request, listener.protocols, listener.dialect);
         let mut rest = BytesMut::from(requests);
         let (mut passed, mut finds) = (0, false);
         for _ in 0..limits.pipeline {
@@ -71,7 +64,7 @@ impl Session {
             let Ok(Some(Incoming::Request(request))) = decoder.decode(&mut rest) else {
                 break;
             };
-            match self.look_up(via, request) {
+            match self.pipeline.look_up(request) {
                 Looked::Up => finds = true,
                 Looked::Past => {}
                 Looked::Enough => break,
@@ -79,28 +72,5 @@ impl Session {
             passed = requests.len() - rest.len();
         }
         (passed, finds)
-    }
-
-    /// Has the key of a request looked up, where it will be judged by what is stored.
-    fn look_up(&self, via: &Via, request: Request) -> Looked {
-        let (mut command, access, keys) = (request.command, self.listener.access, &self.listener.keys);
-        let is_denied = access.denies(request.form.protocol(), &command).is_some()
-            || self.cannot_tell_keys(&command)
-            || !keys.is_open() && !keys.enter(&mut command, &self.engine.settings().limits.request);
-        if is_denied || request.edit.is_some() {
-            return Looked::Past;
-        }
-        let (key, change) = match &command {
-            Command::Put { key, value } | Command::PutKeep { key, value } | Command::PutNr { key, value } => {
-                (key, self.engine.change_of(value))
-            }
-            Command::PutCat { key, value } if self.engine.stamp_column().is_some() => {
-                (key, self.engine.change_of(value))
-            }
-            Command::Out { key } => (key, Change::Delete),
-            _ => return Looked::Past,
-        };
-        // A slice would keep all that was read beside it.
-        self.engine.look_ahead(via, &Bytes::copy_from_slice(key), change)
     }
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Task;
+use crate::clock::now;
+use crate::front::session::End;
 use crate::front::session::ending::LINGER;
-use crate::front::session::item::End;
-use crate::front::session::now;
 
 /// How long a drained session waits for a moment in which its client asks nothing. One that asks again as soon as it is
 /// answered never has such a moment.
@@ -67,7 +67,7 @@ impl Task {
 
     /// How long a half-sent request may stay without progress.
     pub(super) fn patience(&self) -> Duration {
-        let patience = self.session.engine.settings().pairing.frame_timeout;
+        let patience = self.session.engine().settings().pairing.frame_timeout;
         match self.cut {
             Some(_) => patience.min(LINGER),
             None => patience,

@@ -6,21 +6,14 @@ use std::time::Instant;
 use tokio::time::Sleep;
 
 use super::Task;
-use crate::front::session::BACKLOG_PAUSE;
-use crate::front::session::item::{End, Item, Waiting};
+use crate::front::session::{BACKLOG_PAUSE, End};
 
 impl Task {
     /// Sets the timer to an instant at or before the next at which something is overdue; false when there is none.
     pub(super) fn arm(&self, timer: Pin<&mut Sleep>, hungry: bool) -> bool {
-        let waited_for = self.waiting.as_ref().and_then(|(item, waiting)| match waiting {
-            Waiting::Hold(until) | Waiting::Grace(until) => Some((*until).min(item.deadline)),
-            Waiting::Lane => Some(self.given_up_at(item).0),
-            // It is the client itself who takes its time.
-            Waiting::Taken => None,
-            _ => Some(item.deadline),
-        });
+        let waited_for = self.pipeline.looks_at();
         let half_sent = self.half_sent_until(hungry).filter(|_| !self.is_cut(hungry));
-        let cut = self.cut.and_then(|cut| cut.next(self.session.turn()));
+        let cut = self.cut.and_then(|cut| cut.next(self.session.channel.turn()));
         let paused = self.session.share.paused_until();
         let taken = self.taken_until();
         let ends = [waited_for, half_sent, cut, paused, taken, self.idle_until(hungry)];
@@ -34,34 +27,32 @@ impl Task {
         true
     }
 
-    /// Until when an item waits for a lane, and what its client is told then.
-    pub(super) fn given_up_at(&self, item: &Item) -> (Instant, End) {
-        match self.session.engine.gives_up_at(self.session.links.current()) {
-            Some(at) if at < item.deadline => (at, End::BackendDown),
-            _ => (item.deadline, End::Deadline),
-        }
-    }
-
     /// Until when the rest of a half-sent request is waited for.
     fn half_sent_until(&self, hungry: bool) -> Option<Instant> {
         let begun = self.begun.filter(|_| hungry && !self.input.is_empty())?;
-        let deadline = begun + self.session.engine.settings().pairing.frame_deadline;
+        let deadline = begun + self.session.engine().settings().pairing.frame_deadline;
         Some(deadline.min(self.progress + self.patience()))
     }
 
     /// Until when a client with much unread has to take some of it.
     fn taken_until(&self) -> Option<Instant> {
-        let settings = self.session.engine.settings();
+        let settings = self.session.engine().settings();
         let (backlog, patience) = (settings.limits.session_backlog, settings.pairing.frame_timeout);
         let inner = &mut *self.session.inner.borrow_mut();
         inner
             .taking
-            .until(inner.out.len(), backlog, patience, self.session.turn())
+            .until(inner.out.len(), backlog, patience, self.session.channel.turn())
     }
 
     /// Whether it has taken too little of that by now.
     fn takes_too_little(&self, now: Instant) -> bool {
-        let least = self.session.engine.settings().limits.session_backlog.min(BACKLOG_PAUSE);
+        let least = self
+            .session
+            .engine()
+            .settings()
+            .limits
+            .session_backlog
+            .min(BACKLOG_PAUSE);
         let is_over = self.taken_until().is_some_and(|until| until <= now);
         let inner = &mut *self.session.inner.borrow_mut();
         is_over && inner.taking.is_stuck(inner.out.len(), least, now)
@@ -69,23 +60,15 @@ impl Task {
 
     /// Until when a client may ask nothing. Whether it is owed anything shows by then.
     fn idle_until(&self, hungry: bool) -> Option<Instant> {
-        let patience = self.session.engine.settings().limits.idle_timeout;
+        let patience = self.session.engine().settings().limits.idle_timeout;
         let asks_nothing = hungry && self.input.is_empty() && self.last.is_none();
         (asks_nothing && !patience.is_zero()).then(|| self.served.max(self.progress) + patience)
     }
 
     pub(super) fn overdue(&mut self, hungry: bool) -> Option<End> {
-        let now = self.session.turn();
-        if let Some((item, waiting)) = self.waiting.take() {
-            let (until, end) = match waiting {
-                Waiting::Lane => self.given_up_at(&item),
-                _ => (item.deadline, End::Deadline),
-            };
-            if until <= now && !matches!(waiting, Waiting::Taken) {
-                self.session.fail(item.concluding(), end);
-                return None;
-            }
-            self.waiting = Some((item, waiting));
+        let now = self.session.channel.turn();
+        if self.pipeline.fail_overdue(now) {
+            return None;
         }
         let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
         if self.takes_too_little(now) {
@@ -101,7 +84,7 @@ impl Task {
             return Some(End::HalfSent);
         }
         if is_over(self.idle_until(hungry)) {
-            if self.session.aloft() == 0 && !self.session.owes() {
+            if self.session.channel.in_flight() == 0 && !self.session.owes() {
                 return Some(End::Idle);
             }
             self.served = now;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, timeout_at};
@@ -17,71 +17,23 @@ use crate::backend::tyrant::backoff::Backoff;
 use crate::backend::tyrant::fence::fence;
 use crate::backend::tyrant::lane::LaneFault;
 use crate::backend::tyrant::link::LinkEvents;
-use crate::command::function::Function;
-use crate::command::{Command, Reply, Verb};
-use crate::config::PairingSettings;
+use crate::clock::now;
+use crate::command::{Command, Reply};
 use crate::engine::Engine;
 use crate::engine::account;
 use crate::engine::apart::{MANY, strings_in};
-use crate::engine::completion::outcome_of;
-use crate::engine::sequence::Steps;
+use crate::engine::failure::Failure;
+use crate::engine::sequence::Sequence;
 use crate::engine::store::Store;
-use crate::engine::waiting::Standing;
-use crate::engine::write::judging::{Decision, Proposal};
-use crate::front::session::{End, Item, Session, now};
-use crate::guard::verdict::{Change, Outcome, Ticket};
+use crate::engine::write::settlement::Tickets;
+use crate::guard::verdict::Change;
 use crate::logging::RateLimit;
 use crate::metrics::Carried;
 use crate::pairing::LaneId;
-use crate::transport::Reader;
+use crate::pairing::owed::Lost;
 
 /// How long a command waits before it looks again whether a move is over.
 const MOVING_PAUSE: Duration = Duration::from_millis(2);
-
-/// Whether a command may take long by its nature.
-pub fn is_slow(command: &Command) -> bool {
-    match command {
-        Command::Misc { function, .. } => matches!(
-            Function::named(function),
-            Function::Scan | Function::Search | Function::Vanish | Function::Control | Function::Unknown
-        ),
-        other => matches!(
-            other.verb(),
-            Verb::FwmKeys
-                | Verb::Ext
-                | Verb::Sync
-                | Verb::Optimize
-                | Verb::Vanish
-                | Verb::Copy
-                | Verb::Restore
-                | Verb::SetMst
-        ),
-    }
-}
-
-/// For so many records of a list a request has its time once more: each is judged by itself, and many may have to be
-/// looked up.
-const LIST_PATIENCE: usize = 10_000;
-
-/// How long a client may wait for the answer to this command.
-pub fn patience(command: &Command, timeouts: &PairingSettings) -> Duration {
-    let (timeout, longest) = (timeouts.request_timeout, timeouts.slow_timeout);
-    match command {
-        command if is_slow(command) => longest,
-        Command::Misc {
-            function, arguments, ..
-        } => {
-            let records = match Function::named(function) {
-                Function::PutList => arguments.len() / 2,
-                Function::OutList => arguments.len(),
-                _ => 0,
-            };
-            let times = 1 + u32::try_from(records / LIST_PATIENCE).unwrap_or(u32::MAX - 1);
-            timeout.saturating_mul(times).min(longest.max(timeout))
-        }
-        _ => timeout,
-    }
-}
 
 /// What a slow command may change, beyond what its answer says.
 #[derive(Debug)]
@@ -100,26 +52,26 @@ pub enum Touches {
 }
 
 /// A place among the slow commands that may be under way at once. Waiting for it counts against the deadline.
-async fn slot(engine: &Engine, deadline: Instant) -> Result<OwnedSemaphorePermit, End> {
+async fn slot(engine: &Engine, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
     let slots = Arc::clone(&engine.slow);
     match timeout_at(deadline.into(), slots.acquire_owned()).await {
         Ok(Ok(slot)) => Ok(slot),
-        _ => Err(End::Deadline),
+        _ => Err(Failure::Deadline),
     }
 }
 
 /// Has one command carried out beside all others, and waits for its answer.
-pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Result<Reply, End> {
-    let engine = Rc::clone(&steps.engine);
-    let deadline = steps.deadline;
+pub async fn exchange(sequence: &Sequence, command: Command, touches: Touches) -> Result<Reply, Failure> {
+    let engine = Rc::clone(&sequence.engine);
+    let deadline = sequence.deadline;
     let (reply_to, reply) = oneshot::channel();
     // On a task of its own, so that its outcome is seen even when the client goes away.
     if let Some((store, lane)) = engine.store.here() {
         let slot = slot(&engine, deadline).await?;
-        let ticket = admit(steps, lane, &touches).await?;
+        let tickets = admit(sequence, lane, &touches).await?;
         let aftermath = Aftermath {
             engine,
-            ticket,
+            tickets,
             touches,
         };
         spawn_local(carry_out_here(store, command, aftermath, slot, reply_to));
@@ -128,7 +80,7 @@ pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Resu
         let patience = engine.settings().pairing.request_timeout;
         let (slot, (aside, runs)) = loop {
             let slot = slot(&engine, deadline).await?;
-            match connect(&engine, steps.received + patience).await? {
+            match connect(&engine, sequence.received + patience).await? {
                 Some(connection) => break (slot, connection),
                 // The move waits for the slot.
                 None => drop(slot),
@@ -136,14 +88,14 @@ pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Resu
             sleep(MOVING_PAUSE).await;
         };
         let lane = engine.shared.lane_ids.next();
-        let ticket = admit(steps, lane, &touches).await?;
+        let tickets = admit(sequence, lane, &touches).await?;
         let errand = Errand {
             aside,
             runs,
             lane,
             aftermath: Aftermath {
                 engine,
-                ticket,
+                tickets,
                 touches,
             },
             deadline,
@@ -152,36 +104,27 @@ pub async fn exchange(steps: &Steps, command: Command, touches: Touches) -> Resu
         spawn_local(errand.run(command, reply_to));
     }
     match timeout_at(deadline.into(), reply).await {
-        Ok(reply) => reply.unwrap_or(Err(End::LaneLost)),
-        Err(_) => Err(End::Deadline),
+        Ok(reply) => reply.unwrap_or(Err(Failure::LaneLost)),
+        Err(_) => Err(Failure::Deadline),
     }
 }
 
-async fn admit(steps: &Steps, lane: LaneId, touches: &Touches) -> Result<Option<Ticket>, End> {
+async fn admit(sequence: &Sequence, lane: LaneId, touches: &Touches) -> Result<Tickets, Failure> {
     let Touches::Key(key) = touches else {
-        return Ok(None);
+        return Ok(Tickets::None);
     };
-    let mut standing = Standing::default();
-    loop {
-        let via = steps.via_for_write().await?;
-        let proposal = Proposal {
-            lane,
-            asker: Some(steps.asker),
-            ..Proposal::by(&via, key, Change::Unordered)
-        };
-        match steps.engine.judge(proposal, &mut standing) {
-            Decision::Go(ticket) => return Ok(Some(ticket)),
-            // The judge refuses nothing that a stamp cannot order; the policy has been asked before.
-            Decision::Refused(_) => return Ok(None),
-            Decision::Wait(wait) => standing = steps.woken(wait).await?,
-        }
-    }
+    let asker = Some(sequence.asker);
+    let passage = sequence
+        .admit_as(asker, Some(lane), false, key, Change::Unordered)
+        .await?;
+    // The judge refuses nothing that a stamp cannot order; the policy has been asked before.
+    Ok(passage.map_or(Tickets::None, |passage| passage.take().1))
 }
 
 /// What is left to do when a slow command has its outcome.
 struct Aftermath {
     engine: Rc<Engine>,
-    ticket: Option<Ticket>,
+    tickets: Tickets,
     touches: Touches,
 }
 
@@ -189,10 +132,7 @@ impl Aftermath {
     /// The command was answered.
     fn answered(self, code: u8) {
         let shared = &self.engine.shared;
-        if let Some(ticket) = self.ticket {
-            let outcome = outcome_of(&ticket, code);
-            shared.guard.settle(ticket, outcome);
-        }
+        self.tickets.answered(shared, code);
         let Touches::Everything {
             empties,
             nothing_on_failure,
@@ -210,9 +150,7 @@ impl Aftermath {
 
     /// No answer will come. What it may change has to be noted again when it can change nothing any more.
     fn lost(self) -> (Rc<Engine>, Touches) {
-        if let Some(ticket) = self.ticket {
-            self.engine.shared.guard.settle(ticket, Outcome::Lost);
-        }
+        self.tickets.lost(&self.engine.shared, Lost::Sent);
         note(&self.engine, &self.touches);
         (self.engine, self.touches)
     }
@@ -238,7 +176,7 @@ async fn carry_out_here(
     command: Command,
     aftermath: Aftermath,
     slot: OwnedSemaphorePermit,
-    reply_to: oneshot::Sender<Result<Reply, End>>,
+    reply_to: oneshot::Sender<Result<Reply, Failure>>,
 ) {
     let shared = Arc::clone(&aftermath.engine.shared);
     let gauge = &shared.metrics.slow_connections;
@@ -253,11 +191,11 @@ async fn carry_out_here(
         // It only asked, and changed nothing.
         Ok(Err(_)) => {
             aftermath.answered(1);
-            Err(End::LaneLost)
+            Err(Failure::LaneLost)
         }
         Err(_) => {
             aftermath.lost();
-            Err(End::LaneLost)
+            Err(Failure::LaneLost)
         }
     };
     gauge.decrement(1);
@@ -266,7 +204,7 @@ async fn carry_out_here(
 }
 
 /// Drops what nobody waits for any more: to give back many strings takes long.
-fn let_go(unsent: Result<(), Result<Reply, End>>) {
+fn let_go(unsent: Result<(), Result<Reply, Failure>>) {
     if let Err(Ok(reply)) = unsent
         && strings_in(&reply) > MANY
     {
@@ -286,7 +224,7 @@ struct Errand {
 }
 
 impl Errand {
-    async fn run(mut self, command: Command, reply_to: oneshot::Sender<Result<Reply, End>>) {
+    async fn run(mut self, command: Command, reply_to: oneshot::Sender<Result<Reply, Failure>>) {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
         let shared = Arc::clone(&self.aftermath.engine.shared);
         let gauge = &shared.metrics.slow_connections;
@@ -315,9 +253,9 @@ impl Errand {
             Err(_) => LaneFault::Deadline,
         };
         let (carried, end) = match &fault {
-            LaneFault::BadAnswer(fault) if fault.is_over_limit() => (Carried::TooLarge, End::ReplyTooLarge),
-            LaneFault::Deadline => (Carried::Lost, End::Deadline),
-            _ => (Carried::Lost, End::LaneLost),
+            LaneFault::BadAnswer(fault) if fault.is_over_limit() => (Carried::TooLarge, Failure::ReplyTooLarge),
+            LaneFault::Deadline => (Carried::Lost, Failure::Deadline),
+            _ => (Carried::Lost, Failure::LaneLost),
         };
         metrics.backend_requests.of(verb, carried).increment(1);
         if let Some(suppressed) = LOG.admit(now()) {
@@ -337,15 +275,15 @@ impl Errand {
 }
 
 /// A connection, and what is told when it is not to be used any more.
-type Reached = (Aside, watch::Receiver<u64>);
+pub type Reached = (Aside, watch::Receiver<u64>);
 
 /// Tries until the run of the backend can be reached that has the lanes; nothing while connections move to another
 /// backend.
-async fn connect(engine: &Engine, deadline: Instant) -> Result<Option<Reached>, End> {
+pub async fn connect(engine: &Engine, deadline: Instant) -> Result<Option<Reached>, Failure> {
     let mut backoff = Backoff::new(engine.random());
     loop {
         let Some(route) = engine.store.route() else {
-            return Err(End::RefusedCommand);
+            return Err(Failure::RefusedCommand);
         };
         let runs = engine.shared.runs.subscribe();
         if engine.shared.is_moving() {
@@ -363,51 +301,13 @@ async fn connect(engine: &Engine, deadline: Instant) -> Result<Option<Reached>, 
                 let error = outcome.err();
                 tracing::debug!(?error, "no connection for a slow command");
                 if timeout_at(deadline.into(), sleep(backoff.next_pause())).await.is_err() {
-                    return Err(End::Deadline);
+                    return Err(Failure::Deadline);
                 }
             }
-            Err(_) => return Err(End::Deadline),
+            Err(_) => return Err(Failure::Deadline),
         }
         if engine.is_stopping() {
-            return Err(End::Drain);
-        }
-    }
-}
-
-/// Passes an endless answer on until either side ends it. From then on the session is nothing else.
-pub async fn stream(session: &Rc<Session>, item: Item, reader: &mut Reader) -> End {
-    let engine = &session.engine;
-    let Ok(_slot) = Arc::clone(&engine.slow).try_acquire_owned() else {
-        return End::Deadline;
-    };
-    let (mut aside, mut runs) = match connect(engine, item.deadline).await {
-        Ok(Some(reached)) => reached,
-        Ok(None) => return End::LaneLost,
-        Err(end) => return end,
-    };
-    if aside.send(&item.command).await.is_err() {
-        return End::LaneLost;
-    }
-    engine.shared.tally.asked(item.command.verb());
-    let (mut input, mut ignored) = (BytesMut::new(), BytesMut::new());
-    loop {
-        // Answers to earlier requests go first, and a client that does not read holds up nothing but itself.
-        let is_written = session.is_written();
-        tokio::select! {
-            biased;
-            () = engine.stopped() => return End::Drain,
-            _ = runs.changed() => return End::LaneLost,
-            read = reader.read(&mut ignored) => match read {
-                Ok(0) | Err(_) => return End::Client,
-                Ok(_) => ignored.clear(),
-            },
-            written = session.write_some(), if !is_written => if written.is_err() {
-                return End::Client;
-            },
-            bytes = aside.next_bytes(&mut input), if is_written => match bytes {
-                Ok(Some(bytes)) => session.queue(&bytes),
-                Ok(None) | Err(_) => return End::LaneLost,
-            },
+            return Err(Failure::Stopping);
         }
     }
 }

@@ -1,0 +1,18 @@
+//! Why a request has no answer.
+
+/// Why a request fails: its client is told so where its protocol has words for that, and reset otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It was not answered in time.
+    Deadline,
+    /// The backend is out of reach, and has been for too long to wait for it.
+    BackendDown,
+    /// It must not be sent twice, and was lost with its lane.
+    LaneLost,
+    /// The backend's answer is larger than allowed.
+    ReplyTooLarge,
+    /// It is not served here.
+    RefusedCommand,
+    /// The proxy is stopping.
+    Stopping,
+}
