@@ -44,11 +44,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{spawn_local, yield_now};
 
-use crate::backend::capabilities::Capabilities;
-use crate::backend::tyrant::greeting::{Greeting, Run};
-use crate::backend::tyrant::lane::HalfReceived;
-use crate::backend::tyrant::lane::LaneFault;
-use crate::backend::tyrant::link::{ConnectFault, LinkEvents, OtherRun};
 use crate::clock::now;
 use crate::command::Command;
 use crate::config::Settings;
@@ -67,6 +62,11 @@ use crate::guard::Guard;
 use crate::logging::RateLimit;
 use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
 use crate::pairing::LaneId;
+use crate::store::capabilities::Capabilities;
+use crate::store::tyrant::greeting::{Greeting, Run};
+use crate::store::tyrant::lane::HalfReceived;
+use crate::store::tyrant::lane::LaneFault;
+use crate::store::tyrant::link::{ConnectFault, LinkEvents, OtherRun};
 
 /// How long a line of one kind about lanes is not written again.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);

@@ -16,10 +16,10 @@
 //! - [`transfer`] moves records between a server and a file of lines, as a [`client`] too.
 //! - [`console`] asks a running ttguard's `admin`.
 //! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
-//! - [`backend`] carries commands to a store: a [Tyrant server](backend::tyrant) or an
-//!   [embedded store](backend::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
+//! - [`store`] carries commands to a store: a [Tyrant server](store::tyrant) or an
+//!   [embedded store](store::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
 //! - [`client`] asks a Tyrant server on a connection of its own, one question at a time or many ahead. What speaks to one
-//!   goes through it, but for the lanes of [`backend`], which pair what many clients ask.
+//!   goes through it, but for the lanes of [`store`], which pair what many clients ask.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
 //! - [`access`] says who may connect to a listener, and what its clients may do.
 //! - [`recent`] keeps what happened lately for the dashboard.
@@ -49,7 +49,7 @@
 //!    is worth judging again. While a request waits for that, those behind it have their keys looked up already
 //!    (`engine::look_up`).
 //! 4. *Go* is a [`Ticket`](guard::verdict::Ticket). In the same step, before anything else can run on this thread, the
-//!    command joins the queue of the session's [`Lane`](backend::tyrant::lane::Lane), which has one
+//!    command joins the queue of the session's [`Lane`](store::tyrant::lane::Lane), which has one
 //!    [`Owed`](pairing::owed::Owed) answer more. So a key's writes leave in the order in which they were judged.
 //! 5. The lane writes all that is queued in one go, and reads while it writes. The
 //!    [`ReplyDecoder`](protocol::tyrant::reply::ReplyDecoder) is told the [`Shape`](command::Shape) of the oldest owed
@@ -62,7 +62,7 @@
 //! 7. The session puts the answer into its place. It leaves when all earlier ones have, in its form.
 //!
 //! With the store in memory steps 5 and 6 happen on the spot; with one in a file a thread of its own commits what all
-//! workers have put on their [`Line`](backend::embedded::line::Line)s, and small reads happen on the spot. A command that
+//! workers have put on their [`Line`](store::embedded::line::Line)s, and small reads happen on the spot. A command that
 //! takes several exchanges (a list, a delete, a read of very many keys, `rnum`, an `ext`, an
 //! [`Edit`](command::edit::Edit) of what is stored) goes through `engine::sequence` instead, alone in its session; a slow or
 //! endless one through `engine::dedicated`, on a connection of its own.
@@ -86,7 +86,7 @@
 //! - **Judge** a change, and its **verdict** is go, refuse, wait or read. **Settle** it when its
 //!   [`Outcome`](guard::verdict::Outcome) is known: stored, failed, unsent or lost.
 //! - **Fence** a lane: half-close it and read it to its end, which alone proves that the backend is done with what it
-//!   had read from it: [`backend::tyrant::fence`].
+//!   had read from it: [`store::tyrant::fence`].
 //! - **Deadline**: an instant. **Timeout**: a duration.
 
 #![forbid(unsafe_code)]
@@ -97,7 +97,6 @@ extern crate self as ttguard;
 
 pub mod access;
 pub mod admin;
-pub mod backend;
 pub mod bench;
 pub mod cli;
 pub mod client;
@@ -118,5 +117,6 @@ pub mod pairing;
 pub mod protocol;
 pub mod recent;
 pub mod service;
+pub mod store;
 pub mod transfer;
 pub mod transport;

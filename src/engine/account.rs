@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backend::tyrant::lane::LaneFault;
-use crate::backend::tyrant::link::ConnectFault;
 use crate::command::Verb;
 use crate::guard::verdict::{self, ReadCause, Refusal};
 use crate::logging::RateLimit;
@@ -12,6 +10,8 @@ use crate::metrics::{
     WaitCause,
 };
 use crate::protocol::tyrant::reply::Dropped;
+use crate::store::tyrant::lane::LaneFault;
+use crate::store::tyrant::link::ConnectFault;
 
 /// Counts an answer of the backend, of so many bytes, to what was asked at `since`.
 pub fn backend_answered(metrics: &Metrics, verb: Verb, code: u8, bytes: usize, since: Instant, now: Instant) {

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use tokio::task::spawn_local;
 
 use crate::access::keys::KeyAccess;
-use crate::backend::capabilities::Lists;
 use crate::clock::now;
 use crate::command::{Command, Reply};
 use crate::engine::Engine;
@@ -19,6 +18,7 @@ use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::{Change, Learnt, ReadBack};
 use crate::logging::RateLimit;
 use crate::metrics::{Alarm, Label};
+use crate::store::capabilities::Lists;
 
 /// How long an alarm of one kind is not logged again.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);

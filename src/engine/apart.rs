@@ -2,9 +2,9 @@
 
 use tokio::task::spawn_blocking;
 
-use crate::backend::embedded::LONG_COPY;
 use crate::command::{Answer, Reply};
 use crate::engine::failure::Failure;
+use crate::store::embedded::LONG_COPY;
 
 /// With more strings than this, what is to be done with each of them is done apart.
 pub const MANY: usize = 4096;

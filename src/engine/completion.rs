@@ -13,8 +13,6 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 pub use self::client::{ClientCargo, Form, Found};
-use crate::backend::embedded::line;
-use crate::backend::tyrant::lane;
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
 use crate::engine::Engine;
@@ -27,6 +25,8 @@ use crate::guard::ledger::KeyHash;
 use crate::metrics::Carried;
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::reply::Dropped;
+use crate::store::embedded::line;
+use crate::store::tyrant::lane;
 
 /// How long what could not be read is left alone before it is tried again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);

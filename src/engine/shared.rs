@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::backend::tyrant::greeting::{Greeting, Run};
-use crate::backend::tyrant::link::OtherRun;
-use crate::backend::tyrant::names;
 use crate::client::route::Route;
 use crate::clock::Clock;
 use crate::config::{Address, BackendUrl, Settings};
@@ -25,6 +22,9 @@ use crate::metrics::{Alarm, Metrics};
 use crate::pairing::LaneIds;
 use crate::recent::Recent;
 use crate::recent::history::{Levels, Reading};
+use crate::store::tyrant::greeting::{Greeting, Run};
+use crate::store::tyrant::link::OtherRun;
+use crate::store::tyrant::names;
 
 /// How long a write is held before it is asked again whether the earlier process has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);

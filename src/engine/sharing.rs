@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use crate::backend::capabilities::SharedPuts as Shares;
 use crate::config::SharedPuts;
 use crate::engine::Engine;
 use crate::logging::RateLimit;
+use crate::store::capabilities::SharedPuts as Shares;
 
 /// How long puts go out by themselves after a request that they shared has failed: what makes it fail, such as a full
 /// disk, most often lasts, and each failure costs every put in it two exchanges more.

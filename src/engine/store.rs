@@ -7,11 +7,6 @@ use std::time::Instant;
 
 use tokio::task::{spawn_blocking, spawn_local};
 
-use crate::backend::embedded::line::{Line, Passenger as _};
-use crate::backend::embedded::{Embedded, Fault};
-use crate::backend::tyrant::fence::LastSeen;
-use crate::backend::tyrant::lane::{Lane, Passenger as _};
-use crate::backend::tyrant::link::Link;
 use crate::client::route::Route;
 use crate::clock::now;
 use crate::command::{Command, Reply, Verb};
@@ -19,6 +14,11 @@ use crate::engine::completion::Passenger;
 use crate::engine::shared::Shared;
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
+use crate::store::embedded::line::{Line, Passenger as _};
+use crate::store::embedded::{Embedded, Fault};
+use crate::store::tyrant::fence::LastSeen;
+use crate::store::tyrant::lane::{Lane, Passenger as _};
+use crate::store::tyrant::link::Link;
 
 /// The store of one worker.
 #[derive(Debug)]

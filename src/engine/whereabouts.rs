@@ -15,12 +15,12 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::backend::tyrant::names::{self, NameFault, Names};
 use crate::client::route::Route;
 use crate::config::{Address, BackendUrl};
 use crate::engine::shared::{Phase, Shared};
 use crate::logging::RateLimit;
 use crate::metrics::NameOutcome;
+use crate::store::tyrant::names::{self, NameFault, Names};
 
 /// The shortest time from one look-up that nobody has asked for to the next.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 
 use tokio::task::LocalSet;
 
-use crate::backend::tyrant::lane::LaneLoad;
 use crate::client::route::Route;
 use crate::clock::Clock;
 use crate::config::{ListenerSettings, Settings};
@@ -22,6 +21,7 @@ use crate::front::worker::{self, Worker};
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
+use crate::store::tyrant::lane::LaneLoad;
 use crate::transport::{Reader, Writer};
 
 /// What is outside of a guard.

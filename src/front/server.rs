@@ -12,8 +12,6 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::admin;
-use crate::backend::embedded::{Embedded, OpenError};
-use crate::backend::tyrant::names::{self, Names, Resolve};
 use crate::clock::Clock;
 use crate::config::{Address, BackendUrl, ListenerSettings, Settings, StoreSettings, UsageError};
 use crate::engine::records::HiddenCount;
@@ -30,6 +28,8 @@ use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
 use crate::protocol::request::Fault;
+use crate::store::embedded::{Embedded, OpenError};
+use crate::store::tyrant::names::{self, Names, Resolve};
 
 /// How often the figures for the dashboard are taken.
 pub(super) const SAMPLE: Duration = Duration::from_secs(1);

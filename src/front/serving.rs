@@ -11,7 +11,6 @@ use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use crate::admin::access::Access;
-use crate::backend::embedded::Embedded;
 use crate::clock::now;
 use crate::config::{BackendUrl, ListenerSettings};
 use crate::engine::Engine;
@@ -21,6 +20,7 @@ use crate::front::listener::{self, Listener, Listening};
 use crate::front::server::{SAMPLE, StartError};
 use crate::front::worker::{self, Departure, Worker};
 use crate::logging::RateLimit;
+use crate::store::embedded::Embedded;
 use crate::transport::tls::Identity;
 use crate::transport::{self, Reader, Writer};
 

@@ -11,11 +11,6 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::backend::embedded::Embedded;
-use crate::backend::embedded::line::{Line, LineLimits};
-use crate::backend::tyrant::fence::LastSeen;
-use crate::backend::tyrant::lane::{LaneLimits, LaneLoad};
-use crate::backend::tyrant::link::{Link, LinkSettings};
 use crate::client::route::Route;
 use crate::clock::now;
 use crate::config::{ListenerSettings, Settings};
@@ -30,6 +25,11 @@ use crate::front::gate::Gate;
 use crate::front::heartbeat;
 use crate::front::session::{Session, SessionLoad};
 use crate::recent::lanes;
+use crate::store::embedded::Embedded;
+use crate::store::embedded::line::{Line, LineLimits};
+use crate::store::tyrant::fence::LastSeen;
+use crate::store::tyrant::lane::{LaneLimits, LaneLoad};
+use crate::store::tyrant::link::{Link, LinkSettings};
 use crate::transport::{Reader, Writer};
 
 /// How long sessions that are cut off, and fences, may take beyond the time that they are given.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ttguard::backend::tyrant::link::HANDED_OVER_MAX;
 use ttguard::config::{Pipelining, Settings, StaleReply};
 use ttguard::guard::rules::{LedgerMode, Mode, Tie};
 use ttguard::guard::stamp::StampFormat;
+use ttguard::store::tyrant::link::HANDED_OVER_MAX;
 use ttguard::transport::memory::Side;
 
 use crate::client::{MANNERS, Manner};

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::backend::tyrant::lane::ALWAYS_FITS;
 use crate::clock::now;
 use crate::command::function::Function;
 use crate::command::{Answer, Command, Kind, Reply};
@@ -20,6 +19,7 @@ use crate::logging::RateLimit;
 use crate::metrics::{self, RetryKind};
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::opcode::Opcode;
+use crate::store::tyrant::lane::ALWAYS_FITS;
 
 /// A client's own request.
 #[derive(Debug)]

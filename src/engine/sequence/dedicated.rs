@@ -11,12 +11,6 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::{sleep, timeout_at};
 
-use crate::backend::embedded::Embedded;
-use crate::backend::tyrant::aside::{Aside, Exchange};
-use crate::backend::tyrant::backoff::Backoff;
-use crate::backend::tyrant::fence::fence;
-use crate::backend::tyrant::lane::LaneFault;
-use crate::backend::tyrant::link::LinkEvents;
 use crate::clock::now;
 use crate::command::{Command, Reply};
 use crate::engine::Engine;
@@ -31,6 +25,12 @@ use crate::logging::RateLimit;
 use crate::metrics::Carried;
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
+use crate::store::embedded::Embedded;
+use crate::store::tyrant::aside::{Aside, Exchange};
+use crate::store::tyrant::backoff::Backoff;
+use crate::store::tyrant::fence::fence;
+use crate::store::tyrant::lane::LaneFault;
+use crate::store::tyrant::link::LinkEvents;
 
 /// How long a command waits before it looks again whether a move is over.
 const MOVING_PAUSE: Duration = Duration::from_millis(2);

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{Call, Done, Guarded, Sequence, outcome};
-use crate::backend::embedded::LONG_COPY;
 use crate::command::{Answer, Command, Reply};
 use crate::engine::completion::NoReply;
 use crate::engine::failure::Failure;
@@ -23,6 +22,7 @@ use crate::engine::write::settlement::Tickets;
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
+use crate::store::embedded::LONG_COPY;
 
 /// Most records that travel in one frame of a list.
 const BATCH_RECORDS: usize = 256;

@@ -16,7 +16,6 @@ use self::ahead::LookedAhead;
 use self::cut::Cut;
 use super::stream::stream;
 use super::{BACKLOG_PAUSE, End, READ_AHEAD, Session};
-use crate::backend::embedded::LONG_COPY;
 use crate::clock::now;
 use crate::config::Pipelining;
 use crate::engine::apart::copying;
@@ -27,6 +26,7 @@ use crate::engine::state::Cause;
 use crate::pairing::arrivals::Arrivals;
 use crate::protocol::Protocol;
 use crate::protocol::request::{Decoder, Incoming};
+use crate::store::embedded::LONG_COPY;
 use crate::transport::{self, READ_ROOM, Reader, Writer};
 
 /// After so many bytes of one client the others have their turn: to read 1 MiB takes longer than to serve many of them.

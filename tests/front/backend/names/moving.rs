@@ -7,10 +7,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
-use ttguard::backend::tyrant::names::Resolve;
 use ttguard::config::{Address, Settings};
 use ttguard::front::control::Control;
 use ttguard::front::server::{Inheritance, Server};
+use ttguard::store::tyrant::names::Resolve;
 
 use super::{SETTINGS, connection_of, large};
 use crate::support::client::Client;

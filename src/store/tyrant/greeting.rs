@@ -6,12 +6,12 @@ use std::io;
 
 use bytes::Bytes;
 
-use crate::backend::capabilities::{Capabilities, Keys, Lists, SharedPuts};
 use crate::client::Connection;
 use crate::client::fault::Trouble;
 use crate::client::route::Route;
 use crate::command::{Command, Reply};
 use crate::protocol::tyrant::limits::Limits;
+use crate::store::capabilities::{Capabilities, Keys, Lists, SharedPuts};
 use crate::transport::{Peer, Reader, Writer};
 
 /// Most bytes that `stat` may answer; the real one sends under 2 KiB.

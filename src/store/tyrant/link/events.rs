@@ -2,9 +2,9 @@
 
 use std::io;
 
-use crate::backend::tyrant::greeting::{Greeting, Run};
-use crate::backend::tyrant::lane::{HalfReceived, LaneFault};
 use crate::pairing::LaneId;
+use crate::store::tyrant::greeting::{Greeting, Run};
+use crate::store::tyrant::lane::{HalfReceived, LaneFault};
 
 /// Why a connection did not become a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

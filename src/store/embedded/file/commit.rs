@@ -15,12 +15,12 @@ use super::draft::sync_folder;
 use super::place::beside;
 use super::queue::{Job, Outcome, Queue, Taken, Work};
 use super::table::Table;
-use crate::backend::embedded::answer::{is_read, settled};
-use crate::backend::embedded::answering::{Answering, State};
-use crate::backend::embedded::records::Fault;
 use crate::command::{Command, Reply};
 use crate::config::{StoreSettings, Sync};
 use crate::logging::RateLimit;
+use crate::store::embedded::answer::{is_read, settled};
+use crate::store::embedded::answering::{Answering, State};
+use crate::store::embedded::records::Fault;
 
 /// What the thread works with.
 pub struct Committer {

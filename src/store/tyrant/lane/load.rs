@@ -7,7 +7,7 @@ use crate::protocol::tyrant::limits::Limits;
 /// How much a lane takes.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneLimits {
-    /// Requests that are queued or unanswered; the question that ends a spell of [priming](crate::backend::tyrant::priming) may go
+    /// Requests that are queued or unanswered; the question that ends a spell of [priming](crate::store::tyrant::priming) may go
     /// beyond it.
     pub requests_max: usize,
     /// Bytes that are not written yet; one request more may go beyond it.
@@ -17,7 +17,7 @@ pub struct LaneLimits {
     /// A value of more bytes, with others waiting behind it, is what a lane [is handed over](super::Lane::hand_over) for; never
     /// where there is no such size.
     pub large: Option<usize>,
-    /// Whether the lane may be [primed](crate::backend::tyrant::priming), and then how long the question may take that ends a spell.
+    /// Whether the lane may be [primed](crate::store::tyrant::priming), and then how long the question may take that ends a spell.
     pub priming: Option<Duration>,
 }
 

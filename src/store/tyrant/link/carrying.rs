@@ -8,9 +8,9 @@ use tokio::task::spawn_local;
 use tokio::time::Instant as Moment;
 
 use super::{Link, LinkEvents, Opened};
-use crate::backend::tyrant::fence::{LastSeen, fence};
-use crate::backend::tyrant::lane::{HalfReceived, Lane, LaneFault, Passenger};
 use crate::pairing::owed::Lost;
+use crate::store::tyrant::fence::{LastSeen, fence};
+use crate::store::tyrant::lane::{HalfReceived, Lane, LaneFault, Passenger};
 
 /// Lanes of a link that have handed over their place and still carry something large, at most.
 pub const HANDED_OVER_MAX: usize = 4;

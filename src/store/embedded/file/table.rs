@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use siphasher::sip::SipHasher13;
 
 use super::place::beside;
-use crate::backend::embedded::records::{Cursor, Fault, Records};
+use crate::store::embedded::records::{Cursor, Fault, Records};
 
 /// Records over one connection, for one transaction.
 pub struct Table<'a> {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::backend::embedded::records::Fault;
 use crate::command::{Command, Reply};
+use crate::store::embedded::records::Fault;
 
 /// Jobs that are committed together, at most. With more the answers to the first would wait for too many others.
 const BATCH_JOBS: usize = 2048;

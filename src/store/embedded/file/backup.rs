@@ -15,11 +15,11 @@ use super::format::{self, Found};
 use super::place::{self, Lock, beside};
 use super::queue::Work;
 use super::table::Table;
-use crate::backend::embedded::answering::FAILED;
-use crate::backend::embedded::records::{Cursor, Fault, Records};
 use crate::command::function::until_nul;
 use crate::command::{Command, Reply};
 use crate::files;
+use crate::store::embedded::answering::FAILED;
+use crate::store::embedded::records::{Cursor, Fault, Records};
 
 /// Records that a restore brings back in one step, at most, and about how many bytes of them.
 const PAGE_RECORDS: usize = 512;

@@ -16,11 +16,11 @@ use tokio::time::sleep_until;
 
 use super::file::{FileStore, Outcome, weight};
 use super::{Embedded, Kept, is_read};
-use crate::backend::tyrant::lane;
-use crate::backend::tyrant::link::LinkEvents;
 use crate::command::Command;
 use crate::pairing::owed::Lost;
 use crate::pairing::{LaneId, LaneIds};
+use crate::store::tyrant::lane;
+use crate::store::tyrant::link::LinkEvents;
 
 /// Outcomes that are handed over in one go, at most.
 const BATCH: usize = 1024;
