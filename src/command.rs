@@ -245,4 +245,26 @@ impl Command {
             Self::Repl { .. } => Verb::Repl,
         }
     }
+
+    /// The one key that it names; nothing for one about several, or about none.
+    pub fn key(&self) -> Option<&[u8]> {
+        match self {
+            Self::Put { key, .. }
+            | Self::PutKeep { key, .. }
+            | Self::PutCat { key, .. }
+            | Self::PutShl { key, .. }
+            | Self::PutNr { key, .. }
+            | Self::Out { key }
+            | Self::Get { key }
+            | Self::Vsiz { key }
+            | Self::AddInt { key, .. }
+            | Self::AddDouble { key, .. }
+            | Self::Ext { key, .. } => Some(key),
+            Self::Mget { keys } => match &keys[..] {
+                [key] => Some(key),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }

@@ -22,13 +22,13 @@ mod patience;
 pub mod pipeline;
 pub mod records;
 pub mod request;
+pub mod sending;
 pub mod sequence;
 pub mod shared;
 mod sharing;
 mod stamps;
 pub mod state;
 pub mod stint;
-pub mod store;
 pub mod tally;
 pub mod waiting;
 pub mod whereabouts;
@@ -44,6 +44,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{spawn_local, yield_now};
 
+use crate::client::route::Route;
 use crate::clock::now;
 use crate::command::Command;
 use crate::config::Settings;
@@ -53,9 +54,9 @@ use crate::engine::channel::Client;
 use crate::engine::completion::{Passenger, Purpose};
 use crate::engine::large_keys::LargeKeys;
 use crate::engine::memory::{Held, Load};
-use crate::engine::shared::Shared;
+use crate::engine::sending::{Store, Via};
+use crate::engine::shared::{Plan, Shared};
 use crate::engine::sharing::Sharing;
-use crate::engine::store::{Store, Via};
 use crate::engine::waiting::Notice;
 use crate::engine::write::settlement::Tickets;
 use crate::guard::Guard;
@@ -63,10 +64,16 @@ use crate::logging::RateLimit;
 use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
 use crate::pairing::LaneId;
 use crate::store::capabilities::Capabilities;
+use crate::store::events::{ConnectFault, Events, OtherRun};
 use crate::store::tyrant::greeting::{Greeting, Run};
 use crate::store::tyrant::lane::HalfReceived;
 use crate::store::tyrant::lane::LaneFault;
-use crate::store::tyrant::link::{ConnectFault, LinkEvents, OtherRun};
+pub use crate::store::tyrant::lane::LaneLoad;
+pub use crate::store::tyrant::names::{Names, Resolve, System as SystemNames};
+pub use crate::store::{OpenError, Opened, descriptors as store_descriptors, direct_route, lanes_wanted};
+
+/// How long a fence may take beyond the time that it is given.
+const FENCE_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a line of one kind about lanes is not written again.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -125,11 +132,12 @@ fn take_turn(next: &Cell<usize>, count: usize) -> usize {
 }
 
 impl Engine {
+    /// Has not begun yet: see [`Self::start`].
     pub fn new(shared: Arc<Shared>, store: Store, random: fastrand::Rng) -> Rc<Self> {
         let settings = shared.settings();
         let busy_poll = BusyPoll::new(settings.busy_poll);
         let slow = Arc::new(Semaphore::new(settings.limits.slow_connections));
-        let capabilities = store.here().map(|_| Capabilities::EMBEDDED);
+        let capabilities = store.capabilities();
         Rc::new(Self {
             shared,
             stamp_column: settings.rules.column.clone(),
@@ -164,9 +172,38 @@ impl Engine {
         Rc::clone(&self.settings.borrow())
     }
 
-    /// Works by other settings from now on.
-    pub fn change_settings(&self, settings: &Settings) {
-        self.settings.replace(Rc::new(settings.clone()));
+    /// Begins to keep its ways to the store up, and to answer what operators ask.
+    pub fn start(self: &Rc<Self>) {
+        self.store.start(self, || self.random());
+        spawn_local(inquiry::attend(Rc::clone(self)));
+        spawn_local(Rc::clone(self).ask_for_proof());
+    }
+
+    /// Works by this plan from now on.
+    pub fn follow(self: &Rc<Self>, plan: &Plan) {
+        self.settings.replace(Rc::new(Settings::clone(&plan.settings)));
+        let before = self.store.route();
+        if before.is_some_and(|before| before != plan.route && before != Route::Nowhere) {
+            spawn_local(Rc::clone(self).part_slow_commands());
+        }
+        self.store.change(&plan.settings, &plan.route);
+    }
+
+    /// Has the lanes ask their server for a sign of life, whenever there is doubt.
+    async fn ask_for_proof(self: Rc<Self>) {
+        let Some(links) = self.store.links() else {
+            return;
+        };
+        let mut doubts = self.shared.doubts.subscribe();
+        while doubts.changed().await.is_ok() {
+            links.ask_for_proof(now() + self.settings().pairing.request_timeout);
+        }
+    }
+
+    /// Ends its ways to the store. Whether that is known to be done with all that was ever sent.
+    pub async fn retire(&self) -> bool {
+        let patience = self.settings().pairing.fence_timeout + FENCE_GRACE;
+        self.store.retire(patience).await && !self.unfenced.get()
     }
 
     /// Lets every session finish what it has begun and end.
@@ -203,11 +240,6 @@ impl Engine {
         drop(held);
     }
 
-    /// Whether the end of every lane that is no more was seen.
-    pub fn is_fenced(&self) -> bool {
-        !self.unfenced.get()
-    }
-
     /// A source of random numbers for one task.
     pub fn random(&self) -> fastrand::Rng {
         self.random.borrow_mut().fork()
@@ -226,8 +258,8 @@ impl Engine {
     }
 
     /// The way to the store with room for `requests`; without one the caller waits for [`Engine::changed`].
-    pub fn via(&self, link: usize, requests: usize) -> Option<Via> {
-        let via = self.store.via(&self.shared, link, requests);
+    pub fn via(&self, link: usize, key: Option<&[u8]>, requests: usize) -> Option<Via> {
+        let via = self.store.via(link, key, requests);
         if via.is_none() {
             self.wanting.set(true);
             let cause = if self.store.is_up(link) {
@@ -241,8 +273,8 @@ impl Engine {
     }
 
     /// The way to the store for those who do not wait for it.
-    pub fn via_now(&self, link: usize) -> Option<Via> {
-        self.store.via(&self.shared, link, 0)
+    pub fn via_now(&self, link: usize, key: Option<&[u8]>) -> Option<Via> {
+        self.store.via(link, key, 0)
     }
 
     /// From when on a link's lane is not waited for any more; nothing while it is up.
@@ -339,7 +371,7 @@ fn note_denied_misc() {
     }
 }
 
-impl LinkEvents for Engine {
+impl Events for Engine {
     fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun> {
         static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
         let shared = &self.shared;

@@ -10,8 +10,8 @@ use crate::metrics::{
     WaitCause,
 };
 use crate::protocol::tyrant::reply::Dropped;
+use crate::store::events::ConnectFault;
 use crate::store::tyrant::lane::LaneFault;
-use crate::store::tyrant::link::ConnectFault;
 
 /// Counts an answer of the backend, of so many bytes, to what was asked at `since`.
 pub fn backend_answered(metrics: &Metrics, verb: Verb, code: u8, bytes: usize, since: Instant, now: Instant) {

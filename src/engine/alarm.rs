@@ -68,13 +68,18 @@ impl Engine {
         let (engine, key) = (Rc::clone(self), key.clone());
         // Not in this step, in which a lane gives out its answers.
         spawn_local(async move {
-            if let (Some(via), Some(now_confirmed)) = (engine.via(link, 1), engine.confirmed(&key))
+            if let (Some(via), Some(now_confirmed)) = (engine.via(link, Some(&key), 1), engine.confirmed(&key))
                 && now_confirmed == confirmed
             {
                 let ask = engine.question_of(&key);
                 let deadline = now() + engine.settings().pairing.request_timeout;
                 let purpose = Purpose::Suspicion { key, confirmed };
-                via.submit(&ask, deadline, engine.passenger(&ask, Tickets::None, purpose, now()));
+                engine.send(
+                    &via,
+                    &ask,
+                    deadline,
+                    engine.passenger(&ask, Tickets::None, purpose, now()),
+                );
             }
         });
     }

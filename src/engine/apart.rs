@@ -20,12 +20,17 @@ pub async fn apart<T: Send + 'static>(strings: usize, work: impl FnOnce() -> T +
     spawn_blocking(work).await.map_err(|_| Failure::Stopping)
 }
 
+/// Whether to copy so many bytes takes long.
+pub fn is_long_copy(bytes: usize) -> bool {
+    bytes >= LONG_COPY
+}
+
 /// As [`apart`], for work that copies so many bytes.
 ///
 /// # Errors
 /// When there is no thread for it any more.
 pub async fn copying<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    apart(if bytes < LONG_COPY { 0 } else { usize::MAX }, work).await
+    apart(if is_long_copy(bytes) { usize::MAX } else { 0 }, work).await
 }
 
 /// How many strings an answer has.

@@ -25,8 +25,7 @@ use crate::guard::ledger::KeyHash;
 use crate::metrics::Carried;
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::reply::Dropped;
-use crate::store::embedded::line;
-use crate::store::tyrant::lane;
+use crate::store::passenger;
 
 /// How long what could not be read is left alone before it is tried again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -123,7 +122,7 @@ pub enum Unrecorded {
     Lost(Lost),
 }
 
-impl lane::Passenger for Passenger {
+impl passenger::Passenger for Passenger {
     fn keys(&self) -> &[Bytes] {
         match &self.purpose {
             Purpose::Client(cargo) => match &cargo.request.command {
@@ -331,9 +330,6 @@ impl lane::Passenger for Passenger {
     fn is_awaited(&self) -> bool {
         !matches!(self.purpose, Purpose::Parted { .. })
     }
-}
-
-impl line::Passenger for Passenger {
     fn may_overtake(&self) -> bool {
         match &self.purpose {
             // What is asked here counts already.
@@ -366,7 +362,7 @@ impl line::Passenger for Passenger {
             // Asked again at once, it would be found out no better.
             _ => drop(spawn_local(async move {
                 sleep(ASK_AGAIN).await;
-                lane::Passenger::lost(self, Lost::Sent);
+                passenger::Passenger::lost(self, Lost::Sent);
             })),
         }
     }

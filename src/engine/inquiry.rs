@@ -91,7 +91,7 @@ impl Engine {
         let deadline = now() + patience;
         let via = loop {
             let changed = self.changed.notified();
-            match self.via(0, 1) {
+            match self.via(0, Some(key), 1) {
                 Some(via) => break via,
                 None => changed.await,
             }
@@ -102,7 +102,12 @@ impl Engine {
             reply_to,
             asked: Vec::new(),
         };
-        via.submit(&ask, deadline, self.passenger(&ask, Tickets::None, purpose, now()));
+        self.send(
+            &via,
+            &ask,
+            deadline,
+            self.passenger(&ask, Tickets::None, purpose, now()),
+        );
         let format = self.shared.guard.stamp();
         match reply.await.ok()?.ok()? {
             Reply::Records(found) => {

@@ -14,7 +14,7 @@ use crate::command::Command;
 use crate::engine::Engine;
 use crate::engine::account;
 use crate::engine::completion::{Purpose, ReadBackCargo};
-use crate::engine::store::Via;
+use crate::engine::sending::Via;
 use crate::engine::write::admission::ROOM;
 use crate::engine::write::settlement::Tickets;
 use crate::guard::ledger::KeyHash;
@@ -84,7 +84,8 @@ impl Engine {
             hash,
             _ahead: ahead,
         });
-        via.submit_read(
+        self.send_read(
+            via,
             &command,
             deadline,
             self.passenger(&command, Tickets::None, purpose, now),

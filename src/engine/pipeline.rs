@@ -18,9 +18,9 @@ use super::completion::{ClientCargo, Form, Passenger, Purpose};
 use super::failure::Failure;
 use super::patience;
 use super::request::{Asked, Request, Waiting};
+use super::sending::Via;
 use super::sequence::Sequence;
 use super::state::{Cause, Seen, Settled, State};
-use super::store::Via;
 use super::waiting::{Standing, Unfenced};
 use super::write::settlement::Tickets;
 use crate::command::{Answer, Command};
@@ -321,7 +321,8 @@ impl Pipeline {
 
     fn send(&self, via: &Via, wire: &Command, request: Request, tickets: Tickets, form: Form) -> Next {
         let deadline = request.deadline;
-        via.submit(wire, deadline, self.passenger(wire, request, tickets, form));
+        let passenger = self.passenger(wire, request, tickets, form);
+        self.engine().send(via, wire, deadline, passenger);
         Next::Gone
     }
 

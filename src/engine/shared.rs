@@ -22,9 +22,9 @@ use crate::metrics::{Alarm, Metrics};
 use crate::pairing::LaneIds;
 use crate::recent::Recent;
 use crate::recent::history::{Levels, Reading};
+use crate::store;
+use crate::store::events::OtherRun;
 use crate::store::tyrant::greeting::{Greeting, Run};
-use crate::store::tyrant::link::OtherRun;
-use crate::store::tyrant::names;
 
 /// How long a write is held before it is asked again whether the earlier process has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -86,14 +86,6 @@ pub struct Plan {
     pub settings: Arc<Settings>,
     /// How the backend is reached: nowhere for a store in this process, and for a name that was not looked up yet.
     pub route: Route,
-}
-
-/// The way to a backend that needs no look-up; nowhere for others.
-pub fn direct_route(backend: &BackendUrl) -> Route {
-    match backend {
-        BackendUrl::Tyrant(address) => names::direct(address).unwrap_or(Route::Nowhere),
-        BackendUrl::Memory | BackendUrl::File(_) => Route::Nowhere,
-    }
 }
 
 /// What is known of the backend from its greetings.
@@ -216,7 +208,7 @@ impl Shared {
             inquiries: Inquiries::default(),
             phase: watch::Sender::new(Phase::Serving),
             plan: watch::Sender::new(Arc::new(Plan {
-                route: direct_route(&settings.backend),
+                route: store::direct_route(&settings.backend),
                 settings: Arc::new(settings),
             })),
             backend: Mutex::new(Backend {
@@ -506,7 +498,9 @@ impl Shared {
         let lanes = self.lanes.load(Ordering::Relaxed);
         let (lane_queue, lane_unsent) = self.recent.lanes.load();
         metrics.lanes.set(lanes as f64);
-        metrics.lanes_down.set(self.lanes_wanted().saturating_sub(lanes) as f64);
+        metrics
+            .lanes_down
+            .set(store::lanes_wanted(&settings).saturating_sub(lanes) as f64);
         metrics.lane_queue.set(lane_queue as f64);
         metrics.lane_unsent.set(lane_unsent as f64);
         metrics.in_flight.set(self.in_flight.load(Ordering::Relaxed) as f64);
@@ -523,15 +517,6 @@ impl Shared {
     /// Clients that may be connected at once: as many as the settings allow and descriptors are there for.
     pub fn sessions_max(&self, settings: &Settings) -> usize {
         settings.limits.sessions.min(self.places.load(Ordering::Relaxed))
-    }
-
-    /// Lanes that should be up; none for a store in this process.
-    pub fn lanes_wanted(&self) -> usize {
-        let settings = self.settings();
-        match settings.backend {
-            BackendUrl::Memory | BackendUrl::File(_) => 0,
-            BackendUrl::Tyrant(_) => settings.links() * settings.workers,
-        }
     }
 
     /// Takes a sample of the figures for the history. `uptime` is time by a clock that never goes back.

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::admin;
-use crate::config::{BackendUrl, Settings, UsageError};
+use crate::config::{Settings, UsageError};
 use crate::engine::shared::Shared;
+use crate::engine::store_descriptors;
 
 /// For a log that is opened again, a name that is resolved, a client that is about to be turned away, and what a reload
 /// opens beside what it replaces.
@@ -14,9 +15,6 @@ const SPARE: u64 = 48;
 
 /// Those of a worker's own runtime.
 const RUNTIME: u64 = 4;
-
-/// Those of a store in a file, with its log and a copy of it under way.
-const STORE: u64 = 12;
 
 /// How many clients there are descriptors for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,18 +30,12 @@ pub struct Room {
 /// Descriptors that are used for other things than clients, beside those that are `open` when the process starts.
 fn others(settings: &Settings, open: u64) -> u64 {
     let workers = settings.workers as u64;
-    let lanes = match settings.backend {
-        BackendUrl::Memory => 0,
-        BackendUrl::File(_) => STORE,
-        // One that is given up is kept until its end is seen, and another one is opened meanwhile.
-        BackendUrl::Tyrant(_) => workers * (2 * settings.links() + settings.limits.slow_connections) as u64,
-    };
     let listening = (workers + 1) * settings.listeners.len() as u64;
     let admin = settings
         .admin
         .as_ref()
         .map_or(0, |_| admin::places::CONNECTIONS_MAX as u64 + 2);
-    open + RUNTIME * (workers + 2) + lanes + listening + admin + SPARE
+    open + RUNTIME * (workers + 2) + store_descriptors(settings) + listening + admin + SPARE
 }
 
 /// How many clients fit a limit, beside so many `others`.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::admin::Readiness;
 use crate::admin::api::{Backend, Counts, Facts, Ledger, Sessions, Status};
-use crate::config::BackendUrl;
+use crate::engine::lanes_wanted;
 use crate::engine::shared::Shared;
 use crate::front::gate::Gate;
 use crate::recent::{clients, history, refusals};
@@ -15,11 +15,9 @@ pub struct Known(pub Arc<Gate>);
 
 /// Whether clients should be sent here.
 pub fn readiness(shared: &Shared) -> Readiness {
-    match shared.settings().backend {
+    match &shared.settings().backend {
         _ if shared.is_stopping() => Readiness::NotReady("stopping".to_owned()),
-        BackendUrl::Tyrant(_) if shared.lanes.load(Ordering::Relaxed) == 0 => {
-            Readiness::NotReady("no lane is up".to_owned())
-        }
+        backend if backend.is_server() && !shared.has_lanes() => Readiness::NotReady("no lane is up".to_owned()),
         _ => shared
             .overdue_predecessor()
             .map_or(Readiness::Ready, Readiness::NotReady),
@@ -73,7 +71,7 @@ impl Facts for Known {
 
     fn backends(&self) -> Vec<Backend> {
         let shared = &self.0.shared;
-        let (lanes_up, lanes_wanted) = (shared.lanes.load(Ordering::Relaxed), shared.lanes_wanted());
+        let (lanes_up, lanes_wanted) = (shared.lanes.load(Ordering::Relaxed), lanes_wanted(&shared.settings()));
         vec![Backend {
             url: shared.settings().backend.to_string(),
             state: match lanes_up {

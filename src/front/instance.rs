@@ -11,17 +11,17 @@ use tokio::task::LocalSet;
 use crate::client::route::Route;
 use crate::clock::Clock;
 use crate::config::{ListenerSettings, Settings};
-use crate::engine::Engine;
 use crate::engine::records::HiddenCount;
+use crate::engine::sending::store_of;
 use crate::engine::shared::{Phase, Shared};
 use crate::engine::waiting::Notice;
+use crate::engine::{Engine, LaneLoad, Opened};
 use crate::front::gate::Gate;
 use crate::front::session::SessionLoad;
-use crate::front::worker::{self, Worker};
+use crate::front::worker::Worker;
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
-use crate::store::tyrant::lane::LaneLoad;
 use crate::transport::{Reader, Writer};
 
 /// What is outside of a guard.
@@ -98,7 +98,7 @@ impl Instance {
         let within = process.enter();
         let workers = (0..shared.settings().workers)
             .map(|_| {
-                let store = worker::tyrant_store(&shared, surroundings.route.clone());
+                let store = store_of(&shared, &Opened::Server, surroundings.route.clone());
                 let engine = Engine::new(Arc::clone(&shared), store, random.fork());
                 Worker::start(engine, Arc::clone(&gate))
             })

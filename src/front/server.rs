@@ -16,7 +16,9 @@ use crate::clock::Clock;
 use crate::config::{Address, BackendUrl, ListenerSettings, Settings, StoreSettings, UsageError};
 use crate::engine::records::HiddenCount;
 use crate::engine::shared::{Phase, Shared};
+use crate::engine::waiting::Notice;
 use crate::engine::whereabouts;
+use crate::engine::{Names, OpenError, Opened, Resolve, SystemNames};
 use crate::files;
 use crate::front::control::Control;
 use crate::front::descriptors;
@@ -28,8 +30,6 @@ use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
 use crate::protocol::request::Fault;
-use crate::store::embedded::{Embedded, OpenError};
-use crate::store::tyrant::names::{self, Names, Resolve};
 
 /// How often the figures for the dashboard are taken.
 pub(super) const SAMPLE: Duration = Duration::from_secs(1);
@@ -124,33 +124,26 @@ impl Server {
     pub fn begin(settings: Settings, inheritance: Inheritance) -> Result<Self, StartError> {
         let access = admin::access::Access::new(&settings, inheritance.admin_token.as_deref())?;
         let open = descriptors::open_now();
-        let embedded = Arc::new(match &settings.backend {
-            BackendUrl::File(path) => Embedded::open(path, &with_folder(&settings.store)?)?,
-            BackendUrl::Memory | BackendUrl::Tyrant(_) => Embedded::new(),
-        });
+        let opened = Opened::open(&settings.backend, &with_folder(&settings.store)?)?;
         let bind = |host_port: &String| serving::bind_admin(host_port, &access, settings.takeover);
         let admin = settings.admin.as_ref().map(bind).transpose()?;
         let admin_address = admin.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
         let backend = settings.backend.clone();
         let count = settings.workers;
-        let shared = share(
-            settings,
-            embedded.is_empty().unwrap_or(false),
-            inheritance.has_predecessor,
-        );
+        let shared = share(settings, opened.is_empty(), inheritance.has_predecessor);
         shared.make_room_for(&shared.settings(), open)?;
         if shared.settings().backend.is_server() {
-            let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(names::System));
+            let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(SystemNames));
             whereabouts::attend(&shared, Names::new(resolver))?;
         }
         let gate = Gate::new(Arc::clone(&shared));
         let (counter, ended) = watch::channel(0);
         let mut workers = Vec::new();
         for index in 0..count {
-            let (gate, embedded, counter) = (Arc::clone(&gate), Arc::clone(&embedded), counter.clone());
+            let (gate, opened, counter) = (Arc::clone(&gate), opened.clone(), counter.clone());
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             workers.push(thread.spawn(move || {
-                let outcome = serving::run_worker(index, gate, embedded);
+                let outcome = serving::run_worker(index, gate, opened);
                 counter.send_modify(|ended| *ended += 1);
                 outcome
             })?);
@@ -286,13 +279,14 @@ pub fn end_patience(settings: &Settings) -> Duration {
 fn share(settings: Settings, is_empty: bool, has_predecessor: bool) -> Arc<Shared> {
     let clock: Clock = Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
     let rules = settings.rules.clone();
-    let (horizon, hidden) = match settings.backend {
+    let (horizon, hidden) = if is_empty {
         // No key has any stamp.
-        BackendUrl::Memory | BackendUrl::File(_) if is_empty => (0, HiddenCount::zero()),
-        _ => (
-            Guard::<crate::engine::waiting::Notice>::horizon_at_start(&rules, clock()),
+        (0, HiddenCount::zero())
+    } else {
+        (
+            Guard::<Notice>::horizon_at_start(&rules, clock()),
             HiddenCount::uncertain(),
-        ),
+        )
     };
     let seed = HashSeed([fastrand::u64(..), fastrand::u64(..)]);
     let ledger = Ledger::with_memory(settings.ledger_memory, horizon);

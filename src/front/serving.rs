@@ -12,15 +12,15 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use crate::admin::access::Access;
 use crate::clock::now;
-use crate::config::{BackendUrl, ListenerSettings};
-use crate::engine::Engine;
+use crate::config::ListenerSettings;
+use crate::engine::sending::store_of;
 use crate::engine::shared::Phase;
+use crate::engine::{Engine, Opened};
 use crate::front::gate::Gate;
 use crate::front::listener::{self, Listener, Listening};
 use crate::front::server::{SAMPLE, StartError};
-use crate::front::worker::{self, Departure, Worker};
+use crate::front::worker::{Departure, Worker};
 use crate::logging::RateLimit;
-use crate::store::embedded::Embedded;
 use crate::transport::tls::Identity;
 use crate::transport::{self, Reader, Writer};
 
@@ -63,7 +63,7 @@ pub fn bind_admin(host_port: &str, access: &Access, shared: bool) -> Result<std:
 }
 
 /// The thread of one worker. Returns how it ended.
-pub fn run_worker(index: usize, gate: Arc<Gate>, embedded: Arc<Embedded>) -> io::Result<Departure> {
+pub fn run_worker(index: usize, gate: Arc<Gate>, opened: Opened) -> io::Result<Departure> {
     let shared = Arc::clone(&gate.shared);
     let threads = shared.settings().limits.slow_connections + THREADS_APART;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -71,11 +71,8 @@ pub fn run_worker(index: usize, gate: Arc<Gate>, embedded: Arc<Embedded>) -> io:
         .max_blocking_threads(threads)
         .build_local(LocalOptions::default())?;
     runtime.block_on(async move {
-        let settings = shared.settings();
-        let store = match &settings.backend {
-            BackendUrl::Memory | BackendUrl::File(_) => worker::embedded_store(&shared, embedded),
-            BackendUrl::Tyrant(_) => worker::tyrant_store(&shared, shared.plan.borrow().route.clone()),
-        };
+        let route = shared.plan.borrow().route.clone();
+        let store = store_of(&shared, &opened, route);
         let worker = Worker::start(Engine::new(shared, store, fastrand::Rng::new()), gate);
         Ok(serve(index, worker).await)
     })

@@ -8,95 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::client::route::Route;
 use crate::clock::now;
-use crate::config::{ListenerSettings, Settings};
-use crate::engine::Engine;
-use crate::engine::completion::Passenger;
-use crate::engine::inquiry;
-use crate::engine::shared::{Plan, Shared};
-use crate::engine::store::Store;
+use crate::config::ListenerSettings;
+use crate::engine::shared::Plan;
+use crate::engine::{Engine, LaneLoad};
 use crate::front::accept::Seat;
 use crate::front::context::Context;
 use crate::front::gate::Gate;
 use crate::front::heartbeat;
 use crate::front::session::{Session, SessionLoad};
-use crate::recent::lanes;
-use crate::store::embedded::Embedded;
-use crate::store::embedded::line::{Line, LineLimits};
-use crate::store::tyrant::fence::LastSeen;
-use crate::store::tyrant::lane::{LaneLimits, LaneLoad};
-use crate::store::tyrant::link::{Link, LinkSettings};
 use crate::transport::{Reader, Writer};
 
 /// How long sessions that are cut off, and fences, may take beyond the time that they are given.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
-
-/// The embedded store as one worker knows it.
-pub fn embedded_store(shared: &Shared, store: Arc<Embedded>) -> Store {
-    let limits = line_limits(&shared.settings());
-    match Line::new(Arc::clone(&store), limits, Arc::clone(&shared.lane_ids)) {
-        Some(line) => Store::File(Rc::new(line)),
-        None => Store::Embedded {
-            store,
-            lane: shared.lane_ids.next(),
-        },
-    }
-}
-
-/// A Tyrant server as one worker knows it: its lanes, none of them up yet.
-pub fn tyrant_store(shared: &Shared, route: Route) -> Store {
-    let settings = shared.settings();
-    let link = LinkSettings {
-        route,
-        ids: Arc::clone(&shared.lane_ids),
-        lane: lane_limits(&settings),
-        connect_timeout: settings.pairing.connect_timeout,
-        fence_timeout: settings.pairing.fence_timeout,
-    };
-    Store::Tyrant {
-        links: (0..settings.links())
-            .map(|index| {
-                let mut link = link.clone();
-                if index >= settings.lanes {
-                    // What is large holds up only what is large too.
-                    link.lane.large = None;
-                } else if shared.take_prime() {
-                    link.lane.priming = Some(settings.pairing.request_timeout);
-                }
-                Rc::new(Link::new(link))
-            })
-            .collect(),
-        last_seen: Rc::new(LastSeen::default()),
-    }
-}
-
-fn line_limits(settings: &Settings) -> LineLimits {
-    LineLimits {
-        requests_max: settings.limits.lane_queue,
-        bytes_max: settings.limits.request.frame_max,
-    }
-}
-
-/// A lane is handed over for a value that is so many times as large as what counts as large: for less, a new connection
-/// costs more than the others wait.
-const HAND_OVER: usize = 32;
-
-fn lane_limits(settings: &Settings) -> LaneLimits {
-    LaneLimits {
-        requests_max: settings.limits.lane_queue,
-        bytes_max: settings.limits.request.frame_max,
-        reply: settings.limits.reply,
-        large: Some(settings.bulk_size.saturating_mul(HAND_OVER)),
-        priming: None,
-    }
-}
-
-/// A link, and the task that keeps its lane up.
-type KeptUp = (Rc<Link<Passenger>>, JoinHandle<()>);
 
 /// How a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,36 +53,20 @@ pub struct Worker {
     context: Rc<Context>,
     /// What it works by, once it has looked.
     plan: RefCell<Option<Arc<Plan>>>,
-    links: RefCell<Vec<KeptUp>>,
     sessions: Rc<Sessions>,
 }
 
 impl Worker {
     /// Begins to keep the worker's lanes up.
     pub fn start(engine: Rc<Engine>, gate: Arc<Gate>) -> Self {
-        let mut links = Vec::new();
-        if let Store::File(line) = &engine.store {
-            spawn_local(Rc::clone(line).attend(Rc::clone(&engine)));
-        }
-        if let Store::Tyrant {
-            links: all, last_seen, ..
-        } = &engine.store
-        {
-            for link in all {
-                let keep_up = Rc::clone(link).keep_up(Rc::clone(&engine), Rc::clone(last_seen), engine.random());
-                links.push((Rc::clone(link), spawn_local(keep_up)));
-            }
-        }
-        spawn_local(inquiry::attend(Rc::clone(&engine)));
+        engine.start();
         let context = Context::new(Rc::clone(&engine));
         spawn_local(heartbeat::attend(Rc::clone(&context)));
-        spawn_local(ask_for_proof(Rc::clone(&engine)));
         Self {
             engine,
             gate,
             context,
             plan: RefCell::default(),
-            links: RefCell::new(links),
             sessions: Rc::default(),
         }
     }
@@ -222,37 +133,13 @@ impl Worker {
 
     /// The most that any of its lanes holds.
     pub fn fullest_lane(&self) -> LaneLoad {
-        let links = self.links.borrow();
-        let loads = links.iter().filter_map(|(link, _)| Some(link.lane()?.load()));
-        loads.fold(LaneLoad::default(), LaneLoad::max)
+        self.engine.store.fullest()
     }
 
     /// Tells what its lanes are like, for the dashboard.
     pub fn tell_lanes(&self, number: usize) {
-        let shared = &self.engine.shared;
-        let now = now();
-        let shown = |(index, (link, _)): (usize, &KeptUp)| {
-            let (record, lane) = (link.record(), link.lane());
-            let load = lane.as_ref().map(|lane| lane.load()).unwrap_or_default();
-            lanes::Shown {
-                worker: number,
-                link: index,
-                bulk: index >= self.engine.settings().lanes,
-                state: if lane.is_some() { "up" } else { "down" }.into(),
-                for_seconds: now.saturating_duration_since(record.since).as_secs_f64(),
-                lane: lane.map(|lane| lane.id().0),
-                requests: load.requests,
-                unsent_bytes: load.bytes,
-                connected: record.connected,
-                fencing: record.fencing,
-                last_fault: record.last_fault,
-            }
-        };
-        let links = self.links.borrow();
-        shared
-            .recent
-            .lanes
-            .tell(number, links.iter().enumerate().map(shown).collect());
+        let shown = self.engine.store.shown(number, now());
+        self.engine.shared.recent.lanes.tell(number, shown);
     }
 
     /// Works by the plan of this moment from now on.
@@ -260,33 +147,7 @@ impl Worker {
         let plan = Arc::clone(&self.engine.shared.plan.borrow());
         let before = self.plan.replace(Some(Arc::clone(&plan)));
         if before.is_none_or(|before| !Arc::ptr_eq(&before, &plan)) {
-            self.change_settings(&plan.settings, &plan.route);
-        }
-    }
-
-    /// Works by other settings, and reaches the backend by this route.
-    fn change_settings(&self, settings: &Settings, route: &Route) {
-        self.engine.change_settings(settings);
-        if let Store::File(line) = &self.engine.store {
-            line.change_limits(line_limits(settings));
-        }
-        if let Store::Tyrant { links, .. } = &self.engine.store {
-            let before = self.engine.store.route();
-            if before.is_some_and(|before| before != *route && before != Route::Nowhere) {
-                spawn_local(Rc::clone(&self.engine).part_slow_commands());
-            }
-            for link in links {
-                link.change(|link| {
-                    link.route.clone_from(route);
-                    link.lane = LaneLimits {
-                        priming: link.lane.priming.map(|_| settings.pairing.request_timeout),
-                        large: link.lane.large.and(lane_limits(settings).large),
-                        ..lane_limits(settings)
-                    };
-                    link.connect_timeout = settings.pairing.connect_timeout;
-                    link.fence_timeout = settings.pairing.fence_timeout;
-                });
-            }
+            self.engine.follow(&plan);
         }
     }
 
@@ -295,7 +156,6 @@ impl Worker {
     pub async fn drain(&self) -> Departure {
         self.engine.stop();
         let settings = self.engine.settings();
-        let pairing = &settings.pairing;
         let until = Instant::now() + settings.drain_timeout;
         let drained = timeout_at(until, self.sessions.all_ended()).await.is_ok();
         if !drained {
@@ -303,38 +163,14 @@ impl Worker {
             let _ = timeout(DRAIN_GRACE, self.sessions.all_ended()).await;
         }
         // A slow command goes on when its client has gone, and may write for as long.
-        let mut fenced = timeout_at(until, self.engine.no_slow_command()).await.is_ok();
-        for (link, task) in self.links.take() {
-            link.retire();
-            fenced &= timeout(pairing.fence_timeout + DRAIN_GRACE, task).await.is_ok();
-        }
-        Departure {
-            drained,
-            fenced: fenced && self.engine.is_fenced(),
-        }
+        let quiet = timeout_at(until, self.engine.no_slow_command()).await.is_ok();
+        let fenced = self.engine.retire().await && quiet;
+        Departure { drained, fenced }
     }
 
     /// Drops what was in flight, as the end of the process does.
     pub fn vanish(&self) {
-        for (link, _) in self.links.take() {
-            for lane in link.lanes() {
-                lane.abandon().for_each(drop);
-            }
-        }
-    }
-}
-
-/// Has the lanes of a worker ask their server for a sign of life, whenever there is doubt.
-async fn ask_for_proof(engine: Rc<Engine>) {
-    let Store::Tyrant { links, .. } = &engine.store else {
-        return;
-    };
-    let mut doubts = engine.shared.doubts.subscribe();
-    while doubts.changed().await.is_ok() {
-        let deadline = now() + engine.settings().pairing.request_timeout;
-        for lane in links.iter().filter_map(|link| link.lane()) {
-            lane.ask_for_proof(deadline);
-        }
+        self.engine.store.abandon();
     }
 }
 

@@ -11,5 +11,6 @@ pub mod fence;
 pub mod greeting;
 pub mod lane;
 pub mod link;
+pub mod links;
 pub mod names;
 pub mod priming;

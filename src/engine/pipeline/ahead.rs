@@ -12,7 +12,7 @@ impl Pipeline {
     /// Has the key of a request looked up, where it will be judged by what is stored.
     pub fn look_up(&self, request: request::Request) -> Looked {
         let (channel, engine) = (self.channel(), self.engine());
-        let Some(via) = engine.via_now(channel.links.current()) else {
+        let Some(via) = engine.via_now(channel.links.current(), None) else {
             return Looked::Enough;
         };
         let (mut command, listener) = (request.command, &channel.listener);

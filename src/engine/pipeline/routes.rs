@@ -15,9 +15,9 @@ use crate::engine::completion::{Form, Found, Purpose};
 use crate::engine::denial::note_copy_of_pytyrant;
 use crate::engine::failure::Failure;
 use crate::engine::request::{Request, Waiting};
+use crate::engine::sending::Via;
 use crate::engine::sequence::pieces;
 use crate::engine::state::Cause;
-use crate::engine::store::Via;
 use crate::engine::write::settlement::Tickets;
 use crate::guard::verdict::Change;
 use crate::metrics::Intervention;
@@ -73,7 +73,7 @@ impl Pipeline {
         if let Some(by) = channel.denies(&request) {
             return self.deny(request, by);
         }
-        if !engine.knows_backend() && engine.via(channel.links.current(), 1).is_none() {
+        if !engine.knows_backend() && engine.via(channel.links.current(), None, 1).is_none() {
             return Self::wait(request, Cause::Lane);
         }
         if channel.cannot_tell_keys(&request.command) {
@@ -163,7 +163,7 @@ impl Pipeline {
     /// Sends a request that changes nothing.
     fn pass(&self, request: Request) -> Next {
         let wire = request.command.clone();
-        match self.engine().via(self.channel().links.current(), 1) {
+        match self.engine().via(self.channel().links.current(), wire.key(), 1) {
             Some(via) => self.send(&via, &wire, request, Tickets::None, Form::AsIs),
             None => Self::wait(request, Cause::Lane),
         }
@@ -174,7 +174,7 @@ impl Pipeline {
         let (channel, engine) = (self.channel(), self.engine());
         // What has never found anything may be denied by the server's mask, and then says so of any record.
         let is_doubted = !engine.mget_finds.get();
-        let Some(via) = engine.via(channel.links.current(), 1 + usize::from(is_doubted)) else {
+        let Some(via) = engine.via(channel.links.current(), Some(&key), 1 + usize::from(is_doubted)) else {
             return Self::wait(request, Cause::Lane);
         };
         let form = Form::VerifiedGet {
@@ -189,7 +189,7 @@ impl Pipeline {
         let may_join = channel.in_flight() == 0;
         let deadline = request.deadline;
         let passenger = self.passenger(&command, request, Tickets::None, form);
-        via.submit_read(&command, deadline, passenger, may_join);
+        engine.send_read(&via, &command, deadline, passenger, may_join);
         Next::Gone
     }
 
@@ -233,7 +233,12 @@ impl Engine {
         let wire = Command::Mget {
             keys: vec![key.clone()],
         };
-        via.submit(&wire, deadline, self.passenger(&wire, Tickets::None, purpose, now()));
+        self.send(
+            via,
+            &wire,
+            deadline,
+            self.passenger(&wire, Tickets::None, purpose, now()),
+        );
         found
     }
 }

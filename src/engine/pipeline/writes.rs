@@ -6,8 +6,8 @@ use super::{Next, Pipeline};
 use crate::command::{Command, Verb};
 use crate::engine::completion::Form;
 use crate::engine::request::{Request, Waiting};
+use crate::engine::sending::Via;
 use crate::engine::state::Cause;
-use crate::engine::store::Via;
 use crate::engine::write::admission::{Obstacle, Passage};
 use crate::engine::write::companion::Companion;
 use crate::engine::write::settlement::Tickets;
@@ -63,7 +63,8 @@ impl Pipeline {
             return self.send(via, wire, request, tickets, form);
         }
         let deadline = request.deadline;
-        via.submit_write(wire, deadline, self.passenger(wire, request, tickets, form));
+        let passenger = self.passenger(wire, request, tickets, form);
+        self.engine().send_write(via, wire, deadline, passenger);
         Next::Gone
     }
 

@@ -18,7 +18,6 @@ use crate::engine::account;
 use crate::engine::apart::{MANY, strings_in};
 use crate::engine::failure::Failure;
 use crate::engine::sequence::Sequence;
-use crate::engine::store::Store;
 use crate::engine::write::settlement::Tickets;
 use crate::guard::verdict::Change;
 use crate::logging::RateLimit;
@@ -26,11 +25,10 @@ use crate::metrics::Carried;
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 use crate::store::embedded::Embedded;
+use crate::store::events::Events;
 use crate::store::tyrant::aside::{Aside, Exchange};
 use crate::store::tyrant::backoff::Backoff;
-use crate::store::tyrant::fence::fence;
 use crate::store::tyrant::lane::LaneFault;
-use crate::store::tyrant::link::LinkEvents;
 
 /// How long a command waits before it looks again whether a move is over.
 const MOVING_PAUSE: Duration = Duration::from_millis(2);
@@ -263,10 +261,9 @@ impl Errand {
         }
         let (engine, touches) = self.aftermath.lost();
         let _ = reply_to.send(Err(end));
-        if let Store::Tyrant { last_seen, .. } = &engine.store {
+        if let Some(links) = engine.store.links() {
             let patience = engine.settings().pairing.fence_timeout;
-            let Aside { reader, writer } = self.aside;
-            let ended = fence(reader, writer, &fault, None, last_seen, patience).await;
+            let ended = links.fence(self.aside, &fault, patience).await;
             note(&engine, &touches);
             engine.fenced(self.lane, ended);
         }

@@ -12,7 +12,7 @@ use crate::engine::apart::copying;
 use crate::engine::completion::{NoReply, Unrecorded};
 use crate::engine::failure::Failure;
 use crate::engine::records;
-use crate::engine::store::Via;
+use crate::engine::sending::Via;
 use crate::engine::write::admission::Passage;
 use crate::engine::write::companion::{UNAVAILABLE, of_code};
 use crate::engine::write::settlement::Tickets;
@@ -160,7 +160,7 @@ impl Sequence {
             }
             // The lane may be another one by now; nothing has been sent on it.
             let lane = passage.via.id();
-            let Some(mut way) = self.via_to(lane) else {
+            let Some(mut way) = self.via_to(lane, key) else {
                 self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
                 continue;
             };
@@ -174,7 +174,7 @@ impl Sequence {
                         continue;
                     }
                 };
-                let (Some(again), Some(same)) = (self.via_to(lane), pass.take()) else {
+                let (Some(again), Some(same)) = (self.via_to(lane, key), pass.take()) else {
                     self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
                     continue;
                 };

@@ -11,7 +11,7 @@ use crate::clock::now;
 use crate::command::{Command, Reply};
 use crate::engine::completion::{NoReply, Passenger, Purpose, Unrecorded};
 use crate::engine::failure::Failure;
-use crate::engine::store::Via;
+use crate::engine::sending::Via;
 use crate::engine::waiting::{GuardWait, Standing, Unfenced};
 use crate::engine::write::admission::{Passage, ROOM};
 use crate::engine::write::companion;
@@ -26,9 +26,9 @@ use crate::recent::Asker;
 impl Sequence {
     /// Waits for a lane with room for so many requests. What has begun at one backend is not ended at another: what was
     /// read from the one says nothing of the other.
-    pub(super) async fn via(&self, requests: usize) -> Result<Via, Failure> {
+    pub(super) async fn via(&self, key: Option<&[u8]>, requests: usize) -> Result<Via, Failure> {
         loop {
-            if let Some(via) = self.engine.via(self.link, requests) {
+            if let Some(via) = self.engine.via(self.link, key, requests) {
                 let moves = self.engine.shared.moves.load(Ordering::Relaxed);
                 return match self.moves.replace(Some(moves)) {
                     Some(before) if before != moves => Err(Failure::LaneLost),
@@ -46,9 +46,9 @@ impl Sequence {
     }
 
     /// As [`Self::via`], for all that belongs to a guarded write. After a start those are held back for a while.
-    pub async fn via_for_write(&self) -> Result<Via, Failure> {
+    pub async fn via_for_write(&self, key: Option<&[u8]>) -> Result<Via, Failure> {
         loop {
-            let via = self.via(ROOM).await?;
+            let via = self.via(key, ROOM).await?;
             let Some(until) = self.engine.hold_until() else {
                 return Ok(via);
             };
@@ -60,8 +60,8 @@ impl Sequence {
     }
 
     /// The way by this lane, where it is still up and has room.
-    pub(super) fn via_to(&self, lane: LaneId) -> Option<Via> {
-        self.engine.via(self.link, 1).filter(|via| via.id() == lane)
+    pub(super) fn via_to(&self, lane: LaneId, key: &[u8]) -> Option<Via> {
+        self.engine.via(self.link, Some(key), 1).filter(|via| via.id() == lane)
     }
 
     /// Writes the record of this stamp while the key is held by these tickets' change.
@@ -81,7 +81,7 @@ impl Sequence {
         tickets: Tickets,
     ) -> oneshot::Receiver<Result<Reply, NoReply>> {
         let (passenger, reply) = self.passenger(command, tickets, Vec::new());
-        via.submit(command, self.deadline, passenger);
+        self.engine.send(via, command, self.deadline, passenger);
         reply
     }
 
@@ -93,7 +93,7 @@ impl Sequence {
         tickets: Tickets,
     ) -> oneshot::Receiver<Result<Reply, NoReply>> {
         let (passenger, reply) = self.passenger(command, tickets, Vec::new());
-        via.submit_alone(command, self.deadline, passenger);
+        self.engine.send_alone(via, command, self.deadline, passenger);
         reply
     }
 
@@ -105,7 +105,7 @@ impl Sequence {
         asked: Vec<Bytes>,
     ) -> oneshot::Receiver<Result<Reply, NoReply>> {
         let (passenger, reply) = self.passenger(command, Tickets::None, asked);
-        via.submit(command, self.deadline, passenger);
+        self.engine.send(via, command, self.deadline, passenger);
         reply
     }
 
@@ -124,7 +124,7 @@ impl Sequence {
     /// Sends a command that is not judged; again where that cannot do harm.
     pub(super) async fn exchange(&self, command: &Command, is_idempotent: bool) -> Result<Reply, Failure> {
         loop {
-            let via = self.via(1).await?;
+            let via = self.via(command.key(), 1).await?;
             let reply = self.send(&via, command, Tickets::None);
             match outcome(reply).await {
                 Ok(reply) => return Ok(reply),
@@ -183,7 +183,7 @@ impl Sequence {
     ) -> Result<Result<Passage, Refusal>, Failure> {
         let mut standing = Standing::default();
         loop {
-            let via = self.via_for_write().await?;
+            let via = self.via_for_write(Some(key)).await?;
             let proposal = Proposal {
                 lane: lane.unwrap_or(via.id()),
                 alone,

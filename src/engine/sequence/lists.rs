@@ -8,12 +8,13 @@ use tokio::sync::oneshot;
 
 use super::{Call, Done, Guarded, Sequence, outcome};
 use crate::command::{Answer, Command, Reply};
+use crate::engine::apart::is_long_copy;
 use crate::engine::completion::NoReply;
 use crate::engine::failure::Failure;
 use crate::engine::look_up::Looked;
 use crate::engine::records::Probe;
+use crate::engine::sending::Via;
 use crate::engine::stint::Stint;
-use crate::engine::store::Via;
 use crate::engine::waiting::Standing;
 use crate::engine::write::admission::ROOM;
 use crate::engine::write::judging::{Decision, Proposal};
@@ -22,7 +23,6 @@ use crate::engine::write::settlement::Tickets;
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
-use crate::store::embedded::LONG_COPY;
 
 /// Most records that travel in one frame of a list.
 const BATCH_RECORDS: usize = 256;
@@ -159,7 +159,7 @@ impl Sequence {
 
     /// A record of a list that goes by itself, as it takes long to be stored, and the command by which it goes.
     fn large(&self, function: &Bytes, options: u32, key: &Bytes, value: &Bytes) -> Option<(Bytes, Bytes, Command)> {
-        if value.len() < LONG_COPY {
+        if !is_long_copy(value.len()) {
             return None;
         }
         let wire = Command::Misc {
@@ -249,13 +249,13 @@ impl Sequence {
         // Records at the head of what is left to do whose keys have been looked up ahead, where that is called for.
         let mut looked = 0usize;
         let mut stint = Stint::begin();
-        let mut via = self.via_for_write().await?;
+        let mut via = self.via_for_write(None).await?;
         while let Some((key, value)) = work.pop_front() {
             looked = looked.saturating_sub(1);
             if stint.is_over() {
                 frames.extend(self.send_batch(&via, function, options, &mut batch));
                 stint.rest().await;
-                via = self.via_for_write().await?;
+                via = self.via_for_write(None).await?;
             }
             if self.engine.denies_key(self.asker, &key) {
                 tally.refused(Refusal::Denied, self.engine.refusal_code(Refusal::Denied));
@@ -265,7 +265,7 @@ impl Sequence {
             // Each record of the batch may send a probe and the record of its stamp ahead of it.
             if !via.has_room(batch.records.len() * 2 + ROOM) {
                 frames.extend(self.send_batch(&via, function, options, &mut batch));
-                via = self.via_for_write().await?;
+                via = self.via_for_write(None).await?;
             }
             let proposal = Proposal {
                 asker: Some(self.asker),
@@ -283,7 +283,7 @@ impl Sequence {
                     batch.add(key, value, ticket);
                     if batch.is_full() || waits && batch.records[0].1.is_some() {
                         frames.extend(self.send_batch(&via, function, options, &mut batch));
-                        via = self.via_for_write().await?;
+                        via = self.via_for_write(None).await?;
                     }
                 }
                 Decision::Wait(wait) => {
@@ -292,7 +292,7 @@ impl Sequence {
                     work.push_front((key, value));
                     looked += 1;
                     standing = self.woken(wait).await?;
-                    via = self.via_for_write().await?;
+                    via = self.via_for_write(None).await?;
                 }
             }
         }

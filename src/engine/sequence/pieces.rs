@@ -12,8 +12,8 @@ use crate::command::{Command, Reply};
 use crate::engine::apart::{apart, strings_in};
 use crate::engine::completion::NoReply;
 use crate::engine::failure::Failure;
+use crate::engine::sending::Via;
 use crate::engine::stint::Stint;
-use crate::engine::store::Via;
 use crate::metrics::RetryKind;
 
 /// A read of more keys than this goes in pieces.
@@ -91,8 +91,8 @@ impl Sequence {
         loop {
             while pieces.under_way.len() < AHEAD && pieces.keys.len() > 0 {
                 let via = match pieces.under_way.is_empty() {
-                    true => Some(self.via(1).await?),
-                    false => self.engine.via(self.link, 1),
+                    true => Some(self.via(None, 1).await?),
+                    false => self.engine.via(self.link, None, 1),
                 };
                 let Some(via) = via else {
                     break;
@@ -108,7 +108,7 @@ impl Sequence {
                 Ok(reply) => return Ok(Some(reply)),
                 Err(none) => self.may_repeat(none, true, RetryKind::Read)?,
             }
-            let via = self.via(1).await?;
+            let via = self.via(None, 1).await?;
             pieces.under_way.push_front(self.send_piece(&via, &ask, keys));
         }
     }

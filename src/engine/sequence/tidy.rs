@@ -163,7 +163,7 @@ impl Sequence {
                 }
             };
             // The lane may be another one by now; nothing has been sent on it.
-            let Some(via) = self.via_to(passage.via.id()) else {
+            let Some(via) = self.via_to(passage.via.id(), &key) else {
                 self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
                 continue;
             };

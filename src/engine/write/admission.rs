@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::judging::{Decision, Proposal};
 use super::settlement::{Pass, Tickets};
 use crate::engine::Engine;
-use crate::engine::store::Via;
+use crate::engine::sending::Via;
 use crate::engine::waiting::{GuardWait, Standing};
 use crate::guard::verdict::{Change, Refusal, Ticket};
 use crate::recent::Asker;
@@ -66,7 +66,7 @@ impl Engine {
         if self.denies_key(asker, key) {
             return Err(Obstacle::Refused(Refusal::Denied));
         }
-        let via = self.via(link, ROOM).ok_or(Obstacle::Lane)?;
+        let via = self.via(link, Some(key), ROOM).ok_or(Obstacle::Lane)?;
         if let Some(until) = self.hold_until() {
             return Err(Obstacle::Hold(until));
         }

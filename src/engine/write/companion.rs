@@ -18,7 +18,7 @@ use crate::command::{Command, Reply, Verb};
 use crate::engine::Engine;
 use crate::engine::completion::{NoReply, Purpose, Unrecorded};
 use crate::engine::records::{self, Probe};
-use crate::engine::store::Via;
+use crate::engine::sending::Via;
 use crate::guard::rules::LedgerMode;
 use crate::guard::verdict::{Change, Ticket};
 use crate::pairing::owed::Lost;
@@ -97,7 +97,12 @@ impl Engine {
         let probe = Probe::asked();
         let purpose = Purpose::Probe(probe.clone());
         let wire = Command::Vsiz { key: name.clone() };
-        via.submit(&wire, deadline, self.passenger(&wire, Tickets::None, purpose, now()));
+        self.send(
+            via,
+            &wire,
+            deadline,
+            self.passenger(&wire, Tickets::None, purpose, now()),
+        );
         probe
     }
 
@@ -130,7 +135,7 @@ impl Engine {
                     Err(_) => fault = graver(fault, Unrecorded::Lost(Lost::Sent)),
                 }
             }
-            let via = engine.via_now(link).filter(|via| via.id() == lane);
+            let via = engine.via_now(link, wire.key()).filter(|via| via.id() == lane);
             let told = match (fault, via) {
                 (Some(Unrecorded::Failed), _) => Ok(of_code(wire.verb(), UNAVAILABLE)),
                 // What was to follow the records was not sent: with them it can be sent again.
@@ -142,7 +147,7 @@ impl Engine {
                         asked: Vec::new(),
                     };
                     let passenger = engine.passenger(&wire, Tickets::Several(tickets), purpose, now());
-                    via.submit_alone(&wire, deadline, passenger);
+                    engine.send_alone(&via, &wire, deadline, passenger);
                     return;
                 }
             };
@@ -169,7 +174,8 @@ impl Engine {
         };
         let (tell, told) = oneshot::channel();
         let purpose = Purpose::Record { probe, tell };
-        via.submit(
+        self.send(
+            via,
             &wire,
             deadline,
             self.passenger(&wire, Tickets::One(ticket), purpose, now()),

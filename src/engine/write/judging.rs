@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::engine::Engine;
 use crate::engine::account;
-use crate::engine::store::Via;
+use crate::engine::sending::Via;
 use crate::engine::waiting::{GuardWait, Standing, Turn};
 use crate::guard::Origin;
 use crate::guard::verdict::{Change, Refusal, Ticket, Verdict};

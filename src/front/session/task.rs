@@ -18,7 +18,7 @@ use super::stream::stream;
 use super::{BACKLOG_PAUSE, End, READ_AHEAD, Session};
 use crate::clock::now;
 use crate::config::Pipelining;
-use crate::engine::apart::copying;
+use crate::engine::apart::{copying, is_long_copy};
 use crate::engine::channel::Client;
 use crate::engine::pipeline::{Behind, Head, Pipeline, Progress, Submitted};
 use crate::engine::request::Request;
@@ -26,7 +26,6 @@ use crate::engine::state::Cause;
 use crate::pairing::arrivals::Arrivals;
 use crate::protocol::Protocol;
 use crate::protocol::request::{Decoder, Incoming};
-use crate::store::embedded::LONG_COPY;
 use crate::transport::{self, READ_ROOM, Reader, Writer};
 
 /// After so many bytes of one client the others have their turn: to read 1 MiB takes longer than to serve many of them.
@@ -310,7 +309,7 @@ impl Task {
     /// Makes room for the next bytes where there is none and much would have to be copied for that: by another thread.
     async fn make_room(&mut self, room: usize) -> Result<(), End> {
         let bytes = self.input.len();
-        if bytes >= LONG_COPY && self.input.capacity() - bytes < room {
+        if is_long_copy(bytes) && self.input.capacity() - bytes < room {
             let mut input = std::mem::take(&mut self.input);
             self.input = copying(bytes, move || {
                 input.reserve(bytes.max(room));

@@ -19,20 +19,11 @@ use super::{Embedded, Kept, is_read};
 use crate::command::Command;
 use crate::pairing::owed::Lost;
 use crate::pairing::{LaneId, LaneIds};
-use crate::store::tyrant::lane;
-use crate::store::tyrant::link::LinkEvents;
+use crate::store::events::Events;
+use crate::store::passenger::Passenger;
 
 /// Outcomes that are handed over in one go, at most.
 const BATCH: usize = 1024;
-
-/// What travels on a line with each request.
-pub trait Passenger: lane::Passenger {
-    /// Whether a read may go before the changes that are under way on the line: nothing of the same client is among them,
-    /// nor of the same key.
-    fn may_overtake(&self) -> bool;
-    /// What was asked could not be found out, and cannot be said.
-    fn unanswerable(self);
-}
 
 /// Bounds of a line.
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +141,7 @@ impl<P: Passenger> Line<P> {
     }
 
     /// Hands outcomes over as they come, and gives up what is overdue. It goes on until it is dropped.
-    pub async fn attend(self: Rc<Self>, events: Rc<impl LinkEvents>) {
+    pub async fn attend(self: Rc<Self>, events: Rc<impl Events>) {
         let Some(mut inlet) = self.inlet.take() else {
             return;
         };
@@ -212,7 +203,7 @@ impl<P: Passenger> Line<P> {
     }
 
     /// Reports ids under which nothing travels any more.
-    fn finish_retired(&self, events: &impl LinkEvents) {
+    fn finish_retired(&self, events: &impl Events) {
         let mut retired = self.retired.borrow_mut();
         while let Some((id, last)) = retired.front().copied()
             && last <= self.settled.get()

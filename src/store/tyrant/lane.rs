@@ -4,7 +4,6 @@ mod answers;
 mod carrying;
 mod fault;
 mod load;
-mod passenger;
 mod reads;
 mod room;
 mod writes;
@@ -17,7 +16,6 @@ use tokio::sync::Notify;
 
 pub use self::fault::LaneFault;
 pub use self::load::{HalfReceived, LaneLimits, LaneLoad};
-pub use self::passenger::Passenger;
 use self::reads::RecordSize;
 use super::priming::Priming;
 use crate::command::Command;
@@ -26,6 +24,7 @@ use crate::pairing::owed::{Lost, Owed};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::opcode::Opcode;
 use crate::protocol::tyrant::request;
+use crate::store::passenger::Passenger;
 
 /// An answer of no more bytes is taken, and handed over, without a question whether there is room: a session has some for
 /// as many as it may ask for.

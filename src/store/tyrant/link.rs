@@ -6,7 +6,6 @@
 //! ends when nobody waits for it any more.
 
 mod carrying;
-mod events;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -20,13 +19,14 @@ use tokio::time::{Instant as Moment, sleep, timeout};
 
 use self::carrying::Carried;
 pub use self::carrying::HANDED_OVER_MAX;
-pub use self::events::{ConnectFault, LinkEvents, OtherRun};
 use super::backoff::Backoff;
 use super::fence::LastSeen;
 use super::greeting::{self, Opened};
-use super::lane::{Lane, LaneFault, LaneLimits, Passenger};
+use super::lane::{Lane, LaneFault, LaneLimits};
 use crate::client::route::Route;
 use crate::pairing::LaneIds;
+use crate::store::events::{ConnectFault, Events};
+use crate::store::passenger::Passenger;
 
 /// How a link behaves.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl<P: Passenger> Link<P> {
     }
 
     /// Behaves in another way from the next lane on. When the route is another one, the lane ends as soon as nothing is
-    /// owed on it, and the next one is opened when [`LinkEvents::parted`] allows.
+    /// owed on it, and the next one is opened when [`Events::parted`] allows.
     pub fn change(&self, change: impl FnOnce(&mut LinkSettings)) {
         let mut settings = self.settings.borrow_mut();
         let before = settings.route.clone();
@@ -147,7 +147,7 @@ impl<P: Passenger> Link<P> {
     }
 
     /// Keeps a lane up until the link is retired and its lane fenced.
-    pub async fn keep_up(self: Rc<Self>, events: Rc<impl LinkEvents>, last_seen: Rc<LastSeen>, random: fastrand::Rng) {
+    pub async fn keep_up(self: Rc<Self>, events: Rc<impl Events>, last_seen: Rc<LastSeen>, random: fastrand::Rng) {
         let mut backoff = Backoff::new(random);
         let mut successor = None;
         while !self.retired.get() {
@@ -214,7 +214,7 @@ impl<P: Passenger> Link<P> {
     }
 
     /// Makes a connection a lane, where that may be.
-    fn admit(&self, opened: Opened, events: &impl LinkEvents) -> Result<Opened, (ConnectFault, io::Error)> {
+    fn admit(&self, opened: Opened, events: &impl Events) -> Result<Opened, (ConnectFault, io::Error)> {
         let mut record = self.record.borrow_mut();
         match events.up(&opened.2, record.connected > 0) {
             Ok(()) => {

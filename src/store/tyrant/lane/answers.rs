@@ -6,11 +6,12 @@ use bytes::BytesMut;
 
 use super::reads::SharedAnswer;
 use super::room::make_room;
-use super::{Lane, LaneFault, Passenger, Proof};
+use super::{Lane, LaneFault, Proof};
 use crate::command::Shape;
 use crate::pairing::owed::{Expected, Lost};
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::reply::{RecordsDecoder, ReplyDecoder, Taken};
+use crate::store::passenger::Passenger;
 
 /// How far the answers of a lane have been read.
 #[derive(Debug)]

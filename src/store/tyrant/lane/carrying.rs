@@ -9,9 +9,10 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
 use super::answers::Answers;
-use super::{Lane, LaneFault, Passenger, is_awaited, now};
+use super::{Lane, LaneFault, is_awaited, now};
 use crate::command::Command;
 use crate::protocol::tyrant::opcode::MAGIC;
+use crate::store::passenger::Passenger;
 use crate::transport::{self, Reader, Writer};
 
 /// Bytes that are written in one go, at most: to copy 1 MiB takes longer than to serve many small requests.

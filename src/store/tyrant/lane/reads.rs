@@ -18,11 +18,12 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::room::make_room;
-use super::{Lane, LaneFault, Passenger, REQUESTS_MAX};
+use super::{Lane, LaneFault, REQUESTS_MAX};
 use crate::command::Shape;
 use crate::protocol::tyrant::opcode::MAGIC;
 use crate::protocol::tyrant::reply::{Dropped, Record, RecordsDecoder};
 use crate::protocol::tyrant::request::{self, MGET_COUNT_AT};
+use crate::store::passenger::Passenger;
 
 /// Bytes that an answer should not have more of. The server holds an answer as a whole before it sends it, and whoever
 /// asks behind it waits for all of it.

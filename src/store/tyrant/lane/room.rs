@@ -2,7 +2,8 @@
 
 use bytes::BytesMut;
 
-use super::{ALWAYS_FITS, Lane, Passenger};
+use super::{ALWAYS_FITS, Lane};
+use crate::store::passenger::Passenger;
 
 /// Makes room for a value of so many bytes, some of which may lie in `input`: what grew with them would be copied again
 /// and again.

@@ -9,13 +9,14 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Lane, LaneFault, Passenger, REQUESTS_MAX};
+use super::{Lane, LaneFault, REQUESTS_MAX};
 use crate::command::{Command, Reply, Shape};
 use crate::pairing::owed::{Joinable, Owed};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::opcode::MAGIC;
 use crate::protocol::tyrant::reply::{ReplyDecoder, Taken};
 use crate::protocol::tyrant::request::{self, MISC_COUNT_AT};
+use crate::store::passenger::Passenger;
 
 /// Bytes that a request should not have more of: nobody has an answer before all of it is stored.
 const REQUEST_MAX: usize = 32 * 1024;

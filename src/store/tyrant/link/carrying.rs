@@ -7,10 +7,12 @@ use std::time::Duration;
 use tokio::task::spawn_local;
 use tokio::time::Instant as Moment;
 
-use super::{Link, LinkEvents, Opened};
+use super::{Link, Opened};
 use crate::pairing::owed::Lost;
+use crate::store::events::Events;
+use crate::store::passenger::Passenger;
 use crate::store::tyrant::fence::{LastSeen, fence};
-use crate::store::tyrant::lane::{HalfReceived, Lane, LaneFault, Passenger};
+use crate::store::tyrant::lane::{HalfReceived, Lane, LaneFault};
 
 /// Lanes of a link that have handed over their place and still carry something large, at most.
 pub const HANDED_OVER_MAX: usize = 4;
@@ -28,7 +30,7 @@ pub(super) enum Carried<F> {
 
 impl<P: Passenger> Link<P> {
     /// Carries requests until the lane is out of service, or another one has taken its place.
-    pub(super) async fn carry<E: LinkEvents>(
+    pub(super) async fn carry<E: Events>(
         self: Rc<Self>,
         (reader, writer, greeting): Opened,
         events: &Rc<E>,
@@ -104,7 +106,7 @@ impl<P: Passenger> Link<P> {
     }
 
     /// Has a lane carry requests until it is out of service; returns what is left to do then: its fence.
-    async fn serve<E: LinkEvents>(
+    async fn serve<E: Events>(
         self: Rc<Self>,
         lane: Rc<Lane<P>>,
         (mut reader, writer, greeting): Opened,

@@ -1,4 +1,4 @@
-//! What happens to a link.
+//! What happens to a store, told to whoever sends requests to it.
 
 use std::io;
 
@@ -29,8 +29,8 @@ pub struct OtherRun {
     pub met: Run,
 }
 
-/// What happens to a link, told to whoever dispatches.
-pub trait LinkEvents: 'static {
+/// What happens to a store, told to whoever sends requests to it.
+pub trait Events: 'static {
     /// A lane is up, for the first time or `again`. Called before anything can be sent on it.
     ///
     /// # Errors

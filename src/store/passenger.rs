@@ -1,4 +1,4 @@
-//! What travels on a lane with each request.
+//! What travels with each request to a store.
 
 use std::time::Instant;
 
@@ -8,9 +8,9 @@ use crate::command::Reply;
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::reply::Dropped;
 
-/// What travels on a lane with each request, and is told what became of it.
+/// What travels with each request to a store, and is told what became of it.
 pub trait Passenger: 'static {
-    /// The keys whose records are asked for, where nothing else is and it [may share](super::Lane::submit_read) its request.
+    /// The keys whose records are asked for, where nothing else is and it [may share](super::Via::submit_read) its request.
     fn keys(&self) -> &[Bytes];
     /// Its answer, where these records of its keys were found.
     fn answer_of(&self, found: impl Iterator<Item = (Bytes, Bytes)>) -> Reply;
@@ -24,7 +24,7 @@ pub trait Passenger: 'static {
     fn accepts(&self, reply: &Reply) -> bool;
     /// The answer has come, in so many bytes. `now` is when it was read.
     fn answered(self, reply: Reply, bytes: usize, now: Instant);
-    /// The record that it is to store, key and value, where it does nothing else and [may share](super::Lane::submit_write) its
+    /// The record that it is to store, key and value, where it does nothing else and [may share](super::Via::submit_write) its
     /// request.
     fn record(&self) -> Option<(&Bytes, &Bytes)>;
     /// The answer to those who share its request has come, in so many bytes: with this code, which says that what one of
@@ -42,4 +42,9 @@ pub trait Passenger: 'static {
         Self: Sized;
     /// Whether somebody waits for the answer.
     fn is_awaited(&self) -> bool;
+    /// Whether a read may go before the changes that are under way to the same store: nothing of the same client is among
+    /// them, nor of the same key.
+    fn may_overtake(&self) -> bool;
+    /// What was asked could not be found out, and cannot be said.
+    fn unanswerable(self);
 }

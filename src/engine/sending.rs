@@ -1,0 +1,66 @@
+//! Requests put on their way to the store, and counted.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::Engine;
+use super::completion::Passenger;
+use super::shared::Shared;
+use crate::client::route::Route;
+use crate::command::{Command, Verb};
+use crate::store::{self, Opened, Opening};
+
+/// The store of one worker.
+pub type Store = store::Store<Passenger>;
+
+/// Where a request can be put right now.
+pub type Via = store::Via<Passenger>;
+
+/// The store as one worker knows it, where a server is reached by this route.
+pub fn store_of(shared: &Shared, opened: &Opened, route: Route) -> Store {
+    opened.store(&Opening {
+        settings: &shared.settings(),
+        route,
+        ids: &shared.lane_ids,
+        clock: &shared.clock,
+        take_prime: &|| shared.take_prime(),
+    })
+}
+
+impl Engine {
+    /// Puts a request on its way: see [`store::Via::submit`].
+    pub fn send(&self, via: &Via, command: &Command, deadline: Instant, passenger: Passenger) {
+        self.count_bytes(passenger.verb, || via.submit(command, deadline, passenger));
+    }
+
+    /// Puts a change on its way that has its key to itself: see [`store::Via::submit_alone`].
+    pub fn send_alone(&self, via: &Via, command: &Command, deadline: Instant, passenger: Passenger) {
+        self.count_bytes(passenger.verb, || via.submit_alone(command, deadline, passenger));
+    }
+
+    /// Puts a read on its way that may share its question with others: see [`store::Via::submit_read`].
+    pub fn send_read(&self, via: &Via, command: &Command, deadline: Instant, mut passenger: Passenger, may_join: bool) {
+        if via.shares_reads(command) {
+            passenger.verb = Verb::Mget;
+        }
+        self.count_bytes(passenger.verb, || {
+            via.submit_read(command, deadline, passenger, may_join)
+        });
+    }
+
+    /// Puts a stamped write on its way that may share its request with others: see [`store::Via::submit_write`].
+    pub fn send_write(&self, via: &Via, command: &Command, deadline: Instant, passenger: Passenger) {
+        self.count_bytes(passenger.verb, || via.submit_write(command, deadline, passenger));
+    }
+
+    fn count_bytes(&self, verb: Verb, submit: impl FnOnce() -> usize) {
+        // It may end the last one that holds this.
+        let shared = Arc::clone(&self.shared);
+        shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        let bytes = submit();
+        if bytes > 0 {
+            shared.metrics.backend_request_bytes.of(verb).increment(bytes as u64);
+        }
+    }
+}
