@@ -10,7 +10,7 @@
 //! - [`maintenance`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of
 //!   `engine` it uses only the names of hidden records.
 //! - [`front`] is the client side: listeners, sessions, and the workers that keep them.
-//! - `engine` carries requests out, from admission to settlement; it alone knows both guard and backend.
+//! - `engine` carries requests out, from admission to settlement; it alone knows both guard and store.
 //! - [`mod@bench`] sends load to any server and measures it: of what is below it uses only [`client`], [`config`],
 //!   [`protocol`] and [`command`].
 //! - [`transfer`] moves records between a server and a file of lines, as a [`client`] too.
@@ -23,7 +23,7 @@
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
 //! - [`access`] says who may connect to a listener, and what its clients may do.
 //! - [`recent`] keeps what happened lately for the dashboard.
-//! - [`metrics`], [`logging`] and [`transport`] are what the shell counts, says and sends with.
+//! - [`metrics`], [`logging`], [`transport`] and [`clock`] are what the shell counts, says, sends and tells the time with.
 //! - [`files`] looks at what lies at a path before anything is done with it; everyone above goes through it.
 //! - [`guard`] judges writes by their stamps.
 //! - [`pairing`] and [`protocol`]: the one keeps answers with questions, the other turns bytes into commands and back.

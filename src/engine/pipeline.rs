@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::patience;
 use super::request::{Asked, Request, Waiting};
 use super::sending::Via;
-use super::sequence::Sequence;
+use super::sequence::{Done, Sequence};
 use super::state::{Cause, Seen, Settled, State};
 use super::waiting::{Standing, Unfenced};
 use super::write::settlement::Tickets;
@@ -38,6 +38,10 @@ pub enum Behind {
 }
 
 /// What is next.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once: a box would cost an allocation"
+)]
 pub enum Head {
     /// This request goes on: it waited, or a lane has lost it.
     Goes(Request),
@@ -48,6 +52,10 @@ pub enum Head {
 }
 
 /// What became of submitting a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once: a box would cost an allocation"
+)]
 pub enum Submitted {
     /// It is on its way, or settled.
     Gone,
@@ -70,7 +78,7 @@ pub enum Progress {
 struct Running {
     asked: Asked,
     is_slow: bool,
-    sequence: Pin<Box<dyn Future<Output = Result<(Outcome, Answer), Failure>>>>,
+    sequence: Pin<Box<dyn Future<Output = Done>>>,
 }
 
 /// What becomes of a request that has its turn.
@@ -208,7 +216,7 @@ impl Pipeline {
         self.running.is_some() || self.waiting.as_ref().is_some_and(|(_, waiting)| waits(waiting))
     }
 
-    fn ended(&mut self, result: Result<(Outcome, Answer), Failure>) -> Progress {
+    fn ended(&mut self, result: Done) -> Progress {
         let Some(Running { asked, is_slow, .. }) = self.running.take() else {
             return Progress::Again;
         };

@@ -36,7 +36,8 @@ use crate::pairing::owed::Lost;
 use crate::protocol::answer::Form;
 use crate::recent::Asker;
 
-type Done = Result<(Outcome, Answer), Failure>;
+/// What came of one: how it is counted, and what its client is told.
+pub type Done = Result<(Outcome, Answer), Failure>;
 
 /// One command on its way through several exchanges.
 pub struct Sequence {

@@ -116,88 +116,115 @@ impl Sequence {
     }
 
     async fn make(&mut self, making: Making) -> Done {
-        let (key, engine) = (&making.key, Rc::clone(&self.engine));
         loop {
-            let change = if making.is_put {
-                engine.change_of(&making.value)
-            } else {
-                Change::Unordered
-            };
-            let passage = match self.hold(key, change, making.is_put).await? {
-                Ok(passage) => passage,
-                Err(refusal) => return Ok(self.refused(refusal)),
-            };
-            let found = match self.look(&passage.via, &making).await {
-                Ok(Looked::Found(found)) => found,
-                Ok(Looked::Missing) if making.edit.is_none() => Stored::MISSING,
-                Ok(Looked::Missing) => return Ok((Outcome::Failed, Answer::NoRecord)),
-                Ok(Looked::Failed(reply)) => return Ok(answered(of_code(self.verb, reply.code()))),
-                Err(none) => {
-                    self.may_repeat(none, true, RetryKind::Read)?;
-                    continue;
-                }
-            };
-            // A server takes what lies behind an argument that is too large for it for new requests.
-            let size_max = self.engine.settings().limits.request.value_max as usize;
-            let stored = found.value.clone().unwrap_or_default();
-            if making.edit.is_some() && making.value.len() + stored.len() > size_max {
-                return Ok(answered(Reply::Code(1)));
-            }
-            let digits = usize::from(self.engine.shared.guard.stamp().digits());
-            let (asked, copied) = (making.clone(), making.value.len() + stored.len());
-            let made = copying(copied, move || {
-                let made = asked.made(&found, digits);
-                let sent = edited(&asked, &stored);
-                (found, made, sent)
-            });
-            let (found, made, (wire, said)) = made.await?;
-            if !making.is_put {
-                let made = made.as_deref().unwrap_or_default();
-                if let Err(refusal) = self.engine.admit_made(self.asker, key, made) {
-                    return Ok(self.refused(refusal));
-                }
-                self.engine.count_passage(self.asker, change);
-            }
-            // The lane may be another one by now; nothing has been sent on it.
-            let lane = passage.via.id();
-            let Some(mut way) = self.via_to(lane, key) else {
-                self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
-                continue;
-            };
-            let (_, mut tickets) = passage.take();
-            if let Some(stamp) = made.as_ref().and_then(|made| self.forgotten(&found, made)) {
-                let mut pass = match self.keep(&way, key, tickets, stamp).await {
-                    Ok(pass) => pass,
-                    Err(Unrecorded::Failed) => return Ok(answered(of_code(self.verb, UNAVAILABLE))),
-                    Err(Unrecorded::Lost(lost)) => {
-                        self.may_repeat(NoReply::Lost(lost), true, RetryKind::Write)?;
-                        continue;
-                    }
-                };
-                let (Some(again), Some(same)) = (self.via_to(lane, key), pass.take()) else {
-                    self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
-                    continue;
-                };
-                (way, tickets) = (again, Tickets::One(same));
-            }
-            let is_idempotent = tickets.are_idempotent();
-            match outcome(self.send_guarded(&way, key, &wire, tickets, true)).await {
-                Ok(reply) if reply.code() != 0 => return Ok(answered(reply)),
-                Ok(reply) => {
-                    if making.is_put {
-                        let code = self.record_stamp(key, &making.value).await?;
-                        if code != 0 {
-                            return Ok(answered(Reply::Code(code)));
-                        }
-                    }
-                    return Ok(answered(said.unwrap_or(reply)));
-                }
-                Err(none) => {
-                    self.may_repeat(none, is_idempotent, RetryKind::Write)?;
-                    self.retried |= none == NoReply::Lost(Lost::Sent);
-                }
+            if let Some(done) = self.try_to_make(&making).await? {
+                return Ok(done);
             }
         }
+    }
+
+    /// One try; nothing where it has to be tried again.
+    async fn try_to_make(&mut self, making: &Making) -> Result<Option<(Outcome, Answer)>, Failure> {
+        let (key, engine) = (&making.key, Rc::clone(&self.engine));
+        let change = if making.is_put {
+            engine.change_of(&making.value)
+        } else {
+            Change::Unordered
+        };
+        let passage = match self.hold(key, change, making.is_put).await? {
+            Ok(passage) => passage,
+            Err(refusal) => return Ok(Some(self.refused(refusal))),
+        };
+        let found = match self.look(&passage.via, making).await {
+            Ok(Looked::Found(found)) => found,
+            Ok(Looked::Missing) if making.edit.is_none() => Stored::MISSING,
+            Ok(Looked::Missing) => return Ok(Some((Outcome::Failed, Answer::NoRecord))),
+            Ok(Looked::Failed(reply)) => return Ok(Some(answered(of_code(self.verb, reply.code())))),
+            Err(none) => {
+                self.may_repeat(none, true, RetryKind::Read)?;
+                return Ok(None);
+            }
+        };
+        // A server takes what lies behind an argument that is too large for it for new requests.
+        let size_max = engine.settings().limits.request.value_max as usize;
+        if making.edit.is_some() && making.value.len() + found.len() > size_max {
+            return Ok(Some(answered(Reply::Code(1))));
+        }
+        let edited = self.edited(making, found).await?;
+        if !making.is_put {
+            let made = edited.made.as_deref().unwrap_or_default();
+            if let Err(refusal) = engine.admit_made(self.asker, key, made) {
+                return Ok(Some(self.refused(refusal)));
+            }
+            engine.count_passage(self.asker, change);
+        }
+        self.send_edited(making, passage, edited).await
+    }
+
+    /// What is made of what was found, put together by another thread where it is long.
+    async fn edited(&self, making: &Making, found: Stored) -> Result<Edited, Failure> {
+        let digits = usize::from(self.engine.shared.guard.stamp().digits());
+        let (asked, copied) = (making.clone(), making.value.len() + found.len());
+        let edited = copying(copied, move || {
+            let made = asked.made(&found, digits);
+            let (wire, said) = edited(&asked, &found.value.clone().unwrap_or_default());
+            Edited {
+                found,
+                made,
+                wire,
+                said,
+            }
+        });
+        edited.await
+    }
+
+    /// Sends what was made, by the same lane as everything before it; nothing where it has to be made again.
+    async fn send_edited(
+        &mut self,
+        making: &Making,
+        passage: Passage,
+        edited: Edited,
+    ) -> Result<Option<(Outcome, Answer)>, Failure> {
+        let (key, lane) = (&making.key, passage.via.id());
+        // The lane may be another one by now; nothing has been sent on it.
+        let Some(mut way) = self.via_to(lane, key) else {
+            self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
+            return Ok(None);
+        };
+        let (_, mut tickets) = passage.take();
+        let made = edited.made.as_ref();
+        if let Some(stamp) = made.and_then(|made| self.forgotten(&edited.found, made)) {
+            let mut pass = match self.keep(&way, key, tickets, stamp).await {
+                Ok(pass) => pass,
+                Err(Unrecorded::Failed) => return Ok(Some(answered(of_code(self.verb, UNAVAILABLE)))),
+                Err(Unrecorded::Lost(lost)) => {
+                    self.may_repeat(NoReply::Lost(lost), true, RetryKind::Write)?;
+                    return Ok(None);
+                }
+            };
+            let (Some(again), Some(same)) = (self.via_to(lane, key), pass.take()) else {
+                self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
+                return Ok(None);
+            };
+            (way, tickets) = (again, Tickets::One(same));
+        }
+        let is_idempotent = tickets.are_idempotent();
+        let reply = match outcome(self.send_guarded(&way, key, &edited.wire, tickets, true)).await {
+            Ok(reply) => reply,
+            Err(none) => {
+                self.may_repeat(none, is_idempotent, RetryKind::Write)?;
+                self.retried |= none == NoReply::Lost(Lost::Sent);
+                return Ok(None);
+            }
+        };
+        if reply.code() == 0 && making.is_put {
+            let code = self.record_stamp(key, &making.value).await?;
+            if code != 0 {
+                return Ok(Some(answered(Reply::Code(code))));
+            }
+        }
+        let said = edited.said.filter(|_| reply.code() == 0);
+        Ok(Some(answered(said.unwrap_or(reply))))
     }
 
     /// The stamp of what is stored that nothing would tell of any more once this is made of it: its record has to.
@@ -270,6 +297,17 @@ impl Sequence {
     }
 }
 
+/// What is made of what was found.
+struct Edited {
+    found: Stored,
+    /// What the key holds afterwards, as far as that can have another stamp.
+    made: Option<Bytes>,
+    /// What is sent.
+    wire: Command,
+    /// What is answered when that succeeds, where it is not the store's own answer.
+    said: Option<Reply>,
+}
+
 /// What is stored of a key.
 #[derive(Debug)]
 struct Stored {
@@ -280,6 +318,11 @@ struct Stored {
 }
 
 impl Stored {
+    /// Bytes of the value, where it has to be known.
+    fn len(&self) -> usize {
+        self.value.as_ref().map_or(0, Bytes::len)
+    }
+
     const UNCHANGED: Self = Self {
         value: None,
         record: None,

@@ -68,6 +68,23 @@ struct Frame {
     reply: oneshot::Receiver<Result<Reply, NoReply>>,
 }
 
+/// A list that is being sent.
+struct Sending<'a> {
+    function: &'a Bytes,
+    options: u32,
+    via: Via,
+    /// Judged, and not sent yet.
+    batch: Batch,
+    frames: Vec<Frame>,
+}
+
+impl Sending<'_> {
+    /// Whether one record more may go with the others: each may send a probe and the record of its stamp ahead of it.
+    fn has_room(&self) -> bool {
+        self.via.has_room(self.batch.records.len() * 2 + ROOM)
+    }
+}
+
 /// What came of a list so far.
 #[derive(Default)]
 struct Tally {
@@ -243,61 +260,70 @@ impl Sequence {
         work: &mut VecDeque<Record>,
         tally: &mut Tally,
     ) -> Result<Vec<Frame>, Failure> {
-        let mut frames = Vec::new();
-        let mut batch = Batch::default();
+        let mut sending = Sending {
+            function,
+            options,
+            via: self.via_for_write(None).await?,
+            batch: Batch::default(),
+            frames: Vec::new(),
+        };
         let mut standing = Standing::default();
         // Records at the head of what is left to do whose keys have been looked up ahead, where that is called for.
         let mut looked = 0usize;
         let mut stint = Stint::begin();
-        let mut via = self.via_for_write(None).await?;
         while let Some((key, value)) = work.pop_front() {
             looked = looked.saturating_sub(1);
             if stint.is_over() {
-                frames.extend(self.send_batch(&via, function, options, &mut batch));
+                self.send_batch(&mut sending);
                 stint.rest().await;
-                via = self.via_for_write(None).await?;
+                sending.via = self.via_for_write(None).await?;
             }
             if self.engine.denies_key(self.asker, &key) {
                 tally.refused(Refusal::Denied, self.engine.refusal_code(Refusal::Denied));
                 continue;
             }
-            let change = self.change_of(&value);
-            // Each record of the batch may send a probe and the record of its stamp ahead of it.
-            if !via.has_room(batch.records.len() * 2 + ROOM) {
-                frames.extend(self.send_batch(&via, function, options, &mut batch));
-                via = self.via_for_write(None).await?;
+            if !sending.has_room() {
+                self.send_batch(&mut sending);
+                sending.via = self.via_for_write(None).await?;
             }
             let proposal = Proposal {
                 asker: Some(self.asker),
-                ..Proposal::by(&via, &key, change)
+                ..Proposal::by(&sending.via, &key, self.change_of(&value))
             };
             match self.engine.judge(proposal, &mut standing) {
                 Decision::Refused(refusal) => tally.refused(refusal, self.engine.refusal_code(refusal)),
                 Decision::Go(ticket) => {
-                    // What has to wait for its record must not hold up the others of a list, which are in the order of
-                    // their lane. All deletes have to.
-                    let waits = self.engine.wants_record(&ticket);
-                    if waits && value.is_some() {
-                        frames.extend(self.send_batch(&via, function, options, &mut batch));
-                    }
-                    batch.add(key, value, ticket);
-                    if batch.is_full() || waits && batch.records[0].1.is_some() {
-                        frames.extend(self.send_batch(&via, function, options, &mut batch));
-                        via = self.via_for_write(None).await?;
+                    if self.add_to_batch(&mut sending, key, value, ticket) {
+                        sending.via = self.via_for_write(None).await?;
                     }
                 }
                 Decision::Wait(wait) => {
-                    frames.extend(self.send_batch(&via, function, options, &mut batch));
-                    looked = self.look_ahead(&via, work, looked);
+                    self.send_batch(&mut sending);
+                    looked = self.look_ahead(&sending.via, work, looked) + 1;
                     work.push_front((key, value));
-                    looked += 1;
                     standing = self.woken(wait).await?;
-                    via = self.via_for_write(None).await?;
+                    sending.via = self.via_for_write(None).await?;
                 }
             }
         }
-        frames.extend(self.send_batch(&via, function, options, &mut batch));
-        Ok(frames)
+        self.send_batch(&mut sending);
+        Ok(sending.frames)
+    }
+
+    /// Adds a record that was let through to the others; whether that has sent them.
+    fn add_to_batch(&self, sending: &mut Sending<'_>, key: Bytes, value: Option<Bytes>, ticket: Ticket) -> bool {
+        // What has to wait for its record must not hold up the others of a list, which are in the order of their lane. All
+        // deletes have to.
+        let waits_alone = self.engine.wants_record(&ticket) && value.is_some();
+        if waits_alone {
+            self.send_batch(sending);
+        }
+        sending.batch.add(key, value, ticket);
+        let is_full = sending.batch.is_full() || waits_alone;
+        if is_full {
+            self.send_batch(sending);
+        }
+        is_full
     }
 
     fn change_of<'a>(&self, value: &'a Option<Bytes>) -> Change<'a> {
@@ -318,11 +344,13 @@ impl Sequence {
         looked + seen.count()
     }
 
-    fn send_batch(&self, via: &Via, function: &Bytes, options: u32, batch: &mut Batch) -> Option<Frame> {
-        let Batch { records, tickets, .. } = std::mem::take(batch);
+    /// Sends the records that were let through so far.
+    fn send_batch(&self, sending: &mut Sending<'_>) {
+        let Batch { records, tickets, .. } = std::mem::take(&mut sending.batch);
         if records.is_empty() {
-            return None;
+            return;
         }
+        let via = &sending.via;
         let is_idempotent = tickets.iter().all(Ticket::is_idempotent);
         let mut arguments = Vec::with_capacity(records.len() * 2);
         let mut probes = Vec::new();
@@ -339,8 +367,8 @@ impl Sequence {
             }
         }
         let wire = Command::Misc {
-            function: function.clone(),
-            options,
+            function: sending.function.clone(),
+            options: sending.options,
             arguments,
         };
         let reply = if tickets.iter().any(|ticket| self.engine.wants_record(ticket)) {
@@ -350,11 +378,11 @@ impl Sequence {
         } else {
             self.send(via, &wire, Tickets::Several(tickets))
         };
-        Some(Frame {
+        sending.frames.push(Frame {
             records,
             probes,
             is_idempotent,
             reply,
-        })
+        });
     }
 }

@@ -15,6 +15,7 @@ use crate::command::{Command, Reply};
 use crate::engine::completion::NoReply;
 use crate::engine::failure::Failure;
 use crate::engine::records;
+use crate::engine::sending::Via;
 use crate::engine::write::settlement::Tickets;
 use crate::guard::verdict::Change;
 use crate::metrics::RetryKind;
@@ -131,60 +132,73 @@ impl Sequence {
         if !self.engine.capabilities().holds_records {
             return says(LEFT);
         }
-        let name = records::name_of(&key);
         loop {
-            let Ok(passage) = self.admit_as(None, None, true, &key, Change::Tidy).await? else {
-                return says(LEFT);
-            };
-            let ask = Command::Mget {
-                keys: vec![key.clone(), name.clone()],
-            };
-            let found = match outcome(self.send(&passage.via, &ask, Tickets::None)).await {
-                Ok(Reply::Records(found)) => found,
-                Ok(_) => return says(LEFT),
-                Err(none) => {
-                    self.may_repeat(none, true, RetryKind::Read)?;
-                    continue;
-                }
-            };
-            if found.iter().any(|(echoed, _)| *echoed != key && *echoed != name) {
-                return Err(Failure::LaneLost);
+            if let Some(code) = self.try_to_tidy(&key, &decide).await? {
+                return says(code);
             }
-            let of = |wanted: &Bytes| found.iter().find(|(echoed, _)| echoed == wanted);
-            let wire = match decide(&Found {
-                value: of(&key).map(|(_, value)| value.clone()),
-                record: of(&name).map(|(_, value)| value.clone()),
-            }) {
-                Becomes::Same => return says(LEFT),
-                Becomes::Gone => Command::Out { key: name.clone() },
-                Becomes::Stamp(stamp) => {
-                    let (key, value) = self.engine.record_of(&key, stamp);
-                    Command::Put { key, value }
+        }
+    }
+
+    /// One try; nothing where it has to be tried again.
+    async fn try_to_tidy(&self, key: &Bytes, decide: impl Fn(&Found) -> Becomes) -> Result<Option<u8>, Failure> {
+        let Ok(passage) = self.admit_as(None, None, true, key, Change::Tidy).await? else {
+            return Ok(Some(LEFT));
+        };
+        let name = records::name_of(key);
+        let ask = Command::Mget {
+            keys: vec![key.clone(), name.clone()],
+        };
+        let found = match outcome(self.send(&passage.via, &ask, Tickets::None)).await {
+            Ok(Reply::Records(found)) => found,
+            Ok(_) => return Ok(Some(LEFT)),
+            Err(none) => {
+                self.may_repeat(none, true, RetryKind::Read)?;
+                return Ok(None);
+            }
+        };
+        if found.iter().any(|(echoed, _)| echoed != key && *echoed != name) {
+            return Err(Failure::LaneLost);
+        }
+        let of = |wanted: &Bytes| found.iter().find(|(echoed, _)| echoed == wanted);
+        let wire = match decide(&Found {
+            value: of(key).map(|(_, value)| value.clone()),
+            record: of(&name).map(|(_, value)| value.clone()),
+        }) {
+            Becomes::Same => return Ok(Some(LEFT)),
+            Becomes::Gone => Command::Out { key: name },
+            Becomes::Stamp(stamp) => {
+                let (key, value) = self.engine.record_of(key, stamp);
+                Command::Put { key, value }
+            }
+        };
+        // The lane may be another one by now; nothing has been sent on it.
+        let Some(via) = self.via_to(passage.via.id(), key) else {
+            self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
+            return Ok(None);
+        };
+        let (_, tickets) = passage.take();
+        self.write_record(&via, &wire, tickets).await
+    }
+
+    /// Removes or writes a record whose key this change has to itself; nothing where it has to be tried again.
+    async fn write_record(&self, via: &Via, wire: &Command, tickets: Tickets) -> Result<Option<u8>, Failure> {
+        let hidden = &self.engine.shared.hidden;
+        match outcome(self.send(via, wire, tickets)).await {
+            Ok(reply) if reply.code() == 0 => {
+                if matches!(wire, Command::Out { .. }) {
+                    hidden.removed();
                 }
-            };
-            // The lane may be another one by now; nothing has been sent on it.
-            let Some(via) = self.via_to(passage.via.id(), &key) else {
-                self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
-                continue;
-            };
-            let (_, tickets) = passage.take();
-            let hidden = &self.engine.shared.hidden;
-            match outcome(self.send(&via, &wire, tickets)).await {
-                Ok(reply) if reply.code() == 0 => {
-                    if matches!(wire, Command::Out { .. }) {
-                        hidden.removed();
-                    }
-                    return says(0);
-                }
-                // Whether the record is there was seen just before: the backend did not do as it was told.
-                Ok(_) => {
-                    hidden.doubt();
-                    return says(LEFT);
-                }
-                Err(none) => {
-                    hidden.doubt();
-                    self.may_repeat(none, false, RetryKind::Write)?;
-                }
+                Ok(Some(0))
+            }
+            // Whether the record is there was seen just before: the backend did not do as it was told.
+            Ok(_) => {
+                hidden.doubt();
+                Ok(Some(LEFT))
+            }
+            Err(none) => {
+                hidden.doubt();
+                self.may_repeat(none, false, RetryKind::Write)?;
+                Ok(None)
             }
         }
     }

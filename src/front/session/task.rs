@@ -4,13 +4,14 @@ mod ahead;
 mod cut;
 mod overdue;
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
 use tokio::task::yield_now;
-use tokio::time::sleep_until;
+use tokio::time::{Sleep, sleep_until};
 
 use self::ahead::LookedAhead;
 use self::cut::Cut;
@@ -25,7 +26,7 @@ use crate::engine::request::Request;
 use crate::engine::state::Cause;
 use crate::pairing::arrivals::Arrivals;
 use crate::protocol::Protocol;
-use crate::protocol::request::{Decoder, Incoming};
+use crate::protocol::request::{self, Decoder, Incoming};
 use crate::transport::{self, READ_ROOM, Reader, Writer};
 
 /// After so many bytes of one client the others have their turn: to read 1 MiB takes longer than to serve many of them.
@@ -47,6 +48,20 @@ enum Pump {
     Busy,
     /// What was next needed nothing to be done; there may be more.
     Again,
+}
+
+/// What is waited for when there is nothing to do.
+struct Until {
+    /// The next request is not all there.
+    hungry: bool,
+    /// Memory is short.
+    is_short: bool,
+    /// The client did not take everything.
+    blocked: bool,
+    /// The timer says when something is overdue.
+    armed: bool,
+    /// More of the client is read.
+    may_read: bool,
 }
 
 /// The task of a session.
@@ -119,12 +134,7 @@ impl Task {
         let timer = sleep_until(tokio::time::Instant::now());
         tokio::pin!(timer);
         loop {
-            if engine.is_stopping() && self.last.is_none() {
-                self.last = Some(End::Drain);
-                self.cut = Some(Cut::from(self.session.channel.turn()));
-            }
-            self.look_at_pause();
-            self.look_at_backlog();
+            self.begin_turn();
             let hungry = match self.pump() {
                 Ok(Ok(Pump::Busy)) => {
                     engine.flush_touched();
@@ -145,64 +155,94 @@ impl Task {
                 // All went at once, of which nobody is told.
                 continue;
             }
-            let mut has_asked = false;
-            if let Some(end) = self.finished(hungry) {
-                has_asked = Box::pin(self.asks_on(&end)).await;
-                self.session.channel.end_turn();
-                if !has_asked {
-                    return end;
+            let has_asked = match self.finished(hungry) {
+                None => false,
+                Some(end) if Box::pin(self.asks_on(&end)).await => {
+                    self.session.channel.end_turn();
+                    self.last = Some(end);
+                    true
                 }
-                self.last = Some(end);
-            }
-            if self.session.is_resting() {
-                self.rest();
-            }
-            let is_short = engine.held.is_short();
-            if is_short {
-                self.give_back();
-            }
-            self.session.input.set((self.input.len(), self.input.capacity()));
-            self.session.weigh();
-            let blocked = self.watch();
-            let armed = self.arm(timer.as_mut(), hungry);
-            let may_read = !self.at_end
-                && !self.session.share.is_paused()
-                && !matches!(self.last, Some(End::Fault(_) | End::Done))
-                && (has_asked || !self.is_cut(hungry))
-                && (hungry || (self.input.len() < READ_AHEAD && !is_short) || self.watches_for_more());
-            let room = if is_short { SHORT_READ } else { READ_ROOM };
-            if may_read && let Err(end) = self.make_room(room).await {
+                Some(end) => return end,
+            };
+            let is_short = self.weigh();
+            let until = Until {
+                hungry,
+                is_short,
+                blocked: self.watch(),
+                armed: self.arm(timer.as_mut(), hungry),
+                may_read: self.may_read(hungry, is_short, has_asked),
+            };
+            if let Err(end) = self.wait(until, timer.as_mut()).await {
                 return end;
             }
-            let writer = self.session.writer.borrow().clone();
-            let may_progress = self.pipeline.may_progress();
-            self.session.channel.end_turn();
-            tokio::select! {
-                biased;
-                () = self.session.channel.wake.notified() => {}
-                progress = self.pipeline.progress(), if may_progress => if progress == Progress::SlowEnded {
-                    self.clear_from = Some(self.session.channel.turn());
-                },
-                read = self.reader.read_some(&mut self.input, room), if may_read => {
-                    if let Err(end) = self.received(read) {
-                        return end;
-                    }
-                    // While memory is short, whoever makes room has its turn before more is taken.
-                    if is_short || self.read_in_turn > TURN {
-                        self.read_in_turn = 0;
-                        yield_now().await;
-                        self.session.channel.end_turn();
-                    }
-                }
-                _ = writable(writer), if blocked => self.session.write_ready(),
-                () = engine.stopped(), if self.last.is_none() => {}
-                () = &mut timer, if armed => {
-                    if let Some(end) = self.overdue(hungry) {
-                        return end;
-                    }
+        }
+    }
+
+    /// Looks at what has happened meanwhile.
+    fn begin_turn(&mut self) {
+        if self.session.engine().is_stopping() && self.last.is_none() {
+            self.last = Some(End::Drain);
+            self.cut = Some(Cut::from(self.session.channel.turn()));
+        }
+        self.look_at_pause();
+        self.look_at_backlog();
+    }
+
+    /// Counts what it holds, and gives back what it does not need; whether memory is short.
+    fn weigh(&mut self) -> bool {
+        if self.session.is_resting() {
+            self.rest();
+        }
+        let is_short = self.session.engine().held.is_short();
+        if is_short {
+            self.give_back();
+        }
+        self.session.input.set((self.input.len(), self.input.capacity()));
+        self.session.weigh();
+        is_short
+    }
+
+    /// Whether more is read of the client now. Behind its last request it `has_asked` for more.
+    fn may_read(&self, hungry: bool, is_short: bool, has_asked: bool) -> bool {
+        !self.at_end
+            && !self.session.share.is_paused()
+            && !matches!(self.last, Some(End::Fault(_) | End::Done))
+            && (has_asked || !self.is_cut(hungry))
+            && (hungry || (self.input.len() < READ_AHEAD && !is_short) || self.watches_for_more())
+    }
+
+    /// Waits until there is anything to go on with.
+    async fn wait(&mut self, until: Until, timer: Pin<&mut Sleep>) -> Result<(), End> {
+        let engine = Rc::clone(self.session.engine());
+        let room = if until.is_short { SHORT_READ } else { READ_ROOM };
+        if until.may_read {
+            self.make_room(room).await?;
+        }
+        let writer = self.session.writer.borrow().clone();
+        let may_progress = self.pipeline.may_progress();
+        self.session.channel.end_turn();
+        tokio::select! {
+            biased;
+            () = self.session.channel.wake.notified() => {}
+            progress = self.pipeline.progress(), if may_progress => if progress == Progress::SlowEnded {
+                self.clear_from = Some(self.session.channel.turn());
+            },
+            read = self.reader.read_some(&mut self.input, room), if until.may_read => {
+                self.received(read)?;
+                // While memory is short, whoever makes room has its turn before more is taken.
+                if until.is_short || self.read_in_turn > TURN {
+                    self.read_in_turn = 0;
+                    yield_now().await;
+                    self.session.channel.end_turn();
                 }
             }
+            _ = writable(writer), if until.blocked => self.session.write_ready(),
+            () = engine.stopped(), if self.last.is_none() => {}
+            () = timer, if until.armed => if let Some(end) = self.overdue(until.hungry) {
+                return Err(end);
+            },
         }
+        Ok(())
     }
 
     /// Takes up as much as there is. The inner error is a command whose answer is a stream.
@@ -259,24 +299,7 @@ impl Task {
         let before = self.begun_with.take().unwrap_or(self.input.len());
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
-            Ok(Some(Incoming::Request(request))) => {
-                if request.form.is_last() {
-                    self.last = Some(End::Done);
-                }
-                let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
-                let size = before - self.input.len();
-                let received = arrived.unwrap_or_else(|| self.session.channel.turn());
-                let request = self.session.admit(request, received, size);
-                if size > READ_AHEAD {
-                    // What is left would keep the memory of all of it.
-                    transport::let_go(&mut self.input);
-                }
-                let bytes = &self.session.engine().shared.metrics.request_bytes;
-                bytes
-                    .of(request.protocol(), request.command.verb())
-                    .increment(size as u64);
-                Ok(Ok(request))
-            }
+            Ok(Some(Incoming::Request(request))) => Ok(Ok(self.admit(request, before - self.input.len()))),
             Ok(Some(Incoming::Unknown { words })) => {
                 self.begun = None;
                 self.session.note_unknown(words);
@@ -304,6 +327,24 @@ impl Task {
                 Ok(Err(Pump::Stalled))
             }
         }
+    }
+
+    /// Takes up a request that came in so many bytes.
+    fn admit(&mut self, request: request::Request, size: usize) -> Request {
+        if request.form.is_last() {
+            self.last = Some(End::Done);
+        }
+        let arrived = self.arrivals.taken(self.input.len()).max(self.clear_from);
+        let received = arrived.unwrap_or_else(|| self.session.channel.turn());
+        let request = self.session.admit(request, received, size);
+        if size > READ_AHEAD {
+            // What is left would keep the memory of all of it.
+            transport::let_go(&mut self.input);
+        }
+        let bytes = &self.session.engine().shared.metrics.request_bytes;
+        let verb = request.command.verb();
+        bytes.of(request.protocol(), verb).increment(size as u64);
+        request
     }
 
     /// Makes room for the next bytes where there is none and much would have to be copied for that: by another thread.

@@ -63,7 +63,7 @@ impl World {
             ),
             (
                 "requests of a session on lanes",
-                session.aloft as u64,
+                session.in_flight as u64,
                 limits.pipeline as u64,
             ),
             // The question that ends a spell of priming may go beyond it.
