@@ -1,17 +1,21 @@
 //! What carries requests out, from admission to settlement: one engine for each worker, with its own lanes.
 //!
-//! `pipeline` sends requests of one exchange, `sequence` those of several, `dedicated` those that need a connection of their
-//! own. A `completion` travels with each and knows what its outcome calls for. `write` asks the guard, and `waiting` is how a
-//! request comes back to it. `look_up` reads keys back ahead of their turn, `apart` is where long work goes, and `memory`
-//! bounds what sessions and lanes hold.
+//! Read `state` first: the states of a request, from admission to settlement. A client is known by its `channel`, and has a
+//! `pipeline`, which takes its requests up one by one. One of a single exchange is sent from there; what takes several is a
+//! `sequence`, and in it `dedicated` is what needs a connection of its own. A `completion` travels with each exchange and
+//! knows what its outcome calls for.
+//!
+//! `write` is every guarded write, whichever way it goes, and `waiting` how one comes back to the guard. `sending` puts
+//! requests on their way to the store, and `events` is what happens to that. `look_up` reads keys back ahead of their turn,
+//! `apart` is where long work goes, and `memory` bounds what clients and lanes hold.
 
-pub mod account;
 mod alarm;
 pub mod apart;
 mod busy_poll;
 pub mod channel;
 pub mod completion;
 pub mod denial;
+mod events;
 pub mod failure;
 pub mod inquiry;
 mod large_keys;
@@ -35,20 +39,17 @@ pub mod whereabouts;
 pub mod write;
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::{spawn_local, yield_now};
+use tokio::task::spawn_local;
 
 use crate::client::route::Route;
 use crate::clock::now;
 use crate::command::Command;
 use crate::config::Settings;
-use crate::engine::apart::MANY;
 use crate::engine::busy_poll::BusyPoll;
 use crate::engine::channel::Client;
 use crate::engine::completion::{Passenger, Purpose};
@@ -57,26 +58,16 @@ use crate::engine::memory::{Held, Load};
 use crate::engine::sending::{Store, Via};
 use crate::engine::shared::{Plan, Shared};
 use crate::engine::sharing::Sharing;
-use crate::engine::waiting::Notice;
 use crate::engine::write::settlement::Tickets;
-use crate::guard::Guard;
-use crate::logging::RateLimit;
-use crate::metrics::{ConnectOutcome, FenceOutcome, WaitCause};
-use crate::pairing::LaneId;
+use crate::metrics::WaitCause;
 use crate::store::capabilities::Capabilities;
-use crate::store::events::{ConnectFault, Events, OtherRun};
-use crate::store::tyrant::greeting::{Greeting, Run};
-use crate::store::tyrant::lane::HalfReceived;
-use crate::store::tyrant::lane::LaneFault;
+use crate::store::tyrant::greeting::Run;
 pub use crate::store::tyrant::lane::LaneLoad;
 pub use crate::store::tyrant::names::{Names, Resolve, System as SystemNames};
 pub use crate::store::{OpenError, Opened, descriptors as store_descriptors, direct_route, lanes_wanted};
 
 /// How long a fence may take beyond the time that it is given.
 const FENCE_GRACE: Duration = Duration::from_secs(2);
-
-/// How long a line of one kind about lanes is not written again.
-const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What one worker carries requests out with: its lanes, and what it knows of the store.
 #[derive(Debug)]
@@ -357,141 +348,5 @@ impl Engine {
             tickets,
             purpose,
         }
-    }
-}
-
-fn note_denied_misc() {
-    static LOG: RateLimit = RateLimit::new(Duration::from_secs(60));
-    if let Some(suppressed) = LOG.admit(Instant::now()) {
-        tracing::warn!(
-            suppressed,
-            "the backend's mask denies misc, and it answers as if all were well: so misc is denied here, and puts do not \
-             share requests; rows of a table cannot be read back"
-        );
-    }
-}
-
-impl Events for Engine {
-    fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun> {
-        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
-        let shared = &self.shared;
-        let now = now();
-        shared.greeted(greeting, now)?;
-        shared.metrics.lane_reconnects.increment(again.into());
-        self.capabilities.set(Some(greeting.kind.capabilities()));
-        self.denies_misc.set(greeting.denies_misc);
-        // The mask that may deny `mget` is an option of the server's start.
-        if !self
-            .run
-            .replace(Some(greeting.run.clone()))
-            .is_some_and(|run| run.is_same(&greeting.run))
-        {
-            self.mget_finds.set(false);
-        }
-        self.hold_until.set(shared.hold_until(now));
-        shared.lanes.fetch_add(1, Ordering::Relaxed);
-        shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);
-        if let Some(suppressed) = LOG.admit(now) {
-            tracing::info!(kind = ?greeting.kind, suppressed, "a lane is up");
-        }
-        if greeting.denies_misc {
-            note_denied_misc();
-        }
-        Ok(())
-    }
-
-    fn proved(&self) {
-        self.shared.proved(now());
-    }
-
-    fn connect_failed(&self, fault: ConnectFault, error: &io::Error) {
-        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
-        self.shared
-            .metrics
-            .lane_connects
-            .of(account::connect(fault))
-            .increment(1);
-        if let Some(suppressed) = LOG.admit(Instant::now()) {
-            tracing::warn!(?fault, %error, suppressed, "the backend cannot be reached");
-        }
-        self.shared.lane_missed(now());
-    }
-
-    fn down(&self, lane: LaneId, fault: &LaneFault, has_place: bool) {
-        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
-        self.shared.lane_gone(has_place);
-        if let Some(rule) = account::lane_given_up_by_rule(fault) {
-            self.shared.metrics.interventions.of(rule).increment(1);
-        }
-        if let Some((alarm, what)) = account::alarm(fault) {
-            self.shared.raise(alarm, what);
-        }
-        if let Some(reason) = account::fence(fault) {
-            self.shared.metrics.lanes_fenced.of(reason).increment(has_place.into());
-            if let Some(suppressed) = LOG.admit(now()) {
-                tracing::warn!(lane = lane.0, %fault, suppressed, "a lane is out of service");
-            }
-        }
-    }
-
-    fn fenced(&self, lane: LaneId, ended: bool) {
-        let outcome = if ended {
-            FenceOutcome::Ended
-        } else {
-            FenceOutcome::Timeout
-        };
-        self.shared.metrics.fences.of(outcome).increment(1);
-        if !ended {
-            self.unfenced.set(true);
-            static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
-            if let Some(suppressed) = LOG.admit(now()) {
-                tracing::warn!(
-                    lane = lane.0,
-                    suppressed,
-                    "the backend did not end a lane in time: what it carried may still be carried out"
-                );
-            }
-        }
-        let shared = Arc::clone(&self.shared);
-        if shared.guard.pending() <= MANY {
-            return shared.guard.fenced(lane, ended);
-        }
-        spawn_local(async move {
-            for part in 0..Guard::<Notice>::PARTS {
-                shared.guard.fenced_in(part, lane, ended);
-                yield_now().await;
-            }
-        });
-    }
-
-    fn handed_over(&self) {
-        self.hand_overs.set(self.hand_overs.get() + 1);
-        self.shared.metrics.lane_hand_overs.increment(1);
-        self.shared.lane_handed_over();
-    }
-
-    async fn parted(&self) {
-        self.shared.parted().await;
-    }
-
-    fn half_received(&self, before: HalfReceived, now: HalfReceived) {
-        let load = |half: HalfReceived| Load {
-            held: half.bytes,
-            loose: half.bytes - half.roomed,
-        };
-        self.holds(load(before), load(now));
-    }
-
-    fn batch_done(&self) {
-        self.busy_poll.worked();
-        self.flush_touched();
-        if self.wanting.take() {
-            self.changed.notify_waiters();
-        }
-    }
-
-    fn changed(&self) {
-        self.wanting.set(false);
-        self.changed.notify_waiters();
     }
 }

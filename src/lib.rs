@@ -39,33 +39,42 @@
 //!
 //! # The walk of a `put`
 //!
-//! 1. The client sends bytes. Its session, a task of `front::session`, reads them. The first byte of a request says in
-//!    which protocol it is, and the [`Decoder`](protocol::request::Decoder) cuts one whole
-//!    [`Command`](command::Command) from them: its key and value are slices of what was read. How it is to be answered,
-//!    its [`Form`](protocol::answer::Form), goes beside it.
-//! 2. The session gives it a [`Place`](pairing::order::Place) in its order of answers, and a deadline.
-//! 3. `engine::pipeline` has it judged: [`Guard::judge`](guard::Guard::judge) reads the stamp and gives a
-//!    [`Verdict`](guard::verdict::Verdict). *Refuse* is answered at once; *wait* and *read* come back here when the key
-//!    is worth judging again. While a request waits for that, those behind it have their keys looked up already
-//!    (`engine::look_up`).
-//! 4. *Go* is a [`Ticket`](guard::verdict::Ticket). In the same step, before anything else can run on this thread, the
-//!    command joins the queue of the session's [`Lane`](store::tyrant::lane::Lane), which has one
-//!    [`Owed`](pairing::owed::Owed) answer more. So a key's writes leave in the order in which they were judged.
-//! 5. The lane writes all that is queued in one go, and reads while it writes. The
+//! `engine::state` has the states that it goes through; the files are named as it enters them.
+//!
+//! 1. `front::session::task`: the client's bytes are read. The first byte of a request says in which protocol it is, and
+//!    the [`Decoder`](protocol::request::Decoder) cuts one whole [`Command`](command::Command) from them: its key and value
+//!    are slices of what was read. How it is to be answered, its [`Form`](protocol::answer::Form), goes beside it.
+//! 2. `front::session` opens a [`Place`](pairing::order::Place) in its order of answers, and `engine::channel`, which is all
+//!    that the engine knows of a client, makes it an `engine::request` with a deadline: it is *admitted*.
+//! 3. `engine::pipeline` takes it up when it is the next of its client's. `engine::pipeline::routes` says which way it goes,
+//!    and `engine::pipeline::writes` takes a write on: which record goes with it (`engine::write::companion`), and whether
+//!    it may go now (`engine::write::admission`).
+//! 4. `engine::write::judging` asks [`Guard::judge`](guard::Guard::judge), which reads the stamp and gives a
+//!    [`Verdict`](guard::verdict::Verdict). *Refuse* is answered at once. With *wait* and *read* the request is *waiting* at
+//!    the head of its pipeline until the key is worth judging again. While it waits for that, those behind it have their
+//!    keys looked up already (`engine::look_up`).
+//! 5. *Go* is a [`Ticket`](guard::verdict::Ticket). In the same step, before anything else can run on this thread,
+//!    `engine::sending` puts the command on its [`Via`](store::Via), which is the client's
+//!    [`Lane`](store::tyrant::lane::Lane) with one [`Owed`](pairing::owed::Owed) answer more. It is *in flight*. So a key's
+//!    writes leave in the order in which they were judged.
+//! 6. `store::tyrant::lane` writes all that is queued in one go, and reads while it writes. The
 //!    [`ReplyDecoder`](protocol::tyrant::reply::ReplyDecoder) is told the [`Shape`](command::Shape) of the oldest owed
 //!    answer; what it cuts off belongs to that question. An answer over the limits it drops as it comes, which concerns
 //!    that question alone. (`get`s and look-ups that come together share a question: one `mget`, whose answer names each
 //!    key. A [`RecordsDecoder`](protocol::tyrant::reply::RecordsDecoder) takes it apart. So do stamped `put`s, where the
-//!    backend's database allows it: one `misc putlist`, whose answer is a code for all.)
-//! 6. The request's passenger (`engine::completion`) settles the ticket: [`Guard::settle`](guard::Guard::settle) tells the
-//!    ledger what became of it, and wakes who waits for the key.
-//! 7. The session puts the answer into its place. It leaves when all earlier ones have, in its form.
+//!    store allows it: one `misc putlist`, whose answer is a code for all.)
+//! 7. `engine::completion` travels with the request as its [`Passenger`](store::passenger::Passenger). First its tickets are
+//!    settled (`engine::write::settlement`): [`Guard::settle`](guard::Guard::settle) tells the ledger what became of it, and
+//!    wakes who waits for the key. Then what it was for goes on: here `engine::completion::client`, which tells the client.
+//! 8. `front::session` puts the answer into its place: the request is *settled*. The answer leaves when all earlier ones
+//!    have, in its form.
 //!
-//! With the store in memory steps 5 and 6 happen on the spot; with one in a file a thread of its own commits what all
+//! With the store in memory steps 6 and 7 happen on the spot; with one in a file a thread of its own commits what all
 //! workers have put on their [`Line`](store::embedded::line::Line)s, and small reads happen on the spot. A command that
 //! takes several exchanges (a list, a delete, a read of very many keys, `rnum`, an `ext`, an
-//! [`Edit`](command::edit::Edit) of what is stored) goes through `engine::sequence` instead, alone in its session; a slow or
-//! endless one through `engine::dedicated`, on a connection of its own.
+//! [`Edit`](command::edit::Edit) of what is stored) goes through `engine::sequence` instead, alone among its client's
+//! requests; a slow or endless one through `engine::sequence::dedicated`, on a connection of its own. Whichever way a write
+//! goes, it is judged, accompanied and settled by `engine::write`.
 //!
 //! # Words
 //!

@@ -36,10 +36,11 @@ pub use family::{By, Cube, Family, Grid, Kind, Listed};
 pub use histogram::Snapshot;
 pub use label::{
     Alarm, Carried, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait, Label,
-    LookupCause, NameOutcome, Observed, Outcome, Reload, RetryKind, Side, Version, WaitCause,
+    LookupCause, NameOutcome, Outcome, Reload, RetryKind, Side, Version, WaitCause,
 };
 use registry::Registry;
 
+use crate::command::Reason;
 use crate::command::Verb;
 use crate::guard::spread::Lies;
 use crate::protocol::Protocol;
@@ -121,7 +122,7 @@ table! {
 
     verdicts: Grid<Counter, Judged, Protocol> = "verdicts_total", Count,
         "Records judged by the timestamp guard, by verdict and protocol.";
-    observed: Grid<Counter, Observed, Protocol> = "observed_total", Count,
+    observed: Grid<Counter, Reason, Protocol> = "observed_total", Count,
         "Records let through in observe mode that enforce mode would have refused, by reason and protocol.";
     denied: By<Counter, Verb> = "denied_total", Count,
         "Requests that a listener's allow and deny do not admit, by command.";

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::metrics::Observed;
+use crate::command::Reason;
 use crate::protocol::Protocol;
 use crate::transport::Peer;
 use clients::Clients;
@@ -41,7 +41,7 @@ pub struct Refused<'a> {
     /// Who was refused.
     pub asker: Asker,
     /// Why.
-    pub reason: Observed,
+    pub reason: Reason,
     /// The stamp of the write, where it has one.
     pub stamp: Option<u64>,
     /// The stamp of the newer write, where there is one.

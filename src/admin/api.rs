@@ -14,10 +14,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Readiness;
+use crate::command::Reason;
 use crate::guard::spread::Lies;
-use crate::metrics::{
-    CloseReason, FenceReason, Intervention, Judged, Label, LookupCause, Metrics, Observed, Outcome, WaitCause,
-};
+use crate::metrics::{CloseReason, FenceReason, Intervention, Judged, Label, LookupCause, Metrics, Outcome, WaitCause};
 use crate::recent::{clients, history, lanes, refusals};
 
 /// Where the documents come from. All must be quick.
@@ -149,7 +148,7 @@ impl Counts {
         Self {
             requests: tally::<Outcome>(metrics, "ttguard_requests_total"),
             verdicts: tally::<Judged>(metrics, "ttguard_verdicts_total"),
-            observed: tally::<Observed>(metrics, "ttguard_observed_total"),
+            observed: tally::<Reason>(metrics, "ttguard_observed_total"),
             interventions: tally::<Intervention>(metrics, "ttguard_pairing_interventions_total"),
             sessions_closed: tally::<CloseReason>(metrics, "ttguard_sessions_closed_total"),
             lanes_fenced: tally::<FenceReason>(metrics, "ttguard_lanes_fenced_total"),

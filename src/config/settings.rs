@@ -219,9 +219,10 @@ impl Settings {
     /// What clients may do where no `allow` and `deny` say otherwise. Whoever names a folder for copies wants them made; the
     /// path that a server is told is another machine's.
     pub(super) fn base_access(&self) -> Access {
-        match self.backend {
-            BackendUrl::Memory | BackendUrl::File(_) if self.store.copy_dir.is_some() => Access::WITH_COPIES,
-            _ => Access::default(),
+        if !self.backend.is_server() && self.store.copy_dir.is_some() {
+            Access::WITH_COPIES
+        } else {
+            Access::default()
         }
     }
 

@@ -1,6 +1,7 @@
 //! What travels with each request, and does what its outcome calls for.
 
 mod client;
+pub mod counting;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,7 +17,6 @@ pub use self::client::{ClientCargo, Form, Found};
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
 use crate::engine::Engine;
-use crate::engine::account;
 use crate::engine::look_up::Ahead;
 use crate::engine::memory::Room;
 use crate::engine::records::{self, Probe};
@@ -210,7 +210,7 @@ impl passenger::Passenger for Passenger {
     fn answered(self, reply: Reply, bytes: usize, now: Instant) {
         let shared = Arc::clone(&self.engine.shared);
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-        account::backend_answered(&shared.metrics, self.verb, reply.code(), bytes, self.queued, now);
+        counting::backend_answered(&shared.metrics, self.verb, reply.code(), bytes, self.queued, now);
         let (engine, code) = (self.engine, reply.code());
         match self.purpose {
             Purpose::Record { probe, tell } => return recorded(&engine, self.tickets, code, &probe, tell),
@@ -246,7 +246,7 @@ impl passenger::Passenger for Passenger {
         };
         let shared = &self.engine.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-        account::backend_answered(&shared.metrics, self.verb, code, bytes, self.queued, now);
+        counting::backend_answered(&shared.metrics, self.verb, code, bytes, self.queued, now);
         self.tickets.failed(shared);
         cargo.undone(&self.engine, now);
     }
@@ -254,7 +254,7 @@ impl passenger::Passenger for Passenger {
     fn dropped(self, dropped: Dropped, now: Instant) {
         let shared = &self.engine.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-        account::backend_answered_too_much(&shared.metrics, self.verb, dropped, self.queued, now);
+        counting::backend_answered_too_much(&shared.metrics, self.verb, dropped, self.queued, now);
         match &self.purpose {
             Purpose::Record { .. } => self.tickets.failed(shared),
             _ => self.tickets.answered(shared, dropped.code),

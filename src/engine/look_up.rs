@@ -12,7 +12,6 @@ use bytes::Bytes;
 use crate::clock::now;
 use crate::command::Command;
 use crate::engine::Engine;
-use crate::engine::account;
 use crate::engine::completion::{Purpose, ReadBackCargo};
 use crate::engine::sending::Via;
 use crate::engine::write::admission::ROOM;
@@ -64,7 +63,7 @@ impl Engine {
         let Some(cause) = shared.guard.look_ahead(hash, change, via.id(), (shared.clock)()) else {
             return Looked::Past;
         };
-        shared.metrics.lookups.of(account::lookup(cause)).increment(1);
+        shared.metrics.lookups.of(cause.into()).increment(1);
         self.read_back(via, key, hash, Some(Ahead::of(&self.ahead)));
         Looked::Up
     }

@@ -1,5 +1,6 @@
 //! What is judged, and what comes of it.
 
+use crate::command::Reason;
 use bytes::Bytes;
 
 use super::Receded;
@@ -57,6 +58,19 @@ pub enum Refusal {
     Unstamped,
     /// The command is one that a stamp cannot order.
     Denied,
+}
+
+impl Refusal {
+    /// The reason, as clients and operators are told it.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Stale { .. } => Reason::Stale,
+            Self::Tie => Reason::Tie,
+            Self::Future => Reason::Future,
+            Self::Unstamped => Reason::Unstamped,
+            Self::Denied => Reason::Denied,
+        }
+    }
 }
 
 /// Why a write waits.

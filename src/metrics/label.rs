@@ -1,7 +1,8 @@
 //! The values of every label, as plain enums.
 
-use crate::command::Verb;
+use crate::command::{Reason, Verb};
 use crate::guard::spread::Lies;
+use crate::guard::verdict;
 use crate::protocol::Protocol;
 use crate::protocol::tyrant::opcode::{Opcode, TABLE};
 
@@ -145,20 +146,6 @@ labels! {
         Deleted = "deleted",
         /// A command that can change any record, sent on without judging any: all are read back afterwards.
         Unguarded = "unguarded",
-    }
-
-    /// Why a record that observe mode let through would have been refused.
-    Observed as "reason" {
-        /// Older than what is stored.
-        Stale = "stale",
-        /// As old as what is stored, with other bytes.
-        Tie = "tie",
-        /// Too far ahead of the clock.
-        Future = "future",
-        /// Carries no stamp.
-        Unstamped = "unstamped",
-        /// A command that the settings refuse.
-        Denied = "denied",
     }
 
     /// Why a session ended.
@@ -325,6 +312,70 @@ impl Label for Protocol {
     }
 }
 
+impl Label for Reason {
+    const NAME: &'static str = "reason";
+    const ALL: &'static [Self] = &[Self::Stale, Self::Tie, Self::Future, Self::Unstamped, Self::Denied];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Tie => "tie",
+            Self::Future => "future",
+            Self::Unstamped => "unstamped",
+            Self::Denied => "denied",
+        }
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl Judged {
+    /// The verdict on a record that is refused for this reason.
+    pub fn refused(reason: Reason) -> Self {
+        match reason {
+            Reason::Stale => Self::Stale,
+            Reason::Tie => Self::Tie,
+            Reason::Future => Self::Future,
+            Reason::Unstamped => Self::UnstampedRefused,
+            Reason::Denied => Self::Denied,
+        }
+    }
+}
+
+impl From<verdict::WaitCause> for WaitCause {
+    fn from(cause: verdict::WaitCause) -> Self {
+        match cause {
+            verdict::WaitCause::OlderInFlight => Self::OlderInFlight,
+            verdict::WaitCause::OtherLane => Self::OtherLane,
+            verdict::WaitCause::Lookup => Self::Lookup,
+            verdict::WaitCause::Fence => Self::Fence,
+        }
+    }
+}
+
+impl From<verdict::WaitCause> for KeyWait {
+    fn from(cause: verdict::WaitCause) -> Self {
+        match cause {
+            verdict::WaitCause::OlderInFlight | verdict::WaitCause::OtherLane => Self::InFlight,
+            verdict::WaitCause::Lookup => Self::Lookup,
+            verdict::WaitCause::Fence => Self::Fence,
+        }
+    }
+}
+
+impl From<verdict::ReadCause> for LookupCause {
+    fn from(cause: verdict::ReadCause) -> Self {
+        match cause {
+            verdict::ReadCause::Horizon => Self::Horizon,
+            verdict::ReadCause::Unknown => Self::Unknown,
+            verdict::ReadCause::Tie => Self::Tie,
+            verdict::ReadCause::Delete => Self::Delete,
+        }
+    }
+}
+
 impl Label for Lies {
     const NAME: &'static str = "lies";
     const ALL: &'static [Self] = &Lies::ALL;
@@ -386,7 +437,7 @@ mod tests {
         check::<Reload>();
         check::<Outcome>();
         check::<Judged>();
-        check::<Observed>();
+        check::<Reason>();
         check::<CloseReason>();
         check::<ConnectOutcome>();
         check::<NameOutcome>();

@@ -60,7 +60,7 @@ fn combinations(row: &Row) -> usize {
         "cause" if row.name.contains("waits") => WaitCause::ALL.len(),
         "cause" if row.name.contains("wait_seconds") => KeyWait::ALL.len(),
         "cause" => LookupCause::ALL.len(),
-        "reason" if row.name.contains("observed") => Observed::ALL.len(),
+        "reason" if row.name.contains("observed") => Reason::ALL.len(),
         "reason" if row.name.contains("sessions") => CloseReason::ALL.len(),
         "reason" => FenceReason::ALL.len(),
         "outcome" if row.name.contains("backend_requests") => Carried::ALL.len(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
-use crate::metrics::Observed;
+use crate::command::Reason;
 use crate::transport::Host;
 
 /// Clients that are kept.
@@ -64,17 +64,17 @@ impl Clients {
         entry.refusals += 1;
         entry.last = refused.at;
         match refused.reason {
-            Observed::Stale => {
+            Reason::Stale => {
                 entry.stale += 1;
                 entry.latest_by = entry.latest_by.max(off_by);
             }
-            Observed::Future => {
+            Reason::Future => {
                 entry.future += 1;
                 entry.ahead_by = entry.ahead_by.max(off_by);
             }
-            Observed::Tie | Observed::Unstamped | Observed::Denied => {}
+            Reason::Tie | Reason::Unstamped | Reason::Denied => {}
         }
-        refused.reason == Observed::Future && entry.future == 1
+        refused.reason == Reason::Future && entry.future == 1
     }
 
     fn entry(&mut self, host: Host) -> &mut Entry {

@@ -238,7 +238,8 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{Judged, Observed};
+    use crate::command::Reason;
+    use crate::metrics::Judged;
     use crate::protocol::Protocol;
 
     fn column<'a>(tables: &'a Shown, name: &str) -> &'a Vec<Value> {
@@ -271,7 +272,7 @@ mod tests {
         let metrics = Metrics::new(&[]);
         let mut history = History::default();
         for uptime in [0, 1000, 1950, 4000] {
-            metrics.observed.of(Observed::Future, Protocol::Http).increment(1);
+            metrics.observed.of(Reason::Future, Protocol::Http).increment(1);
             let uptime = Duration::from_millis(uptime);
             history.tick(uptime, uptime, &Reading::of(&metrics, Levels::default()));
         }

@@ -165,7 +165,7 @@ pub fn example(key: &[u8], peer: Peer) -> Refused<'_> {
     use std::time::Duration;
 
     use super::Asker;
-    use crate::metrics::Observed;
+    use crate::command::Reason;
 
     Refused {
         at: Duration::from_secs(1),
@@ -175,7 +175,7 @@ pub fn example(key: &[u8], peer: Peer) -> Refused<'_> {
             peer,
             protocol: Protocol::Binary,
         },
-        reason: Observed::Stale,
+        reason: Reason::Stale,
         stamp: Some(10),
         newer: Some(12),
         off_by: Some(Duration::from_secs(2)),

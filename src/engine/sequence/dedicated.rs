@@ -14,8 +14,8 @@ use tokio::time::{sleep, timeout_at};
 use crate::clock::now;
 use crate::command::{Command, Reply};
 use crate::engine::Engine;
-use crate::engine::account;
 use crate::engine::apart::{MANY, strings_in};
+use crate::engine::completion::counting;
 use crate::engine::failure::Failure;
 use crate::engine::sequence::Sequence;
 use crate::engine::write::settlement::Tickets;
@@ -182,7 +182,7 @@ async fn carry_out_here(
     let (verb, since, time) = (command.verb(), now(), (shared.clock)());
     let result = match spawn_blocking(move || store.execute(&command, time)).await {
         Ok(Ok(reply)) => {
-            account::backend_answered(&shared.metrics, verb, reply.code(), 0, since, now());
+            counting::backend_answered(&shared.metrics, verb, reply.code(), 0, since, now());
             aftermath.answered(reply.code());
             Ok(reply)
         }
@@ -241,7 +241,7 @@ impl Errand {
         let fault = match timeout_at(self.deadline.into(), exchange).await {
             Ok(Ok(Exchange { reply, sent, received })) => {
                 metrics.backend_request_bytes.of(verb).increment(sent as u64);
-                account::backend_answered(metrics, verb, reply.code(), received, since, now());
+                counting::backend_answered(metrics, verb, reply.code(), received, since, now());
                 self.aftermath.answered(reply.code());
                 let_go(reply_to.send(Ok(reply)));
                 gauge.decrement(1);

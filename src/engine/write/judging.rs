@@ -5,7 +5,6 @@ use std::rc::Rc;
 use bytes::Bytes;
 
 use crate::engine::Engine;
-use crate::engine::account;
 use crate::engine::sending::Via;
 use crate::engine::waiting::{GuardWait, Standing, Turn};
 use crate::guard::Origin;
@@ -103,12 +102,12 @@ impl Engine {
             (Verdict::Go(ticket), _) => Decision::Go(ticket),
             (Verdict::Refuse(refusal), _) => Decision::Refused(refusal),
             (Verdict::Wait(cause), Some(mut wait)) => {
-                wait.cause = account::key_wait(cause);
-                shared.metrics.waits.of(account::wait(cause)).increment(1);
+                wait.cause = cause.into();
+                shared.metrics.waits.of(cause.into()).increment(1);
                 Decision::Wait(wait)
             }
             (Verdict::Read(cause), Some(wait)) => {
-                shared.metrics.lookups.of(account::lookup(cause)).increment(1);
+                shared.metrics.lookups.of(cause.into()).increment(1);
                 self.read_back(via, key, hash, None);
                 Decision::Wait(wait)
             }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::command::{Answer, Reason, Reply, Verb};
+use crate::command::{Answer, Reply, Verb};
 use crate::config::StaleReply;
 use crate::engine::{Engine, records};
 use crate::guard::verdict::{Change, Refusal};
@@ -21,14 +21,10 @@ fn refusal_reply(verb: Verb, code: u8) -> Reply {
 
 /// A refusal with its code, which is 0 where the client is told that the write was stored.
 pub fn refused(refusal: Refusal, code: u8, told: Reply) -> Answer {
-    let reason = match refusal {
-        _ if code == 0 => return Answer::Reply(told),
-        Refusal::Stale { .. } => Reason::Stale,
-        Refusal::Tie => Reason::Tie,
-        Refusal::Future => Reason::Future,
-        Refusal::Unstamped => Reason::Unstamped,
-        Refusal::Denied => Reason::Denied,
-    };
+    if code == 0 {
+        return Answer::Reply(told);
+    }
+    let reason = refusal.reason();
     Answer::Refused { reason, told }
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::engine::Engine;
-use crate::engine::account;
 use crate::guard::spread::Lies;
 use crate::guard::verdict::{Change, Refusal};
 use crate::logging::RateLimit;
@@ -81,10 +80,10 @@ impl Engine {
             metrics.stale_age.record(age);
         }
         if enforced {
-            let verdict = account::judged(refusal);
+            let verdict = Judged::refused(refusal.reason());
             metrics.verdicts.of(verdict, asker.protocol).increment(1);
         } else {
-            let reason = account::observed(refusal);
+            let reason = refusal.reason();
             metrics.observed.of(reason, asker.protocol).increment(1);
         }
         let key_hash = shared.guard.key(key).short();
@@ -93,7 +92,7 @@ impl Engine {
             key,
             key_hash,
             asker,
-            reason: account::observed(refusal),
+            reason: refusal.reason(),
             stamp,
             newer,
             off_by,

@@ -1,0 +1,203 @@
+//! What happens to the store, as the engine takes it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::task::{spawn_local, yield_now};
+
+use super::Engine;
+use super::apart::MANY;
+use super::memory::Load;
+use super::waiting::Notice;
+use crate::clock::now;
+use crate::guard::Guard;
+use crate::logging::RateLimit;
+use crate::metrics::{Alarm, ConnectOutcome, FenceOutcome, FenceReason, Intervention};
+use crate::pairing::LaneId;
+use crate::store::events::{ConnectFault, Events, OtherRun};
+use crate::store::tyrant::greeting::Greeting;
+use crate::store::tyrant::lane::{HalfReceived, LaneFault};
+
+/// How long a line of one kind about lanes is not written again.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+fn note_denied_misc() {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(60));
+    if let Some(suppressed) = LOG.admit(Instant::now()) {
+        tracing::warn!(
+            suppressed,
+            "the backend's mask denies misc, and it answers as if all were well: so misc is denied here, and puts do not \
+             share requests; rows of a table cannot be read back"
+        );
+    }
+}
+
+impl Events for Engine {
+    fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun> {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        let shared = &self.shared;
+        let now = now();
+        shared.greeted(greeting, now)?;
+        shared.metrics.lane_reconnects.increment(again.into());
+        self.capabilities.set(Some(greeting.kind.capabilities()));
+        self.denies_misc.set(greeting.denies_misc);
+        // The mask that may deny `mget` is an option of the server's start.
+        if !self
+            .run
+            .replace(Some(greeting.run.clone()))
+            .is_some_and(|run| run.is_same(&greeting.run))
+        {
+            self.mget_finds.set(false);
+        }
+        self.hold_until.set(shared.hold_until(now));
+        shared.lanes.fetch_add(1, Ordering::Relaxed);
+        shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);
+        if let Some(suppressed) = LOG.admit(now) {
+            tracing::info!(kind = ?greeting.kind, suppressed, "a lane is up");
+        }
+        if greeting.denies_misc {
+            note_denied_misc();
+        }
+        Ok(())
+    }
+
+    fn proved(&self) {
+        self.shared.proved(now());
+    }
+
+    fn connect_failed(&self, fault: ConnectFault, error: &io::Error) {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        self.shared.metrics.lane_connects.of(connect(fault)).increment(1);
+        if let Some(suppressed) = LOG.admit(Instant::now()) {
+            tracing::warn!(?fault, %error, suppressed, "the backend cannot be reached");
+        }
+        self.shared.lane_missed(now());
+    }
+
+    fn down(&self, lane: LaneId, fault: &LaneFault, has_place: bool) {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        self.shared.lane_gone(has_place);
+        if let Some(rule) = rule(fault) {
+            self.shared.metrics.interventions.of(rule).increment(1);
+        }
+        if let Some((alarm, what)) = alarm(fault) {
+            self.shared.raise(alarm, what);
+        }
+        if let Some(reason) = fence_reason(fault) {
+            self.shared.metrics.lanes_fenced.of(reason).increment(has_place.into());
+            if let Some(suppressed) = LOG.admit(now()) {
+                tracing::warn!(lane = lane.0, %fault, suppressed, "a lane is out of service");
+            }
+        }
+    }
+
+    fn fenced(&self, lane: LaneId, ended: bool) {
+        let outcome = if ended {
+            FenceOutcome::Ended
+        } else {
+            FenceOutcome::Timeout
+        };
+        self.shared.metrics.fences.of(outcome).increment(1);
+        if !ended {
+            self.unfenced.set(true);
+            static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+            if let Some(suppressed) = LOG.admit(now()) {
+                tracing::warn!(
+                    lane = lane.0,
+                    suppressed,
+                    "the backend did not end a lane in time: what it carried may still be carried out"
+                );
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        if shared.guard.pending() <= MANY {
+            return shared.guard.fenced(lane, ended);
+        }
+        spawn_local(async move {
+            for part in 0..Guard::<Notice>::PARTS {
+                shared.guard.fenced_in(part, lane, ended);
+                yield_now().await;
+            }
+        });
+    }
+
+    fn handed_over(&self) {
+        self.hand_overs.set(self.hand_overs.get() + 1);
+        self.shared.metrics.lane_hand_overs.increment(1);
+        self.shared.lane_handed_over();
+    }
+
+    async fn parted(&self) {
+        self.shared.parted().await;
+    }
+
+    fn half_received(&self, before: HalfReceived, now: HalfReceived) {
+        let load = |half: HalfReceived| Load {
+            held: half.bytes,
+            loose: half.bytes - half.roomed,
+        };
+        self.holds(load(before), load(now));
+    }
+
+    fn batch_done(&self) {
+        self.busy_poll.worked();
+        self.flush_touched();
+        if self.wanting.take() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn changed(&self) {
+        self.wanting.set(false);
+        self.changed.notify_waiters();
+    }
+}
+
+fn connect(fault: ConnectFault) -> ConnectOutcome {
+    match fault {
+        ConnectFault::Refused => ConnectOutcome::Refused,
+        ConnectFault::Timeout => ConnectOutcome::Timeout,
+        ConnectFault::NotTyrant => ConnectOutcome::NotTyrant,
+        ConnectFault::OtherRun => ConnectOutcome::OtherRun,
+    }
+}
+
+/// Why a lane is fenced; nothing for one that ended because the proxy stops.
+fn fence_reason(fault: &LaneFault) -> Option<FenceReason> {
+    match fault {
+        LaneFault::Deadline => Some(FenceReason::Deadline),
+        LaneFault::BadAnswer(_) | LaneFault::Mismatch => Some(FenceReason::BadAnswer),
+        LaneFault::Unasked(_) => Some(FenceReason::Unasked),
+        LaneFault::Eof => Some(FenceReason::Eof),
+        LaneFault::Io(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Some(FenceReason::Reset),
+        LaneFault::Io(_) => Some(FenceReason::Io),
+        LaneFault::Retired | LaneFault::HandedOver => None,
+    }
+}
+
+/// What the pairing guard did by giving up this lane; nothing where the backend ended it.
+fn rule(fault: &LaneFault) -> Option<Intervention> {
+    match fault {
+        LaneFault::Deadline => Some(Intervention::LateAnswer),
+        LaneFault::BadAnswer(_) => Some(Intervention::BadAnswer),
+        LaneFault::Mismatch => Some(Intervention::Mismatch),
+        LaneFault::Unasked(_) => Some(Intervention::Unasked),
+        LaneFault::Eof | LaneFault::Io(_) | LaneFault::Retired | LaneFault::HandedOver => None,
+    }
+}
+
+/// The alarm that this fault of a lane is; nothing for those that happen to anybody.
+fn alarm(fault: &LaneFault) -> Option<(Alarm, &'static str)> {
+    match fault {
+        LaneFault::Mismatch => Some((Alarm::UnaskedKey, "the backend named a key that it was not asked for")),
+        LaneFault::Unasked(_) => Some((Alarm::UnaskedAnswer, "the backend sent bytes that answer no question")),
+        LaneFault::Deadline
+        | LaneFault::BadAnswer(_)
+        | LaneFault::Eof
+        | LaneFault::Io(_)
+        | LaneFault::Retired
+        | LaneFault::HandedOver => None,
+    }
+}
