@@ -52,7 +52,7 @@ use crate::command::Command;
 use crate::config::Settings;
 use crate::engine::busy_poll::BusyPoll;
 use crate::engine::channel::Client;
-use crate::engine::completion::{Passenger, Purpose};
+use crate::engine::completion::{Completion, Purpose};
 use crate::engine::large_keys::LargeKeys;
 use crate::engine::memory::{Held, Load};
 use crate::engine::sending::{Store, Via};
@@ -334,14 +334,14 @@ impl Engine {
     }
 
     /// What travels with this command, and what its outcome calls for.
-    pub fn passenger(
+    pub fn completion(
         self: &Rc<Self>,
         command: &Command,
         tickets: Tickets,
         purpose: Purpose,
         now: Instant,
-    ) -> Passenger {
-        Passenger {
+    ) -> Completion {
+        Completion {
             engine: Rc::clone(self),
             verb: command.verb(),
             queued: now,

@@ -63,7 +63,7 @@
 //!    that question alone. (`get`s and look-ups that come together share a question: one `mget`, whose answer names each
 //!    key. A [`RecordsDecoder`](protocol::tyrant::reply::RecordsDecoder) takes it apart. So do stamped `put`s, where the
 //!    store allows it: one `misc putlist`, whose answer is a code for all.)
-//! 7. `engine::completion` travels with the request as its [`Passenger`](store::passenger::Passenger). First its tickets are
+//! 7. `engine::completion` travels with the request as its [`Completion`](store::completion::Completion). First its tickets are
 //!    settled (`engine::write::settlement`): [`Guard::settle`](guard::Guard::settle) tells the ledger what became of it, and
 //!    wakes who waits for the key. Then what it was for goes on: here `engine::completion::client`, which tells the client.
 //! 8. `front::session` puts the answer into its place: the request is *settled*. The answer leaves when all earlier ones

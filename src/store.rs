@@ -9,13 +9,13 @@
 //!
 //! - A route is asked for with the key that it is for, since a store may have more than one place.
 //! - What a store can do is said by its [`Capabilities`], and what becomes of a request by its
-//!   [`Passenger`]; of what happens to the store itself [`Events`] tells.
+//!   [`Completion`]; of what happens to the store itself [`Events`] tells.
 //! - To the guard each way is a lane: what is put on it is carried out in that order.
 
 pub mod capabilities;
+pub mod completion;
 pub mod embedded;
 pub mod events;
-pub mod passenger;
 pub mod tyrant;
 
 use std::rc::Rc;
@@ -25,11 +25,11 @@ use std::time::{Duration, Instant};
 use tokio::task::{spawn_blocking, spawn_local};
 
 use self::capabilities::Capabilities;
+use self::completion::Completion;
 pub use self::embedded::OpenError;
 use self::embedded::line::{Line, LineLimits};
 use self::embedded::{Embedded, Fault};
 use self::events::Events;
-use self::passenger::Passenger;
 use self::tyrant::lane::{Lane, LaneLoad};
 use self::tyrant::links::Links;
 use self::tyrant::names;
@@ -89,7 +89,7 @@ impl Opened {
     }
 
     /// The store as one worker knows it.
-    pub fn store<P: Passenger>(&self, opening: &Opening<'_>) -> Store<P> {
+    pub fn store<P: Completion>(&self, opening: &Opening<'_>) -> Store<P> {
         match self {
             Self::Here(store) => {
                 let (clock, limits) = (Arc::clone(opening.clock), line_limits(opening.settings));
@@ -178,14 +178,14 @@ pub enum Via<P> {
     Lane(Rc<Lane<P>>),
 }
 
-impl<P: Passenger> std::fmt::Debug for Via<P> {
+impl<P: Completion> std::fmt::Debug for Via<P> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_tuple("Via").field(&self.id()).finish()
     }
 }
 
 /// What the engine asks of the store itself.
-impl<P: Passenger> Store<P> {
+impl<P: Completion> Store<P> {
     /// Begins to keep its ways up, and tells what happens to them.
     pub fn start(&self, events: &Rc<impl Events>, random: impl FnMut() -> fastrand::Rng) {
         match self {
@@ -296,7 +296,7 @@ impl<P: Passenger> Store<P> {
 }
 
 /// What the engine asks of a way. To submit gives the bytes that are added to what goes over a wire.
-impl<P: Passenger> Via<P> {
+impl<P: Completion> Via<P> {
     /// The id that the guard knows this way by.
     pub fn id(&self) -> LaneId {
         match self {
@@ -334,61 +334,61 @@ impl<P: Passenger> Via<P> {
 
     /// Puts a read on its way that [shares](Self::shares_reads) its question with others; the answer names its keys: see
     /// [`Lane::submit_read`].
-    pub fn submit_read(&self, command: &Command, deadline: Instant, passenger: P, may_join: bool) -> usize {
+    pub fn submit_read(&self, command: &Command, deadline: Instant, completion: P, may_join: bool) -> usize {
         match self {
-            Self::Lane(lane) if self.shares_reads(command) => lane.submit_read(deadline, passenger, may_join),
-            _ => self.submit(command, deadline, passenger),
+            Self::Lane(lane) if self.shares_reads(command) => lane.submit_read(deadline, completion, may_join),
+            _ => self.submit(command, deadline, completion),
         }
     }
 
     /// Puts a write on its way which may share its request with others where it goes over a wire: see
     /// [`Lane::submit_write`].
-    pub fn submit_write(&self, command: &Command, deadline: Instant, passenger: P) -> usize {
+    pub fn submit_write(&self, command: &Command, deadline: Instant, completion: P) -> usize {
         match self {
-            Self::Lane(lane) => lane.submit_write(command, deadline, passenger),
-            Self::Memory(_) | Self::File(..) => self.submit(command, deadline, passenger),
+            Self::Lane(lane) => lane.submit_write(command, deadline, completion),
+            Self::Memory(_) | Self::File(..) => self.submit(command, deadline, completion),
         }
     }
 
     /// As [`Self::submit`], for a change that has its key to itself: where it takes long to store it in memory, that is
-    /// done by another thread, and the passenger is told later. Nothing of the key can go before it meanwhile.
-    pub fn submit_alone(&self, command: &Command, deadline: Instant, passenger: P) -> usize {
+    /// done by another thread, and the completion is told later. Nothing of the key can go before it meanwhile.
+    pub fn submit_alone(&self, command: &Command, deadline: Instant, completion: P) -> usize {
         let Self::Memory(memory) = self else {
-            return self.submit(command, deadline, passenger);
+            return self.submit(command, deadline, completion);
         };
         if !memory.store.takes_long(command) {
-            return self.submit(command, deadline, passenger);
+            return self.submit(command, deadline, completion);
         }
         let (store, command, time) = (Arc::clone(&memory.store), command.clone(), (memory.clock)());
         spawn_local(async move {
             let outcome = spawn_blocking(move || store.execute(&command, time)).await;
-            tell(passenger, outcome.ok());
+            tell(completion, outcome.ok());
         });
         0
     }
 
-    /// Puts a request on its way. With the store in memory its passenger is told the answer before this returns.
-    pub fn submit(&self, command: &Command, deadline: Instant, passenger: P) -> usize {
+    /// Puts a request on its way. With the store in memory its completion is told the answer before this returns.
+    pub fn submit(&self, command: &Command, deadline: Instant, completion: P) -> usize {
         match self {
-            Self::Lane(lane) => lane.submit(command, deadline, passenger),
+            Self::Lane(lane) => lane.submit(command, deadline, completion),
             Self::File(line, clock) => {
-                line.submit(command, clock(), deadline, passenger);
+                line.submit(command, clock(), deadline, completion);
                 0
             }
             Self::Memory(memory) => {
                 let outcome = memory.store.execute(command, (memory.clock)());
-                tell(passenger, Some(outcome));
+                tell(completion, Some(outcome));
                 0
             }
         }
     }
 }
 
-/// Tells a passenger what came of its request; nothing where nobody knows.
-fn tell<P: Passenger>(passenger: P, outcome: Option<Result<Reply, Fault>>) {
+/// Tells a completion what came of its request; nothing where nobody knows.
+fn tell<P: Completion>(completion: P, outcome: Option<Result<Reply, Fault>>) {
     match outcome {
-        Some(Ok(reply)) if passenger.accepts(&reply) => passenger.answered(reply, 0, now()),
-        Some(Ok(_)) | None => passenger.lost(Lost::Sent),
-        Some(Err(_)) => passenger.unanswerable(),
+        Some(Ok(reply)) if completion.accepts(&reply) => completion.answered(reply, 0, now()),
+        Some(Ok(_)) | None => completion.lost(Lost::Sent),
+        Some(Err(_)) => completion.unanswerable(),
     }
 }

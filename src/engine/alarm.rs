@@ -78,7 +78,7 @@ impl Engine {
                     &via,
                     &ask,
                     deadline,
-                    engine.passenger(&ask, Tickets::None, purpose, now()),
+                    engine.completion(&ask, Tickets::None, purpose, now()),
                 );
             }
         });

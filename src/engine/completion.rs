@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-pub use self::client::{ClientCargo, Form, Found};
+pub use self::client::{ClientRequest, Form, Found};
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
 use crate::engine::Engine;
@@ -25,7 +25,7 @@ use crate::guard::ledger::KeyHash;
 use crate::metrics::Carried;
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::reply::Dropped;
-use crate::store::passenger;
+use crate::store::completion;
 
 /// How long what could not be read is left alone before it is tried again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
@@ -35,7 +35,7 @@ const FAILED: u8 = 1;
 
 /// What travels with a request.
 #[derive(Debug)]
-pub struct Passenger {
+pub struct Completion {
     /// Where it came from.
     pub engine: Rc<Engine>,
     /// What is asked of the backend.
@@ -56,7 +56,7 @@ pub struct Passenger {
 )]
 pub enum Purpose {
     /// A client's own request.
-    Client(ClientCargo),
+    Client(ClientRequest),
     /// One exchange of a command that takes several.
     Exchange {
         /// Who goes on with the outcome.
@@ -65,7 +65,7 @@ pub enum Purpose {
         asked: Vec<Bytes>,
     },
     /// A key is read back for the guard.
-    ReadBack(ReadBackCargo),
+    ReadBack(KeyReadBack),
     /// A key is read back because its stamp seemed to have gone back behind one that was confirmed.
     Suspicion { key: Bytes, confirmed: u64 },
     /// Who asked for these keys asks elsewhere.
@@ -84,7 +84,7 @@ pub enum Purpose {
 
 /// A key that is read back for the guard.
 #[derive(Debug)]
-pub struct ReadBackCargo {
+pub struct KeyReadBack {
     /// The key, and the name of the record that keeps its stamp, where there can be one.
     pub keys: Vec<Bytes>,
     pub hash: KeyHash,
@@ -92,7 +92,7 @@ pub struct ReadBackCargo {
     pub _ahead: Option<Ahead>,
 }
 
-impl ReadBackCargo {
+impl KeyReadBack {
     /// The key itself.
     pub fn key(&self) -> &Bytes {
         &self.keys[0]
@@ -122,14 +122,14 @@ pub enum Unrecorded {
     Lost(Lost),
 }
 
-impl passenger::Passenger for Passenger {
+impl completion::Completion for Completion {
     fn keys(&self) -> &[Bytes] {
         match &self.purpose {
-            Purpose::Client(cargo) => match &cargo.request.command {
+            Purpose::Client(asked) => match &asked.request.command {
                 Command::Get { key } => std::slice::from_ref(key),
                 _ => &[],
             },
-            Purpose::ReadBack(cargo) => &cargo.keys,
+            Purpose::ReadBack(asked) => &asked.keys,
             Purpose::Parted { keys } => keys,
             _ => &[],
         }
@@ -146,7 +146,7 @@ impl passenger::Passenger for Passenger {
 
     fn record(&self) -> Option<(&Bytes, &Bytes)> {
         match &self.purpose {
-            Purpose::Client(cargo) => match &cargo.request.command {
+            Purpose::Client(asked) => match &asked.request.command {
                 Command::Put { key, value } | Command::PutNr { key, value } => Some((key, value)),
                 _ => None,
             },
@@ -156,7 +156,7 @@ impl passenger::Passenger for Passenger {
 
     fn has_room_for(&mut self, bytes: usize) -> bool {
         match &mut self.purpose {
-            Purpose::Client(cargo) => cargo.fits_ahead(&self.engine, bytes),
+            Purpose::Client(asked) => asked.fits_ahead(&self.engine, bytes),
             Purpose::Parted { .. } => false,
             _ => true,
         }
@@ -164,7 +164,7 @@ impl passenger::Passenger for Passenger {
 
     fn room(&self) -> usize {
         match &self.purpose {
-            Purpose::Client(cargo) => cargo.request.room.as_ref().map_or(0, Room::bytes),
+            Purpose::Client(asked) => asked.request.room.as_ref().map_or(0, Room::bytes),
             _ => 0,
         }
     }
@@ -174,8 +174,8 @@ impl passenger::Passenger for Passenger {
             // A server never fails an `mget` (1.1.41, `do_mget`), and one that does not know it says so with 1. Behind any
             // other code records may follow, which would be taken for the next answer.
             (_, Reply::Code(code)) => *code == FAILED || self.verb != Verb::Mget,
-            (Purpose::ReadBack(cargo), Reply::Records(found)) => {
-                found.iter().all(|(echoed, _)| cargo.keys.contains(echoed))
+            (Purpose::ReadBack(asked), Reply::Records(found)) => {
+                found.iter().all(|(echoed, _)| asked.keys.contains(echoed))
             }
             (Purpose::Suspicion { key, .. }, Reply::Records(found)) => {
                 let name = records::name_of(key);
@@ -190,11 +190,11 @@ impl passenger::Passenger for Passenger {
             (Purpose::Exchange { asked, .. }, Reply::Strings { strings, .. }) if !asked.is_empty() => {
                 are_asked_for(asked, strings.iter().step_by(2))
             }
-            (Purpose::Client(cargo), Reply::Records(found)) => match &cargo.request.command {
+            (Purpose::Client(asked), Reply::Records(found)) => match &asked.request.command {
                 Command::Mget { keys } => are_asked_for(keys, found.iter().map(|(echoed, _)| echoed)),
                 _ => true,
             },
-            (Purpose::Client(cargo), Reply::Strings { strings, .. }) => match &cargo.request.command {
+            (Purpose::Client(asked), Reply::Strings { strings, .. }) => match &asked.request.command {
                 // In a skeleton a function of any name can mean anything.
                 Command::Misc {
                     function, arguments, ..
@@ -217,12 +217,12 @@ impl passenger::Passenger for Passenger {
             _ => self.tickets.answered(&shared, code),
         }
         match self.purpose {
-            Purpose::Client(cargo) => cargo.answered(&engine, reply, now),
+            Purpose::Client(asked) => asked.answered(&engine, reply, now),
             Purpose::Exchange { reply_to, .. } => {
                 // Whoever asked may have ended meanwhile.
                 let _ = reply_to.send(Ok(reply));
             }
-            Purpose::ReadBack(cargo) => cargo.learn(&engine, Some(reply)),
+            Purpose::ReadBack(asked) => asked.learn(&engine, Some(reply)),
             Purpose::Suspicion { key, confirmed } => {
                 let found = engine.read_back_of(&key, reply);
                 engine.suspicion_answered(&key, confirmed, found);
@@ -241,14 +241,14 @@ impl passenger::Passenger for Passenger {
     }
 
     fn undone(self, code: u8, bytes: usize, now: Instant) {
-        let Purpose::Client(cargo) = self.purpose else {
+        let Purpose::Client(asked) = self.purpose else {
             return self.answered(Reply::Code(code), bytes, now);
         };
         let shared = &self.engine.shared;
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
         counting::backend_answered(&shared.metrics, self.verb, code, bytes, self.queued, now);
         self.tickets.failed(shared);
-        cargo.undone(&self.engine, now);
+        asked.undone(&self.engine, now);
     }
 
     fn dropped(self, dropped: Dropped, now: Instant) {
@@ -260,20 +260,20 @@ impl passenger::Passenger for Passenger {
             _ => self.tickets.answered(shared, dropped.code),
         }
         match self.purpose {
-            Purpose::Client(cargo) if dropped.fault.is_none() => {
+            Purpose::Client(asked) if dropped.fault.is_none() => {
                 let size = usize::try_from(dropped.bytes).unwrap_or(usize::MAX);
-                cargo.put_off(&self.engine, size);
+                asked.put_off(&self.engine, size);
             }
-            Purpose::Client(cargo) => cargo.dropped(&self.engine, dropped.code),
+            Purpose::Client(asked) => asked.dropped(&self.engine, dropped.code),
             Purpose::Exchange { reply_to, .. } => {
                 let _ = reply_to.send(Err(NoReply::TooLarge));
             }
-            Purpose::ReadBack(cargo) => {
+            Purpose::ReadBack(asked) => {
                 let engine = Rc::clone(&self.engine);
                 // Asked again at once, it would be no smaller.
                 spawn_local(async move {
                     sleep(ASK_AGAIN).await;
-                    cargo.learn(&engine, None);
+                    asked.learn(&engine, None);
                 });
             }
             Purpose::Suspicion { .. } | Purpose::Find { .. } | Purpose::Parted { .. } => {}
@@ -296,11 +296,11 @@ impl passenger::Passenger for Passenger {
         let are_idempotent = self.tickets.are_idempotent();
         self.tickets.lost(shared, lost);
         match self.purpose {
-            Purpose::Client(cargo) => cargo.lost(&self.engine, lost, are_idempotent),
+            Purpose::Client(asked) => asked.lost(&self.engine, lost, are_idempotent),
             Purpose::Exchange { reply_to, .. } => {
                 let _ = reply_to.send(Err(NoReply::Lost(lost)));
             }
-            Purpose::ReadBack(cargo) => cargo.learn(&self.engine, None),
+            Purpose::ReadBack(asked) => asked.learn(&self.engine, None),
             Purpose::Probe(_) | Purpose::Suspicion { .. } | Purpose::Find { .. } | Purpose::Parted { .. } => {}
             Purpose::Record { tell, .. } => {
                 shared.hidden.doubt();
@@ -311,7 +311,7 @@ impl passenger::Passenger for Passenger {
 
     fn part(&mut self) -> Option<Self> {
         match &self.purpose {
-            Purpose::Client(cargo) if cargo.may_ask_elsewhere() => {}
+            Purpose::Client(asked) if asked.may_ask_elsewhere() => {}
             Purpose::ReadBack(_) => {}
             _ => return None,
         }
@@ -333,7 +333,7 @@ impl passenger::Passenger for Passenger {
     fn may_overtake(&self) -> bool {
         match &self.purpose {
             // What is asked here counts already.
-            Purpose::Client(cargo) => cargo.client.channel().in_flight() <= 1,
+            Purpose::Client(asked) => asked.client.channel().in_flight() <= 1,
             // Its client has nothing else in flight.
             Purpose::Exchange { .. } => self.tickets.is_empty(),
             // The guard has a key read only when nothing of it is under way.
@@ -349,7 +349,7 @@ impl passenger::Passenger for Passenger {
     fn unanswerable(self) {
         let shared = &self.engine.shared;
         match self.purpose {
-            Purpose::Client(cargo) => {
+            Purpose::Client(asked) => {
                 shared.in_flight.fetch_sub(1, Ordering::Relaxed);
                 shared
                     .metrics
@@ -357,12 +357,12 @@ impl passenger::Passenger for Passenger {
                     .of(self.verb, Carried::Lost)
                     .increment(1);
                 self.tickets.failed(shared);
-                cargo.unanswerable();
+                asked.unanswerable();
             }
             // Asked again at once, it would be found out no better.
             _ => drop(spawn_local(async move {
                 sleep(ASK_AGAIN).await;
-                passenger::Passenger::lost(self, Lost::Sent);
+                completion::Completion::lost(self, Lost::Sent);
             })),
         }
     }

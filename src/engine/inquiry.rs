@@ -106,7 +106,7 @@ impl Engine {
             &via,
             &ask,
             deadline,
-            self.passenger(&ask, Tickets::None, purpose, now()),
+            self.completion(&ask, Tickets::None, purpose, now()),
         );
         let format = self.shared.guard.stamp();
         match reply.await.ok()?.ok()? {

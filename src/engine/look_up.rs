@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::clock::now;
 use crate::command::Command;
 use crate::engine::Engine;
-use crate::engine::completion::{Purpose, ReadBackCargo};
+use crate::engine::completion::{KeyReadBack, Purpose};
 use crate::engine::sending::Via;
 use crate::engine::write::admission::ROOM;
 use crate::engine::write::settlement::Tickets;
@@ -78,7 +78,7 @@ impl Engine {
         };
         let now = now();
         let deadline = now + self.settings().pairing.request_timeout;
-        let purpose = Purpose::ReadBack(ReadBackCargo {
+        let purpose = Purpose::ReadBack(KeyReadBack {
             keys,
             hash,
             _ahead: ahead,
@@ -87,7 +87,7 @@ impl Engine {
             via,
             &command,
             deadline,
-            self.passenger(&command, Tickets::None, purpose, now),
+            self.completion(&command, Tickets::None, purpose, now),
             true,
         );
     }

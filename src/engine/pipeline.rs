@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use super::Engine;
 use super::channel::{Channel, Client};
-use super::completion::{ClientCargo, Form, Passenger, Purpose};
+use super::completion::{ClientRequest, Completion, Form, Purpose};
 use super::failure::Failure;
 use super::patience;
 use super::request::{Asked, Request, Waiting};
@@ -329,22 +329,22 @@ impl Pipeline {
 
     fn send(&self, via: &Via, wire: &Command, request: Request, tickets: Tickets, form: Form) -> Next {
         let deadline = request.deadline;
-        let passenger = self.passenger(wire, request, tickets, form);
-        self.engine().send(via, wire, deadline, passenger);
+        let completion = self.completion(wire, request, tickets, form);
+        self.engine().send(via, wire, deadline, completion);
         Next::Gone
     }
 
     /// A request that is about to travel with this command.
-    fn passenger(&self, wire: &Command, mut request: Request, tickets: Tickets, form: Form) -> Passenger {
+    fn completion(&self, wire: &Command, mut request: Request, tickets: Tickets, form: Form) -> Completion {
         let (channel, writes) = (self.channel(), !tickets.is_empty());
         request.enter(State::InFlight);
         channel.took_off(writes);
-        let purpose = Purpose::Client(ClientCargo {
+        let purpose = Purpose::Client(ClientRequest {
             client: Rc::clone(&self.client),
             request,
             writes,
             form,
         });
-        self.engine().passenger(wire, tickets, purpose, channel.turn())
+        self.engine().completion(wire, tickets, purpose, channel.turn())
     }
 }

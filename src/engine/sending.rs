@@ -5,17 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Engine;
-use super::completion::Passenger;
+use super::completion::Completion;
 use super::shared::Shared;
 use crate::client::route::Route;
 use crate::command::{Command, Verb};
 use crate::store::{self, Opened, Opening};
 
 /// The store of one worker.
-pub type Store = store::Store<Passenger>;
+pub type Store = store::Store<Completion>;
 
 /// Where a request can be put right now.
-pub type Via = store::Via<Passenger>;
+pub type Via = store::Via<Completion>;
 
 /// The store as one worker knows it, where a server is reached by this route.
 pub fn store_of(shared: &Shared, opened: &Opened, route: Route) -> Store {
@@ -30,28 +30,35 @@ pub fn store_of(shared: &Shared, opened: &Opened, route: Route) -> Store {
 
 impl Engine {
     /// Puts a request on its way: see [`store::Via::submit`].
-    pub fn send(&self, via: &Via, command: &Command, deadline: Instant, passenger: Passenger) {
-        self.count_bytes(passenger.verb, || via.submit(command, deadline, passenger));
+    pub fn send(&self, via: &Via, command: &Command, deadline: Instant, completion: Completion) {
+        self.count_bytes(completion.verb, || via.submit(command, deadline, completion));
     }
 
     /// Puts a change on its way that has its key to itself: see [`store::Via::submit_alone`].
-    pub fn send_alone(&self, via: &Via, command: &Command, deadline: Instant, passenger: Passenger) {
-        self.count_bytes(passenger.verb, || via.submit_alone(command, deadline, passenger));
+    pub fn send_alone(&self, via: &Via, command: &Command, deadline: Instant, completion: Completion) {
+        self.count_bytes(completion.verb, || via.submit_alone(command, deadline, completion));
     }
 
     /// Puts a read on its way that may share its question with others: see [`store::Via::submit_read`].
-    pub fn send_read(&self, via: &Via, command: &Command, deadline: Instant, mut passenger: Passenger, may_join: bool) {
+    pub fn send_read(
+        &self,
+        via: &Via,
+        command: &Command,
+        deadline: Instant,
+        mut completion: Completion,
+        may_join: bool,
+    ) {
         if via.shares_reads(command) {
-            passenger.verb = Verb::Mget;
+            completion.verb = Verb::Mget;
         }
-        self.count_bytes(passenger.verb, || {
-            via.submit_read(command, deadline, passenger, may_join)
+        self.count_bytes(completion.verb, || {
+            via.submit_read(command, deadline, completion, may_join)
         });
     }
 
     /// Puts a stamped write on its way that may share its request with others: see [`store::Via::submit_write`].
-    pub fn send_write(&self, via: &Via, command: &Command, deadline: Instant, passenger: Passenger) {
-        self.count_bytes(passenger.verb, || via.submit_write(command, deadline, passenger));
+    pub fn send_write(&self, via: &Via, command: &Command, deadline: Instant, completion: Completion) {
+        self.count_bytes(completion.verb, || via.submit_write(command, deadline, completion));
     }
 
     fn count_bytes(&self, verb: Verb, submit: impl FnOnce() -> usize) {

@@ -203,7 +203,7 @@ fn answered(reply: Reply) -> (Outcome, Answer) {
     (outcome, Answer::Reply(reply))
 }
 
-/// A lane tells every passenger its outcome; one that went without a word may have been carried out.
+/// A lane tells every completion its outcome; one that went without a word may have been carried out.
 async fn outcome(reply: oneshot::Receiver<Result<Reply, NoReply>>) -> Result<Reply, NoReply> {
     reply.await.unwrap_or(Err(NoReply::Lost(Lost::Sent)))
 }

@@ -23,7 +23,7 @@ use crate::store::tyrant::lane::ALWAYS_FITS;
 
 /// A client's own request.
 #[derive(Debug)]
-pub struct ClientCargo {
+pub struct ClientRequest {
     /// Who has asked.
     pub client: Rc<dyn Client>,
     /// What.
@@ -55,7 +55,7 @@ pub enum Form {
     PutList(Probe),
 }
 
-impl ClientCargo {
+impl ClientRequest {
     pub(super) fn answered(mut self, engine: &Rc<Engine>, reply: Reply, now: Instant) {
         let shared = &engine.shared;
         let size = reply.size();

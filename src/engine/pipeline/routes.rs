@@ -188,8 +188,8 @@ impl Pipeline {
         // What else the client has in flight may ask for the same key, and would have to be answered in its order.
         let may_join = channel.in_flight() == 0;
         let deadline = request.deadline;
-        let passenger = self.passenger(&command, request, Tickets::None, form);
-        engine.send_read(&via, &command, deadline, passenger, may_join);
+        let completion = self.completion(&command, request, Tickets::None, form);
+        engine.send_read(&via, &command, deadline, completion, may_join);
         Next::Gone
     }
 
@@ -237,7 +237,7 @@ impl Engine {
             via,
             &wire,
             deadline,
-            self.passenger(&wire, Tickets::None, purpose, now()),
+            self.completion(&wire, Tickets::None, purpose, now()),
         );
         found
     }

@@ -63,8 +63,8 @@ impl Pipeline {
             return self.send(via, wire, request, tickets, form);
         }
         let deadline = request.deadline;
-        let passenger = self.passenger(wire, request, tickets, form);
-        self.engine().send_write(via, wire, deadline, passenger);
+        let completion = self.completion(wire, request, tickets, form);
+        self.engine().send_write(via, wire, deadline, completion);
         Next::Gone
     }
 

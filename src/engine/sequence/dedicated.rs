@@ -26,8 +26,8 @@ use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
 use crate::store::embedded::Embedded;
 use crate::store::events::Events;
-use crate::store::tyrant::aside::{Aside, Exchange};
 use crate::store::tyrant::backoff::Backoff;
+use crate::store::tyrant::dedicated::{Dedicated, Exchange};
 use crate::store::tyrant::lane::LaneFault;
 
 /// How long a command waits before it looks again whether a move is over.
@@ -76,7 +76,7 @@ pub async fn exchange(sequence: &Sequence, command: Command, touches: Touches) -
     } else {
         // Reaching the backend may take no longer than for any other request.
         let patience = engine.settings().pairing.request_timeout;
-        let (slot, (aside, runs)) = loop {
+        let (slot, (dedicated, runs)) = loop {
             let slot = slot(&engine, deadline).await?;
             match connect(&engine, sequence.received + patience).await? {
                 Some(connection) => break (slot, connection),
@@ -87,8 +87,8 @@ pub async fn exchange(sequence: &Sequence, command: Command, touches: Touches) -
         };
         let lane = engine.shared.lane_ids.next();
         let tickets = admit(sequence, lane, &touches).await?;
-        let errand = Errand {
-            aside,
+        let running = Running {
+            dedicated,
             runs,
             lane,
             aftermath: Aftermath {
@@ -99,7 +99,7 @@ pub async fn exchange(sequence: &Sequence, command: Command, touches: Touches) -
             deadline,
             _slot: slot,
         };
-        spawn_local(errand.run(command, reply_to));
+        spawn_local(running.run(command, reply_to));
     }
     match timeout_at(deadline.into(), reply).await {
         Ok(reply) => reply.unwrap_or(Err(Failure::LaneLost)),
@@ -211,8 +211,8 @@ fn let_go(unsent: Result<(), Result<Reply, Failure>>) {
 }
 
 /// One command on its connection.
-struct Errand {
-    aside: Aside,
+struct Running {
+    dedicated: Dedicated,
     /// Told when the connection is not to be used any more.
     runs: watch::Receiver<u64>,
     lane: LaneId,
@@ -221,7 +221,7 @@ struct Errand {
     _slot: OwnedSemaphorePermit,
 }
 
-impl Errand {
+impl Running {
     async fn run(mut self, command: Command, reply_to: oneshot::Sender<Result<Reply, Failure>>) {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
         let shared = Arc::clone(&self.aftermath.engine.shared);
@@ -229,7 +229,7 @@ impl Errand {
         gauge.increment(1);
         let (metrics, verb, since) = (&shared.metrics, command.verb(), now());
         let settings = self.aftermath.engine.settings();
-        let exchange = self.aside.exchange(&command, settings.limits.reply);
+        let exchange = self.dedicated.exchange(&command, settings.limits.reply);
         let runs = &mut self.runs;
         let exchange = async {
             tokio::select! {
@@ -263,7 +263,7 @@ impl Errand {
         let _ = reply_to.send(Err(end));
         if let Some(links) = engine.store.links() {
             let patience = engine.settings().pairing.fence_timeout;
-            let ended = links.fence(self.aside, &fault, patience).await;
+            let ended = links.fence(self.dedicated, &fault, patience).await;
             note(&engine, &touches);
             engine.fenced(self.lane, ended);
         }
@@ -272,7 +272,7 @@ impl Errand {
 }
 
 /// A connection, and what is told when it is not to be used any more.
-pub type Reached = (Aside, watch::Receiver<u64>);
+pub type Reached = (Dedicated, watch::Receiver<u64>);
 
 /// Tries until the run of the backend can be reached that has the lanes; nothing while connections move to another
 /// backend.
@@ -287,13 +287,13 @@ pub async fn connect(engine: &Engine, deadline: Instant) -> Result<Option<Reache
             return Ok(None);
         }
         let connecting = async {
-            let (aside, run) = Aside::connect(&route).await?;
+            let (dedicated, run) = Dedicated::connect(&route).await?;
             engine.shared.greeted_aside(&run, now()).map_err(io::Error::other)?;
-            io::Result::Ok(aside)
+            io::Result::Ok(dedicated)
         };
         match timeout_at(deadline.into(), connecting).await {
             // Where there was another run, or a move, meanwhile, it may be of the former one.
-            Ok(Ok(aside)) if !runs.has_changed().unwrap_or(true) => return Ok(Some((aside, runs))),
+            Ok(Ok(dedicated)) if !runs.has_changed().unwrap_or(true) => return Ok(Some((dedicated, runs))),
             Ok(outcome) => {
                 let error = outcome.err();
                 tracing::debug!(?error, "no connection for a slow command");

@@ -9,7 +9,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::{Guarded, Sequence, outcome};
 use crate::clock::now;
 use crate::command::{Command, Reply};
-use crate::engine::completion::{NoReply, Passenger, Purpose, Unrecorded};
+use crate::engine::completion::{Completion, NoReply, Purpose, Unrecorded};
 use crate::engine::failure::Failure;
 use crate::engine::sending::Via;
 use crate::engine::waiting::{GuardWait, Standing, Unfenced};
@@ -80,8 +80,8 @@ impl Sequence {
         command: &Command,
         tickets: Tickets,
     ) -> oneshot::Receiver<Result<Reply, NoReply>> {
-        let (passenger, reply) = self.passenger(command, tickets, Vec::new());
-        self.engine.send(via, command, self.deadline, passenger);
+        let (completion, reply) = self.completion(command, tickets, Vec::new());
+        self.engine.send(via, command, self.deadline, completion);
         reply
     }
 
@@ -92,8 +92,8 @@ impl Sequence {
         command: &Command,
         tickets: Tickets,
     ) -> oneshot::Receiver<Result<Reply, NoReply>> {
-        let (passenger, reply) = self.passenger(command, tickets, Vec::new());
-        self.engine.send_alone(via, command, self.deadline, passenger);
+        let (completion, reply) = self.completion(command, tickets, Vec::new());
+        self.engine.send_alone(via, command, self.deadline, completion);
         reply
     }
 
@@ -104,21 +104,21 @@ impl Sequence {
         command: &Command,
         asked: Vec<Bytes>,
     ) -> oneshot::Receiver<Result<Reply, NoReply>> {
-        let (passenger, reply) = self.passenger(command, Tickets::None, asked);
-        self.engine.send(via, command, self.deadline, passenger);
+        let (completion, reply) = self.completion(command, Tickets::None, asked);
+        self.engine.send(via, command, self.deadline, completion);
         reply
     }
 
     /// What travels with one exchange, and where its outcome is told.
-    fn passenger(
+    fn completion(
         &self,
         command: &Command,
         tickets: Tickets,
         asked: Vec<Bytes>,
-    ) -> (Passenger, oneshot::Receiver<Result<Reply, NoReply>>) {
+    ) -> (Completion, oneshot::Receiver<Result<Reply, NoReply>>) {
         let (reply_to, reply) = oneshot::channel();
         let purpose = Purpose::Exchange { reply_to, asked };
-        (self.engine.passenger(command, tickets, purpose, now()), reply)
+        (self.engine.completion(command, tickets, purpose, now()), reply)
     }
 
     /// Sends a command that is not judged; again where that cannot do harm.

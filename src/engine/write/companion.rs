@@ -101,7 +101,7 @@ impl Engine {
             via,
             &wire,
             deadline,
-            self.passenger(&wire, Tickets::None, purpose, now()),
+            self.completion(&wire, Tickets::None, purpose, now()),
         );
         probe
     }
@@ -146,8 +146,8 @@ impl Engine {
                         reply_to: tell,
                         asked: Vec::new(),
                     };
-                    let passenger = engine.passenger(&wire, Tickets::Several(tickets), purpose, now());
-                    engine.send_alone(&via, &wire, deadline, passenger);
+                    let completion = engine.completion(&wire, Tickets::Several(tickets), purpose, now());
+                    engine.send_alone(&via, &wire, deadline, completion);
                     return;
                 }
             };
@@ -178,7 +178,7 @@ impl Engine {
             via,
             &wire,
             deadline,
-            self.passenger(&wire, Tickets::One(ticket), purpose, now()),
+            self.completion(&wire, Tickets::One(ticket), purpose, now()),
         );
         told
     }

@@ -17,12 +17,12 @@ pub(super) async fn stream(session: &Rc<Session>, request: Request, reader: &mut
     let Ok(_slot) = Arc::clone(&engine.slow).try_acquire_owned() else {
         return End::Deadline;
     };
-    let (mut aside, mut runs) = match connect(engine, request.deadline).await {
+    let (mut dedicated, mut runs) = match connect(engine, request.deadline).await {
         Ok(Some(reached)) => reached,
         Ok(None) => return End::LaneLost,
         Err(failure) => return failure.into(),
     };
-    if aside.send(&request.command).await.is_err() {
+    if dedicated.send(&request.command).await.is_err() {
         return End::LaneLost;
     }
     engine.shared.tally.asked(request.command.verb());
@@ -41,7 +41,7 @@ pub(super) async fn stream(session: &Rc<Session>, request: Request, reader: &mut
             written = session.write_some(), if !is_written => if written.is_err() {
                 return End::Client;
             },
-            bytes = aside.next_bytes(&mut input), if is_written => match bytes {
+            bytes = dedicated.next_bytes(&mut input), if is_written => match bytes {
                 Ok(Some(bytes)) => session.queue(&bytes),
                 Ok(None) | Err(_) => return End::LaneLost,
             },

@@ -19,8 +19,8 @@ use super::{Embedded, Kept, is_read};
 use crate::command::Command;
 use crate::pairing::owed::Lost;
 use crate::pairing::{LaneId, LaneIds};
+use crate::store::completion::Completion;
 use crate::store::events::Events;
-use crate::store::passenger::Passenger;
 
 /// Outcomes that are handed over in one go, at most.
 const BATCH: usize = 1024;
@@ -39,7 +39,7 @@ struct Entry<P> {
     deadline: Instant,
     bytes: usize,
     /// Nothing once it was given up.
-    passenger: Option<P>,
+    completion: Option<P>,
 }
 
 /// One worker's requests to a store in a file.
@@ -70,7 +70,7 @@ impl<P> std::fmt::Debug for Line<P> {
     }
 }
 
-impl<P: Passenger> Line<P> {
+impl<P: Completion> Line<P> {
     /// A line to `store`; nothing where that is in memory, and needs none.
     pub fn new(store: Arc<Embedded>, limits: LineLimits, ids: Arc<LaneIds>) -> Option<Self> {
         file_of(&store)?;
@@ -113,16 +113,16 @@ impl<P: Passenger> Line<P> {
     }
 
     /// Puts a request on its way, or answers it before this returns where it only reads, and not much. `now` is the time since the epoch.
-    pub fn submit(&self, command: &Command, now: Duration, deadline: Instant, passenger: P) {
+    pub fn submit(&self, command: &Command, now: Duration, deadline: Instant, completion: P) {
         let Some(store) = file_of(&self.store) else {
-            return passenger.lost(Lost::Unsent);
+            return completion.lost(Lost::Unsent);
         };
         // What is too large for this thread is read by the committer, in its turn.
         if is_read(command)
-            && passenger.may_overtake()
+            && completion.may_overtake()
             && let Some(outcome) = store.read_at_once(command, now)
         {
-            return hand_over(passenger, outcome);
+            return hand_over(completion, outcome);
         }
         let bytes = weight(command);
         self.bytes.set(self.bytes.get() + bytes);
@@ -134,7 +134,7 @@ impl<P: Passenger> Line<P> {
         owed.push_back(Entry {
             deadline,
             bytes,
-            passenger: Some(passenger),
+            completion: Some(completion),
         });
         drop(owed);
         store.submit(command.clone(), now, &self.outlet);
@@ -169,15 +169,15 @@ impl<P: Passenger> Line<P> {
         };
         self.settled.set(self.settled.get() + 1);
         self.bytes.set(self.bytes.get() - entry.bytes);
-        if let Some(passenger) = entry.passenger {
-            hand_over(passenger, outcome);
+        if let Some(completion) = entry.completion {
+            hand_over(completion, outcome);
         }
     }
 
     /// Deadlines hardly differ: the oldest request's is near enough to the first.
     fn next_deadline(&self) -> Option<Instant> {
         let owed = self.owed.borrow();
-        let waiting = owed.iter().find(|entry| entry.passenger.is_some());
+        let waiting = owed.iter().find(|entry| entry.completion.is_some());
         waiting.map(|entry| entry.deadline)
     }
 
@@ -187,7 +187,7 @@ impl<P: Passenger> Line<P> {
         let mut overdue = Vec::new();
         for entry in self.owed.borrow_mut().iter_mut() {
             if entry.deadline <= now {
-                overdue.extend(entry.passenger.take());
+                overdue.extend(entry.completion.take());
             }
         }
         if overdue.is_empty() {
@@ -199,7 +199,7 @@ impl<P: Passenger> Line<P> {
             requests = overdue.len(),
             "the store did not answer in time: is its device busy?"
         );
-        overdue.into_iter().for_each(|passenger| passenger.lost(Lost::Sent));
+        overdue.into_iter().for_each(|completion| completion.lost(Lost::Sent));
     }
 
     /// Reports ids under which nothing travels any more.
@@ -221,9 +221,9 @@ fn file_of(store: &Embedded) -> Option<&FileStore> {
     }
 }
 
-fn hand_over<P: Passenger>(passenger: P, outcome: Outcome) {
+fn hand_over<P: Completion>(completion: P, outcome: Outcome) {
     match outcome {
-        Ok(reply) => passenger.answered(reply, 0, tokio::time::Instant::now().into_std()),
-        Err(_) => passenger.unanswerable(),
+        Ok(reply) => completion.answered(reply, 0, tokio::time::Instant::now().into_std()),
+        Err(_) => completion.unanswerable(),
     }
 }

@@ -24,7 +24,7 @@ use crate::pairing::owed::{Lost, Owed};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::opcode::Opcode;
 use crate::protocol::tyrant::request;
-use crate::store::passenger::Passenger;
+use crate::store::completion::Completion;
 
 /// An answer of no more bytes is taken, and handed over, without a question whether there is room: a session has some for
 /// as many as it may ask for.
@@ -46,7 +46,7 @@ enum Proof {
 pub struct Lane<P> {
     id: LaneId,
     limits: LaneLimits,
-    /// Questions without a passenger are the lane's own.
+    /// Questions without a completion are the lane's own.
     owed: RefCell<Owed<Option<P>>>,
     out: RefCell<Outgoing>,
     priming: RefCell<Priming>,
@@ -78,7 +78,7 @@ pub struct Lane<P> {
     handed_over: Cell<bool>,
 }
 
-impl<P: Passenger> Lane<P> {
+impl<P: Completion> Lane<P> {
     /// A lane with nothing on it.
     pub fn new(id: LaneId, limits: LaneLimits) -> Self {
         Self {
@@ -134,11 +134,11 @@ impl<P: Passenger> Lane<P> {
 
     /// Puts a request into the queue; returns how many bytes it takes there. The caller has seen to it that there is
     /// [room](Self::has_room).
-    pub fn submit(&self, command: &Command, deadline: Instant, passenger: P) -> usize {
-        self.queue(command, deadline, Some(passenger))
+    pub fn submit(&self, command: &Command, deadline: Instant, completion: P) -> usize {
+        self.queue(command, deadline, Some(completion))
     }
 
-    fn queue(&self, command: &Command, deadline: Instant, passenger: Option<P>) -> usize {
+    fn queue(&self, command: &Command, deadline: Instant, completion: Option<P>) -> usize {
         let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
         let before = out.len();
         if owed.is_primed() {
@@ -147,7 +147,7 @@ impl<P: Passenger> Lane<P> {
             request::encode(command, &mut out);
         }
         let size = out.len() - before;
-        owed.push(Opcode::of(command.verb()).shape, deadline, size, passenger);
+        owed.push(Opcode::of(command.verb()).shape, deadline, size, completion);
         drop((owed, out));
         self.wake_by(deadline);
         size
@@ -220,13 +220,13 @@ impl<P: Passenger> Lane<P> {
     pub fn abandon(&self) -> impl Iterator<Item = (Lost, P)> + use<P> {
         let lost = self.owed.borrow_mut().abandon();
         *self.out.borrow_mut() = Outgoing::new();
-        lost.filter_map(|(lost, passenger)| Some((lost, passenger?)))
+        lost.filter_map(|(lost, completion)| Some((lost, completion?)))
     }
 }
 
 /// Whether somebody waits for the answer to this; the lane itself does for that to a question of its own.
-fn is_awaited<P: Passenger>(tag: &Option<P>) -> bool {
-    tag.as_ref().is_none_or(Passenger::is_awaited)
+fn is_awaited<P: Completion>(tag: &Option<P>) -> bool {
+    tag.as_ref().is_none_or(Completion::is_awaited)
 }
 
 /// This instant, on the clock that tests can pause.

@@ -25,8 +25,8 @@ use super::greeting::{self, Opened};
 use super::lane::{Lane, LaneFault, LaneLimits};
 use crate::client::route::Route;
 use crate::pairing::LaneIds;
+use crate::store::completion::Completion;
 use crate::store::events::{ConnectFault, Events};
-use crate::store::passenger::Passenger;
 
 /// How a link behaves.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ pub struct Record {
     pub last_fault: Option<String>,
 }
 
-impl<P: Passenger> Link<P> {
+impl<P: Completion> Link<P> {
     /// A link without a lane.
     pub fn new(settings: LinkSettings) -> Self {
         Self {

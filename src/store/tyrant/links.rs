@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
-use super::aside::Aside;
+use super::dedicated::Dedicated;
 use super::fence::{LastSeen, fence};
 use super::lane::{Lane, LaneFault, LaneLimits, LaneLoad};
 use super::link::{Link, LinkSettings};
@@ -16,8 +16,8 @@ use crate::client::route::Route;
 use crate::config::Settings;
 use crate::recent::lanes;
 use crate::store::Opening;
+use crate::store::completion::Completion;
 use crate::store::events::Events;
-use crate::store::passenger::Passenger;
 
 /// A lane is handed over for a value that is so many times as large as what counts as large: for less, a new connection
 /// costs more than the others wait.
@@ -44,7 +44,7 @@ pub struct Links<P> {
     tasks: RefCell<Vec<JoinHandle<()>>>,
 }
 
-impl<P: Passenger> Links<P> {
+impl<P: Completion> Links<P> {
     /// None of their lanes is up yet.
     pub fn new(opening: &Opening<'_>) -> Self {
         let settings = opening.settings;
@@ -168,8 +168,8 @@ impl<P: Passenger> Links<P> {
     }
 
     /// Waits until the server is done with a connection of its own: for so long at most. Whether it was.
-    pub async fn fence(&self, aside: Aside, fault: &LaneFault, patience: Duration) -> bool {
-        let Aside { reader, writer } = aside;
+    pub async fn fence(&self, dedicated: Dedicated, fault: &LaneFault, patience: Duration) -> bool {
+        let Dedicated { reader, writer } = dedicated;
         fence(reader, writer, fault, None, &self.last_seen, patience).await
     }
 }

@@ -11,7 +11,7 @@ use crate::command::Shape;
 use crate::pairing::owed::{Expected, Lost};
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::reply::{RecordsDecoder, ReplyDecoder, Taken};
-use crate::store::passenger::Passenger;
+use crate::store::completion::Completion;
 
 /// How far the answers of a lane have been read.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Answers {
     }
 }
 
-impl<P: Passenger> Lane<P> {
+impl<P: Completion> Lane<P> {
     /// Pairs each whole answer, or the end of one that was too large, with the oldest request, and each record of an
     /// answer that requests share with one of them.
     pub(super) fn deliver(&self, answers: &mut Answers, input: &mut BytesMut, now: Instant) -> Result<(), LaneFault> {
@@ -92,14 +92,14 @@ impl<P: Passenger> Lane<P> {
             return Ok(false);
         };
         let bytes = before - input.len();
-        let passenger = self.owed.borrow_mut().answered();
-        match (passenger, taken) {
-            (Some(Some(passenger)), Taken::Dropped(dropped)) => passenger.dropped(dropped, now),
-            (Some(Some(passenger)), Taken::Reply(reply)) if passenger.accepts(&reply) => {
-                passenger.answered(reply, bytes, now);
+        let completion = self.owed.borrow_mut().answered();
+        match (completion, taken) {
+            (Some(Some(completion)), Taken::Dropped(dropped)) => completion.dropped(dropped, now),
+            (Some(Some(completion)), Taken::Reply(reply)) if completion.accepts(&reply) => {
+                completion.answered(reply, bytes, now);
             }
-            (Some(Some(passenger)), Taken::Reply(_)) => {
-                passenger.lost(Lost::Sent);
+            (Some(Some(completion)), Taken::Reply(_)) => {
+                completion.lost(Lost::Sent);
                 return Err(LaneFault::Mismatch);
             }
             (Some(None), _) => {

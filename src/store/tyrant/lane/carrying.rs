@@ -12,7 +12,7 @@ use super::answers::Answers;
 use super::{Lane, LaneFault, is_awaited, now};
 use crate::command::Command;
 use crate::protocol::tyrant::opcode::MAGIC;
-use crate::store::passenger::Passenger;
+use crate::store::completion::Completion;
 use crate::transport::{self, Reader, Writer};
 
 /// Bytes that are written in one go, at most: to copy 1 MiB takes longer than to serve many small requests.
@@ -27,7 +27,7 @@ const ROOM_KEPT: usize = 256 * 1024;
 /// How often a lane lets others add to the batch before it writes, while the batch still grows.
 const GATHER_ROUNDS: usize = 4;
 
-impl<P: Passenger> Lane<P> {
+impl<P: Completion> Lane<P> {
     /// Carries requests and answers until the lane has to be taken out of service. `after_batch` is called when all
     /// answers of one read have been handed over.
     pub async fn run(self: &Rc<Self>, reader: &mut Reader, writer: &Writer, after_batch: impl Fn()) -> LaneFault {

@@ -45,6 +45,6 @@ impl LaneLoad {
 pub struct HalfReceived {
     /// Bytes in all.
     pub bytes: usize,
-    /// Those of them for which who asked [has room](super::Passenger::room) set apart.
+    /// Those of them for which who asked [has room](super::Completion::room) set apart.
     pub roomed: usize,
 }

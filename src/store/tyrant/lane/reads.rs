@@ -23,7 +23,7 @@ use crate::command::Shape;
 use crate::protocol::tyrant::opcode::MAGIC;
 use crate::protocol::tyrant::reply::{Dropped, Record, RecordsDecoder};
 use crate::protocol::tyrant::request::{self, MGET_COUNT_AT};
-use crate::store::passenger::Passenger;
+use crate::store::completion::Completion;
 
 /// Bytes that an answer should not have more of. The server holds an answer as a whole before it sends it, and whoever
 /// asks behind it waits for all of it.
@@ -101,13 +101,13 @@ impl SharedAnswer {
     }
 }
 
-impl<P: Passenger> Lane<P> {
-    /// As [`Self::submit`] for the records of the passenger's [keys](Passenger::keys): they are asked for by `mget`, which
+impl<P: Completion> Lane<P> {
+    /// As [`Self::submit`] for the records of the completion's [keys](Completion::keys): they are asked for by `mget`, which
     /// names the key of each. Where it `may_join`, and a question that others ask for their keys has not begun to leave, it
     /// shares that.
-    pub fn submit_read(&self, deadline: Instant, passenger: P, may_join: bool) -> usize {
+    pub fn submit_read(&self, deadline: Instant, completion: P, may_join: bool) -> usize {
         let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
-        let (before, keys) = (out.len(), passenger.keys());
+        let (before, keys) = (out.len(), completion.keys());
         let newest = owed.joinable().filter(|newest| {
             may_join && newest.shape == Shape::Records && newest.requests < self.record_size.most_requests()
         });
@@ -117,7 +117,7 @@ impl<P: Passenger> Lane<P> {
             && request::add_to_list(keys, listed, behind, &mut out)
         {
             self.listed.set(listed);
-            owed.join(newest, deadline, out.len() - before, Some(passenger));
+            owed.join(newest, deadline, out.len() - before, Some(completion));
         } else {
             if !owed.is_primed() {
                 out.put_u8(MAGIC);
@@ -126,7 +126,7 @@ impl<P: Passenger> Lane<P> {
             self.count_at.set(owed.queued() + (ahead + MGET_COUNT_AT) as u64);
             self.listed.set(keys.len() as u32);
             request::encode_mget_behind_magic(keys, &mut out);
-            owed.push_shared(Shape::Records, deadline, out.len() - before, Some(passenger));
+            owed.push_shared(Shape::Records, deadline, out.len() - before, Some(completion));
         }
         let size = out.len() - before;
         drop((owed, out));
@@ -175,7 +175,7 @@ impl<P: Passenger> Lane<P> {
     fn keys_of(&self, requests: usize) -> (usize, usize) {
         let owed = self.owed.borrow();
         let tags = owed.tags_from(0).take(requests).flatten();
-        let sizes = tags.flat_map(|passenger| passenger.keys().iter().map(Bytes::len));
+        let sizes = tags.flat_map(|completion| completion.keys().iter().map(Bytes::len));
         sizes.fold((0, 0), |(count, longest), size| (count + 1, longest.max(size)))
     }
 
@@ -240,7 +240,7 @@ impl<P: Passenger> Lane<P> {
     fn is_last_key(&self, answer: &SharedAnswer) -> bool {
         let owed = self.owed.borrow();
         let first = owed.tags_from(answer.passed).next().and_then(Option::as_ref);
-        first.is_none_or(|passenger| answer.part.keys >= passenger.keys().len())
+        first.is_none_or(|completion| answer.part.keys >= completion.keys().len())
     }
 
     /// Nothing more comes for the first of those ahead. It has its answer where something has; those who asked for what is
@@ -256,12 +256,12 @@ impl<P: Passenger> Lane<P> {
         }
         let bytes = std::mem::take(&mut answer.bytes);
         self.record_size.saw(bytes);
-        let passenger = self.owed.borrow_mut().take(answer.passed).flatten();
-        match (passenger, dropped) {
-            (Some(passenger), Some(dropped)) => passenger.dropped(dropped, now),
-            (Some(passenger), None) => {
-                let reply = passenger.answer_of(first.into_iter().chain(more));
-                passenger.answered(reply, bytes, now);
+        let completion = self.owed.borrow_mut().take(answer.passed).flatten();
+        match (completion, dropped) {
+            (Some(completion), Some(dropped)) => completion.dropped(dropped, now),
+            (Some(completion), None) => {
+                let reply = completion.answer_of(first.into_iter().chain(more));
+                completion.answered(reply, bytes, now);
             }
             (None, _) => {}
         }
@@ -274,10 +274,10 @@ impl<P: Passenger> Lane<P> {
         }
         for _ in 0..answer.passed {
             self.record_size.saw(0);
-            let passenger = self.owed.borrow_mut().take(0).flatten();
-            if let Some(passenger) = passenger {
-                let reply = passenger.answer_of(std::iter::empty());
-                passenger.answered(reply, std::mem::take(&mut answer.bytes), now);
+            let completion = self.owed.borrow_mut().take(0).flatten();
+            if let Some(completion) = completion {
+                let reply = completion.answer_of(std::iter::empty());
+                completion.answered(reply, std::mem::take(&mut answer.bytes), now);
             }
         }
     }

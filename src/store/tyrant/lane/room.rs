@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::{ALWAYS_FITS, Lane};
-use crate::store::passenger::Passenger;
+use crate::store::completion::Completion;
 
 /// Makes room for a value of so many bytes, some of which may lie in `input`: what grew with them would be copied again
 /// and again.
@@ -14,7 +14,7 @@ pub(super) fn make_room(input: &mut BytesMut, size: usize) {
 /// More than what lies around a value.
 const HEADS: usize = 4096;
 
-impl<P: Passenger> Lane<P> {
+impl<P: Completion> Lane<P> {
     /// Whether one of the oldest requests, by its place among them, has room for a value of so many bytes.
     pub(super) fn has_room_for(&self, place: usize, size: usize) -> bool {
         let mut owed = self.owed.borrow_mut();
@@ -27,10 +27,10 @@ impl<P: Passenger> Lane<P> {
         if size <= ALWAYS_FITS {
             return true;
         }
-        let passenger = owed.tags_mut().nth(place).and_then(Option::as_mut);
-        passenger.is_none_or(|passenger| {
-            let has_room = passenger.has_room_for(size);
-            self.roomed.set(if has_room { passenger.room() } else { 0 });
+        let completion = owed.tags_mut().nth(place).and_then(Option::as_mut);
+        completion.is_none_or(|completion| {
+            let has_room = completion.has_room_for(size);
+            self.roomed.set(if has_room { completion.room() } else { 0 });
             has_room
         })
     }

@@ -16,7 +16,7 @@ use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::opcode::MAGIC;
 use crate::protocol::tyrant::reply::{ReplyDecoder, Taken};
 use crate::protocol::tyrant::request::{self, MISC_COUNT_AT};
-use crate::store::passenger::Passenger;
+use crate::store::completion::Completion;
 
 /// Bytes that a request should not have more of: nobody has an answer before all of it is stored.
 const REQUEST_MAX: usize = 32 * 1024;
@@ -25,20 +25,20 @@ const REQUEST_MAX: usize = 32 * 1024;
 /// outgoing bytes, and costs the server more than an answer does.
 const WRITE_MAX: usize = 4096;
 
-impl<P: Passenger> Lane<P> {
+impl<P: Completion> Lane<P> {
     /// As [`Self::submit`], for a `put` or a `misc putlist` that may share one request with others that are stored at the
     /// same time. The answer is a code: 0, or what a request says that was not shared. Where one that is shared fails,
-    /// each passenger is told [so](Passenger::undone).
-    pub fn submit_write(&self, command: &Command, deadline: Instant, passenger: P) -> usize {
+    /// each completion is told [so](Completion::undone).
+    pub fn submit_write(&self, command: &Command, deadline: Instant, completion: P) -> usize {
         let size = stored_by(command).map(|string| 4 + string.len()).sum();
         if !(1..=WRITE_MAX).contains(&size) {
-            return self.submit(command, deadline, passenger);
+            return self.submit(command, deadline, completion);
         }
         let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
         let before = out.len();
         match self.add_to_putlist(&mut owed, &mut out, command, size) {
-            Some(newest) => owed.join(newest, deadline, size, Some(passenger)),
-            None => self.begin_write(&mut owed, &mut out, command, deadline, passenger),
+            Some(newest) => owed.join(newest, deadline, size, Some(completion)),
+            None => self.begin_write(&mut owed, &mut out, command, deadline, completion),
         }
         let bytes = out.len() - before;
         drop((owed, out));
@@ -93,7 +93,7 @@ impl<P: Passenger> Lane<P> {
         out: &mut Outgoing,
         command: &Command,
         deadline: Instant,
-        passenger: P,
+        completion: P,
     ) {
         let before = out.len();
         if !owed.is_primed() {
@@ -105,10 +105,10 @@ impl<P: Passenger> Lane<P> {
         if let Command::Misc { arguments, .. } = command {
             self.count_at.set(owed.queued() + count_at as u64);
             self.listed.set(arguments.len() as u32);
-            owed.push_shared(Shape::Strings, deadline, size, Some(passenger));
+            owed.push_shared(Shape::Strings, deadline, size, Some(completion));
         } else {
             self.listed.set(0);
-            owed.push_joinable(Shape::Code, Shape::Strings, deadline, size, Some(passenger));
+            owed.push_joinable(Shape::Code, Shape::Strings, deadline, size, Some(completion));
         }
     }
 
@@ -129,11 +129,11 @@ impl<P: Passenger> Lane<P> {
         };
         let mut bytes = before - input.len();
         for _ in 0..requests {
-            let passenger = self.owed.borrow_mut().take(0).flatten();
+            let completion = self.owed.borrow_mut().take(0).flatten();
             let bytes = std::mem::take(&mut bytes);
-            match passenger {
-                Some(passenger) if code == 0 || requests == 1 => passenger.answered(Reply::Code(code), bytes, now),
-                Some(passenger) => passenger.undone(code, bytes, now),
+            match completion {
+                Some(completion) if code == 0 || requests == 1 => completion.answered(Reply::Code(code), bytes, now),
+                Some(completion) => completion.undone(code, bytes, now),
                 None => {}
             }
         }

@@ -9,8 +9,8 @@ use tokio::time::Instant as Moment;
 
 use super::{Link, Opened};
 use crate::pairing::owed::Lost;
+use crate::store::completion::Completion;
 use crate::store::events::Events;
-use crate::store::passenger::Passenger;
 use crate::store::tyrant::fence::{LastSeen, fence};
 use crate::store::tyrant::lane::{HalfReceived, Lane, LaneFault};
 
@@ -28,7 +28,7 @@ pub(super) enum Carried<F> {
     HandedOver(Opened),
 }
 
-impl<P: Passenger> Link<P> {
+impl<P: Completion> Link<P> {
     /// Carries requests until the lane is out of service, or another one has taken its place.
     pub(super) async fn carry<E: Events>(
         self: Rc<Self>,
@@ -69,8 +69,8 @@ impl<P: Passenger> Link<P> {
                     self.former.borrow_mut().push(Rc::clone(&lane));
                     *self.lane.borrow_mut() = None;
                     events.handed_over();
-                    for passenger in lane.hand_over() {
-                        passenger.lost(Lost::Unsent);
+                    for completion in lane.hand_over() {
+                        completion.lost(Lost::Unsent);
                     }
                     events.batch_done();
                     spawn_local(async move {
@@ -131,8 +131,8 @@ impl<P: Passenger> Link<P> {
         }
         self.record.borrow_mut().fencing += 1;
         events.down(lane.id(), &fault, has_place);
-        for (lost, passenger) in lane.abandon() {
-            passenger.lost(lost);
+        for (lost, completion) in lane.abandon() {
+            completion.lost(lost);
         }
         events.batch_done();
         let patience = self.settings.borrow().fence_timeout;

@@ -9,7 +9,7 @@ use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::reply::Dropped;
 
 /// What travels with each request to a store, and is told what became of it.
-pub trait Passenger: 'static {
+pub trait Completion: 'static {
     /// The keys whose records are asked for, where nothing else is and it [may share](super::Via::submit_read) its request.
     fn keys(&self) -> &[Bytes];
     /// Its answer, where these records of its keys were found.

@@ -22,7 +22,7 @@ const MANY: usize = 4096;
 
 /// A connection that carries one request at a time.
 #[derive(Debug)]
-pub struct Aside {
+pub struct Dedicated {
     /// What the server sends.
     pub reader: Reader,
     /// What the server is sent.
@@ -40,7 +40,7 @@ pub struct Exchange {
     pub received: usize,
 }
 
-impl Aside {
+impl Dedicated {
     /// Opens it, and asks which run of the server it has reached.
     pub async fn connect(route: &Route) -> io::Result<(Self, Run)> {
         let (reader, writer, run) = greeting::open_aside(route).await?;
