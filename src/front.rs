@@ -19,4 +19,5 @@ pub(crate) mod listener;
 pub mod server;
 mod serving;
 pub(crate) mod session;
+pub mod start_error;
 mod worker;

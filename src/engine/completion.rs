@@ -2,9 +2,9 @@
 
 mod client;
 pub mod counting;
+pub mod read_back;
 
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,13 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 pub use self::client::{ClientRequest, Form, Found};
+use self::read_back::KeyReadBack;
 use crate::command::function::Function;
 use crate::command::{Command, Reply, Verb};
 use crate::engine::Engine;
-use crate::engine::look_up::Ahead;
 use crate::engine::memory::Room;
 use crate::engine::records::{self, Probe};
 use crate::engine::write::settlement::{Pass, Tickets};
-use crate::guard::ledger::KeyHash;
 use crate::metrics::Carried;
 use crate::pairing::owed::Lost;
 use crate::protocol::tyrant::reply::Dropped;
@@ -80,28 +79,6 @@ pub enum Purpose {
         /// Who sends the change.
         tell: oneshot::Sender<Result<Pass, Unrecorded>>,
     },
-}
-
-/// A key that is read back for the guard.
-#[derive(Debug)]
-pub struct KeyReadBack {
-    /// The key, and the name of the record that keeps its stamp, where there can be one.
-    pub keys: Vec<Bytes>,
-    pub hash: KeyHash,
-    /// Nobody has asked for it yet; counted for as long as this lasts.
-    pub _ahead: Option<Ahead>,
-}
-
-impl KeyReadBack {
-    /// The key itself.
-    pub fn key(&self) -> &Bytes {
-        &self.keys[0]
-    }
-
-    fn learn(&self, engine: &Rc<Engine>, found: Option<Reply>) {
-        let found = found.and_then(|reply| engine.read_back_of(self.key(), reply));
-        engine.learn(self.key(), self.hash, found);
-    }
 }
 
 /// Why there is nothing to go on with.
@@ -208,15 +185,21 @@ impl completion::Completion for Completion {
     }
 
     fn answered(self, reply: Reply, bytes: usize, now: Instant) {
-        let shared = Arc::clone(&self.engine.shared);
+        let Self {
+            engine,
+            verb,
+            queued,
+            tickets,
+            purpose,
+        } = self;
+        let (shared, code) = (&engine.shared, reply.code());
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
-        counting::backend_answered(&shared.metrics, self.verb, reply.code(), bytes, self.queued, now);
-        let (engine, code) = (self.engine, reply.code());
-        match self.purpose {
-            Purpose::Record { probe, tell } => return recorded(&engine, self.tickets, code, &probe, tell),
-            _ => self.tickets.answered(&shared, code),
+        counting::backend_answered(&shared.metrics, verb, code, bytes, queued, now);
+        match purpose {
+            Purpose::Record { probe, tell } => return recorded(&engine, tickets, code, &probe, tell),
+            _ => tickets.answered(shared, code),
         }
-        match self.purpose {
+        match purpose {
             Purpose::Client(asked) => asked.answered(&engine, reply, now),
             Purpose::Exchange { reply_to, .. } => {
                 // Whoever asked may have ended meanwhile.

@@ -10,7 +10,7 @@ use tokio::task::{spawn_local, yield_now};
 use super::Engine;
 use super::apart::MANY;
 use super::memory::Load;
-use super::waiting::Notice;
+use super::notice::Notice;
 use crate::clock::now;
 use crate::guard::Guard;
 use crate::logging::RateLimit;

@@ -4,8 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::admin::key::{KeyReport, LedgerReport, StampReport, UnderWayReport, ValueReport};
@@ -17,39 +16,6 @@ use crate::engine::records;
 use crate::engine::write::settlement::Tickets;
 use crate::guard::ledger::Known;
 use crate::guard::rules::{Mode, Rules, Tie};
-
-/// Inquiries that may wait for the one before; more are refused.
-const QUEUE: usize = 32;
-
-/// A key, and whom to tell.
-type Inquiry = (Bytes, oneshot::Sender<KeyReport>);
-
-/// The way of inquiries to the worker that answers them.
-#[derive(Debug)]
-pub struct Inquiries {
-    ask: mpsc::Sender<Inquiry>,
-    /// Until a worker has taken it.
-    asked: Mutex<Option<mpsc::Receiver<Inquiry>>>,
-}
-
-impl Default for Inquiries {
-    fn default() -> Self {
-        let (ask, asked) = mpsc::channel(QUEUE);
-        let asked = Mutex::new(Some(asked));
-        Self { ask, asked }
-    }
-}
-
-impl Inquiries {
-    /// What there is to know of a key, or one line that says why that is not known.
-    pub async fn ask(&self, key: Bytes) -> Result<KeyReport, String> {
-        let (tell, told) = oneshot::channel();
-        if self.ask.try_send((key, tell)).is_err() {
-            return Err("too many inquiries at once, or ttguard is stopping".to_owned());
-        }
-        told.await.map_err(|_| "ttguard is stopping".to_owned())
-    }
-}
 
 /// Answers inquiries, one after the other, on the first worker that comes for them.
 pub async fn attend(engine: Rc<Engine>) {

@@ -4,7 +4,6 @@
 //! pipelines, or sends a list, would wait for one after the other. So its session looks at what it has asked for next, and
 //! has those keys looked up before their turn comes: see [`Guard::look_ahead`](crate::guard::Guard::look_ahead).
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -12,29 +11,13 @@ use bytes::Bytes;
 use crate::clock::now;
 use crate::command::Command;
 use crate::engine::Engine;
-use crate::engine::completion::{KeyReadBack, Purpose};
+use crate::engine::completion::Purpose;
+use crate::engine::completion::read_back::{Ahead, KeyReadBack};
 use crate::engine::sending::Via;
 use crate::engine::write::admission::ROOM;
 use crate::engine::write::settlement::Tickets;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::Change;
-
-/// One of those that a worker looks up ahead of their turn, for as long as it takes.
-#[derive(Debug)]
-pub struct Ahead(Rc<Cell<usize>>);
-
-impl Ahead {
-    fn of(count: &Rc<Cell<usize>>) -> Self {
-        count.set(count.get() + 1);
-        Self(Rc::clone(count))
-    }
-}
-
-impl Drop for Ahead {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
 
 /// What came of looking ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

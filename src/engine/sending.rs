@@ -1,6 +1,5 @@
 //! Requests put on their way to the store, and counted.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -62,8 +61,7 @@ impl Engine {
     }
 
     fn count_bytes(&self, verb: Verb, submit: impl FnOnce() -> usize) {
-        // It may end the last one that holds this.
-        let shared = Arc::clone(&self.shared);
+        let shared = &self.shared;
         shared.in_flight.fetch_add(1, Ordering::Relaxed);
         let bytes = submit();
         if bytes > 0 {

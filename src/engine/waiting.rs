@@ -6,20 +6,11 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use crate::clock::now;
+use crate::engine::notice::Notice;
 use crate::engine::shared::Shared;
 use crate::guard::ledger::KeyHash;
-use crate::guard::verdict::{Stored, Waiter, Wake};
+use crate::guard::verdict::{Stored, Wake};
 use crate::metrics::KeyWait;
-
-/// The guard's end of a wait.
-#[derive(Debug)]
-pub struct Notice(oneshot::Sender<Wake>);
-
-impl Waiter for Notice {
-    fn wake(self, wake: Wake) -> bool {
-        self.0.send(wake).is_ok()
-    }
-}
 
 /// The right to be judged next for a key. Passed on when it is dropped unused.
 #[derive(Debug)]
@@ -72,7 +63,7 @@ pub struct GuardWait {
 impl GuardWait {
     /// Both ends of a wait for `key`.
     pub fn new(shared: &Arc<Shared>, key: KeyHash) -> (Notice, Self) {
-        let (sender, wake) = oneshot::channel();
+        let (notice, wake) = Notice::new();
         let shared = Arc::clone(shared);
         let wait = Self {
             shared,
@@ -81,7 +72,7 @@ impl GuardWait {
             since: now(),
             wake,
         };
-        (Notice(sender), wait)
+        (notice, wait)
     }
 
     /// Waits until the key is worth judging again. Nothing is lost when it is cancelled.

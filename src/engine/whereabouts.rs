@@ -5,16 +5,17 @@
 //! that address has been out of reach for `fail_fast_after`, and when the settings are read again. Where it then leads
 //! elsewhere, all connections move as one: every lane is fenced before the first request goes to the other address.
 
+pub mod wanted;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use self::wanted::Reason;
 use crate::client::route::Route;
 use crate::config::{Address, BackendUrl};
 use crate::engine::shared::{Phase, Shared};
@@ -27,43 +28,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the same complaint is not repeated.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Why the name is looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// No address of it is known yet.
-    Unknown,
-    /// The address has been out of reach for a while.
-    OutOfReach,
-    /// An operator has had the settings read again.
-    Told,
-}
-
-/// What asks for a look-up, and what is asked.
-#[derive(Debug, Default)]
-pub struct LookUps {
-    wanted: Mutex<Option<Reason>>,
-    asked: Notify,
-}
-
-impl LookUps {
-    /// Has the backend's name looked up, soon.
-    pub fn ask(&self, reason: Reason) {
-        let mut wanted = self.wanted.lock();
-        *wanted = (*wanted).max(Some(reason));
-        drop(wanted);
-        self.asked.notify_one();
-    }
-
-    /// Says that the backend may be another one.
-    pub fn ask_if_unknown(&self) {
-        self.asked.notify_one();
-    }
-
-    fn take(&self) -> Option<Reason> {
-        self.wanted.lock().take()
-    }
-}
 
 /// Begins to find the backend, on a thread of its own, until the proxy ends.
 ///

@@ -21,7 +21,7 @@ use crate::transport::{self, Host, Peer, Reader, Writer};
 
 /// One client's place among all clients, and among those of its host, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+struct Seat {
     shared: Arc<Shared>,
     _place: Place,
 }

@@ -15,7 +15,7 @@ pub struct Context {
     /// Has those who move many bytes let the others go first.
     pub fairness: Fairness,
     /// Knows how long the worker was kept from its sockets.
-    pub heartbeat: Heartbeat,
+    pub heartbeat: Rc<Heartbeat>,
 }
 
 impl Context {
@@ -25,7 +25,7 @@ impl Context {
         Rc::new(Self {
             engine,
             fairness: Fairness::new(now()),
-            heartbeat: Heartbeat::new(request_timeout, now()),
+            heartbeat: Rc::new(Heartbeat::new(request_timeout, now())),
         })
     }
 }

@@ -10,12 +10,12 @@ use crate::admin::access::Access;
 use crate::config::{ListenerSettings, NeedsRestart, Settings, UsageError};
 use crate::engine::direct_route;
 use crate::engine::shared::{Phase, Shared};
-use crate::engine::whereabouts::Reason;
+use crate::engine::whereabouts::wanted::Reason;
 use crate::front::facts;
 use crate::front::gate::Gate;
 use crate::front::listener::Listening;
-use crate::front::server::StartError;
 use crate::front::serving;
+use crate::front::start_error::StartError;
 use crate::logging;
 use crate::metrics;
 

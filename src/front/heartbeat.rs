@@ -14,7 +14,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::clock::now;
-use crate::front::context::Context;
+use crate::engine::Engine;
 use crate::logging::RateLimit;
 
 /// Beats in the time that a request may take: what is not seen of a stall is an eighth of that at most.
@@ -77,8 +77,7 @@ fn period_of(request_timeout: Duration) -> Duration {
 }
 
 /// Keeps the worker's heart beating, for as long as it is polled.
-pub async fn attend(context: Rc<Context>) {
-    let (engine, heartbeat) = (&context.engine, &context.heartbeat);
+pub async fn attend(engine: Rc<Engine>, heartbeat: Rc<Heartbeat>) {
     loop {
         heartbeat
             .period

@@ -14,63 +14,27 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::{Address, BackendUrl, ListenerSettings, Settings, StoreSettings, UsageError};
+use crate::engine::notice::Notice;
 use crate::engine::records::HiddenCount;
 use crate::engine::shared::{Phase, Shared};
-use crate::engine::waiting::Notice;
 use crate::engine::whereabouts;
-use crate::engine::{Names, OpenError, Opened, Resolve, SystemNames};
+use crate::engine::{Names, Opened, Resolve, SystemNames};
 use crate::files;
 use crate::front::control::Control;
 use crate::front::descriptors;
 use crate::front::gate::Gate;
 use crate::front::listener::{self, Listening};
 use crate::front::serving;
+pub use crate::front::start_error::StartError;
 pub use crate::front::worker::Departure;
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
 use crate::protocol::request::Fault;
-
-/// How often the figures for the dashboard are taken.
-pub(super) const SAMPLE: Duration = Duration::from_secs(1);
+use crate::recent::history;
 
 /// How much longer than all that it waits for a worker may take to end.
 const END_GRACE: Duration = Duration::from_secs(5);
-
-/// Why the proxy could not start, or listen where a reload says.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address cannot be listened on.
-    #[error(
-        "{setting}: cannot listen on {address}: {error}; allowed: an address of this machine that no other process uses"
-    )]
-    Bind {
-        /// Which setting names it.
-        setting: &'static str,
-        /// The address.
-        address: String,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// The store's file cannot be used.
-    #[error("backend: {0}")]
-    Store(#[from] OpenError),
-    /// The process was started with a listening socket that no setting names.
-    #[error("LISTEN_FDS: a socket was handed over for {address}; allowed: the addresses of listen and [[listener]]")]
-    Unnamed {
-        /// Where the socket listens.
-        address: String,
-    },
-    /// The admin listener must not be there for all to see.
-    #[error(transparent)]
-    Admin(#[from] UsageError),
-    /// A file of TLS is not what it has to be.
-    #[error("{0}")]
-    Tls(UsageError),
-    /// The system refuses something else.
-    #[error("cannot start: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// What the process was started with, beside its settings.
 #[derive(Debug, Default)]
@@ -301,7 +265,7 @@ fn share(settings: Settings, is_empty: bool, has_predecessor: bool) -> Arc<Share
 
 /// Keeps the history, for as long as it is polled.
 async fn sample(shared: Arc<Shared>) {
-    let mut ticks = interval(SAMPLE);
+    let mut ticks = interval(history::SAMPLE);
     // After a pause there is one longer sample, not several that hold nothing.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let start = ticks.tick().await;

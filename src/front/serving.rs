@@ -18,9 +18,10 @@ use crate::engine::shared::Phase;
 use crate::engine::{Engine, Opened};
 use crate::front::gate::Gate;
 use crate::front::listener::{self, Listener, Listening};
-use crate::front::server::{SAMPLE, StartError};
+use crate::front::start_error::StartError;
 use crate::front::worker::{Departure, Worker};
 use crate::logging::RateLimit;
+use crate::recent::history;
 use crate::transport::tls::Identity;
 use crate::transport::{self, Reader, Writer};
 
@@ -126,7 +127,7 @@ async fn serve(index: usize, worker: Worker) -> Departure {
 
 /// Looks after a worker's lanes and sessions, for as long as it is polled.
 async fn look(worker: Rc<Worker>, number: usize) {
-    let mut ticks = interval(SAMPLE);
+    let mut ticks = interval(history::SAMPLE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let memory = &worker.engine.shared.memory;
     loop {

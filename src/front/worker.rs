@@ -15,7 +15,6 @@ use crate::clock::now;
 use crate::config::ListenerSettings;
 use crate::engine::shared::Plan;
 use crate::engine::{Engine, LaneLoad};
-use crate::front::accept::Seat;
 use crate::front::context::Context;
 use crate::front::gate::Gate;
 use crate::front::heartbeat;
@@ -61,7 +60,7 @@ impl Worker {
     pub fn start(engine: Rc<Engine>, gate: Arc<Gate>) -> Self {
         engine.start();
         let context = Context::new(Rc::clone(&engine));
-        spawn_local(heartbeat::attend(Rc::clone(&context)));
+        spawn_local(heartbeat::attend(Rc::clone(&engine), Rc::clone(&context.heartbeat)));
         Self {
             engine,
             gate,
@@ -71,8 +70,14 @@ impl Worker {
         }
     }
 
-    /// Serves a client that was [admitted](crate::front::accept).
-    pub(super) fn serve(&self, reader: Reader, writer: Writer, listener: Arc<ListenerSettings>, seat: Seat) {
+    /// Serves a client that was [admitted](crate::front::accept), and gives up its seat when it ends.
+    pub(super) fn serve(
+        &self,
+        reader: Reader,
+        writer: Writer,
+        listener: Arc<ListenerSettings>,
+        seat: impl Sized + 'static,
+    ) {
         let session = Session::new(Rc::clone(&self.context), writer, listener);
         let number = self.sessions.add(&session);
         let sessions = Rc::clone(&self.sessions);

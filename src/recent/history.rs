@@ -29,6 +29,9 @@ const COUNTS: [(&str, &str, &[&str]); 16] = [
     ("lanes_fenced", "ttguard_lanes_fenced_total", &[]),
 ];
 
+/// How often the figures for the dashboard are taken.
+pub const SAMPLE: Duration = Duration::from_secs(1);
+
 /// A tick may come so much early.
 const EARLY: Duration = Duration::from_millis(100);
 
