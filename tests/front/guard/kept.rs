@@ -124,7 +124,8 @@ fn a_deleted_record_does_not_come_back_by_a_repetition_of_its_own_packet() {
             let settings = format!("{settings}tie = \"{tie}\"\n{SETTINGS}");
             let mut guarded = Guarded::before(scripted.address(), &settings);
             for (name, request) in deletes() {
-                let value = clock.value(1_000);
+                // Far above what the tombstone of a delete can be, however long this takes.
+                let value = clock.value(30_000);
                 let mut client = guarded.client();
                 assert_eq!(client.misc("vanish", &[]).0, 0);
                 assert_eq!(client.put("k", &value), 0);
@@ -146,7 +147,7 @@ fn a_deleted_record_does_not_come_back_by_a_repetition_of_its_own_packet() {
                     guarded = Guarded::before(scripted.address(), &settings);
                     client = guarded.client();
                 }
-                assert_eq!(client.put("k", &clock.value(1_001)), 0, "{name}, {tie}");
+                assert_eq!(client.put("k", &clock.value(30_001)), 0, "{name}, {tie}");
             }
         }
     }
