@@ -125,8 +125,9 @@ impl Embedded {
     /// Whether a change copies so many bytes that it takes long, in memory: to do it is for another thread than one that
     /// serves others.
     pub fn takes_long(&self, command: &Command) -> bool {
-        let Kept::Memory(memory) = &self.0 else {
-            return false;
+        let memory = match &self.0 {
+            Kept::Memory(memory) => memory,
+            Kept::File(_) => return false,
         };
         let stored = |key: &Bytes| memory.records.value_size(key).ok().flatten().unwrap_or(0);
         let copied = match command {
