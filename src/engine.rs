@@ -13,6 +13,7 @@ mod alarm;
 pub mod apart;
 mod busy_poll;
 pub mod channel;
+pub mod claiming;
 pub mod completion;
 pub mod denial;
 mod events;
@@ -61,12 +62,19 @@ use crate::engine::sending::{Store, Via};
 use crate::engine::shared::{Plan, Shared};
 use crate::engine::sharing::Sharing;
 use crate::engine::write::settlement::Tickets;
+use crate::guard::verdict::Change;
 use crate::metrics::WaitCause;
 use crate::store::capabilities::Capabilities;
 use crate::store::tyrant::greeting::Run;
 pub use crate::store::tyrant::lane::LaneLoad;
 pub use crate::store::tyrant::names::{Names, Resolve, System as SystemNames};
 pub use crate::store::{OpenError, Opened, descriptors as store_descriptors, direct_route, lanes_wanted};
+
+/// How often those who wait for a claim look whether it is held, in the time after which it is free.
+const CLAIM_LOOKS: u32 = 32;
+
+/// How long a write is held before it is asked again whether it may go.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// How long a fence may take beyond the time that it is given.
 const FENCE_GRACE: Duration = Duration::from_secs(2);
@@ -170,6 +178,7 @@ impl Engine {
         self.store.start(self, || self.random());
         spawn_local(inquiry::attend(Rc::clone(self)));
         spawn_local(Rc::clone(self).ask_for_proof());
+        spawn_local(Rc::clone(self).stop_when_deposed());
     }
 
     /// Works by this plan from now on.
@@ -191,6 +200,38 @@ impl Engine {
         while doubts.changed().await.is_ok() {
             links.ask_for_proof(now() + self.settings().pairing.request_timeout);
         }
+    }
+
+    /// Stops all that is on its way whenever the claim of the store is lost to another.
+    async fn stop_when_deposed(self: Rc<Self>) {
+        let Some(links) = self.store.links() else {
+            return;
+        };
+        let mut depositions = self.shared.tenure.depositions();
+        while depositions.changed().await.is_ok() {
+            links.depose();
+        }
+    }
+
+    /// When to look again whether the claim of the store is held; nothing while it is. Whoever waits for it may wait long,
+    /// and many may.
+    pub fn unclaimed_until(&self) -> Option<Instant> {
+        let looks = || now() + self.settings().claim_timeout / CLAIM_LOOKS;
+        (!self.shared.tenure.is_held()).then(looks)
+    }
+
+    /// Until when a write waits whose stamp is above the mark of the claim; nothing where it need not, or where the guard
+    /// refuses it.
+    pub fn below_mark(&self, change: Change<'_>) -> Option<Instant> {
+        let Change::Stamped { stamp, .. } = change else {
+            return None;
+        };
+        let tenure = &self.shared.tenure;
+        if tenure.reaches(stamp) || self.is_ahead(stamp) {
+            return None;
+        }
+        tenure.want(stamp);
+        Some(now() + LOOK_AGAIN)
     }
 
     /// Ends its ways to the store. Whether that is known to be done with all that was ever sent.
@@ -285,6 +326,9 @@ impl Engine {
 
     /// The same for those who do not wait for it.
     pub fn held_until(&self) -> Option<Instant> {
+        if let Some(until) = self.unclaimed_until() {
+            return Some(until);
+        }
         let until = self.hold_until.get()?;
         let now = now();
         if until <= now {

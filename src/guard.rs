@@ -122,6 +122,11 @@ impl<W: Waiter> Guard<W> {
         self.rules.store(Arc::new(rules));
     }
 
+    /// How far ahead of the clock a stamp may be.
+    pub fn future_tolerance(&self) -> Duration {
+        self.rules.load().future_tolerance
+    }
+
     /// What is remembered.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -25,6 +25,7 @@
 //! - [`recent`] keeps what happened lately for the dashboard.
 //! - [`metrics`], [`logging`], [`transport`] and [`clock`] are what the shell counts, says, sends and tells the time with.
 //! - [`files`] looks at what lies at a path before anything is done with it; everyone above goes through it.
+//! - [`claim`] says which guard may write to a store, and for how long.
 //! - [`guard`] judges writes by their stamps.
 //! - [`pairing`] and [`protocol`]: the one keeps answers with questions, the other turns bytes into commands and back.
 //! - [`command`] names what is asked and answered, for all of them.
@@ -88,6 +89,9 @@
 //!   [`guard::ledger`]. **Horizon**: no key absent from the ledger has a stamp above it.
 //! - **Prefix**: what begins the backend's keys of a listener's clients, who do not say it: a namespace of their own. All
 //!   that lies behind the session knows the backend's keys alone.
+//! - **Claim** of a store: the right to write there, which one guard has at a time. Its *holder* has a
+//!   [tenure](claim::Tenure), which it renews; a *standby* waits for its turn; who finds that another has taken the claim is
+//!   *deposed*. **Mark**: no stamp above it was let in by any holder.
 //! - **Alarm**: a sign of what must never happen.
 //! - **Dialect**: the form of the binary protocol that a listener's clients speak.
 //! - **Tombstone**: the stamp that a delete leaves, in a record of the backend named `timestamp.KEY`. Such a record goes
@@ -107,6 +111,7 @@ extern crate self as ttguard;
 pub mod access;
 pub mod admin;
 pub mod bench;
+pub mod claim;
 pub mod cli;
 pub mod client;
 pub mod clock;

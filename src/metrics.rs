@@ -35,8 +35,8 @@ use ::metrics::{Counter, Gauge, Histogram, Unit};
 pub use family::{By, Cube, Family, Grid, Kind, Listed};
 pub use histogram::Snapshot;
 pub use label::{
-    Alarm, Carried, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait, Label,
-    LookupCause, NameOutcome, Outcome, Reload, RetryKind, Side, Version, WaitCause,
+    Alarm, Carried, ClaimChange, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait,
+    Label, LookupCause, NameOutcome, Outcome, Reload, RetryKind, Side, Version, WaitCause,
 };
 use registry::Registry;
 
@@ -218,6 +218,12 @@ table! {
         "Times that the settings were read again while running, by outcome.";
     config_applied: Gauge = "config_applied_timestamp_seconds", Seconds,
         "When the settings in force were read, in seconds since the epoch.";
+    claim_held: Gauge = "claim_held", Count,
+        "1 while this process may write to the store, as far as the store's claim goes.";
+    claim_epoch: Gauge = "claim_epoch", Count,
+        "The epoch of the store's claim, while this process holds it; 0 where there is none.";
+    claim_changes: By<Counter, ClaimChange> = "claim_changes_total", Count,
+        "What became of the store's claim, as this process has seen it.";
     predecessor_overdue: Gauge = "predecessor_overdue", Count,
         "1 while the process that this one takes over from has not ended in the time that an orderly end may take.";
     build_info: By<Gauge, Version> = "build_info", Count,

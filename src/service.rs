@@ -41,8 +41,8 @@ pub use self::exit::Exit;
 use self::pid_file::{Claim, Heir, PidFile, PidFileError};
 use self::predecessor::Predecessor;
 use crate::admin;
-use crate::config::{Settings, UsageError};
-use crate::front::control::{Control, ReadSettings};
+use crate::config::{BackendUrl, Settings, UsageError};
+use crate::front::control::{Control, ReadSettings, Standing};
 use crate::front::server::{self, Departure, Ending, Inheritance, Server, StartError};
 use crate::logging;
 
@@ -75,6 +75,15 @@ enum ServeError {
     Start(#[from] StartError),
     #[error("the backend cannot be reached: the process that runs goes on")]
     Unreachable,
+    #[error(
+        "backend: {0} writes to {1} already; allowed: standby = true, which waits for its turn, or an edge of that ttguard, \
+         which needs no store"
+    )]
+    Claimed(String, BackendUrl),
+    #[error("claim: {1} cannot keep one: {0}; allowed: claim = false, where no other ttguard writes to it")]
+    Unkeepable(&'static str, BackendUrl),
+    #[error("the claim of the store was lost to {0}")]
+    Deposed(String),
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
@@ -83,7 +92,7 @@ impl ServeError {
     /// What an operator has to mend is told from what went wrong by itself.
     fn exit(&self) -> Exit {
         match self {
-            Self::Start(StartError::Io(_)) | Self::Io(_) | Self::Unreachable => Exit::Failed,
+            Self::Start(StartError::Io(_)) | Self::Io(_) | Self::Unreachable | Self::Deposed(_) => Exit::Failed,
             Self::PidFile(error) if !error.is_mistake() => Exit::Failed,
             _ => Exit::Usage,
         }
@@ -94,12 +103,9 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
     begin_log(&settings)?;
     let guard = settings.guard_in_words();
     let connect_patience = settings.pairing.connect_timeout * CONNECT_TRIES;
+    let terms = ClaimTerms::of(&settings);
     let (pid_file, heir) = claim(&settings)?;
-    let overdue = Overdue {
-        pid_file: settings.pid_file.clone().unwrap_or_default(),
-        patience: server::end_patience(&settings),
-        may_kill: settings.takeover_kill,
-    };
+    let overdue = Overdue::of(&settings);
     // As soon as may be: later the number may be another process's.
     let predecessor = heir
         .as_ref()
@@ -118,6 +124,8 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
     control.tell_reloads(notify::reload);
     if heir.is_some() {
         wait_for_backend(&control, connect_patience)?;
+    } else {
+        terms.refuse(control.claim_within(terms.patience))?;
     }
     server.listen()?;
     let ready_line = ready_line(&server, &guard);
@@ -133,6 +141,7 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
             _ => Ok(()),
         }
     };
+    let control_at_end = Arc::clone(&control);
     let signals = signals::attend(control, move || {
         print(&ready_line);
         notify::ready();
@@ -141,10 +150,44 @@ fn try_serve(settings: Settings, read: ReadSettings) -> Result<Ending, ServeErro
         }
     });
     let ending = server.run(signals)?;
+    terms.refuse(control_at_end.claim())?;
     if let (Some(file), Ending::InOrder(Departure { fenced: true, .. })) = (pid_file.lock().take(), ending) {
         file.leave_in_order();
     }
     Ok(ending)
+}
+
+/// On what terms the process goes on with the claim of its store.
+struct ClaimTerms {
+    backend: BackendUrl,
+    /// It waits for its turn.
+    is_standby: bool,
+    /// How long it may take to know how things stand.
+    patience: Duration,
+}
+
+impl ClaimTerms {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            backend: settings.backend.clone(),
+            is_standby: settings.standby,
+            patience: settings.claim_timeout + settings.pairing.connect_timeout,
+        }
+    }
+
+    /// Says why the process is not to write to the store, where it does not wait for its turn.
+    fn refuse(&self, standing: Standing) -> Result<(), ServeError> {
+        let backend = self.backend.clone();
+        match standing {
+            _ if self.is_standby => Ok(()),
+            Standing::Waiting {
+                holder, is_alive: true, ..
+            } => Err(ServeError::Claimed(holder, backend)),
+            Standing::Deposed { by } => Err(ServeError::Deposed(by)),
+            Standing::Unkeepable(why) => Err(ServeError::Unkeepable(why, backend)),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn begin_log(settings: &Settings) -> Result<(), logging::Error> {
@@ -207,6 +250,14 @@ struct Overdue {
 }
 
 impl Overdue {
+    fn of(settings: &Settings) -> Self {
+        Self {
+            pid_file: settings.pid_file.clone().unwrap_or_default(),
+            patience: server::end_patience(settings),
+            may_kill: settings.takeover_kill,
+        }
+    }
+
     /// Looks, on a thread of its own, that the process before ends in time. Its end drops the other end of `ended`.
     fn watch(self, predecessor: std::io::Result<Predecessor>, control: Arc<Control>, ended: mpsc::Receiver<()>) {
         let watched = predecessor.and_then(|predecessor| {

@@ -33,6 +33,7 @@ use self::events::Events;
 use self::tyrant::lane::{Lane, LaneLoad};
 use self::tyrant::links::Links;
 use self::tyrant::names;
+use crate::claim::Tenure;
 use crate::client::route::Route;
 use crate::clock::{Clock, now};
 use crate::command::{Command, Reply};
@@ -61,6 +62,8 @@ pub struct Opening<'a> {
     pub route: Route,
     /// Where lanes get their ids from.
     pub ids: &'a Arc<LaneIds>,
+    /// For how long this process may write to a server.
+    pub tenure: &'a Arc<Tenure>,
     /// The time that values with a lifetime are held against.
     pub clock: &'a Clock,
     /// Takes one of the primed lanes, while some are left.

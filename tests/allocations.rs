@@ -192,6 +192,7 @@ fn small_requests_allocate_nothing() {
             .expect("a backend"),
         admin: None,
         workers: 1,
+        claim: false,
         ..Settings::default()
     };
     let server = Server::start(settings).expect("a proxy");

@@ -111,6 +111,7 @@ fn settings(setup: u8) -> Settings {
         verify_reads: is(2),
         shared_puts: if is(2) { SharedPuts::All } else { SharedPuts::Off },
         stale_reply: if is(3) { StaleReply::Ok } else { StaleReply::Error },
+        claim: false,
         ..Settings::default()
     };
     let listener = ListenerSettings {

@@ -43,13 +43,17 @@ impl<C: Choice> Args for SettingFlags<C> {
         command.args(flags.map(|(flag, help)| {
             let action = match flag.takes {
                 Takes::Repeats => ArgAction::Append,
-                Takes::One | Takes::Commas => ArgAction::Set,
+                Takes::One | Takes::Commas | Takes::Switch => ArgAction::Set,
             };
-            Arg::new(flag.name)
+            let arg = Arg::new(flag.name)
                 .long(flag.name)
                 .value_name(flag.value)
                 .action(action)
-                .help(help)
+                .help(help);
+            match flag.takes {
+                Takes::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+                _ => arg,
+            }
         }))
     }
 

@@ -17,7 +17,7 @@ pub(crate) fn flags() -> Vec<(&'static Flag, String)> {
         };
         let separated = match flag.takes {
             Takes::Repeats => ", comma separated",
-            Takes::One | Takes::Commas => "",
+            Takes::One | Takes::Commas | Takes::Switch => "",
         };
         let variable = variable(flag.name);
         (

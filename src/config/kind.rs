@@ -11,7 +11,7 @@ use super::error::{UsageError, quoted};
 use super::field::Field;
 use super::measure::{read_duration, read_size, write_duration, write_size};
 use super::settings::reply_limits;
-use super::value::Raw;
+use super::value::{Place, Raw};
 use super::words::{Names, meaning, word, words};
 use crate::protocol::tyrant::limits::Limits;
 
@@ -119,6 +119,9 @@ impl Kind<bool> for Truth {
     fn read(&self, field: &Field<'_>) -> Result<bool, UsageError> {
         match field.value.raw {
             Raw::Truth(truth) => Ok(truth),
+            // A flag or a variable has no other way to say it.
+            Raw::Text(ref text) if !matches!(field.value.place, Place::File(_)) && text == "true" => Ok(true),
+            Raw::Text(ref text) if !matches!(field.value.place, Place::File(_)) && text == "false" => Ok(false),
             _ => Err(field.refuse_value("true, false")),
         }
     }

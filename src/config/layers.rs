@@ -60,7 +60,7 @@ impl Layer {
             match flag.takes {
                 Takes::Repeats => (!texts.is_empty()).then(|| Value::list(texts, place)),
                 Takes::Commas => texts.pop().map(|text| Value::split(&text, place)),
-                Takes::One => texts.pop().map(|text| Value::text(text, place)),
+                Takes::One | Takes::Switch => texts.pop().map(|text| Value::text(text, place)),
             }
         })
     }
@@ -70,7 +70,7 @@ impl Layer {
         Self::by_flag(|flag| {
             let (text, place) = (env(&variable(flag.name))?, Place::Variable(flag.name));
             Some(match flag.takes {
-                Takes::One => Value::text(text, place),
+                Takes::One | Takes::Switch => Value::text(text, place),
                 Takes::Commas | Takes::Repeats => Value::split(&text, place),
             })
         })

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     /// What needs a restart; whoever adds a key decides it in its row.
-    const FIXED: [&str; 19] = [
+    const FIXED: [&str; 22] = [
         "admin",
         "workers",
         "lanes",
@@ -80,6 +80,9 @@ mod tests {
         "pid_file",
         "takeover",
         "takeover_kill",
+        "claim",
+        "claim_timeout",
+        "standby",
     ];
 
     fn load(text: &str) -> Settings {

@@ -55,6 +55,8 @@ pub(crate) enum Takes {
     Commas,
     /// One each time that the flag is given; the variable has commas between.
     Repeats,
+    /// `true` or `false`, or none, which is `true`; the flag has an `=` before it.
+    Switch,
 }
 
 impl Flag {

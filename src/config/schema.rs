@@ -12,7 +12,7 @@ use super::kind::{
     Backend, Column, FILE, FOLDER, HostPort, Hosts, Kind, ReplySize, Size, Time, Truth, Whole, Word, string,
 };
 use super::listening::{LISTEN, LISTENER};
-use super::row::{Change, Flag, Row, Setting, row};
+use super::row::{Change, Flag, Row, Setting, Takes, row};
 use super::settings::Settings;
 use super::words::{
     FORMATS, KEY_FORMS, LEDGERS, LEVELS, MODES, PIPELININGS, POLICIES, SHARED_PUTS, STALE_REPLIES, SYNCS, TIES, UNITS,
@@ -54,6 +54,14 @@ const ROWS: &[Row<Settings>] = &[
         Flag::new("pid-file", "FILE", "File to write the process's number to, locked while it runs").default("")),
     row!("takeover", takeover, Truth, Restart),
     row!("takeover_kill", takeover_kill, Truth, Restart),
+    row!("claim", claim, Truth, Restart,
+        Flag::new("claim", "BOOL", "Whether a server's claim is kept, so that only one ttguard writes to it: true, or false \
+            where nobody else does")
+            .takes(Takes::Switch)),
+    row!("claim_timeout", claim_timeout, Time(Duration::from_millis(80)..=minutes(10)), Restart),
+    row!("standby", standby, Truth, Restart,
+        Flag::new("standby", "BOOL", "Whether to wait for a claim that another ttguard holds, instead of ending")
+            .takes(Takes::Switch)),
     row!("drain_delay", drain_delay, Time(ZERO..=HOUR), Live,
         Flag::new("drain-delay", "DUR", "How long /readyz fails before listeners close, at the end")),
     row!("drain_timeout", drain_timeout, Time(MILLISECOND..=DAY), Live,

@@ -34,6 +34,12 @@ pub struct Settings {
     pub takeover: bool,
     /// Whether the older process may be killed where it does not end in time.
     pub takeover_kill: bool,
+    /// Whether a server's claim is kept: only the ttguard that holds it writes there.
+    pub claim: bool,
+    /// How long the holder of a claim may show no sign of life before another takes it.
+    pub claim_timeout: Duration,
+    /// Whether to wait for a claim that another holds, instead of ending.
+    pub standby: bool,
     /// How long readiness fails before listeners close.
     pub drain_delay: Duration,
     /// How long sessions may take to end once listeners are closed.
@@ -71,6 +77,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether the store is to be claimed: one in this process is nobody else's.
+    pub fn claims(&self) -> bool {
+        self.claim && self.backend.is_server()
+    }
+
     /// Pipelined backend connections that each worker keeps up.
     pub fn links(&self) -> usize {
         self.lanes + self.bulk_lanes
@@ -89,6 +100,9 @@ impl Default for Settings {
             pid_file: None,
             takeover: false,
             takeover_kill: false,
+            claim: true,
+            claim_timeout: Duration::from_secs(2),
+            standby: false,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             workers: half_the_cores(),

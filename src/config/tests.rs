@@ -97,6 +97,9 @@ fn every_key_is_read_and_printed() {
         shared_puts = "all"
         busy_poll = "9ms"
         tls = { cert = "/c", key = "/k", client_ca = "/a" }
+        claim = false
+        claim_timeout = "3s"
+        standby = true
         stamp = { digits = 16, unit = "s", column = "t\"s" }
         [[listener]]
         address = "unix:/run/a \"b\\c.sock"

@@ -71,6 +71,7 @@ fn front(server: &SlowServer) -> Result<Front, Error> {
             request_timeout: REQUEST_TIMEOUT,
             ..PairingSettings::default()
         },
+        claim: false,
         ..Settings::default()
     })
 }

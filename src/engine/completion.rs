@@ -310,6 +310,10 @@ impl completion::Completion for Completion {
         })
     }
 
+    fn changes(&self) -> bool {
+        !self.tickets.is_empty()
+    }
+
     fn is_awaited(&self) -> bool {
         !matches!(self.purpose, Purpose::Parted { .. })
     }

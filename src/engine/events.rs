@@ -173,6 +173,7 @@ fn fence_reason(fault: &LaneFault) -> Option<FenceReason> {
         LaneFault::Eof => Some(FenceReason::Eof),
         LaneFault::Io(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Some(FenceReason::Reset),
         LaneFault::Io(_) => Some(FenceReason::Io),
+        LaneFault::Unclaimed => Some(FenceReason::Unclaimed),
         LaneFault::Retired | LaneFault::HandedOver => None,
     }
 }
@@ -184,7 +185,7 @@ fn rule(fault: &LaneFault) -> Option<Intervention> {
         LaneFault::BadAnswer(_) => Some(Intervention::BadAnswer),
         LaneFault::Mismatch => Some(Intervention::Mismatch),
         LaneFault::Unasked(_) => Some(Intervention::Unasked),
-        LaneFault::Eof | LaneFault::Io(_) | LaneFault::Retired | LaneFault::HandedOver => None,
+        LaneFault::Eof | LaneFault::Io(_) | LaneFault::Retired | LaneFault::HandedOver | LaneFault::Unclaimed => None,
     }
 }
 
@@ -198,6 +199,7 @@ fn alarm(fault: &LaneFault) -> Option<(Alarm, &'static str)> {
         | LaneFault::Eof
         | LaneFault::Io(_)
         | LaneFault::Retired
-        | LaneFault::HandedOver => None,
+        | LaneFault::HandedOver
+        | LaneFault::Unclaimed => None,
     }
 }

@@ -22,6 +22,7 @@ pub fn store_of(shared: &Shared, opened: &Opened, route: Route) -> Store {
         settings: &shared.settings(),
         route,
         ids: &shared.lane_ids,
+        tenure: &shared.tenure,
         clock: &shared.clock,
         take_prime: &|| shared.take_prime(),
     })

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::claim::Tenure;
 use crate::client::route::Route;
-use crate::clock::Clock;
+use crate::clock::{Clock, now};
 use crate::config::{Address, BackendUrl, Settings};
+use crate::engine::claiming::standing::Standing;
 use crate::engine::inquiries::Inquiries;
 use crate::engine::memory::Memory;
 use crate::engine::notice::Notice;
@@ -131,6 +133,10 @@ pub struct Shared {
     pub clock: Clock,
     /// When this proxy started, by that clock.
     pub started: Duration,
+    /// How long this process may write to the store, and up to which stamp.
+    pub tenure: Arc<Tenure>,
+    /// How far it is with the store's claim.
+    pub claim: watch::Sender<Standing>,
     /// Where backend connections get their ids from.
     pub lane_ids: Arc<LaneIds>,
     /// Open client connections.
@@ -188,7 +194,7 @@ impl Shared {
         hidden: HiddenCount,
         clock: Clock,
     ) -> Arc<Self> {
-        let workers = settings.workers;
+        let (workers, claims) = (settings.workers, settings.claims());
         let primes = AtomicUsize::new(settings.primed_lanes);
         Arc::new(Self {
             guard,
@@ -197,6 +203,16 @@ impl Shared {
             hidden,
             started: clock(),
             clock,
+            tenure: Arc::new(if claims {
+                Tenure::none(now())
+            } else {
+                Tenure::unlimited(now())
+            }),
+            claim: watch::Sender::new(if claims {
+                Standing::Unknown { is_tried: false }
+            } else {
+                Standing::Unclaimed
+            }),
             lane_ids: Arc::default(),
             sessions: AtomicUsize::new(0),
             places: AtomicUsize::new(usize::MAX),
@@ -381,6 +397,11 @@ impl Shared {
         }
     }
 
+    /// Whether an earlier process still writes to the backend.
+    pub fn has_predecessor(&self) -> bool {
+        self.backend.lock().has_predecessor
+    }
+
     /// Why this process is not ready as long as an earlier one does not end.
     pub fn overdue_predecessor(&self) -> Option<String> {
         self.backend.lock().overdue.clone()
@@ -397,10 +418,20 @@ impl Shared {
         backend.has_predecessor = false;
         backend.overdue = None;
         self.metrics.predecessor_overdue.set(0.0);
+        // The claim is free as soon as the earlier process has ended.
+        self.tenure.want(0);
         backend.hold_until = Some(if in_order {
             now
         } else {
             now + self.settings().pairing.start_hold
+        });
+    }
+
+    /// Reaches the backend by this route, from the start on.
+    pub fn begin_by(&self, route: Route) {
+        self.plan.send_modify(|plan| {
+            let settings = Arc::clone(&plan.settings);
+            *plan = Arc::new(Plan { settings, route });
         });
     }
 
@@ -454,6 +485,7 @@ impl Shared {
         self.moving.send_modify(|left| {
             *left = left.saturating_sub(1);
             if *left == 0 {
+                self.tenure.moved();
                 self.guard.distrust_everything((self.clock)());
                 self.hidden.doubt();
                 self.tally.restart();
@@ -512,6 +544,8 @@ impl Shared {
         metrics.ledger_evicted.absolute(ledger.evicted());
         metrics.pending_keys.set(self.guard.pending() as f64);
         metrics.horizon_age.set(self.horizon_age());
+        metrics.claim_held.set(if self.tenure.is_held() { 1.0 } else { 0.0 });
+        metrics.claim_epoch.set(self.claim.borrow().epoch().unwrap_or(0) as f64);
     }
 
     /// Clients that may be connected at once: as many as the settings allow and descriptors are there for.

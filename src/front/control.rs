@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::admin;
 use crate::admin::access::Access;
 use crate::config::{ListenerSettings, NeedsRestart, Settings, UsageError};
+pub use crate::engine::claiming::standing::Standing;
 use crate::engine::direct_route;
 use crate::engine::shared::{Phase, Shared};
 use crate::engine::whereabouts::wanted::Reason;
@@ -124,6 +126,24 @@ impl Control {
     /// Whether a request would reach the backend now.
     pub fn is_connected(&self) -> bool {
         !self.shared.settings().backend.is_server() || self.shared.lanes.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until it is known how things stand with the store's claim, or nothing is to be found out soon: for so long at
+    /// most.
+    pub fn claim_within(&self, patience: Duration) -> Standing {
+        let deadline = Instant::now() + patience;
+        loop {
+            let standing = self.claim();
+            if standing.is_settled() || Instant::now() >= deadline {
+                return standing;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// How things stand with the store's claim.
+    pub fn claim(&self) -> Standing {
+        self.shared.claim.borrow().clone()
     }
 
     /// Whether every worker has shown a sign of life since this was asked last.

@@ -5,12 +5,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use crate::client::route::Route;
 use crate::clock::Clock;
 use crate::config::{ListenerSettings, Settings};
+use crate::engine::claiming::standing::Ending;
+use crate::engine::claiming::{self, Identity};
 use crate::engine::notice::Notice;
 use crate::engine::records::HiddenCount;
 use crate::engine::sending::store_of;
@@ -61,6 +65,8 @@ pub struct Census {
     pub ledger_bytes_max: u64,
     /// Bytes that sessions and lanes hold, as far as workers have told.
     pub buffered: usize,
+    /// Until when it may write to the store, where that is claimed and it holds the claim.
+    pub claimed_until: Option<Instant>,
     /// The most that any session holds.
     pub fullest_session: SessionLoad,
     /// The most that any lane holds.
@@ -73,6 +79,8 @@ pub struct Instance {
     shared: Arc<Shared>,
     listener: Arc<ListenerSettings>,
     workers: Vec<Worker>,
+    /// Its claim is kept for as long as this lives.
+    _ending: watch::Sender<Option<Ending>>,
 }
 
 impl Instance {
@@ -94,7 +102,16 @@ impl Instance {
             HiddenCount::uncertain(),
             surroundings.clock,
         );
+        shared.begin_by(surroundings.route.clone());
         let gate = Gate::new(Arc::clone(&shared));
+        let (ending, told) = watch::channel(None);
+        if shared.settings().claims() {
+            let identity = Identity {
+                instance: random.u64(..),
+                holder: format!("instance {}", surroundings.seed),
+            };
+            process.spawn_local(claiming::attend(Arc::clone(&shared), identity, told));
+        }
         let within = process.enter();
         let workers = (0..shared.settings().workers)
             .map(|_| {
@@ -108,6 +125,7 @@ impl Instance {
             shared,
             listener,
             workers,
+            _ending: ending,
         }
     }
 
@@ -147,6 +165,7 @@ impl Instance {
             ledger_bytes: ledger.bytes(),
             ledger_bytes_max: ledger.bytes_max(),
             buffered: shared.memory.held(),
+            claimed_until: shared.tenure.until(),
             fullest_session: self
                 .workers
                 .iter()

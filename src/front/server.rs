@@ -9,11 +9,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use socket2::Socket;
 use tokio::sync::watch;
+use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::admin;
 use crate::clock::Clock;
 use crate::config::{Address, BackendUrl, ListenerSettings, Settings, StoreSettings, UsageError};
+use crate::engine::claiming::standing::Standing;
+use crate::engine::claiming::{self, Identity};
 use crate::engine::notice::Notice;
 use crate::engine::records::HiddenCount;
 use crate::engine::shared::{Phase, Shared};
@@ -59,6 +62,9 @@ pub enum Ending {
     AtOnce,
 }
 
+/// What keeps the store's claim, and how it is told that the process ends.
+type ClaimKeeper = (watch::Sender<Option<claiming::standing::Ending>>, JoinHandle<()>);
+
 /// A proxy whose workers are up.
 #[derive(Debug)]
 pub struct Server {
@@ -66,6 +72,8 @@ pub struct Server {
     control: Arc<Control>,
     workers: Vec<JoinHandle<io::Result<Departure>>>,
     ended: watch::Receiver<usize>,
+    /// What keeps the store's claim, where there is one, and how it is told that the process ends.
+    claim: Option<ClaimKeeper>,
     admin: Option<std::net::TcpListener>,
     sockets: Vec<Socket>,
     /// Where clients connect, with the ports that the system chose; nowhere before [`Server::listen`].
@@ -100,6 +108,7 @@ impl Server {
             let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(SystemNames));
             whereabouts::attend(&shared, Names::new(resolver))?;
         }
+        let claim = shared.settings().claims().then(|| keep_claim(&shared)).transpose()?;
         let gate = Gate::new(Arc::clone(&shared));
         let (counter, ended) = watch::channel(0);
         let mut workers = Vec::new();
@@ -118,6 +127,7 @@ impl Server {
             control,
             workers,
             ended,
+            claim,
             admin,
             sockets: listener::inherited(inheritance.sockets),
             listen: Vec::new(),
@@ -186,7 +196,10 @@ impl Server {
                 admin_ended = Some(admin::spawn(listener, state, sample(Arc::clone(&shared)), until)?);
             }
             let mut phase = shared.phase.subscribe();
-            let _ = phase.wait_for(|phase| *phase >= Phase::Leaving).await;
+            tokio::select! {
+                _ = phase.wait_for(|phase| *phase >= Phase::Leaving) => {}
+                () = claim_refused(&shared) => control.drain(),
+            }
             sleep(shared.settings().drain_delay).await;
             tracing::info!("draining: listeners are closed, sessions finish what was asked");
             shared.phase.send_replace(Phase::Draining);
@@ -215,8 +228,37 @@ impl Server {
         for worker in self.workers.into_iter().filter(|_| orderly) {
             departure = departure.and(worker.join().map_err(|_| io::Error::other("a worker has panicked"))??);
         }
+        if let Some((tell, thread)) = self.claim {
+            let _ = tell.send(Some(match departure.fenced {
+                true => claiming::standing::Ending::InOrder,
+                false => claiming::standing::Ending::Unsure,
+            }));
+            let _ = thread.join();
+        }
         Ok(Ending::InOrder(departure))
     }
+}
+
+/// Waits until it is known that this process is not to write to the store, and does not wait for its turn.
+async fn claim_refused(shared: &Shared) {
+    let mut claim = shared.claim.subscribe();
+    let ends = |standing: &Standing| !shared.settings().standby && !shared.has_predecessor() && standing.is_refused();
+    if claim.wait_for(ends).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Begins to keep the claim of the store, on a thread of its own.
+fn keep_claim(shared: &Arc<Shared>) -> io::Result<ClaimKeeper> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (tell, ending) = watch::channel(None);
+    let shared = Arc::clone(shared);
+    let thread = std::thread::Builder::new().name("claim".to_owned()).spawn(move || {
+        // What asks is of this thread alone.
+        let local = LocalSet::new();
+        local.block_on(&runtime, claiming::attend(shared, Identity::of_process(), ending));
+    })?;
+    Ok((tell, thread))
 }
 
 /// The settings of a store in a file, with its folder for copies by the name that it has without links.

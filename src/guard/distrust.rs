@@ -47,6 +47,13 @@ impl<W: Waiter> Guard<W> {
         self.distrust_pending(horizon);
     }
 
+    /// Begins in front of a backend where no guard has let in a stamp above `mark`, whatever this one knew before. To be
+    /// called only while nothing is judged.
+    pub fn begin_at(&self, mark: u64, now: Duration) {
+        self.distrust_everything(now);
+        self.ledger.begin_at(mark);
+    }
+
     fn distrust_pending(&self, horizon: u64) {
         moment();
         self.upheavals.add(horizon);

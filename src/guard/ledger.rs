@@ -186,6 +186,20 @@ impl Ledger {
         moment();
     }
 
+    /// No key has a stamp above this: neither one that is remembered nor one that is not.
+    pub fn newest(&self) -> u64 {
+        let newest = self.newest.iter().map(|newest| newest.0.load(Ordering::Relaxed)).max();
+        newest.unwrap_or(0).max(self.horizon())
+    }
+
+    /// Forgets everything, and begins anew with this horizon, also where it is below the one before. To be called only
+    /// while nothing is judged.
+    pub fn begin_at(&self, horizon: u64) {
+        self.clear(0);
+        self.horizon.store(horizon, Ordering::Release);
+        moment();
+    }
+
     /// Whether nobody is at work on it.
     #[cfg(test)]
     pub(super) fn is_free(&self) -> bool {

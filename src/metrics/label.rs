@@ -114,6 +114,18 @@ labels! {
         StampAhead = "stamp_ahead",
         /// Two servers stand behind the one address of the backend.
         TwoServers = "two_servers",
+        /// Another ttguard has taken the claim of the store.
+        Deposed = "deposed",
+    }
+
+    /// What became of the claim of the store.
+    ClaimChange as "change" {
+        /// This process has taken it.
+        Taken = "taken",
+        /// It could not be renewed in time: writes are held until it is.
+        Lapsed = "lapsed",
+        /// Another has taken it.
+        Deposed = "deposed",
     }
 
     /// How the settings were read again.
@@ -224,6 +236,8 @@ labels! {
         Reset = "reset",
         /// Any other failure to read or write.
         Io = "io",
+        /// The claim of the store was not held any more.
+        Unclaimed = "unclaimed",
     }
 
     /// How a fence ended.
@@ -434,6 +448,7 @@ mod tests {
         check::<KeyWait>();
         check::<Intervention>();
         check::<Alarm>();
+        check::<ClaimChange>();
         check::<Reload>();
         check::<Outcome>();
         check::<Judged>();

@@ -53,6 +53,7 @@ fn combinations(row: &Row) -> usize {
         "protocol" => Protocol::ALL.len(),
         "rule" => Intervention::ALL.len(),
         "side" => Side::ALL.len(),
+        "change" => ClaimChange::ALL.len(),
         "verdict" => Judged::ALL.len(),
         "lies" => Lies::ALL.len(),
         "version" => 1,

@@ -40,6 +40,8 @@ pub trait Completion: 'static {
     fn part(&mut self) -> Option<Self>
     where
         Self: Sized;
+    /// Whether it may change something at the store.
+    fn changes(&self) -> bool;
     /// Whether somebody waits for the answer.
     fn is_awaited(&self) -> bool;
     /// Whether a read may go before the changes that are under way to the same store: nothing of the same client is among

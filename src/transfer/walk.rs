@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{Fault, connect};
+use crate::claim;
 use crate::client::blocking::Blocking;
 use crate::client::place::Place;
 use crate::command::{Command, Reply};
@@ -97,9 +98,19 @@ impl Walk {
         }
     }
 
-    /// The next record; nothing when there are no more. To be called until then, and not again. Key and value come in one
-    /// step: `iternext` and `get` could be two records.
+    /// The next record; nothing when there are no more. To be called until then, and not again. What says whose a server
+    /// is belongs to that server, and is left out.
     pub fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, Fault> {
+        loop {
+            match self.next_of_all()? {
+                Some((key, _)) if claim::is_ours(&key) => {}
+                next => return Ok(next),
+            }
+        }
+    }
+
+    /// The next of all records. Key and value come in one step: `iternext` and `get` could be two records.
+    fn next_of_all(&mut self) -> Result<Option<(Bytes, Bytes)>, Fault> {
         match self.connection.next(&self.further)? {
             Reply::Strings { code: 0, strings } => {
                 let record = <[Bytes; 2]>::try_from(strings).map_err(|_| {

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod batches;
+mod claim;
 mod concurrency;
 mod digits;
 mod every_write;

@@ -123,6 +123,7 @@ fn settings(random: &mut Rng) -> Settings {
         primed_lanes: pick(random, &[0, 1, 4]),
         stale_reply: StaleReply::Error,
         verify_reads: random.bool(),
+        claim: false,
         ..Settings::default()
     };
     // Some clients follow the update log.

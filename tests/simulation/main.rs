@@ -5,6 +5,7 @@
 //! out but the sockets themselves, and a second of its time takes about a millisecond.
 
 mod accounts;
+mod claims;
 mod client;
 mod clock;
 mod conversation;

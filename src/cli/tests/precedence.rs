@@ -9,7 +9,17 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 30] = [
+const CASES: [Case; 32] = [
+    Case {
+        flag: "claim",
+        file: "claim = false",
+        values: ["true", "false"],
+    },
+    Case {
+        flag: "standby",
+        file: "standby = true",
+        values: ["false", "true"],
+    },
     Case {
         flag: "listen",
         file: "listen = [\"a:1\"]",
@@ -170,8 +180,8 @@ fn a_flag_goes_before_its_variable_that_before_the_file_that_before_the_default(
         values: [variable_value, flag_value],
     } in CASES
     {
-        let (flag_name, name) = (format!("--{flag}"), variable(flag));
-        let (flags, env): (&[&str], &[_]) = (&[&flag_name, flag_value], &[(name.as_str(), variable_value)]);
+        let (flag_value, name) = (format!("--{flag}={flag_value}"), variable(flag));
+        let (flags, env): (&[&str], &[_]) = (&[&flag_value], &[(name.as_str(), variable_value)]);
         let by_file = settings(&[], &[], file);
         let by_variable = settings(&[], env, "");
         let by_flag = settings(flags, &[], "");
@@ -190,7 +200,7 @@ fn every_flag_of_serve_has_been_tried_and_is_explained() {
         panic!("help")
     };
     let flags = text.lines().filter_map(|line| line.trim_start().strip_prefix("--"));
-    let mut flags: Vec<_> = flags.filter_map(|line| line.split_whitespace().next()).collect();
+    let mut flags: Vec<_> = flags.filter_map(|line| line.split(['[', ' ']).next()).collect();
     flags.sort_unstable();
     let mut tried: Vec<_> = CASES.iter().map(|case| case.flag).chain(["config"]).collect();
     tried.sort_unstable();
@@ -198,6 +208,14 @@ fn every_flag_of_serve_has_been_tried_and_is_explained() {
     for flag in tried {
         assert!(text.contains(&variable(flag)), "{flag}");
     }
+}
+
+#[test]
+fn a_switch_needs_no_value() {
+    assert!(settings(&["--standby"], &[], "").standby);
+    assert!(!settings(&["--claim=false"], &[], "").claim);
+    let mistaken = run(&["serve", "--standby=perhaps"], &[]).expect_err("no value of it");
+    assert!(mistaken.to_string().contains("allowed: true, false"), "{mistaken}");
 }
 
 #[test]

@@ -60,6 +60,9 @@ async fn slot(engine: &Engine, deadline: Instant) -> Result<OwnedSemaphorePermit
 
 /// Has one command carried out beside all others, and waits for its answer.
 pub async fn exchange(sequence: &Sequence, command: Command, touches: Touches) -> Result<Reply, Failure> {
+    if !matches!(touches, Touches::Nothing) {
+        sequence.claimed().await?;
+    }
     let engine = Rc::clone(&sequence.engine);
     let deadline = sequence.deadline;
     let (reply_to, reply) = oneshot::channel();

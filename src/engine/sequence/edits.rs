@@ -131,7 +131,7 @@ impl Sequence {
         } else {
             Change::Unordered
         };
-        let passage = match self.hold(key, change, making.is_put).await? {
+        let passage = match self.take_key(key, change, making.is_put).await? {
             Ok(passage) => passage,
             Err(refusal) => return Ok(Some(self.refused(refusal))),
         };
@@ -155,6 +155,10 @@ impl Sequence {
             let made = edited.made.as_deref().unwrap_or_default();
             if let Err(refusal) = engine.admit_made(self.asker, key, made) {
                 return Ok(Some(self.refused(refusal)));
+            }
+            // Whatever is made goes no further than the claim's mark.
+            while let Some(until) = engine.below_mark(engine.change_of(made)) {
+                self.hold(until).await?;
             }
             engine.count_passage(self.asker, change);
         }
@@ -241,7 +245,12 @@ impl Sequence {
     }
 
     /// Waits until the key is this change's own. Where it is not counted now that is left to whoever knows what it makes.
-    async fn hold(&self, key: &Bytes, change: Change<'_>, counted: bool) -> Result<Result<Passage, Refusal>, Failure> {
+    async fn take_key(
+        &self,
+        key: &Bytes,
+        change: Change<'_>,
+        counted: bool,
+    ) -> Result<Result<Passage, Refusal>, Failure> {
         if self.engine.denies_key(self.asker, key) {
             return Ok(Err(Refusal::Denied));
         }

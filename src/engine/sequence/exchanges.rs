@@ -1,6 +1,7 @@
 //! Exchanges with the store, for commands that take several: the way to it, judging, sending, and sending again.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -45,6 +46,14 @@ impl Sequence {
         }
     }
 
+    /// Waits until this process may write to the store.
+    pub(super) async fn claimed(&self) -> Result<(), Failure> {
+        while let Some(until) = self.engine.unclaimed_until() {
+            self.hold(until).await?;
+        }
+        Ok(())
+    }
+
     /// As [`Self::via`], for all that belongs to a guarded write. After a start those are held back for a while.
     pub async fn via_for_write(&self, key: Option<&[u8]>) -> Result<Via, Failure> {
         loop {
@@ -52,11 +61,17 @@ impl Sequence {
             let Some(until) = self.engine.hold_until() else {
                 return Ok(via);
             };
-            sleep_until(until.min(self.deadline).into()).await;
-            if until > self.deadline {
-                return Err(Failure::Deadline);
-            }
+            self.hold(until).await?;
         }
+    }
+
+    /// Waits until then.
+    pub(super) async fn hold(&self, until: Instant) -> Result<(), Failure> {
+        sleep_until(until.min(self.deadline).into()).await;
+        if until > self.deadline {
+            return Err(Failure::Deadline);
+        }
+        Ok(())
     }
 
     /// The way by this lane, where it is still up and has room.
@@ -184,6 +199,10 @@ impl Sequence {
         let mut standing = Standing::default();
         loop {
             let via = self.via_for_write(Some(key)).await?;
+            if let Some(until) = self.engine.below_mark(change) {
+                self.hold(until).await?;
+                continue;
+            }
             let proposal = Proposal {
                 lane: lane.unwrap_or(via.id()),
                 alone,

@@ -282,10 +282,7 @@ impl Sequence {
                 tally.refused(Refusal::Denied, self.engine.refusal_code(Refusal::Denied));
                 continue;
             }
-            if !sending.has_room() {
-                self.send_batch(&mut sending);
-                sending.via = self.via_for_write(None).await?;
-            }
+            self.make_way(&mut sending, self.change_of(&value)).await?;
             let proposal = Proposal {
                 asker: Some(self.asker),
                 ..Proposal::by(&sending.via, &key, self.change_of(&value))
@@ -308,6 +305,20 @@ impl Sequence {
         }
         self.send_batch(&mut sending);
         Ok(sending.frames)
+    }
+
+    /// Waits until one change more may be judged, and go with the others.
+    async fn make_way(&self, sending: &mut Sending<'_>, change: Change<'_>) -> Result<(), Failure> {
+        while let Some(until) = self.engine.below_mark(change) {
+            self.send_batch(sending);
+            self.hold(until).await?;
+            sending.via = self.via_for_write(None).await?;
+        }
+        if !sending.has_room() {
+            self.send_batch(sending);
+            sending.via = self.via_for_write(None).await?;
+        }
+        Ok(())
     }
 
     /// Adds a record that was let through to the others; whether that has sent them.

@@ -70,6 +70,9 @@ impl Engine {
         if let Some(until) = self.hold_until() {
             return Err(Obstacle::Hold(until));
         }
+        if let Some(until) = self.below_mark(change) {
+            return Err(Obstacle::Hold(until));
+        }
         let proposal = Proposal {
             asker: Some(asker),
             ..Proposal::by(&via, key, change)

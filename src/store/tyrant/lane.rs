@@ -9,6 +9,7 @@ mod room;
 mod writes;
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ pub use self::fault::LaneFault;
 pub use self::load::{HalfReceived, LaneLimits, LaneLoad};
 use self::reads::RecordSize;
 use super::priming::Priming;
+use crate::claim::Tenure;
 use crate::command::Command;
 use crate::pairing::LaneId;
 use crate::pairing::owed::{Lost, Owed};
@@ -76,11 +78,17 @@ pub struct Lane<P> {
     retired: Cell<bool>,
     /// Another lane has taken its place.
     handed_over: Cell<bool>,
+    /// The claim of the store was lost to another.
+    deposed: Cell<bool>,
+    /// For how long this process may write to the store.
+    tenure: Arc<Tenure>,
+    /// Something that may change anything has not been written yet.
+    changes: Cell<bool>,
 }
 
 impl<P: Completion> Lane<P> {
-    /// A lane with nothing on it.
-    pub fn new(id: LaneId, limits: LaneLimits) -> Self {
+    /// A lane with nothing on it. What may change anything is written for as long as the tenure lasts, and no longer.
+    pub fn new(id: LaneId, limits: LaneLimits, tenure: Arc<Tenure>) -> Self {
         Self {
             id,
             limits,
@@ -101,6 +109,9 @@ impl<P: Completion> Lane<P> {
             wake: Notify::new(),
             retired: Cell::new(false),
             handed_over: Cell::new(false),
+            deposed: Cell::new(false),
+            tenure,
+            changes: Cell::new(false),
         }
     }
 
@@ -135,7 +146,13 @@ impl<P: Completion> Lane<P> {
     /// Puts a request into the queue; returns how many bytes it takes there. The caller has seen to it that there is
     /// [room](Self::has_room).
     pub fn submit(&self, command: &Command, deadline: Instant, completion: P) -> usize {
+        self.note_change(&completion);
         self.queue(command, deadline, Some(completion))
+    }
+
+    /// Takes note of what is about to be queued.
+    fn note_change(&self, completion: &P) {
+        self.changes.set(self.changes.get() || completion.changes());
     }
 
     fn queue(&self, command: &Command, deadline: Instant, completion: Option<P>) -> usize {
@@ -186,6 +203,12 @@ impl<P: Completion> Lane<P> {
     /// Asks the lane to end: nothing more will be sent on it.
     pub fn retire(&self) {
         self.retired.set(true);
+        self.wake.notify_one();
+    }
+
+    /// Stops at once what is on its way: the claim of the store was lost to another.
+    pub fn depose(&self) {
+        self.deposed.set(true);
         self.wake.notify_one();
     }
 

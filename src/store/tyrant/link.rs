@@ -23,6 +23,7 @@ use super::backoff::Backoff;
 use super::fence::LastSeen;
 use super::greeting::{self, Opened};
 use super::lane::{Lane, LaneFault, LaneLimits};
+use crate::claim::Tenure;
 use crate::client::route::Route;
 use crate::pairing::LaneIds;
 use crate::store::completion::Completion;
@@ -41,6 +42,8 @@ pub struct LinkSettings {
     pub connect_timeout: Duration,
     /// How long a lane's end is awaited.
     pub fence_timeout: Duration,
+    /// For how long this process may write to the server.
+    pub tenure: Arc<Tenure>,
 }
 
 /// A place for one lane at a time.

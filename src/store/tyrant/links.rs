@@ -54,6 +54,7 @@ impl<P: Completion> Links<P> {
             lane: lane_limits(settings),
             connect_timeout: settings.pairing.connect_timeout,
             fence_timeout: settings.pairing.fence_timeout,
+            tenure: Arc::clone(opening.tenure),
         };
         let link = |index| {
             let mut link = link.clone();
@@ -117,6 +118,13 @@ impl<P: Completion> Links<P> {
     pub fn ask_for_proof(&self, deadline: Instant) {
         for lane in self.all.iter().filter_map(|link| link.lane()) {
             lane.ask_for_proof(deadline);
+        }
+    }
+
+    /// Stops at once what is on its way on any lane.
+    pub fn depose(&self) {
+        for lane in self.all.iter().flat_map(|link| link.lanes()) {
+            lane.depose();
         }
     }
 

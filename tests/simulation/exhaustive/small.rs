@@ -61,6 +61,7 @@ impl Kind {
             lanes: 1,
             bulk_lanes: 0,
             verify_reads: self.verify_reads,
+            claim: false,
             ..Settings::default()
         };
         settings.rules.ledger = self.ledger;

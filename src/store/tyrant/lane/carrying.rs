@@ -1,6 +1,5 @@
 //! How a lane reads and writes, and when it is given up.
 
-use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -100,6 +99,9 @@ impl<P: Completion> Lane<P> {
 
     /// Whether it has anything left to do.
     fn may_go_on(&self) -> Result<(), LaneFault> {
+        if self.deposed.get() {
+            return Err(LaneFault::Unclaimed);
+        }
         if self.retired.get() && !self.is_awaited() {
             return Err(if self.handed_over.get() {
                 LaneFault::HandedOver
@@ -146,10 +148,16 @@ impl<P: Completion> Lane<P> {
         }
     }
 
-    fn write(&self, writer: &Writer) -> io::Result<()> {
+    fn write(&self, writer: &Writer) -> Result<(), LaneFault> {
+        if self.changes.get() && !self.tenure.holds(now) {
+            return Err(LaneFault::Unclaimed);
+        }
         self.prime();
         let written = writer.write_some(&mut self.out.borrow_mut(), WRITE_TURN)?;
         self.owed.borrow_mut().wrote(written);
+        if self.out.borrow().is_empty() {
+            self.changes.set(false);
+        }
         Ok(())
     }
 

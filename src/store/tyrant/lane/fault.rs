@@ -28,6 +28,9 @@ pub enum LaneFault {
     /// The proxy is stopping.
     #[error("the proxy is stopping")]
     Retired,
+    /// The claim of the store is not held any more: what is on its way must not be sent, and what was sent is to stop.
+    #[error("the claim of the store is not held any more")]
+    Unclaimed,
     /// Another lane has taken its place, and nobody waits for anything more: what the server still sends, if anything, are
     /// answers to reads.
     #[error("another lane has taken its place")]

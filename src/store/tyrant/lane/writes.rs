@@ -34,6 +34,7 @@ impl<P: Completion> Lane<P> {
         if !(1..=WRITE_MAX).contains(&size) {
             return self.submit(command, deadline, completion);
         }
+        self.note_change(&completion);
         let (mut owed, mut out) = (self.owed.borrow_mut(), self.out.borrow_mut());
         let before = out.len();
         match self.add_to_putlist(&mut owed, &mut out, command, size) {

@@ -91,7 +91,7 @@ impl<P: Completion> Link<P> {
     /// Puts a new lane into the place.
     fn new_lane(&self) -> Rc<Lane<P>> {
         let settings = self.settings.borrow().clone();
-        let lane = Rc::new(Lane::new(settings.ids.next(), settings.lane));
+        let lane = Rc::new(Lane::new(settings.ids.next(), settings.lane, settings.tenure));
         *self.lane.borrow_mut() = Some(Rc::clone(&lane));
         if self.retired.get() || self.parting.get() {
             lane.retire();

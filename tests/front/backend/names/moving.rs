@@ -70,7 +70,7 @@ impl Proxy {
     fn before(name: &Arc<Name>) -> Self {
         let text =
             format!("backend = \"tyrant://store.test:1978\"\nlisten = [\"127.0.0.1:0\"]\nadmin = \"\"\n{SETTINGS}");
-        let settings = Settings::from_toml("t.toml", &text).expect("settings");
+        let settings = Settings::from_toml("t.toml", &format!("claim = false\n{text}")).expect("settings");
         let resolver: Arc<dyn Resolve> = Arc::<Name>::clone(name);
         let inheritance = Inheritance {
             resolver: Some(resolver),

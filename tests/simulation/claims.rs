@@ -1,0 +1,501 @@
+//! Several guards before one store, with its claim: paused, cut off, killed and started again, as a seed says.
+//!
+//! Whatever happens, no two of them may write at the same moment, no write of one arrives while another may write, and
+//! when all is well again one of them serves. The network delays bytes by less than `start_hold`; what is cut off is lost
+//! with its connection.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use fastrand::Rng;
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use ttguard::client::route::{Dial, Dialling, Route};
+use ttguard::command::{Answer, Command};
+use ttguard::config::{Address, BackendUrl, ListenerSettings, Settings};
+use ttguard::front::instance::{Instance, Surroundings};
+use ttguard::metrics::Metrics;
+use ttguard::protocol::answer;
+use ttguard::protocol::outgoing::Outgoing;
+use ttguard::protocol::request::{Decoder, Fault, Incoming};
+use ttguard::store::embedded::Embedded;
+use ttguard::transport::memory::{self, Carrier, Connection, Deed, Side};
+use ttguard::transport::{Reader, Writer};
+
+/// Guards before the store.
+const GUARDS: usize = 3;
+
+const CLAIM_TIMEOUT: Duration = Duration::from_millis(1_000);
+const START_HOLD: Duration = Duration::from_millis(200);
+
+/// Bytes are on their way for less than that.
+const DELAY_MAX: u64 = 60;
+
+/// How long anything goes wrong.
+const TROUBLE: Duration = Duration::from_secs(40);
+
+/// How long it takes at most until one serves again: the last pause, a silence, a hold.
+const RECOVERY: Duration = Duration::from_secs(6);
+
+const SEEDS: u64 = 60;
+
+/// Room in each direction of a connection.
+const ROOM: usize = 1 << 16;
+
+#[derive(Clone, Copy, Debug)]
+enum Arrival {
+    Bytes(usize),
+    End,
+    Reset,
+}
+
+/// The connections, and what is on its way on them.
+#[derive(Debug)]
+struct Wires {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    random: Rng,
+    /// With the guard that a connection is of, where it is one to the store.
+    lines: BTreeMap<u64, (Connection, Option<usize>)>,
+    events: BTreeMap<(Instant, u64), (u64, Side, Arrival)>,
+    /// When what went before arrives, by connection and side.
+    latest: BTreeMap<(u64, bool), Instant>,
+    sequence: u64,
+    /// Until when a guard cannot reach the store.
+    cut: [Option<Instant>; GUARDS],
+}
+
+#[derive(Debug)]
+struct Messenger(Arc<Wires>);
+
+impl Carrier for Messenger {
+    fn happened(&self, connection: u64, side: Side, deed: Deed) {
+        let arrival = match deed {
+            Deed::Wrote(bytes) => Arrival::Bytes(bytes),
+            Deed::Finished => Arrival::End,
+            Deed::Closed | Deed::Reset => Arrival::Reset,
+        };
+        let state = &mut *self.0.state.lock();
+        let key = (connection, side == Side::Dialler);
+        let at = Instant::now() + Duration::from_millis(state.random.u64(1..DELAY_MAX));
+        let at = state.latest.get(&key).map_or(at, |latest| at.max(*latest));
+        state.latest.insert(key, at);
+        state.sequence += 1;
+        state.events.insert((at, state.sequence), (connection, side, arrival));
+        self.0.changed.notify_one();
+    }
+}
+
+impl Wires {
+    fn open(self: &Arc<Self>, guard: Option<usize>) -> ((Reader, Writer), (Reader, Writer)) {
+        let carrier: Arc<dyn Carrier> = Arc::new(Messenger(Arc::clone(self)));
+        let mut state = self.state.lock();
+        state.sequence += 1;
+        let id = state.sequence;
+        let (pipes, dialler, acceptor) = memory::connection(id, ROOM, ROOM, &carrier);
+        state.lines.insert(id, (pipes, guard));
+        (dialler, acceptor)
+    }
+
+    fn is_cut(&self, guard: usize) -> bool {
+        self.state.lock().cut[guard].is_some_and(|until| until > Instant::now())
+    }
+
+    /// Cuts a guard off from the store: its connections break, and what was on its way is lost.
+    fn cut(&self, guard: usize, until: Instant) {
+        let mut state = self.state.lock();
+        state.cut[guard] = Some(until);
+        let broken: Vec<_> = state
+            .lines
+            .values()
+            .filter(|(_, of)| *of == Some(guard))
+            .cloned()
+            .collect();
+        state.lines.retain(|_, (_, of)| *of != Some(guard));
+        drop(state);
+        for (pipes, _) in broken {
+            for pipe in [&pipes.outward, &pipes.homeward] {
+                pipe.break_writes(true);
+                pipe.break_reads(false);
+            }
+        }
+    }
+
+    async fn carry(self: Arc<Self>) {
+        loop {
+            let due = self.state.lock().events.first_key_value().map(|(at, _)| at.0);
+            let Some(due) = due else {
+                self.changed.notified().await;
+                continue;
+            };
+            if due > Instant::now() {
+                let _ = timeout(due - Instant::now(), self.changed.notified()).await;
+                continue;
+            }
+            let mut state = self.state.lock();
+            let Some((_, (id, side, arrival))) = state.events.pop_first() else {
+                continue;
+            };
+            let line = state.lines.get(&id).cloned();
+            drop(state);
+            let Some((pipes, _)) = line else {
+                continue;
+            };
+            let pipe = pipes.written_by(side);
+            match arrival {
+                Arrival::Bytes(bytes) => drop(pipe.arrive(bytes)),
+                Arrival::End => pipe.arrive_end(),
+                Arrival::Reset => {
+                    for pipe in [&pipes.outward, &pipes.homeward] {
+                        pipe.break_writes(true);
+                        pipe.break_reads(false);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Door {
+    wires: Arc<Wires>,
+    guard: usize,
+    accepted: mpsc::UnboundedSender<(usize, Reader, Writer)>,
+}
+
+impl Dial for Door {
+    fn dial(&self) -> Dialling {
+        let (wires, guard, accepted) = (Arc::clone(&self.wires), self.guard, self.accepted.clone());
+        Box::pin(async move {
+            sleep(Duration::from_millis(5)).await;
+            if wires.is_cut(guard) {
+                return Err(std::io::ErrorKind::ConnectionRefused.into());
+            }
+            let (dialler, (reader, writer)) = wires.open(Some(guard));
+            let _ = accepted.send((guard, reader, writer));
+            Ok(dialler)
+        })
+    }
+}
+
+/// A guard's process.
+struct Process {
+    tasks: Rc<LocalSet>,
+    instance: Rc<Instance>,
+    stop: Rc<Notify>,
+    driver: JoinHandle<()>,
+}
+
+/// When a process stands still.
+#[derive(Clone, Debug, Default)]
+struct Pause {
+    until: Rc<Cell<Option<Instant>>>,
+    begun: Rc<Notify>,
+}
+
+/// Runs a process until it is stopped; while it is paused nothing in it runs.
+async fn drive(tasks: Rc<LocalSet>, stop: Rc<Notify>, Pause { until, begun }: Pause) {
+    let mut running = pin!(tasks.run_until(stop.notified()));
+    loop {
+        tokio::select! {
+            biased;
+            () = begun.notified() => {
+                if let Some(until) = until.get() {
+                    sleep_until(until).await;
+                }
+            }
+            () = &mut running => return,
+        }
+    }
+}
+
+struct World {
+    wires: Arc<Wires>,
+    accepted: mpsc::UnboundedSender<(usize, Reader, Writer)>,
+    guards: RefCell<Vec<Process>>,
+    pauses: Vec<Pause>,
+    store: Embedded,
+    start: Instant,
+    seed: u64,
+    /// Writes that were carried out, by guard.
+    written: RefCell<[u64; GUARDS]>,
+    violation: RefCell<Option<String>>,
+    claims: bool,
+}
+
+impl World {
+    fn settings(&self) -> Settings {
+        let mut settings = Settings {
+            backend: BackendUrl::Tyrant(Address::Tcp("127.0.0.1:1".to_owned())),
+            listeners: vec![ListenerSettings::new(Address::Tcp("127.0.0.1:0".to_owned()))],
+            workers: 1,
+            bulk_lanes: 0,
+            primed_lanes: 0,
+            claim: self.claims,
+            claim_timeout: CLAIM_TIMEOUT,
+            standby: true,
+            ..Settings::default()
+        };
+        settings.pairing.start_hold = START_HOLD;
+        settings.pairing.request_timeout = Duration::from_millis(400);
+        settings.pairing.fence_timeout = Duration::from_millis(300);
+        settings.pairing.connect_timeout = Duration::from_millis(200);
+        settings
+    }
+
+    fn clock(&self) -> Duration {
+        Duration::from_secs(1_700_000_000) + self.start.elapsed()
+    }
+
+    fn process(&self, guard: usize, generation: u64) -> Process {
+        let start = self.start;
+        let door = Door {
+            wires: Arc::clone(&self.wires),
+            guard,
+            accepted: self.accepted.clone(),
+        };
+        let surroundings = Surroundings {
+            route: Route::Within(Arc::new(door)),
+            clock: Arc::new(move || Duration::from_secs(1_700_000_000) + start.elapsed()),
+            seed: self.seed ^ (guard as u64 + 1) << 32 ^ generation,
+            metrics: Arc::new(Metrics::new(&Fault::NAMES)),
+            ledger_entries: Some(64),
+        };
+        let tasks = Rc::new(LocalSet::new());
+        let instance = Rc::new(Instance::start(self.settings(), surroundings, &tasks));
+        let stop = Rc::<Notify>::default();
+        let pause = self.pauses[guard].clone();
+        let driver = spawn_local(drive(Rc::clone(&tasks), Rc::clone(&stop), pause));
+        Process {
+            tasks,
+            instance,
+            stop,
+            driver,
+        }
+    }
+
+    /// Who may write now.
+    fn holders(&self) -> Vec<usize> {
+        let now = Instant::now().into_std();
+        let may = |process: &Process| process.instance.census().claimed_until.is_some_and(|until| until > now);
+        let guards = self.guards.borrow();
+        let holders = guards.iter().enumerate().filter(|(_, process)| may(process));
+        holders.map(|(guard, _)| guard).collect()
+    }
+
+    fn violated(&self, what: String) {
+        self.violation
+            .borrow_mut()
+            .get_or_insert_with(|| format!("{what} at {:?}", self.start.elapsed()));
+    }
+
+    /// The store at one end of a connection of this guard's.
+    async fn serve(self: Rc<Self>, guard: usize, mut reader: Reader, writer: Writer) {
+        let settings = self.settings();
+        let listener = &settings.listeners[0];
+        let mut decoder = Decoder::new(settings.limits.request, listener.protocols, listener.dialect);
+        let (mut input, mut out) = (BytesMut::new(), Outgoing::new());
+        while reader.read(&mut input).await.is_ok_and(|bytes| bytes > 0) {
+            while let Ok(Some(Incoming::Request(request))) = decoder.decode(&mut input) {
+                if matches!(&request.command, Command::Put { key, .. } if &key[..] == b"k")
+                    || matches!(&request.command, Command::Misc { arguments, .. } if arguments.first().is_some_and(|key| &key[..] == b"k"))
+                {
+                    self.written.borrow_mut()[guard] += 1;
+                    let others: Vec<_> = self.holders().into_iter().filter(|holder| *holder != guard).collect();
+                    if !others.is_empty() {
+                        self.violated(format!("a write of guard {guard} arrived while {others:?} may write"));
+                    }
+                }
+                let reply = self
+                    .store
+                    .execute(&request.command, self.clock())
+                    .expect("memory answers");
+                if !request.form.is_silent(&request.command) {
+                    answer::encode(request.form, &Answer::Reply(reply), &mut out);
+                }
+            }
+            while !out.is_empty() {
+                if writer.writable().await.is_err() || writer.write_ready(&mut out).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A client that puts a fresh value through this guard, again and again.
+    async fn put_on(self: Rc<Self>, guard: usize) {
+        loop {
+            let ((mut reader, writer), (theirs, answers)) = self.wires.open(None);
+            {
+                let guards = self.guards.borrow();
+                let process = &guards[guard];
+                let _within = process.tasks.enter();
+                process.instance.open(0, theirs, answers);
+            }
+            let mut input = BytesMut::new();
+            loop {
+                let mut out = Outgoing::new();
+                let value = format!("{:013}guard {guard}", self.clock().as_millis());
+                let put = Command::Put {
+                    key: "k".into(),
+                    value: value.into(),
+                };
+                ttguard::protocol::tyrant::request::encode(&put, &mut out);
+                input.clear();
+                let written = writer.write_ready(&mut out).is_ok();
+                let answered = timeout(Duration::from_secs(2), reader.read(&mut input)).await;
+                if !written || !matches!(answered, Ok(Ok(1..))) {
+                    break;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+            drop((reader, writer));
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Looks all the time that no two may write.
+    async fn watch(self: Rc<Self>) {
+        loop {
+            let holders = self.holders();
+            if holders.len() > 1 {
+                self.violated(format!("guards {holders:?} may write at once"));
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Pauses, cuts off and kills guards for a while.
+    async fn trouble(self: Rc<Self>, mut random: Rng) {
+        let end = self.start + TROUBLE;
+        while Instant::now() < end {
+            sleep(Duration::from_millis(random.u64(1..1_500))).await;
+            let guard = match self.holders().first() {
+                // Most often who has something to lose.
+                Some(holder) if random.u8(..4) > 0 => *holder,
+                _ => random.usize(..GUARDS),
+            };
+            let until = Instant::now() + Duration::from_millis(random.u64(10..3_000));
+            match random.u8(..10) {
+                0..=4 => {
+                    let pause = &self.pauses[guard];
+                    pause.until.set(Some(until));
+                    pause.begun.notify_one();
+                }
+                5..=7 => self.wires.cut(guard, until),
+                _ => {
+                    let generation = random.u64(..);
+                    self.wires.cut(guard, Instant::now());
+                    let new = self.process(guard, generation);
+                    let old = std::mem::replace(&mut self.guards.borrow_mut()[guard], new);
+                    old.stop.notify_one();
+                    old.driver.abort();
+                }
+            }
+        }
+    }
+}
+
+/// One run; what was violated, and how many writes each guard has had carried out.
+fn run(seed: u64, claims: bool) -> (Option<String>, [u64; GUARDS]) {
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build_local(LocalOptions::default())
+        .expect("a runtime");
+    runtime.block_on(async move {
+        let mut random = Rng::with_seed(seed);
+        let wires = Arc::new(Wires {
+            state: Mutex::new(State {
+                random: random.fork(),
+                lines: BTreeMap::new(),
+                events: BTreeMap::new(),
+                latest: BTreeMap::new(),
+                sequence: 0,
+                cut: [None; GUARDS],
+            }),
+            changed: Notify::new(),
+        });
+        let (accepted, mut connections) = mpsc::unbounded_channel();
+        let world = Rc::new(World {
+            wires: Arc::clone(&wires),
+            accepted,
+            guards: RefCell::default(),
+            pauses: (0..GUARDS).map(|_| Pause::default()).collect(),
+            store: Embedded::new(),
+            start: Instant::now(),
+            seed,
+            written: RefCell::default(),
+            violation: RefCell::default(),
+            claims,
+        });
+        let guards = (0..GUARDS).map(|guard| world.process(guard, 0)).collect();
+        world.guards.replace(guards);
+        let mut tasks = vec![
+            spawn_local(Arc::clone(&wires).carry()),
+            spawn_local(Rc::clone(&world).watch()),
+        ];
+        tasks.extend((0..GUARDS).map(|guard| spawn_local(Rc::clone(&world).put_on(guard))));
+        let serving = Rc::clone(&world);
+        tasks.push(spawn_local(async move {
+            while let Some((guard, reader, writer)) = connections.recv().await {
+                spawn_local(Rc::clone(&serving).serve(guard, reader, writer));
+            }
+        }));
+        Rc::clone(&world).trouble(random).await;
+        sleep(RECOVERY).await;
+        if claims {
+            let before: u64 = world.written.borrow().iter().sum();
+            sleep(Duration::from_secs(1)).await;
+            let after: u64 = world.written.borrow().iter().sum();
+            if world.holders().len() != 1 || after == before {
+                world.violated(format!("{:?} serve, {before} and {after} writes", world.holders()));
+            }
+        }
+        tasks.iter().for_each(JoinHandle::abort);
+        for process in world.guards.take() {
+            process.stop.notify_one();
+            process.driver.abort();
+        }
+        let (violation, written) = (world.violation.take(), *world.written.borrow());
+        (violation, written)
+    })
+}
+
+#[test]
+fn no_two_guards_ever_write_and_one_serves_again() {
+    let mut total = [0; GUARDS];
+    for seed in 0..SEEDS {
+        let (violation, written) = run(seed, true);
+        assert_eq!(violation, None, "seed {seed}");
+        total
+            .iter_mut()
+            .zip(written)
+            .for_each(|(total, written)| *total += written);
+    }
+    assert!(
+        total.iter().all(|written| *written > 100),
+        "each has had its turn: {total:?}"
+    );
+}
+
+#[test]
+fn without_a_claim_they_do() {
+    let (_, written) = run(1, false);
+    assert!(
+        written.iter().all(|written| *written > 10),
+        "all of them write: {written:?}"
+    );
+}
