@@ -49,8 +49,8 @@
 //!    that the engine knows of a client, makes it an `engine::request` with a deadline: it is *admitted*.
 //! 3. `engine::pipeline` takes it up when it is the next of its client's. `engine::pipeline::routes` says which way it goes,
 //!    and `engine::pipeline::writes` takes a write on: which record goes with it (`engine::write::companion`), and whether
-//!    it may go now (`engine::write::admission`).
-//! 4. `engine::write::judging` asks [`Guard::judge`](guard::Guard::judge), which reads the stamp and gives a
+//!    it may go now (`engine::write::judging`).
+//! 4. That asks [`Guard::judge`](guard::Guard::judge), which reads the stamp and gives a
 //!    [`Verdict`](guard::verdict::Verdict). *Refuse* is answered at once. With *wait* and *read* the request is *waiting* at
 //!    the head of its pipeline until the key is worth judging again. While it waits for that, those behind it have their
 //!    keys looked up already (`engine::look_up`).

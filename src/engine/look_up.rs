@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::engine::completion::Purpose;
 use crate::engine::completion::read_back::{Ahead, KeyReadBack};
 use crate::engine::sending::Via;
-use crate::engine::write::admission::ROOM;
+use crate::engine::write::judging::ROOM;
 use crate::engine::write::settlement::Tickets;
 use crate::guard::ledger::KeyHash;
 use crate::guard::verdict::Change;
