@@ -9,6 +9,7 @@
 
 mod address;
 mod admission;
+mod backend_tls;
 mod bench;
 mod console;
 mod draft;
@@ -47,7 +48,7 @@ pub use listeners::{ListenerSettings, TlsSettings};
 pub use maintenance::{GcSettings, VerifySettings};
 pub use reload::NeedsRestart;
 pub(crate) use row::Takes;
-pub use settings::{LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings};
+pub use settings::{BackendTls, LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings};
 pub use transfer::{TransferFile, TransferSettings};
 pub(crate) use value::{Place, Value, variable};
 pub use words::{LogFormat, LogLevel, Pipelining, SharedPuts, StaleReply, Sync};

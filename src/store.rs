@@ -41,6 +41,7 @@ use crate::config::{BackendUrl, Settings, StoreSettings};
 use crate::pairing::owed::Lost;
 use crate::pairing::{LaneId, LaneIds};
 use crate::recent::lanes;
+use crate::transport::tls::Trusted;
 
 /// Descriptors of a store in a file, with its log and a copy of it under way.
 const FILE_DESCRIPTORS: u64 = 12;
@@ -79,7 +80,7 @@ impl Opened {
         Ok(match backend {
             BackendUrl::Memory => Self::Here(Arc::new(Embedded::new())),
             BackendUrl::File(path) => Self::Here(Arc::new(Embedded::open(path, settings)?)),
-            BackendUrl::Tyrant(_) => Self::Server,
+            BackendUrl::Tyrant(_) | BackendUrl::Tyrants(_) => Self::Server,
         })
     }
 
@@ -110,19 +111,21 @@ impl Opened {
     }
 }
 
-/// The way to a backend that needs no look-up; nowhere for others.
-pub fn direct_route(backend: &BackendUrl) -> Route {
-    match backend {
-        BackendUrl::Tyrant(address) => names::direct(address).unwrap_or(Route::Nowhere),
-        BackendUrl::Memory | BackendUrl::File(_) => Route::Nowhere,
-    }
+/// The way to a backend that needs no look-up; nowhere for others. `trusted` is for one that is spoken to by TLS.
+pub fn direct_route(backend: &BackendUrl, trusted: &Arc<Trusted>) -> Route {
+    let route = match backend {
+        BackendUrl::Tyrant(address) => names::direct(address),
+        BackendUrl::Tyrants(host_port) => host_port.parse().ok().map(|at| Route::to(at, Some(trusted))),
+        BackendUrl::Memory | BackendUrl::File(_) => None,
+    };
+    route.unwrap_or(Route::Nowhere)
 }
 
 /// Lanes of all workers that should be up; none for a store in this process.
 pub fn lanes_wanted(settings: &Settings) -> usize {
     match settings.backend {
         BackendUrl::Memory | BackendUrl::File(_) => 0,
-        BackendUrl::Tyrant(_) => settings.links() * settings.workers,
+        BackendUrl::Tyrant(_) | BackendUrl::Tyrants(_) => settings.links() * settings.workers,
     }
 }
 
@@ -132,7 +135,9 @@ pub fn descriptors(settings: &Settings) -> u64 {
         BackendUrl::Memory => 0,
         BackendUrl::File(_) => FILE_DESCRIPTORS,
         // One that is given up is kept until its end is seen, and another one is opened meanwhile.
-        BackendUrl::Tyrant(_) => (settings.workers * (2 * settings.links() + settings.limits.slow_connections)) as u64,
+        BackendUrl::Tyrant(_) | BackendUrl::Tyrants(_) => {
+            (settings.workers * (2 * settings.links() + settings.limits.slow_connections)) as u64
+        }
     }
 }
 

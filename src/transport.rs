@@ -65,10 +65,14 @@ fn halves(reader: ReadHalf, writer: WriteHalf) -> (Reader, Writer) {
 
 /// Splits a TCP connection; small writes leave at once.
 pub fn tcp(stream: TcpStream) -> io::Result<(Reader, Writer)> {
+    let (reader, writer) = prepared(stream)?.into_split();
+    Ok(halves(ReadHalf::Tcp(reader), WriteHalf::Tcp(writer)))
+}
+
+fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_keepalive(true)?;
-    let (reader, writer) = stream.into_split();
-    Ok(halves(ReadHalf::Tcp(reader), WriteHalf::Tcp(writer)))
+    Ok(stream)
 }
 
 /// Whether an error of `accept` says nothing about the next client. Linux tells there what has befallen the connection
@@ -105,6 +109,19 @@ pub fn encrypted(reader: Reader, writer: Writer, identity: &tls::Identity) -> io
         }
         _ => Err(io::ErrorKind::Unsupported.into()),
     }
+}
+
+/// Connects to a server that is spoken to by TLS, and shakes hands with it.
+///
+/// # Errors
+/// A [fault of TLS](tls::fault_of) when the server is not the one that is trusted, or does not take us for the one that
+/// it trusts; else what the system says.
+pub async fn connect_tls(address: SocketAddr, trust: &tls::Trust) -> io::Result<(Reader, Writer)> {
+    let (reader, writer) = prepared(TcpStream::connect(address).await?)?.into_split();
+    let (reader, writer) = tls::call(reader, writer, trust)?;
+    let (mut reader, writer) = halves(ReadHalf::Tls(reader), WriteHalf::Tls(writer));
+    reader.shake_hands().await.map_err(tls::Fault::in_handshake)?;
+    Ok((reader, writer))
 }
 
 /// Moves what is left in a buffer to one of its own size. The first one goes with the last piece that was cut from it.
@@ -151,7 +168,7 @@ impl Reader {
     /// Waits until both sides have agreed on how to speak, where TLS is spoken.
     ///
     /// # Errors
-    /// When the client shows no certificate, or a wrong one, where one is asked for; when it speaks no TLS, or goes.
+    /// When the peer shows no certificate, or a wrong one, where one is asked for; when it speaks no TLS, or goes.
     pub async fn shake_hands(&mut self) -> io::Result<()> {
         match &mut self.half {
             ReadHalf::Tls(half) => self.broken.note(half.shake_hands().await),

@@ -67,15 +67,36 @@ pub enum BackendUrl {
     File(PathBuf),
     /// A server of the Tokyo Tyrant protocol.
     Tyrant(Address),
+    /// One that is spoken to by TLS, at `HOST:PORT`.
+    Tyrants(String),
 }
 
 impl BackendUrl {
     /// What can be written for a backend.
-    pub const ALLOWED: &str = "memory:, file:PATH, tyrant://HOST:PORT or tyrant:/path/to.sock";
+    pub const ALLOWED: &str = "memory:, file:PATH, tyrant://HOST:PORT, tyrants://HOST:PORT or tyrant:/path/to.sock";
 
     /// Whether it is a server, of which there can be another one.
     pub fn is_server(&self) -> bool {
-        matches!(self, Self::Tyrant(_))
+        matches!(self, Self::Tyrant(_) | Self::Tyrants(_))
+    }
+
+    /// Whether it is spoken to by TLS.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Self::Tyrants(_))
+    }
+
+    /// The `HOST:PORT` of a server that is reached by one.
+    pub fn host_port(&self) -> Option<&str> {
+        match self {
+            Self::Tyrant(Address::Tcp(host_port)) | Self::Tyrants(host_port) => Some(host_port),
+            Self::Tyrant(Address::Unix(_)) | Self::Memory | Self::File(_) => None,
+        }
+    }
+
+    /// The host of that, without the brackets of an IPv6 address.
+    pub fn host(&self) -> Option<&str> {
+        let (host, _) = self.host_port()?.rsplit_once(':')?;
+        Some(host.trim_start_matches('[').trim_end_matches(']'))
     }
 }
 
@@ -85,6 +106,7 @@ impl fmt::Display for BackendUrl {
             Self::Memory => f.write_str("memory:"),
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Tyrant(Address::Tcp(host_port)) => write!(f, "tyrant://{host_port}"),
+            Self::Tyrants(host_port) => write!(f, "tyrants://{host_port}"),
             Self::Tyrant(Address::Unix(path)) => write!(f, "tyrant:{}", path.display()),
         }
     }
@@ -122,13 +144,24 @@ fn backend(text: &str) -> Result<BackendUrl, &'static str> {
     if let Some(path) = text.strip_prefix("file:") {
         return file_path(path).map(BackendUrl::File);
     }
+    if let Some(rest) = text.strip_prefix("tyrants:") {
+        let text = rest.strip_prefix("//").ok_or("has no // before its host")?;
+        return some_port(text).map(BackendUrl::Tyrants);
+    }
     let rest = text.strip_prefix("tyrant:").ok_or("is no backend")?;
     let address = match rest.strip_prefix("//") {
-        Some(text) if host_port(text)? == 0 => return Err("has port 0"),
-        Some(text) => Address::Tcp(text.to_owned()),
+        Some(text) => Address::Tcp(some_port(text)?),
         None => Address::Unix(socket_path(rest)?),
     };
     Ok(BackendUrl::Tyrant(address))
+}
+
+/// `HOST:PORT` of a port that one can connect to.
+fn some_port(text: &str) -> Result<String, &'static str> {
+    match host_port(text)? {
+        0 => Err("has port 0"),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// The path of a store's file, absolute or from the folder that the process was started in.
@@ -196,6 +229,8 @@ mod tests {
             "tyrant://h:1978",
             "tyrant://[::1]:1978",
             "tyrant:/run/t.sock",
+            "tyrants://h:1978",
+            "tyrants://[::1]:1978",
         ] {
             assert_eq!(text.parse::<BackendUrl>().expect(text).to_string(), text);
         }
@@ -241,6 +276,10 @@ mod tests {
             "tyrant://h:0",
             "tyrant:h:1",
             "tyrant:///run/t.sock",
+            "tyrants:",
+            "tyrants:/run/t.sock",
+            "tyrants://h",
+            "tyrants://h:0",
             "h:1978",
             "unix:/run/t.sock",
         ] {

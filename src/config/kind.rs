@@ -14,6 +14,7 @@ use super::settings::reply_limits;
 use super::value::{Place, Raw};
 use super::words::{Names, meaning, word, words};
 use crate::protocol::tyrant::limits::Limits;
+use crate::transport::tls::{SERVER_NAME, is_server_name};
 
 /// What can be written for a value of type `T`.
 pub(super) trait Kind<T> {
@@ -197,6 +198,23 @@ impl Kind<Option<String>> for Column {
             Some("") => Ok(None),
             Some(name) if is_argument(name) => Ok(Some(name.to_owned())),
             _ => Err(field.refuse_value(allowed)),
+        }
+    }
+
+    fn write(&self, value: &Option<String>) -> String {
+        string(value.as_deref().unwrap_or_default())
+    }
+}
+
+/// What the certificate of a server has to name; nothing where it is empty.
+pub(super) struct ServerName;
+
+impl Kind<Option<String>> for ServerName {
+    fn read(&self, field: &Field<'_>) -> Result<Option<String>, UsageError> {
+        match field.text() {
+            Some("") => Ok(None),
+            Some(name) if is_server_name(name) => Ok(Some(name.to_owned())),
+            _ => Err(field.refuse_value(format_args!("{SERVER_NAME}, or nothing between the quotes"))),
         }
     }
 

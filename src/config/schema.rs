@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::draft;
 use super::functions;
 use super::kind::{
-    Backend, Column, FILE, FOLDER, HostPort, Hosts, Kind, ReplySize, Size, Time, Truth, Whole, Word, string,
+    Backend, Column, FILE, FOLDER, HostPort, Hosts, Kind, ReplySize, ServerName, Size, Time, Truth, Whole, Word, string,
 };
 use super::listening::{LISTEN, LISTENER};
 use super::row::{Change, Flag, Row, Setting, Takes, row};
@@ -42,7 +42,8 @@ const fn days(count: u64) -> Duration {
 #[rustfmt::skip]
 const ROWS: &[Row<Settings>] = &[
     row!("backend", backend, Backend, Live,
-        Flag::new("backend", "URL", "The store: memory:, file:PATH, tyrant://HOST:PORT or tyrant:/path/to.sock")),
+        Flag::new("backend", "URL", "The store: memory:, file:PATH, tyrant://HOST:PORT, tyrants://HOST:PORT \
+            (by TLS) or tyrant:/path/to.sock")),
     row!("admin", admin, HostPort, Restart,
         Flag::new("admin", "ADDR", "HOST:PORT of metrics, health checks and dashboard, \"\" for none")),
     row!("admin_keys", admin_keys, Word(KEY_FORMS), Live),
@@ -66,6 +67,17 @@ const ROWS: &[Row<Settings>] = &[
         Flag::new("drain-delay", "DUR", "How long /readyz fails before listeners close, at the end")),
     row!("drain_timeout", drain_timeout, Time(MILLISECOND..=DAY), Live,
         Flag::new("drain-timeout", "DUR", "How long sessions may take to end, once listeners are closed")),
+
+    row!("backend_tls.ca", backend_tls.ca, FILE, Live,
+        Flag::new("backend-tls-ca", "FILE", "File with the authorities that may have signed the certificate of a \
+            tyrants: backend").default("")),
+    row!("backend_tls.cert", backend_tls.cert, FILE, Live,
+        Flag::new("backend-tls-cert", "FILE", "File with the certificate that such a backend is shown").default("")),
+    row!("backend_tls.key", backend_tls.key, FILE, Live,
+        Flag::new("backend-tls-key", "FILE", "File with the private key of that certificate").default("")),
+    row!("backend_tls.server_name", backend_tls.server_name, ServerName, Live,
+        Flag::new("backend-tls-server-name", "NAME", "What the certificate of such a backend must name")
+            .default("the URL's host")),
 
     // Which digits and which unit go together is decided in `stamp`.
     Row::together("stamp.digits", Change::Restart,

@@ -20,6 +20,8 @@ pub struct Settings {
     pub listeners: Vec<ListenerSettings>,
     /// The store behind the guard.
     pub backend: BackendUrl,
+    /// How it is spoken to by TLS.
+    pub backend_tls: BackendTls,
     /// `HOST:PORT` of metrics, health checks and dashboard; nothing where they are off.
     pub admin: Option<String>,
     /// How keys are written on the dashboard and in logs.
@@ -93,6 +95,7 @@ impl Default for Settings {
         Self {
             listeners: vec![ListenerSettings::new(Address::Tcp("127.0.0.1:1978".to_owned()))],
             backend: BackendUrl::Memory,
+            backend_tls: BackendTls::default(),
             admin: Some("127.0.0.1:9178".to_owned()),
             admin_keys: KeyForm::default(),
             admin_hosts: Vec::new(),
@@ -128,6 +131,20 @@ impl Default for Settings {
 fn half_the_cores() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     (cores / 2).clamp(1, 256)
+}
+
+/// The files by which a backend at `tyrants://HOST:PORT` is spoken to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackendTls {
+    /// Authorities, one of which must have signed the server's certificate. Not those that the system knows: any of these
+    /// could sign a certificate for a name that leads elsewhere.
+    pub ca: Option<PathBuf>,
+    /// The certificate that the server is shown, and those that lead from it to an authority; nothing where it asks for none.
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+    /// What the server's certificate must name; the host of the URL where nothing is said.
+    pub server_name: Option<String>,
 }
 
 /// How answers are kept with their questions.

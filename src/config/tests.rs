@@ -81,7 +81,8 @@ fn every_key_is_read_and_printed() {
         prefix = "tenant \"A\":"
         networks = ["10.0.0.0/8", "fd00::/8"]
         http_hosts = ["tyrant.example"]
-        backend = "tyrant:/run/t.sock"
+        backend = "tyrants://[::1]:7"
+        backend_tls = { ca = "/b", cert = "/b.cert", key = "/b.key", server_name = "store.example" }
         admin = ""
         admin_keys = "hashed"
         admin_hosts = ["guard.example", "Guard-2"]

@@ -12,6 +12,13 @@ const SERVER_ALLOWED: &str = "tyrant://HOST:PORT, tyrant:/path/to.sock, HOST:POR
 pub(super) fn read_server(server: &str) -> Result<Address, UsageError> {
     let address = match server.parse::<BackendUrl>() {
         Ok(BackendUrl::Tyrant(address)) => Ok(address),
+        Ok(BackendUrl::Tyrants(_)) => {
+            return Err(UsageError::new(
+                "URL",
+                format_args!("{server} is spoken to by TLS, which only serve does"),
+                SERVER_ALLOWED,
+            ));
+        }
         Ok(_) => {
             return Err(UsageError::new(
                 "URL",
@@ -83,7 +90,13 @@ mod tests {
                 (address, TransferFile::Standard)
             );
         }
-        for (server, file) in [("memory:", "f"), ("file:/a", "f"), ("h", "f"), ("h:1", "")] {
+        for (server, file) in [
+            ("memory:", "f"),
+            ("tyrants://h:1", "f"),
+            ("file:/a", "f"),
+            ("h", "f"),
+            ("h:1", ""),
+        ] {
             let line = TransferSettings::read(server, file, true)
                 .expect_err(server)
                 .to_string();

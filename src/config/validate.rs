@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::address::BackendUrl;
+use super::backend_tls;
 use super::error::UsageError;
 use super::field::Fields;
 use super::file::SourceFile;
@@ -28,6 +29,7 @@ pub(super) fn settings(layer: &Layer, file: Option<&SourceFile>) -> Result<Setti
     settings.rules.ext = functions::read(&fields, &layer.functions)?;
     follow(&fields, &mut settings);
     takeover(&fields, &settings)?;
+    backend_tls::check(&fields, &settings)?;
     pairs(&fields, &settings)?;
     let (default, base) = (&settings.listeners, settings.base_access());
     settings.listeners = listening::read(&fields, &layer.listeners, default, base)?;

@@ -160,6 +160,7 @@ fn connect(fault: ConnectFault) -> ConnectOutcome {
         ConnectFault::Refused => ConnectOutcome::Refused,
         ConnectFault::Timeout => ConnectOutcome::Timeout,
         ConnectFault::NotTyrant => ConnectOutcome::NotTyrant,
+        ConnectFault::Tls => ConnectOutcome::Tls,
         ConnectFault::OtherRun => ConnectOutcome::OtherRun,
     }
 }

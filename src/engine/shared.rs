@@ -1,5 +1,6 @@
 //! What all workers share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 use crate::claim::Tenure;
 use crate::client::route::Route;
 use crate::clock::{Clock, now};
-use crate::config::{Address, BackendUrl, Settings};
+use crate::config::Settings;
 use crate::engine::claiming::standing::Standing;
 use crate::engine::inquiries::Inquiries;
 use crate::engine::memory::Memory;
@@ -27,6 +28,7 @@ use crate::recent::history::{Levels, Reading};
 use crate::store;
 use crate::store::events::OtherRun;
 use crate::store::tyrant::greeting::{Greeting, Run};
+use crate::transport::tls::Trusted;
 
 /// How long a write is held before it is asked again whether the earlier process has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -160,6 +162,8 @@ pub struct Shared {
     /// What the operator decided. Workers have a copy of it of their own.
     pub plan: watch::Sender<Arc<Plan>>,
     backend: Mutex<Backend>,
+    /// Which server is the backend, where that is spoken to by TLS.
+    pub trusted: Arc<Trusted>,
     /// Held by whoever may be about to name another route to the backend.
     pub replanning: Mutex<()>,
     /// Times that all connections have moved to another backend.
@@ -196,6 +200,7 @@ impl Shared {
     ) -> Arc<Self> {
         let (workers, claims) = (settings.workers, settings.claims());
         let primes = AtomicUsize::new(settings.primed_lanes);
+        let trusted = Arc::default();
         Arc::new(Self {
             guard,
             metrics,
@@ -224,7 +229,7 @@ impl Shared {
             inquiries: Inquiries::default(),
             phase: watch::Sender::new(Phase::Serving),
             plan: watch::Sender::new(Arc::new(Plan {
-                route: store::direct_route(&settings.backend),
+                route: store::direct_route(&settings.backend, &trusted),
                 settings: Arc::new(settings),
             })),
             backend: Mutex::new(Backend {
@@ -236,6 +241,7 @@ impl Shared {
                 has_predecessor: false,
                 overdue: None,
             }),
+            trusted,
             replanning: Mutex::new(()),
             moves: AtomicU64::new(0),
             look_ups: LookUps::default(),
@@ -462,15 +468,21 @@ impl Shared {
         *plan = Arc::new(new);
     }
 
+    /// The way to this address of the backend that these settings name.
+    pub fn route_to(&self, address: SocketAddr, settings: &Settings) -> Route {
+        Route::to(address, settings.backend.is_encrypted().then_some(&self.trusted))
+    }
+
     /// The backend of this name is reached by another route from now on: whether it is, for the settings may name
     /// another backend meanwhile, or the connections still be on their way to the route before.
-    pub fn move_to(&self, name: &str, route: Route) -> bool {
+    pub fn move_to(&self, name: &str, address: SocketAddr) -> bool {
         let _alone = self.replanning.lock();
         self.plan.send_if_modified(|plan| {
-            let is_it = matches!(&plan.settings.backend, BackendUrl::Tyrant(Address::Tcp(now)) if now == name);
+            let is_it = plan.settings.backend.host_port() == Some(name);
             let moves = is_it && !self.is_moving();
             if moves {
                 let settings = Arc::clone(&plan.settings);
+                let route = self.route_to(address, &settings);
                 self.change(plan, Plan { settings, route });
             }
             moves

@@ -17,11 +17,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use self::wanted::Reason;
 use crate::client::route::Route;
-use crate::config::{Address, BackendUrl};
 use crate::engine::shared::{Phase, Shared};
 use crate::logging::RateLimit;
-use crate::metrics::NameOutcome;
+use crate::metrics::{ConnectOutcome, NameOutcome};
 use crate::store::tyrant::names::{self, NameFault, Names};
+use crate::transport::tls::fault_of;
 
 /// The shortest time from one look-up that nobody has asked for to the next.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -84,12 +84,10 @@ async fn next_reason(shared: &Shared, not_before: Instant) -> Reason {
 /// The backend's name, where it has one, and the address that it is taken for.
 fn name_of(shared: &Shared) -> Option<(String, Option<SocketAddr>)> {
     let plan = Arc::clone(&shared.plan.borrow());
-    match (&plan.settings.backend, &plan.route) {
-        (BackendUrl::Tyrant(Address::Tcp(name)), Route::Tcp(address)) => {
-            let is_name = name.parse::<SocketAddr>().is_err();
-            is_name.then(|| (name.clone(), Some(*address)))
-        }
-        (BackendUrl::Tyrant(Address::Tcp(name)), Route::Nowhere) => Some((name.clone(), None)),
+    let name = plan.settings.backend.host_port()?;
+    match (&plan.route, plan.route.address()) {
+        (Route::Nowhere, _) => Some((name.to_owned(), None)),
+        (_, Some(address)) if name.parse::<SocketAddr>().is_err() => Some((name.to_owned(), Some(address))),
         _ => None,
     }
 }
@@ -118,13 +116,8 @@ async fn look(shared: &Arc<Shared>, names: &Names, reason: Reason) {
         }
         addresses[..=place].rotate_right(1);
     }
-    let count = addresses.len();
-    let patience = shared.settings().pairing.connect_timeout;
-    let Some((address, _)) = names::first_that_greets(addresses, patience).await else {
-        return complain(
-            &name,
-            &format!("no Tyrant server answers at any of its {count} addresses"),
-        );
+    let Some(address) = first_that_greets(shared, &name, addresses).await else {
+        return;
     };
     if Some(address) == current {
         return;
@@ -132,13 +125,31 @@ async fn look(shared: &Arc<Shared>, names: &Names, reason: Reason) {
     while shared.is_moving() {
         sleep(Duration::from_millis(10)).await;
     }
-    if shared.move_to(&name, Route::Tcp(address)) {
+    if shared.move_to(&name, address) {
         match current {
             None => tracing::info!(name, %address, "the backend's name leads to this address"),
             Some(former) => {
                 shared.metrics.backend_moves.increment(1);
                 tracing::warn!(name, %address, %former, "the backend's name leads elsewhere: all connections move there");
             }
+        }
+    }
+}
+
+/// The first of these addresses where a Tyrant server answers; where none does that is said.
+async fn first_that_greets(shared: &Shared, name: &str, addresses: Vec<SocketAddr>) -> Option<SocketAddr> {
+    let settings = shared.settings();
+    let count = addresses.len();
+    let routes = addresses.iter().map(|address| shared.route_to(*address, &settings));
+    match names::first_that_greets(routes.collect(), settings.pairing.connect_timeout).await {
+        Ok(route) => route.address(),
+        Err(error) => {
+            if fault_of(&error).is_some() {
+                shared.metrics.lane_connects.of(ConnectOutcome::Tls).increment(1);
+            }
+            let fault = format!("no Tyrant server answers at any of its {count} addresses, the last of them: {error}");
+            complain(name, &fault);
+            None
         }
     }
 }

@@ -193,19 +193,24 @@ impl Control {
         }
         // Whatever can fail comes first.
         let access = Access::new(&new, self.token.as_deref())?;
+        let trust = new.trust()?;
         let listening = open(&before, &new)?;
         self.shared.make_room_for(&new, self.open)?;
         self.shared.memory.change_limits(&new.limits);
         if has_new_files(&before, &listening) {
             keys.push("the files of tls");
         }
+        if self.shared.trusted.get() != trust && !keys.iter().any(|key| key.starts_with("backend")) {
+            keys.push("the files of backend_tls");
+        }
         *self.access.lock() = Arc::new(access);
         logging::set_level(new.log.level.name());
         self.shared.guard.change_rules(new.rules.clone());
         let new = Arc::new(new);
+        self.shared.trusted.set(trust);
         self.serve(listening);
         if keys.contains(&"backend") {
-            let route = direct_route(&new.backend);
+            let route = direct_route(&new.backend, &self.shared.trusted);
             self.shared.replan(new, Some(route));
         } else {
             self.shared.replan(new, None);

@@ -95,6 +95,7 @@ impl Server {
     /// Starts the workers, which connect to the backend. No client can come before [`Server::listen`].
     pub fn begin(settings: Settings, inheritance: Inheritance) -> Result<Self, StartError> {
         let access = admin::access::Access::new(&settings, inheritance.admin_token.as_deref())?;
+        let trust = settings.trust().map_err(StartError::Tls)?;
         let open = descriptors::open_now();
         let opened = Opened::open(&settings.backend, &with_folder(&settings.store)?)?;
         let bind = |host_port: &String| serving::bind_admin(host_port, &access, settings.takeover);
@@ -103,6 +104,7 @@ impl Server {
         let backend = settings.backend.clone();
         let count = settings.workers;
         let shared = share(settings, opened.is_empty(), inheritance.has_predecessor);
+        shared.trusted.set(trust);
         shared.make_room_for(&shared.settings(), open)?;
         if shared.settings().backend.is_server() {
             let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(SystemNames));

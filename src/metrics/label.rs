@@ -208,6 +208,8 @@ labels! {
         Timeout = "timeout",
         /// What answers there does not speak Tyrant's protocol.
         NotTyrant = "not_tyrant",
+        /// The server is not the one that is trusted, or does not trust this side.
+        Tls = "tls",
         /// Another run of the server answers than the one that has the other lanes.
         OtherRun = "other_run",
     }

@@ -15,6 +15,8 @@ pub enum ConnectFault {
     Timeout,
     /// Something answers that is no Tyrant.
     NotTyrant,
+    /// The server is not the one that is trusted, or does not trust this side.
+    Tls,
     /// Another run of the server answers than the one that has the other lanes.
     OtherRun,
 }

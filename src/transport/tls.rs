@@ -1,24 +1,38 @@
-//! TLS on a client's connection, behind the same two halves as any other: the task that reads decrypts, and whoever has
-//! an answer encrypts it.
+//! TLS on a connection, a client's or one to a server, behind the same two halves as any other: the task that reads
+//! decrypts, and whoever has something to say encrypts it.
+//!
+//! # What an end proves
+//!
+//! TLS has a last word, `close_notify`. An end of the stream without it can be made by anybody between, so it tells
+//! nothing of what the peer has done. From a client it is an end like any other: a request that was cut is not carried
+//! out. From a server it is an error, as a reset is: its end is what [fences](crate::store::tyrant::fence) take for proof.
 
+mod fault;
+mod files;
 mod identity;
+mod trust;
 
 use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
-use rustls::ServerConnection;
+use rustls::{ClientConnection, Connection, ServerConnection};
 use tokio::net::{TcpStream, tcp};
 
-pub use self::identity::{Identity, Mistake};
+pub use self::fault::{Fault, fault_of};
+pub use self::files::Mistake;
+pub use self::identity::Identity;
+pub use self::trust::{SERVER_NAME, Trust, Trusted, is_server_name};
 
 /// The most bytes that are encrypted before the socket has taken them.
 const CHUNK: usize = 32 * 1024;
 
 /// What both halves share. Held for no longer than a call of theirs: both are used by one thread.
 struct State {
-    tls: ServerConnection,
+    tls: Connection,
+    /// The peer's end counts only where it has said that it is one.
+    wants_last_word: bool,
     /// Bytes that are encrypted and not told as written, because the socket has not taken all of them: the caller offers
     /// them again, as it does with any stream that would block.
     unreported: usize,
@@ -54,15 +68,41 @@ pub fn accept(
     writer: tcp::OwnedWriteHalf,
     identity: &Identity,
 ) -> io::Result<(ReadHalf, WriteHalf)> {
-    let mut tls = ServerConnection::new(identity.config()).map_err(io::Error::other)?;
+    let tls = ServerConnection::new(identity.config()).map_err(io::Error::other)?;
+    Ok(halves(reader, writer, tls.into(), false))
+}
+
+/// Makes a connection to a server that nothing was said on yet one that is encrypted.
+///
+/// # Errors
+/// When rustls refuses its settings, which [`Trust::read`] has checked.
+pub fn call(
+    reader: tcp::OwnedReadHalf,
+    writer: tcp::OwnedWriteHalf,
+    trust: &Trust,
+) -> io::Result<(ReadHalf, WriteHalf)> {
+    let tls = ClientConnection::new(trust.config(), trust.server()).map_err(io::Error::other)?;
+    Ok(halves(reader, writer, tls.into(), true))
+}
+
+fn halves(
+    reader: tcp::OwnedReadHalf,
+    writer: tcp::OwnedWriteHalf,
+    mut tls: Connection,
+    wants_last_word: bool,
+) -> (ReadHalf, WriteHalf) {
     // Bounded by `CHUNK`: no more is encrypted before that has been taken.
     tls.set_buffer_limit(None);
-    let state = Arc::new(Mutex::new(State { tls, unreported: 0 }));
+    let state = Arc::new(Mutex::new(State {
+        tls,
+        wants_last_word,
+        unreported: 0,
+    }));
     let reader = ReadHalf {
         half: reader,
         state: Arc::clone(&state),
     };
-    Ok((reader, WriteHalf { half: writer, state }))
+    (reader, WriteHalf { half: writer, state })
 }
 
 /// A socket as rustls uses it; it never waits.
@@ -115,11 +155,11 @@ impl State {
         }
         match processed {
             Ok(_) => Ok(true),
-            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            Err(error) => Err(Fault::Tls(error).into()),
         }
     }
 
-    /// Appends what is decrypted; nothing when there is none now, 0 at the client's last word.
+    /// Appends what is decrypted; nothing when there is none now, 0 at the peer's last word.
     fn decrypted(&mut self, input: &mut BytesMut) -> io::Result<Option<usize>> {
         let mut count = 0;
         loop {
@@ -133,8 +173,18 @@ impl State {
                     count += some;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((count > 0).then_some(count)),
-                // Cut off without a last word. A request that was cut is not carried out, so it is an end like any other.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(count)),
+                // What came before the end comes first. Then the same is asked again.
+                Err(_) if count > 0 => return Ok(Some(count)),
+                // Cut off without a last word.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !self.wants_last_word => {
+                    return Ok(Some(0));
+                }
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(io::Error::new(
+                        error.kind(),
+                        "it was cut off without the last word of TLS",
+                    ));
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -145,7 +195,7 @@ impl ReadHalf {
     /// Waits until both sides have agreed on how to speak.
     ///
     /// # Errors
-    /// When the client shows no certificate, or a wrong one, where one is asked for; when it speaks no TLS, or goes.
+    /// When the peer shows no certificate, or a wrong one, where one is asked for; when it speaks no TLS, or goes.
     pub async fn shake_hands(&mut self) -> io::Result<()> {
         let socket = self.half.as_ref();
         loop {
@@ -180,7 +230,9 @@ impl ReadHalf {
                 return Ok(count);
             }
             socket.readable().await?;
-            if !self.state.lock().receive(socket)? {
+            let mut state = self.state.lock();
+            // Where the last word is wanted, what is decrypted says whether it has come.
+            if !state.receive(socket)? && !state.wants_last_word {
                 return Ok(0);
             }
         }
@@ -210,5 +262,18 @@ impl WriteHalf {
         let mut state = self.state.lock();
         state.tls.send_close_notify();
         let _ = state.flush(self.half.as_ref());
+    }
+
+    /// As [`Self::say_end`], but waits until it has been taken, with all that was encrypted before it: what is cut off by
+    /// the end of the stream says nothing, and is taken for an attack.
+    pub async fn finish(&self) -> io::Result<()> {
+        self.state.lock().tls.send_close_notify();
+        loop {
+            let flushed = self.state.lock().flush(self.half.as_ref());
+            match flushed {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.half.writable().await?,
+                flushed => return flushed,
+            }
+        }
     }
 }

@@ -94,6 +94,15 @@ impl Writer {
         }
     }
 
+    /// As [`Self::shutdown_write`], but waits until TLS, where it is spoken, has had its last word taken: somebody has to
+    /// read meanwhile, for the peer may take nothing before what it says is taken.
+    pub async fn finish(&self) -> io::Result<()> {
+        if let WriteHalf::Tls(half) = &self.half {
+            self.broken.note(half.finish().await)?;
+        }
+        self.shutdown_write()
+    }
+
     /// Says that nothing more will be written (FIN), and goes on reading.
     pub fn shutdown_write(&self) -> io::Result<()> {
         self.say_end();

@@ -9,3 +9,4 @@ mod names;
 mod priming;
 mod resilience;
 mod sharing;
+mod tls;

@@ -18,4 +18,5 @@ pub mod relay;
 pub mod replay;
 pub mod scripted;
 pub mod stamped;
+pub mod stunnel;
 pub mod transcripts;

@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 32] = [
+const CASES: [Case; 36] = [
     Case {
         flag: "claim",
         file: "claim = false",
@@ -69,6 +69,26 @@ const CASES: [Case; 32] = [
         flag: "backend",
         file: "backend = \"tyrant://a:1\"",
         values: ["tyrant://b:2", "tyrant:/c.sock"],
+    },
+    Case {
+        flag: "backend-tls-ca",
+        file: "backend_tls.ca = \"/a\"",
+        values: ["/b", "/c"],
+    },
+    Case {
+        flag: "backend-tls-cert",
+        file: "backend_tls.cert = \"/a\"",
+        values: ["/b", "/c"],
+    },
+    Case {
+        flag: "backend-tls-key",
+        file: "backend_tls.key = \"/a\"",
+        values: ["/b", "/c"],
+    },
+    Case {
+        flag: "backend-tls-server-name",
+        file: "backend_tls.server_name = \"a\"",
+        values: ["b", "::1"],
     },
     Case {
         flag: "admin",
@@ -172,6 +192,17 @@ const CASES: [Case; 32] = [
     },
 ];
 
+/// What a flag cannot do without, in the file.
+fn base(flag: &str) -> &'static str {
+    match flag {
+        "backend-tls-ca" => "backend = \"tyrants://h:1\"\n",
+        "backend-tls-cert" => "backend = \"tyrants://h:1\"\nbackend_tls.ca = \"/\"\nbackend_tls.key = \"/\"\n",
+        "backend-tls-key" => "backend = \"tyrants://h:1\"\nbackend_tls.ca = \"/\"\nbackend_tls.cert = \"/\"\n",
+        "backend-tls-server-name" => "backend = \"tyrants://h:1\"\nbackend_tls.ca = \"/\"\n",
+        _ => "",
+    }
+}
+
 #[test]
 fn a_flag_goes_before_its_variable_that_before_the_file_that_before_the_default() {
     for Case {
@@ -182,9 +213,10 @@ fn a_flag_goes_before_its_variable_that_before_the_file_that_before_the_default(
     {
         let (flag_value, name) = (format!("--{flag}={flag_value}"), variable(flag));
         let (flags, env): (&[&str], &[_]) = (&[&flag_value], &[(name.as_str(), variable_value)]);
+        let (base, file) = (base(flag), &format!("{}{file}", base(flag)));
         let by_file = settings(&[], &[], file);
-        let by_variable = settings(&[], env, "");
-        let by_flag = settings(flags, &[], "");
+        let by_variable = settings(&[], env, base);
+        let by_flag = settings(flags, &[], base);
         assert_ne!(by_file, Settings::default(), "{flag}");
         assert_ne!(by_file, by_variable, "{flag}");
         assert_ne!(by_variable, by_flag, "{flag}");

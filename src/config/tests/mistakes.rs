@@ -245,6 +245,49 @@ const MISTAKES: &[(&str, &[&str])] = &[
             "memory:, file:PATH, tyrant://HOST:PORT",
         ],
     ),
+    (
+        "backend = \"tyrants:/s\"",
+        &[
+            "t.toml:1: backend \"tyrants:/s\" has no // before",
+            "tyrants://HOST:PORT",
+        ],
+    ),
+    (
+        "backend = \"tyrants://h:1\"",
+        &[
+            "t.toml:1: backend is spoken to by TLS, and no authority is trusted",
+            "allowed: backend_tls.ca with it",
+        ],
+    ),
+    (
+        "backend = \"tyrant://h:1\"\n[backend_tls]\nca = \"/a\"",
+        &[
+            "t.toml:3: backend_tls.ca is for a backend that is spoken to by TLS",
+            "with backend = \"tyrants://HOST:PORT\"",
+        ],
+    ),
+    (
+        "backend = \"tyrants://h:1\"\n[backend_tls]\nca = \"/a\"\ncert = \"/c\"",
+        &["t.toml:4: backend_tls.cert has no key", "backend_tls.key with it"],
+    ),
+    (
+        "backend = \"tyrants://h:1\"\n[backend_tls]\nca = \"/a\"\nkey = \"/k\"",
+        &[
+            "t.toml:4: backend_tls.key has no certificate",
+            "backend_tls.cert with it",
+        ],
+    ),
+    (
+        "backend = \"tyrants://h:1\"\n[backend_tls]\nca = \"a\"",
+        &["t.toml:3: backend_tls.ca is \"a\"", "the absolute path of a file"],
+    ),
+    (
+        "backend = \"tyrants://h:1\"\n[backend_tls]\nca = \"/a\"\nserver_name = \"a b\"",
+        &[
+            "t.toml:4: backend_tls.server_name is \"a b\"",
+            "a host name or an address",
+        ],
+    ),
     ("backend = true", &["t.toml:1: backend is true", "memory:"]),
     (
         "admin = \"h\"",

@@ -2,8 +2,17 @@
 //!
 //! Closing a connection stops late answers, not late writes: what the server has already buffered is still carried
 //! out. So the connection is half-closed and read to its end; only the server's own end proves that it is done.
+//!
+//! By TLS the half close is our `close_notify`, with FIN behind it, and the server's end is its `close_notify`: a FIN alone
+//! can come from whoever is between, from a process that was killed, or from a proxy that has lost patience, so a
+//! [`Reader`] of TLS takes it for an error, and it proves nothing. What ends TLS in front of the server proves no more than
+//! that itself has ended: for the server it has to pass on both ends, each when it comes. `stunnel` does: it half-closes
+//! the server's side when it has read our `close_notify`, and says its own when it has read the server's end; where it
+//! stops waiting (`TIMEOUTclose`) or is killed, it says none. Of one that answers `close_notify` by itself, as RFC 5246
+//! wants it of TLS 1.2, the end proves nothing about the server: the manual warns of it.
 
 use std::cell::RefCell;
+use std::future::pending;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -66,15 +75,20 @@ pub async fn fence(
     if matches!(fault, LaneFault::Eof) {
         return true;
     }
-    let _ = writer.shutdown_write();
     let ended = async {
         if !read_to_end(&mut reader).await {
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         }
+    };
+    // While the end is awaited: the server may have to be read before it takes our last word.
+    let finished = async {
+        let _ = writer.finish().await;
+        pending::<()>().await;
     };
     let proof = async {
         tokio::select! {
             biased;
+            () = finished => {}
             () = ended => {}
             () = last_seen.gone(instance) => {}
         }

@@ -28,6 +28,7 @@ use crate::client::route::Route;
 use crate::pairing::LaneIds;
 use crate::store::completion::Completion;
 use crate::store::events::{ConnectFault, Events};
+use crate::transport::tls::fault_of;
 
 /// How a link behaves.
 #[derive(Clone, Debug)]
@@ -239,6 +240,7 @@ impl<P: Completion> Link<P> {
         let (route, patience) = (self.route(), self.settings.borrow().connect_timeout);
         match timeout(patience, greeting::open(&route)).await {
             Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(error)) if fault_of(&error).is_some() => Err((ConnectFault::Tls, error)),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err((ConnectFault::NotTyrant, error)),
             Ok(Err(error)) => Err((ConnectFault::Refused, error)),
             Err(_) => Err((ConnectFault::Timeout, io::ErrorKind::TimedOut.into())),

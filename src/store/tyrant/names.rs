@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::greeting::{self, Greeting};
+use super::greeting;
 use crate::client::place::ADDRESSES_MAX;
 use crate::client::route::Route;
 use crate::config::Address;
@@ -109,30 +109,36 @@ impl Names {
     }
 }
 
-/// The first of these addresses where a Tyrant server answers within `patience`, and what it said. An address that is
-/// silent holds up the next one for a moment only. To be called within a local runtime.
-pub async fn first_that_greets(addresses: Vec<SocketAddr>, patience: Duration) -> Option<(SocketAddr, Greeting)> {
-    let mut left = addresses.into_iter();
+/// The first of these ways by which a Tyrant server answers within `patience`. An address that is silent holds up the next
+/// one for a moment only. To be called within a local runtime.
+///
+/// # Errors
+/// When none does: what was wrong with the one that failed last.
+pub async fn first_that_greets(routes: Vec<Route>, patience: Duration) -> io::Result<Route> {
+    let mut left = routes.into_iter();
     let mut tries = JoinSet::new();
+    let mut fault = io::ErrorKind::AddrNotAvailable.into();
     loop {
         match left.next() {
-            Some(address) => drop(tries.spawn_local(timeout(patience, greet_at(address)))),
-            None if tries.is_empty() => return None,
+            Some(route) => drop(tries.spawn_local(timeout(patience, greet_by(route)))),
+            None if tries.is_empty() => return Err(fault),
             None => {}
         }
         tokio::select! {
             biased;
-            Some(tried) = tries.join_next() => if let Ok(Ok(Ok(found))) = tried {
-                return Some(found);
+            Some(Ok(tried)) = tries.join_next() => match tried {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(error)) => fault = error,
+                Err(_) => fault = io::ErrorKind::TimedOut.into(),
             },
             () = sleep(STAGGER), if left.len() > 0 => {}
         }
     }
 }
 
-async fn greet_at(address: SocketAddr) -> io::Result<(SocketAddr, Greeting)> {
-    let (.., greeting) = greeting::open(&Route::Tcp(address)).await?;
-    Ok((address, greeting))
+async fn greet_by(route: Route) -> io::Result<Route> {
+    greeting::open(&route).await?;
+    Ok(route)
 }
 
 /// The way to an address that needs no look-up; nothing for a name.

@@ -4,17 +4,12 @@ use std::hash::Hash;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::files;
-
-/// Bytes of each file, at most: more than all authorities that a system knows have.
-const FILE_MAX: u64 = 4 << 20;
+use super::files::{AUTHORITIES, Mistake, authorities, certificates, mistake, private_key, read};
 
 /// A listener's certificate and key, and the authorities whose certificates its clients must show.
 #[derive(Clone, Debug)]
@@ -31,33 +26,16 @@ impl PartialEq for Identity {
     }
 }
 
-/// What is wrong with one of the files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// The setting that names the file.
-    pub key: &'static str,
-    /// What is wrong.
-    pub problem: String,
-    /// What would be right.
-    pub allowed: &'static str,
-}
-
 const CERTIFICATES: &str = "a file of certificates in PEM, the listener's own first";
 const KEY: &str = "a file with the private key of tls.cert in PEM, without a passphrase";
-const AUTHORITIES: &str = "a file of authorities' certificates in PEM";
 
 impl Identity {
     /// Reads the certificate chain, its key and, where clients have to show a certificate, who may have signed that.
     pub fn read(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, Mistake> {
-        let read = |name, path: &Path, allowed| {
-            files::read(path, FILE_MAX)
-                .map_err(|problem| mistake(name, path, &format!("cannot be read: {problem}"), allowed))
-        };
         let cert_text = read("tls.cert", cert, CERTIFICATES)?;
         let key_text = read("tls.key", key, KEY)?;
         let chain = certificates(&cert_text).map_err(|problem| mistake("tls.cert", cert, &problem, CERTIFICATES))?;
-        let private = PrivateKeyDer::from_pem_slice(&key_text)
-            .map_err(|error| mistake("tls.key", key, &format!("holds no private key: {error}"), KEY))?;
+        let private = private_key(&key_text).map_err(|problem| mistake("tls.key", key, &problem, KEY))?;
 
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -69,10 +47,7 @@ impl Identity {
             Some(path) => {
                 ca_text = read("tls.client_ca", path, AUTHORITIES)?;
                 let wrong = |problem: String| mistake("tls.client_ca", path, &problem, AUTHORITIES);
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates(&ca_text).map_err(wrong)? {
-                    roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
-                }
+                let roots = authorities(&ca_text).map_err(wrong)?;
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
                 builder.with_client_cert_verifier(verifier.build().map_err(|error| wrong(error.to_string()))?)
             }
@@ -91,23 +66,5 @@ impl Identity {
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
-    }
-}
-
-/// At least one certificate.
-fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|error| format!("is no PEM: {error}"))?;
-    if certificates.is_empty() {
-        return Err("holds no certificate".to_owned());
-    }
-    Ok(certificates)
-}
-
-fn mistake(key: &'static str, path: &Path, problem: &str, allowed: &'static str) -> Mistake {
-    Mistake {
-        key,
-        problem: format!("{:?} {problem}", path.display().to_string()),
-        allowed,
     }
 }

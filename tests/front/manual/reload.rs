@@ -46,8 +46,9 @@ const VALUES: &[&str] = &[
     "[\"127.0.0.1:1\"]",
     "[\"a.example\"]",
     "\"127.0.0.1:1\"",
-    "\"tyrant://127.0.0.1:1\"",
+    "\"tyrants://127.0.0.1:1\"",
     "\"/a\"",
+    "\"/b\"",
     "\"a\"",
     "\"\"",
 ];
@@ -93,7 +94,10 @@ fn what_a_reload_cannot_change_is_what_the_page_lists() {
         [
             ("pid_file", "\"/p\""),
             ("takeover", takeover),
-            ("backend", "\"tyrant://127.0.0.1:2\""),
+            ("backend", "\"tyrants://127.0.0.1:2\""),
+            ("backend_tls.ca", "\"/a\""),
+            ("backend_tls.cert", "\"/c\""),
+            ("backend_tls.key", "\"/k\""),
             ("tls.cert", "\"/c\""),
             ("tls.key", "\"/k\""),
         ]

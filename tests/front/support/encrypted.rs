@@ -1,7 +1,7 @@
 //! Clients that speak by TLS.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
@@ -208,4 +208,73 @@ fn follow(mut from: impl Read + Send + 'static, mut came: impl FnMut(&[u8]) + Se
             came(&buffer[..count]);
         }
     });
+}
+
+/// `openssl s_server`, which says what it is told and gives on what it hears.
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+    heard: Receiver<Vec<u8>>,
+    unread: Vec<u8>,
+}
+
+impl Server {
+    /// With this certificate. Whoever connects before it listens has to try again.
+    pub fn start((cert, key): &Signed, arguments: &[&str]) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("its address");
+        drop(free);
+        let mut child = Command::new("openssl")
+            .args([
+                "s_server",
+                "-quiet",
+                "-accept",
+                &address.to_string(),
+                "-cert",
+                cert,
+                "-key",
+                key,
+            ])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl, which tests/run installs");
+        let (sender, heard) = mpsc::channel();
+        let stdout = child.stdout.take().expect("stdout");
+        follow(stdout, move |bytes| drop(sender.send(bytes.to_vec())));
+        Self {
+            child,
+            address,
+            heard,
+            unread: Vec::new(),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    #[track_caller]
+    pub fn send(&mut self, bytes: &[u8]) {
+        let stdin = self.child.stdin.as_mut().expect("stdin");
+        stdin.write_all(bytes).and_then(|()| stdin.flush()).expect("send");
+    }
+
+    #[track_caller]
+    pub fn recv(&mut self, count: usize) -> Vec<u8> {
+        while self.unread.len() < count {
+            self.unread
+                .extend(self.heard.recv_timeout(PATIENCE).expect("a question"));
+        }
+        self.unread.drain(..count).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
