@@ -9,6 +9,7 @@ use super::words::{PROTOCOLS, meaning, words};
 use crate::access::Subject;
 use crate::access::networks::Networks;
 use crate::protocol::{Protocol, Protocols};
+use crate::transport::tls::{Name, Names};
 
 /// The most bytes of a prefix: every key that is asked for carries them to the backend.
 const PREFIX_MAX: usize = 255;
@@ -107,6 +108,24 @@ impl Kind<Networks> for NetworkList {
     }
 
     fn write(&self, value: &Networks) -> String {
+        list(value.iter())
+    }
+}
+
+/// Names of certificates.
+pub(super) struct CertificateNames;
+
+impl Kind<Names> for CertificateNames {
+    fn read(&self, field: &Field<'_>) -> Result<Names, UsageError> {
+        let allowed = format!("a list of {}", Names::ALLOWED);
+        let names = field.each(&allowed, |field| {
+            let name = field.text().and_then(|text| Name::read(text).ok());
+            name.ok_or_else(|| field.refuse_value(&allowed))
+        })?;
+        Names::of(names).ok_or_else(|| field.refuse(format_args!("{} has \"*\" beside others", field.name()), allowed))
+    }
+
+    fn write(&self, value: &Names) -> String {
         list(value.iter())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::address::Address;
-use super::admission::{NetworkList, Prefix, Prefixes, ProtocolNames, Subjects};
+use super::admission::{CertificateNames, NetworkList, Prefix, Prefixes, ProtocolNames, Subjects};
 use super::error::{UsageError, quoted};
 use super::field::Fields;
 use super::kind::{FILE, Hosts, Kind, Word};
@@ -18,6 +18,7 @@ use crate::access::networks::Networks;
 use crate::access::{Access, Subject};
 use crate::protocol::Protocols;
 use crate::protocol::tyrant::dialect::Dialect;
+use crate::transport::tls::Names;
 
 /// Every key that a `[[listener]]` has beside its address. At the top of a file the same keys hold for all listeners that
 /// do not say otherwise.
@@ -54,6 +55,7 @@ pub(super) const TLS_ROWS: &[Row<Draft>] = &[
     row!("tls.cert", cert, FILE, Live),
     row!("tls.key", key, FILE, Live),
     row!("tls.client_ca", client_ca, FILE, Live),
+    row!("tls.allow_san", allow_san, CertificateNames, Live),
 ];
 
 /// What is written of a listener beside its address.
@@ -69,6 +71,7 @@ pub(super) struct Draft {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     client_ca: Option<PathBuf>,
+    allow_san: Names,
 }
 
 impl Draft {
@@ -87,6 +90,7 @@ impl Draft {
             cert: tls.map(|tls| tls.cert.clone()),
             key: tls.map(|tls| tls.key.clone()),
             client_ca: tls.and_then(|tls| tls.client_ca.clone()),
+            allow_san: tls.map(|tls| tls.allow_san.clone()).unwrap_or_default(),
         }
     }
 
@@ -150,6 +154,7 @@ impl Draft {
                 cert: cert.clone(),
                 key: key.clone(),
                 client_ca: self.client_ca.clone(),
+                allow_san: self.names(fields)?,
             })),
             (Some(_), None) => {
                 let problem = format_args!("{cert} has no key");
@@ -164,6 +169,26 @@ impl Draft {
                 Err(fields.refuse("tls.client_ca", problem, format_args!("{cert} and {key} with it")))
             }
             (None, _) => Ok(None),
+        }
+    }
+
+    /// Which certificates of clients are let in. That any is has to be said: an authority signs for many.
+    fn names(&self, fields: &Fields<'_>) -> Result<Names, UsageError> {
+        let [client_ca, allow_san] = ["tls.client_ca", "tls.allow_san"].map(|key| fields.name(key));
+        match (&self.client_ca, self.allow_san.are_none()) {
+            (Some(_), true) => {
+                let key = fields.get("tls.client_ca").map_or("tls.allow_san", |_| "tls.client_ca");
+                let problem = format_args!("{client_ca} would let in whoever has any certificate of it");
+                let allowed = format_args!("{allow_san} with it: {}", Names::ALLOWED);
+                Err(fields.refuse(key, problem, allowed))
+            }
+            (None, false) if fields.get("tls.allow_san").is_some() => {
+                let problem = format_args!("{allow_san} is about certificates that no client is asked for");
+                Err(fields.refuse("tls.allow_san", problem, format_args!("{client_ca} with it")))
+            }
+            // Inherited, where this listener asks for no certificate.
+            (None, _) => Ok(Names::default()),
+            (Some(_), false) => Ok(self.allow_san.clone()),
         }
     }
 }

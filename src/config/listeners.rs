@@ -10,7 +10,7 @@ use crate::access::keys::KeyAccess;
 use crate::access::networks::Networks;
 use crate::protocol::Protocols;
 use crate::protocol::tyrant::dialect::Dialect;
-use crate::transport::tls::Identity;
+use crate::transport::tls::{Identity, Names};
 
 /// One address where clients connect, and how they are served there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,9 @@ impl ListenerSettings {
     /// # Errors
     /// When one of them is not what it has to be.
     pub fn identity(&self) -> Result<Option<Arc<Identity>>, UsageError> {
-        let read = |tls: &TlsSettings| Identity::read(&tls.cert, &tls.key, tls.client_ca.as_deref()).map(Arc::new);
+        let read = |tls: &TlsSettings| {
+            Identity::read(&tls.cert, &tls.key, tls.client_ca.as_deref(), &tls.allow_san).map(Arc::new)
+        };
         let identity = self.tls.as_ref().map(read).transpose();
         identity.map_err(|mistake| UsageError::new(mistake.key, mistake.problem, mistake.allowed))
     }
@@ -84,4 +86,6 @@ pub struct TlsSettings {
     pub key: PathBuf,
     /// Authorities that must have signed the certificate that a client has to show; nothing where it shows none.
     pub client_ca: Option<PathBuf>,
+    /// The names of which that certificate has to carry one; some where it is asked for.
+    pub allow_san: Names,
 }

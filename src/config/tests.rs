@@ -97,7 +97,7 @@ fn every_key_is_read_and_printed() {
         primed_lanes = 5
         shared_puts = "all"
         busy_poll = "9ms"
-        tls = { cert = "/c", key = "/k", client_ca = "/a" }
+        tls = { cert = "/c", key = "/k", client_ca = "/a", allow_san = ["a.example", "*.example"] }
         claim = false
         claim_timeout = "3s"
         standby = true

@@ -10,6 +10,7 @@
 mod fault;
 mod files;
 mod identity;
+mod names;
 mod trust;
 
 use std::io::{self, BufRead, IoSlice, Read, Write};
@@ -23,6 +24,7 @@ use tokio::net::{TcpStream, tcp};
 pub use self::fault::{Fault, fault_of};
 pub use self::files::Mistake;
 pub use self::identity::Identity;
+pub use self::names::{Name, Names};
 pub use self::trust::{SERVER_NAME, Trust, Trusted, is_server_name};
 
 /// The most bytes that are encrypted before the socket has taken them.

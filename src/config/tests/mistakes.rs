@@ -172,6 +172,37 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &["t.toml:2: unix:/s cannot have TLS", "HOST:PORT with TLS"],
     ),
     (
+        "[tls]\ncert = \"/c\"\nkey = \"/k\"\nclient_ca = \"/a\"",
+        &[
+            "t.toml:4: tls.client_ca would let in whoever has any certificate",
+            "tls.allow_san with it: names such as",
+            "\"*\" alone for any",
+        ],
+    ),
+    (
+        "tls = { cert = \"/c\", key = \"/k\", client_ca = \"/a\", allow_san = [\"*\"] }\n\
+         [[listener]]\naddress = \"h:1\"\ntls.allow_san = []",
+        &[
+            "t.toml:4: listener.tls.client_ca would let in",
+            "listener.tls.allow_san with it",
+        ],
+    ),
+    (
+        "[tls]\ncert = \"/c\"\nkey = \"/k\"\nallow_san = [\"a\"]",
+        &[
+            "t.toml:4: tls.allow_san is about certificates that",
+            "tls.client_ca with it",
+        ],
+    ),
+    (
+        "[tls]\nallow_san = [\"a\",\n\"10.0.0.1\"]",
+        &["t.toml:3: tls.allow_san is \"10.0.0.1\"", "a list of names such as"],
+    ),
+    (
+        "[tls]\nallow_san = [\"a\", \"*\"]",
+        &["t.toml:2: tls.allow_san has \"*\" beside others", "alone for any"],
+    ),
+    (
         "[tls]\npem = \"\"",
         &["t.toml:2: unknown key `pem`", "`cert`, `key`, `client_ca`"],
     ),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::files::{AUTHORITIES, Mistake, authorities, certificates, mistake, private_key, read};
+use super::names::{Named, Names};
 
 /// A listener's certificate and key, and the authorities whose certificates its clients must show.
 #[derive(Clone, Debug)]
@@ -30,8 +31,9 @@ const CERTIFICATES: &str = "a file of certificates in PEM, the listener's own fi
 const KEY: &str = "a file with the private key of tls.cert in PEM, without a passphrase";
 
 impl Identity {
-    /// Reads the certificate chain, its key and, where clients have to show a certificate, who may have signed that.
-    pub fn read(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, Mistake> {
+    /// Reads the certificate chain, its key and, where clients have to show a certificate, who may have signed that; it has
+    /// to carry one of `names`.
+    pub fn read(cert: &Path, key: &Path, client_ca: Option<&Path>, names: &Names) -> Result<Self, Mistake> {
         let cert_text = read("tls.cert", cert, CERTIFICATES)?;
         let key_text = read("tls.key", key, KEY)?;
         let chain = certificates(&cert_text).map_err(|problem| mistake("tls.cert", cert, &problem, CERTIFICATES))?;
@@ -49,13 +51,19 @@ impl Identity {
                 let wrong = |problem: String| mistake("tls.client_ca", path, &problem, AUTHORITIES);
                 let roots = authorities(&ca_text).map_err(wrong)?;
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                builder.with_client_cert_verifier(verifier.build().map_err(|error| wrong(error.to_string()))?)
+                let verifier = verifier.build().map_err(|error| wrong(error.to_string()))?;
+                builder.with_client_cert_verifier(Named::new(verifier, names.clone()))
             }
         };
-        let config = builder.with_single_cert(chain, private).map_err(|error| match error {
+        let mut config = builder.with_single_cert(chain, private).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => mistake("tls.key", key, "is not the key of tls.cert", KEY),
             error => mistake("tls.cert", cert, &error.to_string(), CERTIFICATES),
         })?;
+        if client_ca.is_some() {
+            // A session that is resumed is not held against the authorities, the names and the dates of today.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         let mut files = SipHasher13::new();
         [cert_text, key_text, ca_text].hash(&mut files);
         Ok(Self {

@@ -11,9 +11,19 @@ use crate::support::scripted::{Act, Rule, Scripted};
 
 /// The settings of a listener with this certificate, for clients that show one where `mutual`.
 fn tls(authority: &Authority, mutual: bool) -> String {
-    let client_ca = if mutual { authority.cert() } else { String::new() };
+    let clients = if mutual { asking(authority, "*") } else { String::new() };
     let (cert, key) = authority.signed("localhost");
-    format!("[tls]\ncert = \"{cert}\"\nkey = \"{key}\"\nclient_ca = \"{client_ca}\"\n")
+    format!("[tls]\ncert = \"{cert}\"\nkey = \"{key}\"\n{clients}")
+}
+
+/// Settings by which clients have to show a certificate of this authority with one of these names.
+fn asking(authority: &Authority, names: &str) -> String {
+    let names: Vec<_> = names.split(' ').map(|name| format!("\"{name}\"")).collect();
+    format!(
+        "client_ca = \"{}\"\nallow_san = [{}]\n",
+        authority.cert(),
+        names.join(", ")
+    )
 }
 
 fn closed_for_tls(guarded: &Guarded) -> f64 {
@@ -98,6 +108,51 @@ fn a_client_has_to_show_a_certificate_of_the_right_authority() {
     client.send(&frame::keyed(frame::GET, "k"));
     assert_eq!(client.recv(6), [0, 0, 0, 0, 1, b'v']);
     assert_eq!(guarded.scrape("ttguard_sessions", &[]), 1.0);
+}
+
+#[test]
+fn a_client_s_certificate_has_to_carry_an_allowed_name() {
+    let authority = Authority::new();
+    let names = "app.example *.web.example spiffe://example/ns/app";
+    let guarded = Guarded::memory(&format!("{}{}", tls(&authority, false), asking(&authority, names)));
+    let try_as = |alternative: &str| {
+        let own = authority.signed_as("client", alternative);
+        let mut client = match Encrypted::connect(guarded.address(), &authority, Some(&own)) {
+            Err(ended) => return Some(ended),
+            Ok(client) => client,
+        };
+        // With TLS 1.3 a client has done its part before it hears what the server thinks of it.
+        let _ = client.try_send(&frame::bare(frame::RNUM));
+        client.ended_unanswered(9)
+    };
+    let allowed = [
+        "DNS:app.example",
+        "DNS:other,DNS:APP.example",
+        "DNS:a.web.example",
+        "URI:spiffe://example/ns/app",
+        "DNS:other,URI:spiffe://example/ns/app",
+    ];
+    for alternative in allowed {
+        assert_eq!(try_as(alternative), None, "{alternative}");
+    }
+    let refused = [
+        "DNS:other.example",
+        "DNS:web.example",
+        "DNS:a.b.web.example",
+        "DNS:*.web.example",
+        "URI:spiffe://example/ns/app/x",
+        "IP:127.0.0.1",
+        "email:app.example",
+    ];
+    for alternative in refused {
+        assert_eq!(try_as(alternative), Some(Ended::Alert), "{alternative}");
+    }
+    guarded.expect_log("its certificate is refused: tls.allow_san has none of its names (other.example)");
+    guarded.expect_metric(
+        "ttguard_sessions_closed_total",
+        &[("reason", "tls")],
+        refused.len() as f64,
+    );
 }
 
 #[test]

@@ -100,6 +100,8 @@ fn what_a_reload_cannot_change_is_what_the_page_lists() {
             ("backend_tls.key", "\"/k\""),
             ("tls.cert", "\"/c\""),
             ("tls.key", "\"/k\""),
+            ("tls.client_ca", "\"/a\""),
+            ("tls.allow_san", "[\"*\"]"),
         ]
     };
     let mut refused = Vec::new();

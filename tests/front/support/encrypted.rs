@@ -98,6 +98,12 @@ impl Encrypted {
         bytes
     }
 
+    /// How it ends where so many bytes were owed; nothing where they come.
+    pub fn ended_unanswered(&mut self, owed: usize) -> Option<Ended> {
+        let mut bytes = vec![0; owed];
+        self.0.read_exact(&mut bytes).err().map(|error| Ended::by(&error))
+    }
+
     /// How it ends, when nothing more is said.
     #[track_caller]
     pub fn ended(&mut self) -> Ended {

@@ -10,7 +10,12 @@ use crate::support::frame;
 use crate::support::guarded::{BINARY, Guarded};
 
 fn settings(cert: &str, key: &str, client_ca: &str) -> String {
-    format!("backend = \"memory:\"\n[tls]\ncert = \"{cert}\"\nkey = \"{key}\"\nclient_ca = \"{client_ca}\"\n")
+    let any = if client_ca.is_empty() {
+        ""
+    } else {
+        "allow_san = [\"*\"]\n"
+    };
+    format!("backend = \"memory:\"\n[tls]\ncert = \"{cert}\"\nkey = \"{key}\"\nclient_ca = \"{client_ca}\"\n{any}")
 }
 
 /// What ttguard does, told this with these settings.
