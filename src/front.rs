@@ -3,10 +3,11 @@
 //! A `server` has its workers, each a thread that `serving` describes; a `worker` has its sessions and its lanes. A `session`
 //! reads and decodes requests, has the engine carry them out, and writes what is answered. `accept` is who gets one, and
 //! `admission` how many. `fairness` has sessions that move many bytes let the others go first, `heartbeat` sees when all of
-//! them had to wait, and `descriptors` bounds how many there are. `control` is what can be asked of all of it while it runs.
+//! them had to wait, and `descriptors` bounds how many there are. `certificates` looks after the files of TLS. `control` is what can be asked of all of it while it runs.
 
 mod accept;
 pub(crate) mod admission;
+mod certificates;
 mod context;
 pub mod control;
 mod descriptors;

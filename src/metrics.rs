@@ -35,8 +35,8 @@ use ::metrics::{Counter, Gauge, Histogram, Unit};
 pub use family::{By, Cube, Family, Grid, Kind, Listed};
 pub use histogram::Snapshot;
 pub use label::{
-    Alarm, Carried, ClaimChange, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention, Judged, KeyWait,
-    Label, LookupCause, NameOutcome, Outcome, Reload, RetryKind, Side, Version, WaitCause,
+    Alarm, Carried, Certificate, ClaimChange, CloseReason, ConnectOutcome, FenceOutcome, FenceReason, Intervention,
+    Judged, KeyWait, Label, LookupCause, NameOutcome, Outcome, Reload, RetryKind, Side, Version, WaitCause,
 };
 use registry::Registry;
 
@@ -224,6 +224,10 @@ table! {
         "The epoch of the store's claim, while this process holds it; 0 where there is none.";
     claim_changes: By<Counter, ClaimChange> = "claim_changes_total", Count,
         "What became of the store's claim, as this process has seen it.";
+    certificate_expiry: By<Gauge, Certificate> = "certificate_expiry_timestamp_seconds", Seconds,
+        "When the first certificate that is shown ends, or the last authority that is trusted, in seconds since the epoch; 0 where there is none.";
+    certificate_reloads: By<Counter, Reload> = "certificate_reloads_total", Count,
+        "Times that files of TLS had changed and were taken up by themselves, or refused, by outcome.";
     predecessor_overdue: Gauge = "predecessor_overdue", Count,
         "1 while the process that this one takes over from has not ended in the time that an orderly end may take.";
     build_info: By<Gauge, Version> = "build_info", Count,
@@ -256,6 +260,12 @@ impl Metrics {
         if outcome == Reload::Applied {
             self.config_applied.set(since_epoch(SystemTime::now()));
         }
+    }
+
+    /// Takes note of when certificates end, as times since the epoch.
+    pub fn expires(&self, certificate: Certificate, end: Option<Duration>) {
+        let end = end.unwrap_or_default().as_secs_f64();
+        self.certificate_expiry.of(certificate).set(end);
     }
 
     /// The sum of the counters of this row of [`TABLE`] that have all these label values.

@@ -19,7 +19,8 @@ use crate::front::listener::Listening;
 use crate::front::serving;
 use crate::front::start_error::StartError;
 use crate::logging;
-use crate::metrics;
+use crate::metrics::{self, Certificate};
+use crate::transport::tls::Expiry;
 
 /// Reads the settings again, as they were read at the start.
 pub type ReadSettings = Box<dyn Fn() -> Result<Settings, UsageError> + Send + Sync>;
@@ -103,6 +104,92 @@ impl Control {
     /// Serves who connects there, and nobody else.
     pub(super) fn serve(&self, listening: Vec<Arc<Listening>>) {
         self.gate.listening.send_replace(listening);
+        self.note_expiry();
+    }
+
+    /// What the operator decided, as of now.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.shared.settings()
+    }
+
+    /// Takes up the files of TLS that have changed, each that is right: what is wrong stays as it was, and is said.
+    pub(super) fn renew_certificates(&self) {
+        // A reload reads them too.
+        let _alone = self.source.lock();
+        if self.shared.is_stopping() {
+            return;
+        }
+        let listeners = self.renew_listeners();
+        let backend = self.settings().trust().map(|trust| {
+            let is_new = self.shared.trusted.get() != trust;
+            self.shared.trusted.set(trust);
+            is_new
+        });
+        let backend = backend.map_err(|mistake| mistake.to_string());
+        let reloads = &self.shared.metrics.certificate_reloads;
+        for renewed in listeners.into_iter().chain([backend]) {
+            match renewed {
+                Ok(false) => {}
+                Ok(true) => {
+                    reloads.of(metrics::Reload::Applied).increment(1);
+                    tracing::info!("files of TLS had changed, and hold for connections that are opened from now on");
+                }
+                Err(error) => {
+                    reloads.of(metrics::Reload::Refused).increment(1);
+                    tracing::error!(
+                        error,
+                        "a file of TLS has changed and is not right: what it said before holds"
+                    );
+                }
+            }
+        }
+        self.note_expiry();
+    }
+
+    /// For each listener whether it has new files, or why it has not.
+    fn renew_listeners(&self) -> Vec<Result<bool, String>> {
+        let mut outcomes = Vec::new();
+        let renew = |one: &Arc<Listening>| {
+            let identity = one.settings.identity().map_err(|mistake| mistake.to_string())?;
+            if identity == one.identity {
+                return Ok(None);
+            }
+            let renewed = one.with_settings(&one.settings, identity);
+            renewed.map(Arc::new).map(Some).map_err(|error| error.to_string())
+        };
+        let mut listening = self.gate.listening();
+        for one in &mut listening {
+            outcomes.push(renew(one).map(|renewed| renewed.map(|renewed| *one = renewed).is_some()));
+        }
+        if outcomes.contains(&Ok(true)) {
+            self.gate.listening.send_if_modified(|current| {
+                // Nowhere is listened any more where the proxy drains meanwhile.
+                let is_serving = !current.is_empty();
+                if is_serving {
+                    *current = listening;
+                }
+                is_serving
+            });
+        }
+        outcomes
+    }
+
+    /// Tells when the certificates that are in use end.
+    fn note_expiry(&self) {
+        let metrics = &self.shared.metrics;
+        let listening = self.gate.listening();
+        let each = listening.iter().filter_map(|one| Some(one.identity.as_ref()?.expiry()));
+        let listeners = each.reduce(Expiry::earlier).unwrap_or_default();
+        let backend = self
+            .shared
+            .trusted
+            .get()
+            .map(|trust| trust.expiry())
+            .unwrap_or_default();
+        metrics.expires(Certificate::Listener, listeners.shown);
+        metrics.expires(Certificate::ListenerCa, listeners.trusted);
+        metrics.expires(Certificate::Backend, backend.shown);
+        metrics.expires(Certificate::BackendCa, backend.trusted);
     }
 
     /// Begins the orderly end: `/readyz` fails from now on, listeners close after `drain_delay`.

@@ -23,6 +23,7 @@ use crate::engine::shared::{Phase, Shared};
 use crate::engine::whereabouts;
 use crate::engine::{Names, Opened, Resolve, SystemNames};
 use crate::files;
+use crate::front::certificates;
 use crate::front::control::Control;
 use crate::front::descriptors;
 use crate::front::gate::Gate;
@@ -124,6 +125,7 @@ impl Server {
             })?);
         }
         let control = Arc::new(Control::new(gate, access, inheritance.admin_token, open));
+        certificates::attend(&control)?;
         Ok(Self {
             shared,
             control,

@@ -214,6 +214,18 @@ labels! {
         OtherRun = "other_run",
     }
 
+    /// What a certificate is for.
+    Certificate as "certificate" {
+        /// It is shown to clients.
+        Listener = "listener",
+        /// It is that of an authority of clients.
+        ListenerCa = "listener_ca",
+        /// It is shown to the backend.
+        Backend = "backend",
+        /// It is that of an authority of the backend.
+        BackendCa = "backend_ca",
+    }
+
     /// What a look-up of the backend's name has found.
     NameOutcome as "outcome" {
         /// Addresses.
@@ -458,6 +470,7 @@ mod tests {
         check::<CloseReason>();
         check::<ConnectOutcome>();
         check::<NameOutcome>();
+        check::<Certificate>();
         check::<FenceReason>();
         check::<FenceOutcome>();
         check::<WaitCause>();

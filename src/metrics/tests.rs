@@ -49,6 +49,7 @@ fn combinations(row: &Row) -> usize {
     let sizes = row.labels.iter().map(|label| match *label {
         "command" => Verb::ALL.len(),
         "alarm" => Alarm::ALL.len(),
+        "certificate" => Certificate::ALL.len(),
         "fault" => FAULTS.len(),
         "protocol" => Protocol::ALL.len(),
         "rule" => Intervention::ALL.len(),

@@ -7,6 +7,7 @@
 //! nothing of what the peer has done. From a client it is an end like any other: a request that was cut is not carried
 //! out. From a server it is an error, as a reset is: its end is what [fences](crate::store::tyrant::fence) take for proof.
 
+mod expiry;
 mod fault;
 mod files;
 mod identity;
@@ -21,6 +22,7 @@ use parking_lot::Mutex;
 use rustls::{ClientConnection, Connection, ServerConnection};
 use tokio::net::{TcpStream, tcp};
 
+pub use self::expiry::Expiry;
 pub use self::fault::{Fault, fault_of};
 pub use self::files::Mistake;
 pub use self::identity::Identity;

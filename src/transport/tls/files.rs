@@ -40,13 +40,13 @@ pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     Ok(certificates)
 }
 
-/// At least one authority.
-pub(super) fn authorities(text: &[u8]) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(text)? {
-        roots.add(certificate).map_err(|error| error.to_string())?;
+/// At least one authority, and the certificates of all of them.
+pub(super) fn authorities(text: &[u8]) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
+    let (mut roots, all) = (RootCertStore::empty(), certificates(text)?);
+    for certificate in &all {
+        roots.add(certificate.clone()).map_err(|error| error.to_string())?;
     }
-    Ok(roots)
+    Ok((roots, all))
 }
 
 /// A private key.

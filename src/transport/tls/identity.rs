@@ -9,6 +9,7 @@ use rustls::crypto::ring;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::expiry::Expiry;
 use super::files::{AUTHORITIES, Mistake, authorities, certificates, mistake, private_key, read};
 use super::names::{Named, Names};
 
@@ -16,6 +17,7 @@ use super::names::{Named, Names};
 #[derive(Clone, Debug)]
 pub struct Identity {
     config: Arc<ServerConfig>,
+    expiry: Expiry,
     /// A hash of what the files said, so that the key is kept nowhere but with rustls.
     files: u128,
 }
@@ -43,18 +45,20 @@ impl Identity {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| mistake("tls.cert", cert, &error.to_string(), CERTIFICATES))?;
-        let mut ca_text = Vec::new();
+        let (mut ca_text, mut trusted) = (Vec::new(), Vec::new());
         let builder = match client_ca {
             None => builder.with_no_client_auth(),
             Some(path) => {
                 ca_text = read("tls.client_ca", path, AUTHORITIES)?;
                 let wrong = |problem: String| mistake("tls.client_ca", path, &problem, AUTHORITIES);
-                let roots = authorities(&ca_text).map_err(wrong)?;
+                let roots;
+                (roots, trusted) = authorities(&ca_text).map_err(wrong)?;
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
                 let verifier = verifier.build().map_err(|error| wrong(error.to_string()))?;
                 builder.with_client_cert_verifier(Named::new(verifier, names.clone()))
             }
         };
+        let expiry = Expiry::of(&chain, &trusted);
         let mut config = builder.with_single_cert(chain, private).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => mistake("tls.key", key, "is not the key of tls.cert", KEY),
             error => mistake("tls.cert", cert, &error.to_string(), CERTIFICATES),
@@ -68,8 +72,14 @@ impl Identity {
         [cert_text, key_text, ca_text].hash(&mut files);
         Ok(Self {
             config: Arc::new(config),
+            expiry,
             files: files.finish128().as_u128(),
         })
+    }
+
+    /// When its certificates end, and the authorities of its clients.
+    pub fn expiry(&self) -> Expiry {
+        self.expiry
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {

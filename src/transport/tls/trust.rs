@@ -11,6 +11,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::expiry::Expiry;
 use super::files::{AUTHORITIES, Mistake, authorities, certificates, mistake, private_key, read};
 
 const CERTIFICATES: &str = "a file of certificates in PEM, ttguard's own first";
@@ -24,6 +25,7 @@ pub const SERVER_NAME: &str = "a host name or an address, as the server's certif
 pub struct Trust {
     config: Arc<ClientConfig>,
     server: ServerName<'static>,
+    expiry: Expiry,
     /// A hash of what the files said, so that the key is kept nowhere but with rustls.
     files: u128,
 }
@@ -43,7 +45,8 @@ impl Trust {
     pub fn read(ca: &Path, own: Option<(&Path, &Path)>, server: &str) -> Result<Self, Mistake> {
         let ca_text = read("backend_tls.ca", ca, AUTHORITIES)?;
         let wrong = |problem: String| mistake("backend_tls.ca", ca, &problem, AUTHORITIES);
-        let roots = authorities(&ca_text).map_err(wrong)?;
+        let (roots, trusted) = authorities(&ca_text).map_err(wrong)?;
+        let mut expiry = Expiry::of(&[], &trusted);
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong(error.to_string()))?
@@ -57,6 +60,7 @@ impl Trust {
                 let wrong_cert = |problem: &str| mistake("backend_tls.cert", cert, problem, CERTIFICATES);
                 let wrong_key = |problem: &str| mistake("backend_tls.key", key, problem, KEY);
                 let chain = certificates(&cert_text).map_err(|problem| wrong_cert(&problem))?;
+                expiry = Expiry::of(&chain, &trusted);
                 let private = private_key(&key_text).map_err(|problem| wrong_key(&problem))?;
                 builder
                     .with_client_auth_cert(chain, private)
@@ -73,8 +77,14 @@ impl Trust {
         Ok(Self {
             config: Arc::new(config),
             server: server_name(server)?,
+            expiry,
             files: files.finish128().as_u128(),
         })
+    }
+
+    /// When the certificate that is shown ends, and the authorities that are trusted.
+    pub fn expiry(&self) -> Expiry {
+        self.expiry
     }
 
     pub(super) fn config(&self) -> Arc<ClientConfig> {

@@ -76,10 +76,12 @@ struct Fleet {
     scripted: Scripted,
     stunnel: Stunnel,
     guarded: Guarded,
+    /// Whether ttguard is told of new files, and does not find them by itself.
+    told: bool,
 }
 
 impl Fleet {
-    fn of(authority: &Authority) -> Self {
+    fn of(authority: &Authority, told: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
         fs::copy(authority.cert(), path("ca.pem")).expect("copy");
@@ -100,21 +102,42 @@ impl Fleet {
             scripted,
             stunnel,
             guarded,
+            told,
         }
     }
 
     /// Both sides trust these authorities from now on.
     fn trust(&self, authorities: &[&Authority]) {
+        let before = self.renewals();
         let texts = authorities.iter().map(|one| fs::read(one.cert()).expect("read"));
         fs::write(self.folder.path().join("ca.pem"), texts.collect::<Vec<_>>().concat()).expect("write");
         self.stunnel.read_again();
-        self.taken_up();
+        self.taken_up(before);
     }
 
-    /// Has what was written taken up.
-    fn taken_up(&self) {
-        let (status, body) = self.guarded.ask_admin("POST", "/api/reload", "");
-        assert!(status == 200 && body.contains("the files of backend_tls"), "{body}");
+    /// ttguard shows this certificate from now on.
+    fn show(&self, signed: &Signed) {
+        let before = self.renewals();
+        own_certificate(&self.folder, signed);
+        self.taken_up(before);
+    }
+
+    /// Times that files were taken up without a word.
+    fn renewals(&self) -> f64 {
+        self.guarded
+            .scrape("ttguard_certificate_reloads_total", &[("outcome", "applied")])
+    }
+
+    /// Waits until what was written is taken up.
+    fn taken_up(&self, before: f64) {
+        if self.told {
+            let (status, body) = self.guarded.ask_admin("POST", "/api/reload", "");
+            assert_eq!(status, 200, "{body}");
+        } else {
+            let applied = [("outcome", "applied")];
+            self.guarded
+                .expect_metric("ttguard_certificate_reloads_total", &applied, before + 1.0);
+        }
     }
 
     /// Has all connections opened anew.
@@ -136,8 +159,17 @@ fn own_certificate(folder: &TempDir, (cert, key): &Signed) {
 
 #[test]
 fn an_authority_is_replaced_and_no_request_fails() {
+    rotate(true);
+}
+
+#[test]
+fn an_authority_is_replaced_by_files_alone() {
+    rotate(false);
+}
+
+fn rotate(told: bool) {
     let (old, new) = (Authority::new(), Authority::new());
-    let fleet = Fleet::of(&old);
+    let fleet = Fleet::of(&old, told);
     fleet.guarded.expect_ready();
     let traffic = Traffic::start(fleet.guarded.address());
     let step = || {
@@ -149,8 +181,7 @@ fn an_authority_is_replaced_and_no_request_fails() {
     step();
     fleet.stunnel.show(&new.signed("localhost"));
     step();
-    own_certificate(&fleet.folder, &new.signed("guard"));
-    fleet.taken_up();
+    fleet.show(&new.signed("guard"));
     step();
     fleet.trust(&[&new]);
     step();
