@@ -204,7 +204,9 @@ fn a_stopped_backend_refuses_and_returns_with_its_records_as_another_process() {
         let before = pid(client.stat());
         scripted.stop(end);
         assert_eq!(client.ending(PATIENCE), wanted);
-        assert!(std::net::TcpStream::connect(scripted.address()).is_err());
+        // Once in a long while the kernel picks the port itself for the other end, and a socket connects to itself.
+        let refuses = || std::net::TcpStream::connect(scripted.address()).is_err();
+        assert!((0..5).any(|_| refuses()));
         scripted.return_again();
         let mut client = Client::connect(scripted.address());
         assert_eq!(client.text("k").as_deref(), Some("v"));
