@@ -243,12 +243,21 @@ impl Server {
     }
 }
 
-/// Waits until it is known that this process is not to write to the store, and does not wait for its turn.
+/// Waits until it is known that this process is not to write to the store, and does not wait for its turn; or that a store
+/// which it has never held cannot keep a claim.
 async fn claim_refused(shared: &Shared) {
-    let mut claim = shared.claim.subscribe();
-    let ends = |standing: &Standing| !shared.settings().standby && !shared.has_predecessor() && standing.is_refused();
-    if claim.wait_for(ends).await.is_err() {
-        std::future::pending().await
+    let (mut claim, mut has_held) = (shared.claim.subscribe(), false);
+    loop {
+        let standing = claim.borrow_and_update().clone();
+        has_held |= standing.epoch().is_some();
+        let is_unkeepable = !has_held && matches!(standing, Standing::Unkeepable(_));
+        let waits = shared.settings().standby || shared.has_predecessor();
+        if !waits && (standing.is_refused() || is_unkeepable) {
+            return;
+        }
+        if claim.changed().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 
