@@ -45,7 +45,7 @@ const TROUBLE: Duration = Duration::from_secs(40);
 /// How long it takes at most until one serves again: the last pause, a silence, a hold.
 const RECOVERY: Duration = Duration::from_secs(6);
 
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 20;
 
 /// Room in each direction of a connection.
 const ROOM: usize = 1 << 16;

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::{panics, world};
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 1000;
 
 /// A run that takes longer than this does not end at all.
 const ENDLESS: Duration = Duration::from_secs(120);
