@@ -76,8 +76,8 @@ enum ServeError {
     #[error("the backend cannot be reached: the process that runs goes on")]
     Unreachable,
     #[error(
-        "backend: {0} writes to {1} already; allowed: standby = true, which waits for its turn, or an edge of that ttguard, \
-         which needs no store"
+        "backend: {0} writes to {1} already; allowed: one ttguard at a time, so end that one, or wait for its turn with \
+         standby = true"
     )]
     Claimed(String, BackendUrl),
     #[error("claim: {1} cannot keep one: {0}; allowed: claim = false, where no other ttguard writes to it")]
