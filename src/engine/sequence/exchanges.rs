@@ -198,6 +198,10 @@ impl Sequence {
         let mut standing = Standing::default();
         loop {
             let via = self.via_for_write(Some(key)).await?;
+            // Its verdict could not be told any more.
+            if now() >= self.deadline {
+                return Err(Failure::Deadline);
+            }
             if let Some(until) = self.engine.below_mark(change) {
                 self.hold(until).await?;
                 continue;
