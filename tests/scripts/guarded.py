@@ -42,6 +42,8 @@ class Guarded:
         file.write_text(settings)
         self.errors = open(Path(self.folder.name) / "log", "w+")
         command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--backend", backend]
+        # What stands behind is another ttguard here, where no client keeps a claim.
+        command += ["--claim=false"]
         self.process = subprocess.Popen([*command, "--config", file], stdout=subprocess.PIPE, stderr=self.errors, text=True)
         line = self.process.stdout.readline()
         found = re.search(r"listening on 127\.0\.0\.1:(\d+),.* admin (http://[\d.:]+)", line)
