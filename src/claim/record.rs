@@ -14,7 +14,10 @@ use crate::command::columns;
 /// A record of more bytes is none of ours.
 const RECORD_MAX: usize = 1024;
 
-/// Bytes of a holder's name that are kept.
+/// No server raises its epoch further: it is an `int` there.
+const EPOCH_MAX: u64 = i32::MAX as u64;
+
+/// Characters of a holder's name that are kept.
 const HOLDER_MAX: usize = 200;
 
 /// What the record of a claim says.
@@ -68,7 +71,7 @@ impl Record {
         let number = |name: &str| column(name).and_then(decimal);
         let holder = String::from_utf8_lossy(column("holder")?);
         Some(Self {
-            epoch: number("epoch")?,
+            epoch: number("epoch").filter(|epoch| *epoch <= EPOCH_MAX)?,
             beat: number("beat")?,
             mark: number("mark"),
             instance: number("instance")?,
@@ -93,7 +96,10 @@ pub fn epoch(stored: &[u8]) -> Option<u64> {
     if let Ok(bytes) = <[u8; 4]>::try_from(stored) {
         return u64::try_from(i32::from_le_bytes(bytes)).ok();
     }
-    counter(stored).ok().map(|(_, number)| number)
+    counter(stored)
+        .ok()
+        .map(|(_, number)| number)
+        .filter(|epoch| *epoch <= EPOCH_MAX)
 }
 
 fn counter(stored: &[u8]) -> IResult<&[u8], u64> {
@@ -153,6 +159,7 @@ mod tests {
             b"epoch\0x\0beat\x001\0instance\x001\0holder\0a",
             b"epoch\x001",
             b"epoch\x00-1\0beat\x001\0instance\x001\0holder\0a",
+            b"epoch\x0018446744073709551615\0beat\x001\0instance\x001\0holder\0a",
             &[b'a'; RECORD_MAX + 1],
         ] {
             assert_eq!(Record::decode(none), None);
@@ -170,6 +177,7 @@ mod tests {
             &[0, 0, 0, 0x80],
             b"_num\0",
             b"_num\x001x",
+            b"_num\x002147483648",
             b"12345",
         ] {
             assert_eq!(epoch(none), None, "{none:?}");
