@@ -163,9 +163,21 @@ pub fn open_to_read(path: &Path) -> Result<File, Problem> {
 /// # Errors
 /// Where something else lies there, it has a second name, all may write to it, or it cannot be opened or made.
 pub fn hold(path: &Path) -> Result<File, Problem> {
+    hold_as(path, 0o644)
+}
+
+/// As [`hold`], but one that is made is for this user alone: whoever can read a file can lock it.
+///
+/// # Errors
+/// As [`hold`].
+pub fn hold_alone(path: &Path) -> Result<File, Problem> {
+    hold_as(path, 0o600)
+}
+
+fn hold_as(path: &Path, mode: u32) -> Result<File, Problem> {
     let mut options = OpenOptions::new();
     opened(
-        options.read(true).write(true).create(true).truncate(false).mode(0o644),
+        options.read(true).write(true).create(true).truncate(false).mode(mode),
         path,
         Names::One,
         Writers::Few,

@@ -3,13 +3,13 @@
 //! A process that is paused still holds it, and a dead one does not. It says nothing of guards that reach the same store
 //! another way, so it comes before the claim, and not in its place.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::now;
+use crate::files;
 use crate::logging::RateLimit;
 
 /// What is added to the name of the socket.
@@ -59,12 +59,7 @@ impl SocketLock {
 
 /// The file, locked; or what whoever has it wrote there.
 fn lock(path: &Path, holder: &str) -> io::Result<Result<File, String>> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
+    let mut file = files::hold_alone(path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -102,6 +97,10 @@ mod tests {
         let (socket, elsewhere) = (folder.path().join("sock"), folder.path().join("elsewhere"));
         std::fs::write(&elsewhere, "kept").expect("a file");
         std::os::unix::fs::symlink(&elsewhere, folder.path().join("sock.claim")).expect("a link");
+        assert_eq!(SocketLock::default().take(&socket, "one"), Locked::Ours);
+        assert_eq!(std::fs::read(&elsewhere).expect("the file"), b"kept");
+        std::fs::remove_file(folder.path().join("sock.claim")).expect("no link any more");
+        std::fs::hard_link(&elsewhere, folder.path().join("sock.claim")).expect("a second name");
         assert_eq!(SocketLock::default().take(&socket, "one"), Locked::Ours);
         assert_eq!(std::fs::read(&elsewhere).expect("the file"), b"kept");
     }
