@@ -3,7 +3,7 @@
 //! Names and values in turn with NUL between, which a table takes for columns and any other store for bytes:
 //! `epoch`, `beat`, `mark` (where stamps are times), `instance`, `holder`, and `left` where the holder has.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use nom::bytes::complete::{tag, take_while1};
 use nom::combinator::all_consuming;
 use nom::sequence::preceded;
@@ -40,26 +40,19 @@ pub struct Record {
 impl Record {
     /// The record as it is stored.
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(160);
-        let mut column = |name: &str, value: &str| {
-            if !out.is_empty() {
-                out.put_u8(0);
-            }
-            out.put_slice(name.as_bytes());
-            out.put_u8(0);
-            out.put_slice(value.as_bytes());
-        };
-        column("epoch", &self.epoch.to_string());
-        column("beat", &self.beat.to_string());
+        let mut strings = Vec::with_capacity(12);
+        let mut column = |name: &'static str, value: String| strings.extend([Bytes::from(name), Bytes::from(value)]);
+        column("epoch", self.epoch.to_string());
+        column("beat", self.beat.to_string());
         if let Some(mark) = self.mark {
-            column("mark", &mark.to_string());
+            column("mark", mark.to_string());
         }
-        column("instance", &self.instance.to_string());
-        column("holder", &self.holder);
+        column("instance", self.instance.to_string());
+        column("holder", self.holder.clone());
         if self.left {
-            column("left", "1");
+            column("left", "1".to_owned());
         }
-        out.freeze()
+        columns::joined(&strings)
     }
 
     /// Reads a stored record; nothing where it is none. A table gives its columns in any order.

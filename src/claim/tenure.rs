@@ -31,19 +31,19 @@ pub struct Tenure {
 impl Tenure {
     /// Of a store that nobody else can write to, or to which others are known not to.
     pub fn unlimited(now: Instant) -> Self {
-        Self::with(now, FOREVER, u64::MAX)
+        Self::with(now, FOREVER)
     }
 
     /// Of one that has yet to be claimed.
     pub fn none(now: Instant) -> Self {
-        Self::with(now, 0, u64::MAX)
+        Self::with(now, 0)
     }
 
-    fn with(base: Instant, until: u64, mark: u64) -> Self {
+    fn with(base: Instant, until: u64) -> Self {
         Self {
             base,
             until: AtomicU64::new(until),
-            mark: AtomicU64::new(mark),
+            mark: AtomicU64::new(u64::MAX),
             wanted: AtomicU64::new(0),
             asked: Notify::new(),
             deposed: watch::Sender::new(0),
@@ -101,14 +101,17 @@ impl Tenure {
     pub fn moved(&self) {
         let mut generation = self.generation.lock();
         *generation += 1;
-        if self.until.load(Ordering::Acquire) != FOREVER {
-            self.until.store(0, Ordering::Release);
-        }
+        self.end();
     }
 
     /// It is held no more, and may be again. One without an end stays as it is.
     pub fn lapse(&self) {
         let _still = self.generation.lock();
+        self.end();
+    }
+
+    /// To be called with the generation locked.
+    fn end(&self) {
         if self.until.load(Ordering::Acquire) != FOREVER {
             self.until.store(0, Ordering::Release);
         }
@@ -128,11 +131,6 @@ impl Tenure {
     /// Whether a stamp may be let in.
     pub fn reaches(&self, stamp: u64) -> bool {
         stamp <= self.mark.load(Ordering::Acquire)
-    }
-
-    /// The mark.
-    pub fn mark(&self) -> u64 {
-        self.mark.load(Ordering::Acquire)
     }
 
     /// Asks for the mark to be raised to a stamp.

@@ -107,7 +107,6 @@ pub async fn attend(shared: Arc<Shared>, identity: Identity, mut ending: watch::
 async fn lapse(shared: &Shared) -> Infallible {
     static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
     loop {
-        let settings = shared.settings();
         match shared.tenure.until() {
             Some(until) if until <= now() => {
                 shared.tenure.lapse();
@@ -120,7 +119,7 @@ async fn lapse(shared: &Shared) -> Infallible {
                 }
             }
             Some(until) => sleep_until(until.into()).await,
-            None => sleep(settings.claim_timeout / BEATS).await,
+            None => sleep(shared.settings().claim_timeout / BEATS).await,
         }
     }
 }
@@ -230,11 +229,7 @@ impl Claimant {
     /// Takes a claim that is free.
     async fn take(&mut self, asking: &mut Asking, stored: Stored) -> Result<(), Problem> {
         let known = stored.record.as_ref().map_or(0, |record| record.epoch);
-        let mut epoch = asking.raise(1).await?;
-        if epoch <= known {
-            // The store has dropped it.
-            epoch = asking.raise(known + 1 - epoch).await?;
-        }
+        let epoch = asking.raise_above(known).await?;
         // Whoever renewed it before the epoch rose shows now; whoever does so later sees the epoch.
         let settings = self.shared.settings();
         let now_stored = asking.look().await?.record;
@@ -285,31 +280,23 @@ impl Claimant {
         };
         let ours = held.record.epoch;
         let stored = asking.look().await?;
-        let is_other = |record: &&Record| record.instance != self.identity.instance && record.epoch > ours;
-        let other = stored.record.as_ref().filter(is_other);
-        if stored.epoch.is_some_and(|epoch| epoch > ours) || other.is_some() {
-            let by = stored.record.filter(|record| record.instance != self.identity.instance);
+        let is_mine = |record: &Record| record.instance == self.identity.instance;
+        let other = stored.record.as_ref().filter(|record| !is_mine(record));
+        if stored.epoch.is_some_and(|epoch| epoch > ours) || other.is_some_and(|record| record.epoch > ours) {
+            let by = other.cloned();
             self.deposed(by);
             return Ok(());
         }
         if stored.epoch != Some(ours) || stored.record.is_none() {
             // The store was emptied, or came back without them.
             self.shared.hidden.doubt();
-            let epoch = asking.raise(1).await?;
-            held.record.epoch = match ours + 1 {
-                next if epoch < next => asking.raise(next - epoch).await?,
-                _ => epoch,
-            };
+            held.record.epoch = asking.raise_above(ours).await?;
         }
         held.record.beat += 1;
         held.record.mark = mark(&self.shared, held.record.mark);
         let sent = now();
         let found = asking.write(&held.record).await?;
-        let is_ours = found
-            .record
-            .as_ref()
-            .is_some_and(|record| record.instance == self.identity.instance);
-        if found.epoch != Some(held.record.epoch) || !is_ours {
+        if found.epoch != Some(held.record.epoch) || !found.record.as_ref().is_some_and(is_mine) {
             self.deposed(found.record);
             return Ok(());
         }

@@ -15,14 +15,16 @@ pub struct Known(pub Arc<Gate>);
 
 /// Whether clients should be sent here.
 pub fn readiness(shared: &Shared) -> Readiness {
+    let hindrance = if shared.has_predecessor() {
+        None
+    } else {
+        shared.claim.borrow().hindrance()
+    };
     match &shared.settings().backend {
         _ if shared.is_stopping() => Readiness::NotReady("stopping".to_owned()),
         backend if backend.is_server() && !shared.has_lanes() => Readiness::NotReady("no lane is up".to_owned()),
-        _ if !shared.has_predecessor() && shared.claim.borrow().hindrance().is_some() => {
-            Readiness::NotReady(shared.claim.borrow().hindrance().unwrap_or_default())
-        }
-        _ => shared
-            .overdue_predecessor()
+        _ => hindrance
+            .or_else(|| shared.overdue_predecessor())
             .map_or(Readiness::Ready, Readiness::NotReady),
     }
 }

@@ -345,13 +345,7 @@ impl Label for Reason {
     const ALL: &'static [Self] = &[Self::Stale, Self::Tie, Self::Future, Self::Unstamped, Self::Denied];
 
     fn as_str(self) -> &'static str {
-        match self {
-            Self::Stale => "stale",
-            Self::Tie => "tie",
-            Self::Future => "future",
-            Self::Unstamped => "unstamped",
-            Self::Denied => "denied",
-        }
+        self.name()
     }
 
     fn index(self) -> usize {

@@ -12,7 +12,8 @@ use crate::client::fault::Trouble;
 use crate::client::route::Route;
 use crate::command::{Command, Reply, Shape};
 use crate::protocol::tyrant::limits::Limits;
-use crate::store::tyrant::greeting::{DatabaseKind, Greeting};
+use crate::store::capabilities::Keys;
+use crate::store::tyrant::greeting::Greeting;
 
 /// Bounds of what is answered, of which `stat` is the longest.
 const LIMITS: Limits = Limits {
@@ -60,7 +61,7 @@ impl Asking {
         let Reply::Value(stat) = asking.ask(&Command::Stat).await? else {
             return Err(Trouble::Unfit("stat was not answered with lines".to_owned()).into());
         };
-        if Greeting::parse(&stat).kind == DatabaseKind::FixedLength {
+        if Greeting::parse(&stat).kind.capabilities().keys == Keys::Numbers {
             return Err(Problem::Unkeepable(
                 "a fixed-length database holds no record under a name",
             ));
@@ -77,11 +78,20 @@ impl Asking {
         stored(reply)
     }
 
-    /// Raises the epoch by so much, in one step of the store's; returns what it is then.
+    /// Raises the epoch above `known`, which the store may have dropped; returns what it is then.
     ///
     /// # Errors
     /// When there is no answer, or the store does not do it.
-    pub async fn raise(&mut self, by: u64) -> Result<u64, Problem> {
+    pub async fn raise_above(&mut self, known: u64) -> Result<u64, Problem> {
+        let epoch = self.raise(1).await?;
+        if epoch > known {
+            return Ok(epoch);
+        }
+        self.raise(known + 1 - epoch).await
+    }
+
+    /// Raises the epoch by so much, in one step of the store's.
+    async fn raise(&mut self, by: u64) -> Result<u64, Problem> {
         let number = i32::try_from(by).map_err(|_| Problem::Unkeepable("its epoch cannot be raised so far"))?;
         let key = Bytes::from_static(EPOCH);
         match self.ask(&Command::AddInt { key, number }).await? {

@@ -39,7 +39,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Why nothing is written for now; nothing where it may be.
+    /// Why this process may not write to the store; nothing where it may.
     pub fn hindrance(&self) -> Option<String> {
         match self {
             Self::Unclaimed | Self::Held { .. } => None,
