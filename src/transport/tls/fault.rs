@@ -60,6 +60,13 @@ impl fmt::Display for Fault {
     }
 }
 
+/// The first names of a certificate, as they can be told, and whether it has others.
+pub(super) fn names_told<'a>(mut names: impl Iterator<Item = &'a str>) -> (Vec<String>, bool) {
+    let told = names.by_ref().take(NAMES_TOLD);
+    let told = told.map(|name| name.escape_debug().to_string()).collect();
+    (told, names.next().is_some())
+}
+
 fn certificate(error: &CertificateError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -70,15 +77,10 @@ fn certificate(error: &CertificateError, f: &mut fmt::Formatter<'_>) -> fmt::Res
         }
         CertificateError::UnknownIssuer => f.write_str("its certificate is of an authority that is not trusted here"),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = presented.iter().take(NAMES_TOLD);
-            let names: Vec<_> = names.map(|name| name.escape_debug().to_string()).collect();
+            let (names, has_others) = names_told(presented.iter().map(String::as_str));
             let (name, names) = (expected.to_str(), names.join(", "));
             write!(f, "its certificate is not for {name}, but for {names}")?;
-            f.write_str(if presented.len() > NAMES_TOLD {
-                " and others"
-            } else {
-                ""
-            })
+            f.write_str(if has_others { " and others" } else { "" })
         }
         CertificateError::NotValidForName => f.write_str("its certificate is for another name"),
         CertificateError::Other(why) => write!(f, "its certificate is refused: {why}"),

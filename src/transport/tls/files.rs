@@ -1,10 +1,12 @@
 //! The files of TLS, which anybody may have written.
 
+use std::hash::Hash;
 use std::path::Path;
 
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::files;
 
@@ -28,6 +30,13 @@ pub struct Mistake {
 /// What a file holds.
 pub(super) fn read(key: &'static str, path: &Path, allowed: &'static str) -> Result<Vec<u8>, Mistake> {
     files::read(path, FILE_MAX).map_err(|problem| mistake(key, path, &format!("cannot be read: {problem}"), allowed))
+}
+
+/// A hash of what files said, so that a key is kept nowhere but with rustls.
+pub(super) fn hash(texts: [Vec<u8>; 3]) -> u128 {
+    let mut hasher = SipHasher13::new();
+    texts.hash(&mut hasher);
+    hasher.finish128().as_u128()
 }
 
 /// At least one certificate.

@@ -1,16 +1,14 @@
 //! Who a listener is to its clients, and whose certificates it asks them for.
 
-use std::hash::Hash;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::expiry::Expiry;
-use super::files::{AUTHORITIES, Mistake, authorities, certificates, mistake, private_key, read};
+use super::files::{AUTHORITIES, Mistake, authorities, certificates, hash, mistake, private_key, read};
 use super::names::{Named, Names};
 
 /// A listener's certificate and key, and the authorities whose certificates its clients must show.
@@ -18,7 +16,7 @@ use super::names::{Named, Names};
 pub struct Identity {
     config: Arc<ServerConfig>,
     expiry: Expiry,
-    /// A hash of what the files said, so that the key is kept nowhere but with rustls.
+    /// The hash of what the files said.
     files: u128,
 }
 
@@ -68,12 +66,10 @@ impl Identity {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        let mut files = SipHasher13::new();
-        [cert_text, key_text, ca_text].hash(&mut files);
         Ok(Self {
             config: Arc::new(config),
             expiry,
-            files: files.finish128().as_u128(),
+            files: hash([cert_text, key_text, ca_text]),
         })
     }
 

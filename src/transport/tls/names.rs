@@ -9,8 +9,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
 use webpki::EndEntityCert;
 
-/// Names of a certificate that are told, at most: it can have thousands, and whoever asked for it chose them.
-const NAMES_TOLD: usize = 4;
+use super::fault::names_told;
 
 /// The alternative names (SAN) of which a client's certificate has to carry one; none where no certificate is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,12 +117,9 @@ struct NotAllowed(String);
 impl NotAllowed {
     fn of(certificate: &EndEntityCert<'_>) -> Self {
         let names = certificate.valid_dns_names().chain(certificate.valid_uri_names());
-        let mut told: Vec<_> = names
-            .take(NAMES_TOLD + 1)
-            .map(|name| name.escape_debug().to_string())
-            .collect();
-        if told.len() > NAMES_TOLD {
-            told[NAMES_TOLD] = "and others".to_owned();
+        let (mut told, has_others) = names_told(names);
+        if has_others {
+            told.push("and others".to_owned());
         }
         Self(if told.is_empty() {
             "it has no DNS name and no URI".to_owned()

@@ -1,6 +1,5 @@
 //! Which servers are trusted, and who we are to them.
 
-use std::hash::Hash;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,10 +8,9 @@ use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::expiry::Expiry;
-use super::files::{AUTHORITIES, Mistake, authorities, certificates, mistake, private_key, read};
+use super::files::{AUTHORITIES, Mistake, authorities, certificates, hash, mistake, private_key, read};
 
 const CERTIFICATES: &str = "a file of certificates in PEM, ttguard's own first";
 const KEY: &str = "a file with the private key of backend_tls.cert in PEM, without a passphrase";
@@ -26,7 +24,7 @@ pub struct Trust {
     config: Arc<ClientConfig>,
     server: ServerName<'static>,
     expiry: Expiry,
-    /// A hash of what the files said, so that the key is kept nowhere but with rustls.
+    /// The hash of what the files said.
     files: u128,
 }
 
@@ -72,13 +70,11 @@ impl Trust {
         };
         // A session that is resumed is not held against the authorities and the dates of today.
         config.resumption = Resumption::disabled();
-        let mut files = SipHasher13::new();
-        [ca_text, cert_text, key_text].hash(&mut files);
         Ok(Self {
             config: Arc::new(config),
             server: server_name(server)?,
             expiry,
-            files: files.finish128().as_u128(),
+            files: hash([ca_text, cert_text, key_text]),
         })
     }
 
