@@ -47,6 +47,9 @@ pub struct Completion {
     pub purpose: Purpose,
 }
 
+/// Where one exchange of a command that takes several is told its outcome.
+pub type Told = oneshot::Receiver<Result<Reply, NoReply>>;
+
 /// What an outcome calls for.
 #[derive(Debug)]
 #[expect(

@@ -17,13 +17,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
 use self::dedicated::Touches;
 use super::Engine;
 use super::apart::apart;
 use super::channel::Channel;
-use super::completion::NoReply;
+use super::completion::{NoReply, Told};
 use super::denial::denial_for_keys;
 use super::failure::Failure;
 use super::request::Request;
@@ -204,6 +203,6 @@ fn answered(reply: Reply) -> (Outcome, Answer) {
 }
 
 /// A lane tells every completion its outcome; one that went without a word may have been carried out.
-async fn outcome(reply: oneshot::Receiver<Result<Reply, NoReply>>) -> Result<Reply, NoReply> {
+async fn outcome(reply: Told) -> Result<Reply, NoReply> {
     reply.await.unwrap_or(Err(NoReply::Lost(Lost::Sent)))
 }

@@ -10,11 +10,10 @@ use tokio::time::{sleep_until, timeout_at};
 use super::{Guarded, Sequence, outcome};
 use crate::clock::now;
 use crate::command::{Command, Reply};
-use crate::engine::completion::{Completion, NoReply, Purpose, Unrecorded};
+use crate::engine::completion::{Completion, NoReply, Purpose, Told, Unrecorded};
 use crate::engine::failure::Failure;
 use crate::engine::sending::Via;
 use crate::engine::waiting::{GuardWait, Standing, Unfenced};
-use crate::engine::write::companion;
 use crate::engine::write::judging::{Decision, Passage, Proposal, ROOM};
 use crate::engine::write::settlement::{Pass, Tickets};
 use crate::guard::verdict::{Change, Refusal};
@@ -88,48 +87,28 @@ impl Sequence {
     }
 
     /// Sends a command, by which these writes are settled.
-    pub(super) fn send(
-        &self,
-        via: &Via,
-        command: &Command,
-        tickets: Tickets,
-    ) -> oneshot::Receiver<Result<Reply, NoReply>> {
+    pub(super) fn send(&self, via: &Via, command: &Command, tickets: Tickets) -> Told {
         let (completion, reply) = self.completion(command, tickets, Vec::new());
         self.engine.send(via, command, self.deadline, completion);
         reply
     }
 
     /// As [`Self::send`], for a change that has its key to itself.
-    pub(super) fn send_alone(
-        &self,
-        via: &Via,
-        command: &Command,
-        tickets: Tickets,
-    ) -> oneshot::Receiver<Result<Reply, NoReply>> {
+    pub(super) fn send_alone(&self, via: &Via, command: &Command, tickets: Tickets) -> Told {
         let (completion, reply) = self.completion(command, tickets, Vec::new());
         self.engine.send_alone(via, command, self.deadline, completion);
         reply
     }
 
     /// Sends a read of these keys, whose answer may name no others.
-    pub(super) fn ask(
-        &self,
-        via: &Via,
-        command: &Command,
-        asked: Vec<Bytes>,
-    ) -> oneshot::Receiver<Result<Reply, NoReply>> {
+    pub(super) fn ask(&self, via: &Via, command: &Command, asked: Vec<Bytes>) -> Told {
         let (completion, reply) = self.completion(command, Tickets::None, asked);
         self.engine.send(via, command, self.deadline, completion);
         reply
     }
 
     /// What travels with one exchange, and where its outcome is told.
-    fn completion(
-        &self,
-        command: &Command,
-        tickets: Tickets,
-        asked: Vec<Bytes>,
-    ) -> (Completion, oneshot::Receiver<Result<Reply, NoReply>>) {
+    fn completion(&self, command: &Command, tickets: Tickets, asked: Vec<Bytes>) -> (Completion, Told) {
         let (reply_to, reply) = oneshot::channel();
         let purpose = Purpose::Exchange { reply_to, asked };
         (self.engine.completion(command, tickets, purpose, now()), reply)
@@ -255,7 +234,7 @@ impl Sequence {
         command: &Command,
         tickets: Tickets,
         alone: bool,
-    ) -> companion::Outcome {
+    ) -> Told {
         match tickets {
             Tickets::One(ticket) if self.engine.wants_record(&ticket) => {
                 let changes = vec![(key.clone(), ticket)];

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
 use super::{Call, Done, Guarded, Sequence, outcome};
 use crate::command::{Answer, Command, Reply};
 use crate::engine::apart::is_long_copy;
-use crate::engine::completion::NoReply;
+use crate::engine::completion::{NoReply, Told};
 use crate::engine::failure::Failure;
 use crate::engine::look_up::Looked;
 use crate::engine::records::Probe;
@@ -64,7 +63,7 @@ struct Frame {
     /// Whether each record of a stamp in the frame is a new one.
     probes: Vec<Probe>,
     is_idempotent: bool,
-    reply: oneshot::Receiver<Result<Reply, NoReply>>,
+    reply: Told,
 }
 
 /// A list that is being sent.

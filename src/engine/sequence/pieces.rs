@@ -5,12 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
 use super::{Call, Done, Sequence, answered, outcome};
 use crate::command::{Command, Reply};
 use crate::engine::apart::{apart, strings_in};
-use crate::engine::completion::NoReply;
+use crate::engine::completion::Told;
 use crate::engine::failure::Failure;
 use crate::engine::sending::Via;
 use crate::engine::stint::Stint;
@@ -26,7 +25,7 @@ const PIECE: usize = 512;
 const AHEAD: usize = 16;
 
 /// The keys of a piece that is under way, and the answer to come.
-type Piece = (Vec<Bytes>, oneshot::Receiver<Result<Reply, NoReply>>);
+type Piece = (Vec<Bytes>, Told);
 
 /// A read in pieces.
 struct Pieces {

@@ -16,7 +16,7 @@ use super::settlement::{Pass, Tickets};
 use crate::clock::now;
 use crate::command::{Command, Reply, Verb};
 use crate::engine::Engine;
-use crate::engine::completion::{NoReply, Purpose, Unrecorded};
+use crate::engine::completion::{NoReply, Purpose, Told, Unrecorded};
 use crate::engine::records::{self, Probe};
 use crate::engine::sending::Via;
 use crate::guard::rules::LedgerMode;
@@ -25,9 +25,6 @@ use crate::pairing::owed::Lost;
 
 /// The code of a change that was not made because its record could not be stored.
 pub const UNAVAILABLE: u8 = 6;
-
-/// What comes of a change.
-pub type Outcome = oneshot::Receiver<Result<Reply, NoReply>>;
 
 /// Which record goes with a write, as far as that can be told before it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +112,7 @@ impl Engine {
         changes: Vec<(Bytes, Ticket)>,
         wire: Command,
         deadline: Instant,
-    ) -> Outcome {
+    ) -> Told {
         let records: Vec<_> = changes
             .into_iter()
             .map(|(key, ticket)| {

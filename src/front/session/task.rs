@@ -213,7 +213,6 @@ impl Task {
 
     /// Waits until there is anything to go on with.
     async fn wait(&mut self, until: Until, timer: Pin<&mut Sleep>) -> Result<(), End> {
-        let engine = Rc::clone(self.session.engine());
         let room = if until.is_short { SHORT_READ } else { READ_ROOM };
         if until.may_read {
             self.make_room(room).await?;
@@ -237,7 +236,7 @@ impl Task {
                 }
             }
             _ = writable(writer), if until.blocked => self.session.write_ready(),
-            () = engine.stopped(), if self.last.is_none() => {}
+            () = self.session.engine().stopped(), if self.last.is_none() => {}
             () = timer, if until.armed => if let Some(end) = self.overdue(until.hungry) {
                 return Err(end);
             },
