@@ -88,9 +88,10 @@ pub struct Findings {
 /// What was found in a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Records that the walk has seen, `timestamp.` records included.
+    /// Records that the walk has seen, `timestamp.` records included; without those of a server's claim, which say
+    /// nothing of any key.
     pub records: u64,
-    /// Records that the server counted before the walk and after it.
+    /// Records that the server counted before the walk and after it, those of its claim included.
     pub counted: [u64; 2],
     /// Whether the walk can have seen all: it has seen as many as there were.
     pub complete: bool,

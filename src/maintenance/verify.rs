@@ -55,7 +55,7 @@ pub fn run(settings: &VerifySettings) -> Result<Report, Fault> {
     let mut report = look.report;
     report.counted = [before, after];
     // What is mended meanwhile may go before the walk comes by, or after.
-    report.complete = (before.min(after)..=before.max(after)).contains(&report.records);
+    report.complete = (before.min(after)..=before.max(after)).contains(&walk.met());
     Ok(report)
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Walk {
     further: Command,
     /// Records that have come and that none was asked for in place of.
     due: usize,
+    /// Records that were met, those too that are left out.
+    met: u64,
 }
 
 impl Walk {
@@ -33,6 +35,7 @@ impl Walk {
             through_guard: false,
             further: call("iternext"),
             due: 0,
+            met: 0,
         })
     }
 
@@ -62,7 +65,12 @@ impl Walk {
         self.through_guard
     }
 
-    /// How many records there are, of those that are walked over.
+    /// How many records it has met, of those that [`Self::count`] counts.
+    pub fn met(&self) -> u64 {
+        self.met
+    }
+
+    /// How many records there are, of those that are walked over or left out.
     pub fn count(&mut self) -> Result<u64, Fault> {
         let (name, reply) = if self.through_guard {
             ("ttguard_rnum", self.connection.ask(&call("ttguard_rnum"))?)
@@ -117,6 +125,7 @@ impl Walk {
                     let problem = "keeps no plain keys and values: a table's records have no line and no stamp";
                     self.connection.unfit(problem)
                 })?;
+                self.met += 1;
                 self.due += 1;
                 if self.due == TOGETHER {
                     self.ask_further(TOGETHER);

@@ -76,6 +76,26 @@ fn what_is_wrong_is_found_directly_and_through_ttguard_and_mended_there_only() {
 }
 
 #[test]
+fn whose_the_server_is_does_not_count_and_hides_nothing() {
+    let clock = Clock::start();
+    let scripted = Scripted::start();
+    for number in 0..300 {
+        scripted.insert(&format!("{number}"), &clock.value(0));
+    }
+    let guarded = Guarded::before(scripted.address(), "claim = true\n");
+    guarded.expect_ready();
+    for server in [guarded.address(), scripted.address()] {
+        let (code, report) = verify(server, &[]);
+        assert_eq!(
+            (code, &report["records"], &report["complete"]),
+            (Some(0), &300.into(), &true.into()),
+            "{report}"
+        );
+        assert_eq!(report["counted"], serde_json::json!([302, 302]));
+    }
+}
+
+#[test]
 fn where_every_value_has_a_record_an_older_one_is_a_defect_and_is_written_anew() {
     let clock = Clock::start();
     let scripted = Scripted::start();
