@@ -137,7 +137,8 @@ impl completion::Completion for Completion {
     fn has_room_for(&mut self, bytes: usize) -> bool {
         match &mut self.purpose {
             Purpose::Client(asked) => asked.fits_ahead(&self.engine, bytes),
-            Purpose::Parted { .. } => false,
+            // The answer itself has it, or waits for it.
+            Purpose::Parted { .. } | Purpose::Find { .. } => false,
             _ => true,
         }
     }
@@ -218,7 +219,7 @@ impl completion::Completion for Completion {
                     && let Some((_, value)) = records.into_iter().next()
                 {
                     // Asked once, so nothing is set yet.
-                    let _ = found.set(value);
+                    let _ = found.set(Some(value));
                 }
             }
             Purpose::Parted { .. } | Purpose::Record { .. } => {}
@@ -261,6 +262,9 @@ impl completion::Completion for Completion {
                     sleep(ASK_AGAIN).await;
                     asked.learn(&engine, None);
                 });
+            }
+            Purpose::Find { found, .. } if dropped.fault.is_none() => {
+                let _ = found.set(None);
             }
             Purpose::Suspicion { .. } | Purpose::Find { .. } | Purpose::Parted { .. } => {}
             Purpose::Record { tell, .. } => {

@@ -34,8 +34,8 @@ pub struct ClientRequest {
     pub form: Form,
 }
 
-/// The value that `mget` has found, where it has.
-pub type Found = Rc<OnceCell<Bytes>>;
+/// What `mget` has found, where it has: the value, or nothing where that is too large to be kept beside the answer.
+pub type Found = Rc<OnceCell<Option<Bytes>>>;
 
 /// How long it is not said again that `mget` does not find what there is.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -234,12 +234,12 @@ fn is_repeatable(command: &Command) -> bool {
 impl Engine {
     /// Which answer to a `get` counts: that of the `mget` just before it, which names its key, where it found a record.
     /// A server whose mask denies `mget` answers it as if there were none (1.1.41, `do_mget`).
-    fn believed(&self, found: Option<&Bytes>, reply: Reply) -> Reply {
+    fn believed(&self, found: Option<&Option<Bytes>>, reply: Reply) -> Reply {
         static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
         match (found, reply) {
-            (Some(value), _) => {
+            (Some(value), reply) => {
                 self.mget_finds.set(true);
-                Reply::Value(value.clone())
+                value.clone().map_or(reply, Reply::Value)
             }
             (None, Reply::Value(value)) => {
                 if let Some(suppressed) = LOG.admit(now()) {

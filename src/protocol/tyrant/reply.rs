@@ -82,6 +82,15 @@ pub struct Dropped {
     pub fault: Option<SizeFault>,
 }
 
+/// A value that has been announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueAhead {
+    /// Bytes that it has.
+    pub value: usize,
+    /// Bytes of the whole reply.
+    pub frame: usize,
+}
+
 /// Turns the bytes of one connection into replies, one whole reply at a time.
 #[derive(Debug)]
 pub struct ReplyDecoder {
@@ -202,24 +211,39 @@ impl ReplyDecoder {
         Ok(taken)
     }
 
-    /// How many bytes the value has that the head of `input` announces and that has not come whole; nothing of anything
-    /// else, and of what is over a limit. So that whoever asked for it can say that there is no room for it before it
-    /// comes.
-    pub fn value_ahead(&self, shape: Shape, input: &[u8]) -> Option<usize> {
-        let is_value = shape == Shape::Value && self.skip.is_none() && input.first() == Some(&0);
-        let announced = header(be_i32, input.get(CODE..)).filter(|_| is_value)?;
-        let size = self.limits.argument(announced).ok()?;
-        (input.len() < HEAD + size).then_some(size)
+    /// The value that the head of `input` announces, alone or in the only record of a list, and that has not come whole;
+    /// nothing of anything else, and of what is over a limit. So that whoever asked for it can say that there is no room for
+    /// it before it comes.
+    pub fn value_ahead(&self, shape: Shape, input: &[u8]) -> Option<ValueAhead> {
+        if self.skip.is_some() || input.first() != Some(&0) {
+            return None;
+        }
+        let (value, around) = match shape {
+            Shape::Value => (header(be_i32, input.get(CODE..))?, 0),
+            Shape::Records => {
+                let (_, key, value) =
+                    header((be_i32, be_i32, be_i32), input.get(CODE..)).filter(|(count, ..)| *count == 1)?;
+                (value, 2 * sizes::SIZE + self.limits.argument(key).ok()?)
+            }
+            _ => return None,
+        };
+        let value = self.limits.argument(value).ok()?;
+        let ahead = ValueAhead {
+            value,
+            frame: HEAD + around + value,
+        };
+        (input.len() < ahead.frame).then_some(ahead)
     }
 
-    /// The value that was [announced](Self::value_ahead) is dropped as it comes.
-    pub fn drop_ahead(&mut self, size: usize) {
+    /// The reply with the value that was [announced](Self::value_ahead) is dropped as it comes.
+    pub fn drop_ahead(&mut self, ahead: ValueAhead) {
         let dropped = Dropped {
             code: 0,
             bytes: 0,
             fault: None,
         };
-        self.skip = Some((Skip::new((HEAD + size) as u64, 0, 0), dropped));
+        self.scan = None;
+        self.skip = Some((Skip::new(ahead.frame as u64, 0, 0), dropped));
     }
 
     /// The way past the reply at the head of the input, whose sizes so far are over a limit and not below zero.

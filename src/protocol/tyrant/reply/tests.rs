@@ -205,35 +205,43 @@ fn a_reply_over_a_limit_is_dropped_and_the_next_one_read_however_they_are_cut() 
 
 #[test]
 fn a_value_for_which_there_is_no_room_leaves_as_it_comes_however_it_is_cut() {
-    let (large, next) = (
-        Reply::Value(Bytes::from(vec![b'v'; 60])),
-        Reply::Value(Bytes::from_static(b"next")),
-    );
-    let bytes = [encoded(&large), encoded(&next)].concat();
-    for step in 1..encoded(&large).len() {
-        let (mut decoder, mut input) = (ReplyDecoder::new(LIMITS), BytesMut::new());
-        let (mut taken, mut most) = (Vec::new(), 0);
-        for piece in bytes.chunks(step) {
-            input.extend_from_slice(piece);
-            if let Some(size) = decoder.value_ahead(Shape::Value, &input)
-                && size == 60
-            {
-                decoder.drop_ahead(size);
+    let value = Bytes::from(vec![b'v'; 60]);
+    let record = (Bytes::from_static(b"key"), value.clone());
+    for (shape, large, next) in [
+        (
+            Shape::Value,
+            Reply::Value(value),
+            Reply::Value(Bytes::from_static(b"next")),
+        ),
+        (Shape::Records, Reply::Records(vec![record]), Reply::Records(Vec::new())),
+    ] {
+        let size = encoded(&large).len();
+        let bytes = [encoded(&large), encoded(&next)].concat();
+        for step in 1..size {
+            let (mut decoder, mut input) = (ReplyDecoder::new(LIMITS), BytesMut::new());
+            let (mut taken, mut most) = (Vec::new(), 0);
+            for piece in bytes.chunks(step) {
+                input.extend_from_slice(piece);
+                if let Some(ahead) = decoder.value_ahead(shape, &input)
+                    && ahead.value == 60
+                {
+                    decoder.drop_ahead(ahead);
+                }
+                while !input.is_empty()
+                    && let Some(one) = decoder.decode_or_drop(shape, &mut input).expect("no fault")
+                {
+                    taken.push(one);
+                }
+                most = most.max(input.len());
             }
-            while !input.is_empty()
-                && let Some(one) = decoder.decode_or_drop(Shape::Value, &mut input).expect("no fault")
-            {
-                taken.push(one);
-            }
-            most = most.max(input.len());
+            let dropped = Taken::Dropped(Dropped {
+                code: 0,
+                bytes: size as u64,
+                fault: None,
+            });
+            assert_eq!(taken, [dropped, Taken::Reply(next.clone())], "by {step}");
+            assert!(most < 14, "by {step} {most} bytes of it were held");
         }
-        let dropped = Taken::Dropped(Dropped {
-            code: 0,
-            bytes: 65,
-            fault: None,
-        });
-        assert_eq!(taken, [dropped, Taken::Reply(next.clone())], "by {step}");
-        assert!(most < 10, "by {step} {most} bytes of it were held");
     }
 }
 
@@ -241,15 +249,30 @@ fn a_value_for_which_there_is_no_room_leaves_as_it_comes_however_it_is_cut() {
 fn only_a_value_within_the_limits_that_is_not_whole_is_ahead() {
     let decoder = ReplyDecoder::new(LIMITS);
     let value = encoded(&Reply::Value(Bytes::from_static(b"value")));
-    let ahead = |shape, input: &[u8]| decoder.value_ahead(shape, input);
+    let ahead = |shape, input: &[u8]| {
+        decoder
+            .value_ahead(shape, input)
+            .map(|ahead| (ahead.value, ahead.frame))
+    };
     for cut in 0..value.len() {
-        assert_eq!(ahead(Shape::Value, &value[..cut]), (cut >= 5).then_some(5));
+        assert_eq!(ahead(Shape::Value, &value[..cut]), (cut >= 5).then_some((5, 10)));
     }
     assert_eq!(ahead(Shape::Value, &value), None, "it is whole");
     assert_eq!(ahead(Shape::Keys, &value[..6]), None);
     assert_eq!(ahead(Shape::Value, &[1, 0, 0, 0, 9]), None, "a failure has no value");
     assert_eq!(ahead(Shape::Value, &[0, 0, 0, 0, 65]), None, "it is over a limit");
     assert_eq!(ahead(Shape::Value, &[0, 0xff, 0, 0, 0]), None);
+    let record = encoded(&Reply::Records(vec![(
+        Bytes::from_static(b"key"),
+        Bytes::from_static(b"value"),
+    )]));
+    for cut in 0..record.len() {
+        assert_eq!(ahead(Shape::Records, &record[..cut]), (cut >= 13).then_some((5, 21)));
+    }
+    assert_eq!(ahead(Shape::Records, &record), None, "it is whole");
+    assert_eq!(ahead(Shape::Records, &head(0, &[2, 3, 5])), None, "more than one");
+    assert_eq!(ahead(Shape::Records, &head(0, &[1, -1, 5])), None);
+    assert_eq!(ahead(Shape::Records, &head(0, &[1, 3, 65])), None, "it is over a limit");
 }
 
 #[test]

@@ -81,11 +81,11 @@ impl<P: Completion> Lane<P> {
         now: Instant,
     ) -> Result<bool, LaneFault> {
         let before = input.len();
-        if let Some(size) = decoder.value_ahead(shape, input) {
-            if self.has_room_for(0, size) {
-                make_room(input, size);
+        if let Some(ahead) = decoder.value_ahead(shape, input) {
+            if self.has_room_for(0, ahead.value) {
+                make_room(input, ahead.value);
             } else {
-                decoder.drop_ahead(size);
+                decoder.drop_ahead(ahead);
             }
         }
         let Some(taken) = decoder.decode_or_drop(shape, input)? else {
