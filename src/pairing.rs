@@ -1,11 +1,13 @@
 //! Which answer belongs to which question. Pure: no socket, no clock.
 //!
-//! Answers carry no number, so order is all there is: towards the backend the lane's [queue of owed
-//! replies](owed::Owed), towards the client the session's [order of answers](order::Order).
+//! A server's answers carry no number, so order is all there is: towards the backend the lane's [queue of owed
+//! replies](owed::Owed), towards the client the session's [order of answers](order::Order). Between an edge and its guard
+//! each question has an [id](ids::Ids), which its answer repeats.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub mod arrivals;
+pub mod ids;
 pub mod order;
 pub mod owed;
 

@@ -11,6 +11,7 @@ pub mod answer;
 #[path = "../fuzz/checks/fed.rs"]
 mod fed;
 pub mod http;
+pub mod link;
 pub mod memcached;
 pub mod outgoing;
 pub mod request;

@@ -6,6 +6,18 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(u64);
 
+impl Place {
+    /// The place of the answer with this number, where each has its own and they leave in any order.
+    pub fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// The answers that a session owes to its client, oldest first.
 #[derive(Debug)]
 pub struct Order<A> {

@@ -76,6 +76,31 @@ impl Outgoing {
         self.chunks.append(&mut other.chunks);
     }
 
+    /// Moves the first bytes to the end of another queue, so many at most. Large ones are not copied.
+    pub fn move_some(&mut self, most: usize, to: &mut Self) {
+        let mut left = most.min(self.queued);
+        self.queued -= left;
+        while left > 0
+            && let Some(mut chunk) = self.chunks.pop_front()
+        {
+            let part = chunk.split_to(chunk.len().min(left));
+            left -= part.len();
+            to.put_bytes(&part);
+            if !chunk.is_empty() {
+                self.chunks.push_front(chunk);
+            }
+        }
+        if left > 0 {
+            to.put_slice(&self.tail[..left]);
+            if left == self.tail.len() {
+                // Keeps the allocation.
+                self.tail.clear();
+            } else {
+                let _ = self.tail.split_to(left);
+            }
+        }
+    }
+
     /// Writes `bytes` over those that lie so many before the end, where they are still in the gathered tail; whether
     /// they are.
     pub fn overwrite(&mut self, before_end: usize, bytes: &[u8]) -> bool {
@@ -169,6 +194,25 @@ impl Write for Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_moved_in_order_however_they_are_cut() {
+        for step in [1, 4095, 4096, 6000, 100_000] {
+            let (mut from, mut to) = (Outgoing::new(), Outgoing::new());
+            let mut expected = Vec::new();
+            for size in [1usize, 5000, 2, 4096, 4095, 70_000, 3] {
+                let piece = Bytes::from(vec![size as u8; size]);
+                expected.extend_from_slice(&piece);
+                from.put_bytes(&piece);
+            }
+            while !from.is_empty() {
+                let (before, left) = (to.len(), from.len());
+                from.move_some(step, &mut to);
+                assert_eq!((to.len() - before, left - from.len()), (step.min(left), step.min(left)));
+            }
+            assert_eq!(to.take(), expected);
+        }
+    }
 
     #[test]
     fn small_and_large_pieces_leave_in_order_however_they_are_cut() {
