@@ -9,6 +9,7 @@ pub mod guard;
 pub mod http;
 pub mod incoming;
 pub mod ledger;
+pub mod link;
 pub mod memcached;
 pub mod owed;
 mod pieces;
@@ -22,12 +23,13 @@ pub mod stamp;
 pub type Check = fn(&[u8]);
 
 /// Every target, by the name that its entry in `fuzz_targets` and its corpus have.
-pub const TARGETS: [(&str, Check); 11] = [
+pub const TARGETS: [(&str, Check); 12] = [
     ("config", config::check),
     ("guard", guard::check),
     ("http", http::check),
     ("incoming", incoming::check),
     ("ledger", ledger::check),
+    ("link", link::check),
     ("memcached", memcached::check),
     ("owed", owed::check),
     ("reply", reply::check),
