@@ -146,7 +146,9 @@ fn check(flags: CheckFlags, env: impl Fn(&str) -> Option<String>) -> Result<Invo
     for listener in &settings.listeners {
         listener.identity()?;
     }
-    settings.trust()?;
+    for url in settings.upstreams() {
+        settings.trust_of(url)?;
+    }
     // As when it serves, but for what only a look-up or the token's file can tell.
     if let (Some(Ok(address)), None) = (
         settings.admin.as_ref().map(|admin| admin.parse()),

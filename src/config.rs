@@ -13,10 +13,12 @@ mod backend_tls;
 mod bench;
 mod console;
 mod draft;
+mod edge;
 mod error;
 mod field;
 mod file;
 mod functions;
+mod guards;
 mod help;
 mod kind;
 mod layers;
@@ -51,7 +53,7 @@ pub(crate) use row::Takes;
 pub use settings::{BackendTls, LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings};
 pub use transfer::{TransferFile, TransferSettings};
 pub(crate) use value::{Place, Value, variable};
-pub use words::{LogFormat, LogLevel, Pipelining, SharedPuts, StaleReply, Sync};
+pub use words::{Edges, LogFormat, LogLevel, Pipelining, SharedPuts, StaleReply, Sync};
 
 impl Settings {
     /// Reads the text of a settings file, which messages call by `name`.

@@ -1,4 +1,4 @@
-//! TLS towards the backend: which server is trusted, and what it is shown.
+//! TLS towards the backend, or the guards of an edge: which server is trusted, and what it is shown.
 
 use std::sync::Arc;
 
@@ -12,7 +12,12 @@ use crate::transport::tls::{Mistake, Trust};
 pub(super) fn check(fields: &Fields<'_>, settings: &Settings) -> Result<(), UsageError> {
     let tls = &settings.backend_tls;
     let refuse = |key, problem: &str, allowed| Err(fields.refuse(key, problem, allowed));
-    if !settings.backend.is_encrypted() {
+    let (at, whose, example) = if settings.is_edge() {
+        ("edge_of", "guards that are", "edge_of = [\"tyrants://HOST:PORT\"]")
+    } else {
+        ("backend", "a backend that is", "backend = \"tyrants://HOST:PORT\"")
+    };
+    if !settings.upstreams().iter().any(BackendUrl::is_encrypted) {
         let said = [
             ("backend_tls.ca", tls.ca.is_some()),
             ("backend_tls.cert", tls.cert.is_some()),
@@ -21,13 +26,13 @@ pub(super) fn check(fields: &Fields<'_>, settings: &Settings) -> Result<(), Usag
         ];
         let said = said.into_iter().find(|(_, is_said)| *is_said);
         return said.map_or(Ok(()), |(key, _)| {
-            let problem = format!("{key} is for a backend that is spoken to by TLS");
-            refuse(key, &problem, "with backend = \"tyrants://HOST:PORT\"")
+            let problem = format!("{key} is for {whose} spoken to by TLS");
+            Err(fields.refuse(key, problem, format_args!("with {example}")))
         });
     }
     if tls.ca.is_none() {
-        let problem = "backend is spoken to by TLS, and no authority is trusted";
-        return refuse("backend", problem, "backend_tls.ca with it");
+        let problem = format!("{at} is spoken to by TLS, and no authority is trusted");
+        return refuse(at, &problem, "backend_tls.ca with it");
     }
     match (&tls.cert, &tls.key) {
         (Some(_), None) => refuse(
@@ -45,17 +50,26 @@ pub(super) fn check(fields: &Fields<'_>, settings: &Settings) -> Result<(), Usag
 }
 
 impl Settings {
-    /// Reads the files by which the backend is spoken to; nothing where that is not by TLS.
+    /// Reads the files by which the backend is spoken to, or the first guard of an edge; nothing where that is not by TLS.
     ///
     /// # Errors
     /// When one of them is not what it has to be.
     pub fn trust(&self) -> Result<Option<Arc<Trust>>, UsageError> {
-        let (BackendUrl::Tyrants(_), Some(ca)) = (&self.backend, &self.backend_tls.ca) else {
+        self.trust_of(&self.backend)
+    }
+
+    /// Reads the files by which the server at this URL is spoken to; nothing where that is not by TLS. Each has a trust of
+    /// its own: where no `server_name` is said, its certificate must name the host of its URL.
+    ///
+    /// # Errors
+    /// When one of them is not what it has to be.
+    pub fn trust_of(&self, url: &BackendUrl) -> Result<Option<Arc<Trust>>, UsageError> {
+        let (BackendUrl::Tyrants(_), Some(ca)) = (url, &self.backend_tls.ca) else {
             return Ok(None);
         };
         let tls = &self.backend_tls;
         let own = tls.cert.as_deref().zip(tls.key.as_deref());
-        let name = tls.server_name.as_deref().or(self.backend.host()).unwrap_or_default();
+        let name = tls.server_name.as_deref().or(url.host()).unwrap_or_default();
         let trust = Trust::read(ca, own, name).map(Arc::new);
         let trust = trust.map_err(|Mistake { key, problem, allowed }| UsageError::new(key, problem, allowed))?;
         Ok(Some(trust))

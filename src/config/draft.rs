@@ -12,7 +12,7 @@ use super::field::Fields;
 use super::kind::{FILE, Hosts, Kind, Word};
 use super::listeners::{ListenerSettings, TlsSettings};
 use super::row::{self, Change, Flag, Row, Setting, Takes, row};
-use super::words::DIALECTS;
+use super::words::{DIALECTS, EDGES, Edges};
 use crate::access::keys::KeyAccess;
 use crate::access::networks::Networks;
 use crate::access::{Access, Subject};
@@ -47,6 +47,7 @@ pub(super) const ROWS: &[Row<Draft>] = &[
     row!("networks", networks, NetworkList, Live,
         Flag::new("networks", "CIDRS", "Networks that clients may connect from, such as 10.0.0.0/8, comma separated")
             .default("all").takes(Takes::Commas)),
+    row!("edges", edges, Word(EDGES), Live),
     row!("http_hosts", http_hosts, Hosts, Live),
 ];
 
@@ -67,6 +68,7 @@ pub(super) struct Draft {
     deny: Vec<Subject>,
     keys: KeyAccess,
     networks: Networks,
+    edges: Edges,
     http_hosts: Arc<[String]>,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -86,6 +88,7 @@ impl Draft {
             deny,
             keys: listener.keys.clone(),
             networks: listener.networks.clone(),
+            edges: listener.edges,
             http_hosts: Arc::clone(&listener.http_hosts),
             cert: tls.map(|tls| tls.cert.clone()),
             key: tls.map(|tls| tls.key.clone()),
@@ -118,6 +121,7 @@ impl Draft {
             tls: self.tls(fields)?,
             keys: self.keys,
             networks: self.networks,
+            edges: self.edges,
             http_hosts: self.http_hosts,
         })
     }

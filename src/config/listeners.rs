@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::address::Address;
 use super::error::UsageError;
+use super::words::Edges;
 use crate::access::Access;
 use crate::access::keys::KeyAccess;
 use crate::access::networks::Networks;
@@ -27,6 +28,8 @@ pub struct ListenerSettings {
     pub keys: KeyAccess,
     /// From where clients may connect.
     pub networks: Networks,
+    /// Which edges may speak for their clients here.
+    pub edges: Edges,
     /// Names by which requests of HTTP may ask, beside `localhost` and addresses: where it listens on this machine alone,
     /// or where there are any.
     pub http_hosts: Arc<[String]>,
@@ -44,6 +47,7 @@ impl ListenerSettings {
             access: Access::default(),
             keys: KeyAccess::default(),
             networks: Networks::default(),
+            edges: Edges::default(),
             http_hosts: Arc::default(),
             tls: None,
         }

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     /// What needs a restart; whoever adds a key decides it in its row.
-    const FIXED: [&str; 22] = [
+    const FIXED: [&str; 23] = [
         "admin",
         "workers",
         "lanes",
@@ -83,6 +83,7 @@ mod tests {
         "claim",
         "claim_timeout",
         "standby",
+        "edge_of",
     ];
 
     fn load(text: &str) -> Settings {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::draft;
 use super::functions;
+use super::guards::Guards;
 use super::kind::{
     Backend, Column, FILE, FOLDER, HostPort, Hosts, Kind, ReplySize, ServerName, Size, Time, Truth, Whole, Word, string,
 };
@@ -44,6 +45,10 @@ const ROWS: &[Row<Settings>] = &[
     row!("backend", backend, Backend, Live,
         Flag::new("backend", "URL", "The store: memory:, file:PATH, tyrant://HOST:PORT, tyrants://HOST:PORT \
             (by TLS) or tyrant:/path/to.sock")),
+    row!("edge_of", edge_of, Guards, Restart,
+        Flag::new("edge-of", "URL", "A guard that judges for this process, which is an edge then: tyrant://HOST:PORT, \
+            tyrants://HOST:PORT or tyrant:/path/to.sock; may be repeated")
+            .default("none").takes(Takes::Repeats)),
     row!("admin", admin, HostPort, Restart,
         Flag::new("admin", "ADDR", "HOST:PORT of metrics, health checks and dashboard, \"\" for none")),
     row!("admin_keys", admin_keys, Word(KEY_FORMS), Live),

@@ -18,9 +18,12 @@ use crate::recent::refusals::KeyForm;
 pub struct Settings {
     /// Where clients connect; at least one, none twice.
     pub listeners: Vec<ListenerSettings>,
-    /// The store behind the guard.
+    /// The store behind the guard; with `edge_of` the first of those.
     pub backend: BackendUrl,
-    /// How it is spoken to by TLS.
+    /// The guards that judge for this process, which is an edge then, and has no store: the first of them that serves is
+    /// used. None where it is a guard itself.
+    pub edge_of: Vec<BackendUrl>,
+    /// How the backend, or each of these guards, is spoken to by TLS.
     pub backend_tls: BackendTls,
     /// `HOST:PORT` of metrics, health checks and dashboard; nothing where they are off.
     pub admin: Option<String>,
@@ -81,7 +84,12 @@ pub struct Settings {
 impl Settings {
     /// Whether the store is to be claimed: one in this process is nobody else's.
     pub fn claims(&self) -> bool {
-        self.claim && self.backend.is_server()
+        self.claim && self.backend.is_server() && !self.is_edge()
+    }
+
+    /// Whether guards judge for it, instead of itself.
+    pub fn is_edge(&self) -> bool {
+        !self.edge_of.is_empty()
     }
 
     /// Pipelined backend connections that each worker keeps up.
@@ -95,6 +103,7 @@ impl Default for Settings {
         Self {
             listeners: vec![ListenerSettings::new(Address::Tcp("127.0.0.1:1978".to_owned()))],
             backend: BackendUrl::Memory,
+            edge_of: Vec::new(),
             backend_tls: BackendTls::default(),
             admin: Some("127.0.0.1:9178".to_owned()),
             admin_keys: KeyForm::default(),
@@ -313,6 +322,10 @@ impl Settings {
 
     /// What the guard does, in a few words.
     pub fn guard_in_words(&self) -> String {
+        if self.is_edge() {
+            let guards: Vec<String> = self.edge_of.iter().map(ToString::to_string).collect();
+            return format!("edge of {}", guards.join(" "));
+        }
         let rules = &self.rules;
         let (mode, ledger) = (word(MODES, &rules.mode), word(LEDGERS, &rules.ledger));
         let (digits, unit) = (rules.stamp.digits(), word(UNITS, &rules.stamp.unit()));

@@ -80,6 +80,7 @@ fn every_key_is_read_and_printed() {
         deny_keys = ["a:\u00e4"]
         prefix = "tenant \"A\":"
         networks = ["10.0.0.0/8", "fd00::/8"]
+        edges = "any"
         http_hosts = ["tyrant.example"]
         backend = "tyrants://[::1]:7"
         backend_tls = { ca = "/b", cert = "/b.cert", key = "/b.key", server_name = "store.example" }
@@ -117,6 +118,7 @@ fn every_key_is_read_and_printed() {
         prefix = "B:"
         tls = { cert = "/c2", key = "/k2", client_ca = "" }
         networks = ["::1"]
+        edges = "none"
         http_hosts = ["a", "b-2"]
         [guard]
         mode = "observe"
@@ -173,11 +175,17 @@ fn every_key_is_read_and_printed() {
     let alone = load("pid_file = \"/t.pid\"\ntakeover = true\ntakeover_kill = true").expect("settings");
     assert!(alone.takeover && alone.takeover_kill && load(&alone.to_toml()) == Ok(alone));
 
+    let edge = load("edge_of = [\"tyrant://a:1\", \"tyrant:/b \\\"c\"]").expect("settings");
+    assert!(edge.edge_of.len() == 2 && load(&edge.to_toml()) == Ok(edge));
+
     // Each key must have changed something, or it was not read.
     let (written, default) = (read.to_toml(), Settings::default().to_toml());
     let values = |text: &str| -> Vec<String> {
         let value = |line: &&str| {
-            !line.starts_with("# ") && line.contains(" = ") && !line.contains("put_ts") && !line.starts_with("takeover")
+            let alone = ["# ", "takeover", "edge_of"]
+                .iter()
+                .any(|begin| line.starts_with(begin));
+            !alone && line.contains(" = ") && !line.contains("put_ts")
         };
         text.lines().filter(value).map(str::to_owned).collect()
     };

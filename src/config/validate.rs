@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::BackendUrl;
 use super::backend_tls;
+use super::edge;
 use super::error::UsageError;
 use super::field::Fields;
 use super::file::SourceFile;
@@ -28,6 +29,7 @@ pub(super) fn settings(layer: &Layer, file: Option<&SourceFile>) -> Result<Setti
     settings.rules.stamp = stamp::resolve(&fields)?;
     settings.rules.ext = functions::read(&fields, &layer.functions)?;
     follow(&fields, &mut settings);
+    edge::resolve(&fields, &mut settings)?;
     takeover(&fields, &settings)?;
     backend_tls::check(&fields, &settings)?;
     pairs(&fields, &settings)?;

@@ -36,6 +36,18 @@ pub enum Pipelining {
     Forbid,
 }
 
+/// Which edges may speak for their clients at a listener. What they say of them is believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Edges {
+    /// None.
+    None,
+    /// Those that are known: of this machine, by a Unix socket or loopback, or by a certificate that TLS has asked for.
+    #[default]
+    Known,
+    /// All that connect: the network is trusted.
+    Any,
+}
+
 /// When a write to a store in a file has to be on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
@@ -98,6 +110,7 @@ pub(super) const SHARED_PUTS: &Names<SharedPuts> = &[
 ];
 pub(super) const PIPELININGS: &Names<Pipelining> = &[("allow", Pipelining::Allow), ("forbid", Pipelining::Forbid)];
 pub(super) const DIALECTS: &Names<Dialect> = &[("tyrant", Dialect::Tyrant), ("pytyrant", Dialect::PyTyrant)];
+pub(super) const EDGES: &Names<Edges> = &[("none", Edges::None), ("known", Edges::Known), ("any", Edges::Any)];
 pub(super) const PROTOCOLS: &Names<Protocol> = &[
     ("binary", Protocol::Binary),
     ("memcached", Protocol::Memcached),

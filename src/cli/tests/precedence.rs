@@ -9,7 +9,12 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 36] = [
+const CASES: [Case; 37] = [
+    Case {
+        flag: "edge-of",
+        file: "edge_of = [\"tyrant://a:1\"]",
+        values: ["tyrant:/b, tyrant://c:3", "tyrant:/d"],
+    },
     Case {
         flag: "claim",
         file: "claim = false",

@@ -34,6 +34,95 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("stamp = [13]", &["t.toml:1: ", "sequence", "allowed: a table of keys"]),
     ("\n[[log]]", &["t.toml:2: ", "sequence", "allowed: a table of keys"]),
     (
+        "edge_of = \"tyrant://a:1\"",
+        &[
+            "t.toml:1: edge_of is \"tyrant://a:1\"",
+            "allowed: a list of tyrant://HOST:PORT",
+        ],
+    ),
+    (
+        "edge_of = [\n7]",
+        &["t.toml:2: edge_of is 7; allowed: tyrant://HOST:PORT, tyrants://"],
+    ),
+    (
+        "edge_of = [\"tyrant://a:1\",\n\"memory:\"]",
+        &[
+            "t.toml:2: edge_of is \"memory:\", a store and no guard",
+            "allowed: tyrant://HOST:PORT, tyrants://HOST:PORT or tyrant:/path/to.sock",
+        ],
+    ),
+    (
+        "edge_of = [\"file:/s\"]",
+        &[
+            "t.toml:1: edge_of is \"file:/s\", a store and no guard",
+            "allowed: tyrant://",
+        ],
+    ),
+    (
+        "edge_of = [\"tyrant://a\"]",
+        &[
+            "t.toml:1: edge_of \"tyrant://a\" has no port",
+            "allowed: tyrant://HOST:PORT",
+        ],
+    ),
+    (
+        "edge_of = [\"tyrant://a:1\",\n\"tyrant://a:1\"]",
+        &["t.toml:2: edge_of names tyrant://a:1 twice", "allowed: each guard once"],
+    ),
+    (
+        "backend = \"tyrant://b:1\"\nedge_of = [\"tyrant://a:1\"]",
+        &[
+            "t.toml:2: edge_of and backend both say where requests go",
+            "allowed: one of them",
+        ],
+    ),
+    (
+        "edge_of = [\"tyrant://a:1\"]\nstandby = true",
+        &[
+            "t.toml:2: standby does nothing where edge_of",
+            "in the settings of the guard",
+        ],
+    ),
+    (
+        "edge_of = [\"tyrant://a:1\"]\nstamp.column = \"ts\"",
+        &[
+            "t.toml:2: stamp.column does nothing where edge_of",
+            "in the settings of the guard",
+        ],
+    ),
+    (
+        "edge_of = [\"tyrant://a:1\"]\n[guard]\nmode = \"observe\"",
+        &[
+            "t.toml:3: guard.mode does nothing where edge_of",
+            "in the settings of the guard",
+        ],
+    ),
+    (
+        "edge_of = [\"tyrant://a:1\"]\n[guard.commands]\nputcat = \"refuse\"",
+        &[
+            "t.toml:3: guard.commands.putcat does nothing where edge_of",
+            "without edge_of",
+        ],
+    ),
+    (
+        "edge_of = [\"tyrant://a:1\",\n\"tyrants://b:1\"]",
+        &[
+            "t.toml:1: edge_of is spoken to by TLS, and no authority is trusted",
+            "allowed: backend_tls.ca with it",
+        ],
+    ),
+    (
+        "edge_of = [\"tyrant://a:1\"]\nbackend_tls.ca = \"/a\"",
+        &[
+            "t.toml:2: backend_tls.ca is for guards that are spoken to by TLS",
+            "allowed: with edge_of = [\"tyrants://HOST:PORT\"]",
+        ],
+    ),
+    (
+        "edges = \"all\"",
+        &["t.toml:1: edges is \"all\"", "allowed: none, known, any"],
+    ),
+    (
         "takeover_kill = true",
         &[
             "t.toml:1: takeover_kill has nobody to kill",

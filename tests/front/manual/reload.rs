@@ -15,6 +15,8 @@ const VALUES: &[&str] = &[
     "14",
     "5000",
     "\"1ms\"",
+    // The backend below: any other would change with the guard.
+    "[\"tyrants://127.0.0.1:2\"]",
     "\"3s\"",
     "\"700ms\"",
     "\"10s\"",
@@ -24,6 +26,7 @@ const VALUES: &[&str] = &[
     "\"48MiB\"",
     "\"128MiB\"",
     "\"2GiB\"",
+    "\"any\"",
     "\"off\"",
     "\"os\"",
     "\"s\"",
