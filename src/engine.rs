@@ -62,9 +62,12 @@ use crate::engine::sending::{Store, Via};
 use crate::engine::shared::{Plan, Shared};
 use crate::engine::sharing::Sharing;
 use crate::engine::write::settlement::Tickets;
+use crate::guard::stamp::StampFormat;
 use crate::guard::verdict::Change;
 use crate::metrics::WaitCause;
 use crate::store::capabilities::Capabilities;
+pub use crate::store::guards::fault::OpenFault;
+pub use crate::store::guards::{At, Probed, Way, probe};
 use crate::store::tyrant::greeting::Run;
 pub use crate::store::tyrant::lane::LaneLoad;
 pub use crate::store::tyrant::names::{Names, Resolve, System as SystemNames};
@@ -115,6 +118,8 @@ pub struct Engine {
     /// Nothing before the backend was first reached.
     capabilities: Cell<Option<Capabilities>>,
     denies_misc: Cell<bool>,
+    /// What the guard of an edge takes for a stamp.
+    stamp_of_guard: Cell<Option<StampFormat>>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
     next_bulk_link: Cell<usize>,
@@ -158,6 +163,7 @@ impl Engine {
             run: RefCell::default(),
             capabilities: Cell::new(capabilities),
             denies_misc: Cell::new(false),
+            stamp_of_guard: Cell::new(None),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
             next_bulk_link: Cell::new(0),
@@ -185,7 +191,8 @@ impl Engine {
     pub fn follow(self: &Rc<Self>, plan: &Plan) {
         self.settings.replace(Rc::new(Settings::clone(&plan.settings)));
         let before = self.store.route();
-        if before.is_some_and(|before| before != plan.route && before != Route::Nowhere) {
+        let moves = |before: Route| before != plan.route && before != Route::Nowhere;
+        if !self.is_edge() && before.is_some_and(moves) {
             spawn_local(Rc::clone(self).part_slow_commands());
         }
         self.store.change(&plan.settings, &plan.route);
@@ -279,6 +286,11 @@ impl Engine {
         self.random.borrow_mut().fork()
     }
 
+    /// Whether guards judge for this process, and it carries nothing out by itself.
+    pub fn is_edge(&self) -> bool {
+        self.store.guards().is_some()
+    }
+
     /// The link for a new session, in turn.
     pub fn next_link(&self) -> usize {
         take_turn(&self.next_link, self.settings().lanes)
@@ -288,7 +300,7 @@ impl Engine {
     /// others.
     pub fn next_bulk_link(&self) -> Option<usize> {
         let Settings { lanes, bulk_lanes, .. } = *self.settings();
-        (bulk_lanes > 0).then(|| lanes + take_turn(&self.next_bulk_link, bulk_lanes))
+        (bulk_lanes > 0 && !self.is_edge()).then(|| lanes + take_turn(&self.next_bulk_link, bulk_lanes))
     }
 
     /// The way to the store with room for `requests`; without one the caller waits for [`Engine::changed`].

@@ -9,15 +9,16 @@
 //! - [`service`] is the life of the process: signals, reload, drain, hand-over.
 //! - [`maintenance`] looks through the stamps in a server. It is a client: it walks as [`transfer`] does, and of
 //!   `engine` it uses only the names of hidden records.
-//! - [`front`] is the client side: listeners, sessions, and the workers that keep them.
+//! - [`front`] is the client side: listeners, sessions, the links of edges, and the workers that keep them.
 //! - `engine` carries requests out, from admission to settlement; it alone knows both guard and store.
 //! - [`mod@bench`] sends load to any server and measures it: of what is below it uses only [`client`], [`config`],
 //!   [`protocol`] and [`command`].
 //! - [`transfer`] moves records between a server and a file of lines, as a [`client`] too.
 //! - [`console`] asks a running ttguard's `admin`.
 //! - [`admin`] answers `/metrics`, health checks, the dashboard and its JSON over HTTP.
-//! - [`store`] carries commands to a store: a [Tyrant server](store::tyrant) or an
-//!   [embedded store](store::embedded), in memory or in a file. It knows nothing of the guard, nor the guard of it.
+//! - [`store`] carries commands to a store: a [Tyrant server](store::tyrant), an
+//!   [embedded store](store::embedded), in memory or in a file, or the [guards](store::guards) of an edge. It knows nothing
+//!   of the guard, nor the guard of it.
 //! - [`client`] asks a Tyrant server on a connection of its own, one question at a time or many ahead. What speaks to one
 //!   goes through it, but for the lanes of [`store`], which pair what many clients ask.
 //! - [`config`] turns flags, variables and a file into [`Settings`](config::Settings).
@@ -77,11 +78,23 @@
 //! requests; a slow or endless one through `engine::sequence::dedicated`, on a connection of its own. Whichever way a write
 //! goes, it is judged, accompanied and settled by `engine::write`.
 //!
+//! # An edge
+//!
+//! An edge has no store and judges nothing: `engine::pipeline::asking` puts each request whole on a
+//! [`Link`](store::guards::link::Link) to the guard that serves. It has an [id](pairing::ids::Ids) there, by which its answer
+//! is known, whenever that comes. At the guard `front::link` takes frames from the other end of it; each client of the edge
+//! is a *stream* there, which is to the engine what a session is, so that from step 3 on the walk is the same. What the two
+//! say to each other is in [`protocol::link`].
+//!
 //! # Words
 //!
+//! - **Guard**, **edge**: the two roles. A guard judges; an edge asks a guard, and stands beside an application.
+//! - **Link**: the connection between them, on which many clients ask at once. **Stream**: one of them, at the guard.
 //! - **Client**, **backend**: the two sides.
 //! - **Session**: one client connection. **Lane**: one pipelined connection to the backend; one that comes back is
 //!   another lane, with another [`LaneId`](pairing::LaneId).
+//! - **Edge**: a ttguard beside applications, which has guards judge for it. **Link**: its connection to a guard, on which
+//!   many clients ask; each of them is a **stream** there. See [`protocol::link`].
 //! - **Command**, **reply**: one whole question, one whole answer, in any protocol.
 //! - **Form**: how an answer is said in the protocol of its request. **Edit**: a change that is made of what is stored.
 //! - **Stamp**: the digits at the head of a value that say when it was sent: [`StampFormat`](guard::stamp::StampFormat).

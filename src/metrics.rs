@@ -147,6 +147,16 @@ table! {
         "Times that a worker was kept from its sockets for long; what waited too long for that was reset.";
     worker_delay: Histogram = "worker_delay_seconds", Seconds,
         "How late each beat of a worker came, some of them a second: for so long it was kept from its sockets.", LATENCY;
+    edges: Gauge = "edges", Count,
+        "Links of edges that are open now, each one of the client connections.";
+    edge_clients: Gauge = "edge_clients", Count,
+        "Clients of edges that have connected there now.";
+    link_round_trip: Gauge = "link_round_trip_seconds", Seconds,
+        "The shortest of the last round trips from this edge to its guard; 0 where it is no edge, or not linked.";
+    link_clock_offset: Gauge = "link_clock_offset_seconds", Seconds,
+        "How far the guard's clock was ahead of this edge's then.";
+    link_faults: Counter = "link_faults_total", Count,
+        "Links of edges that ended since what the edge said could not be read, or must not be said.";
     slow_connections: Gauge = "slow_connections", Count,
         "Slow commands under way now, each on a backend connection of its own, or a thread where the store is in this process.";
     buffered: Gauge = "buffered_bytes", Bytes,
@@ -218,6 +228,8 @@ table! {
         "Times that the settings were read again while running, by outcome.";
     config_applied: Gauge = "config_applied_timestamp_seconds", Seconds,
         "When the settings in force were read, in seconds since the epoch.";
+    edge: Gauge = "edge", Count,
+        "1 where this process is an edge, which has guards judge for it, 0 where it judges itself.";
     claim_held: Gauge = "claim_held", Count,
         "1 while this process may write to the store, as far as the store's claim goes.";
     claim_epoch: Gauge = "claim_epoch", Count,

@@ -4,6 +4,7 @@
 //! An accepted write never comes here. A refused one takes one lock for as long as it takes to fill a slot.
 
 pub mod clients;
+pub mod edges;
 pub mod history;
 pub mod lanes;
 pub mod refusals;
@@ -16,6 +17,7 @@ use crate::command::Reason;
 use crate::protocol::Protocol;
 use crate::transport::Peer;
 use clients::Clients;
+use edges::Edges;
 use history::History;
 use lanes::Lanes;
 use refusals::Refusals;
@@ -56,6 +58,8 @@ pub struct Refused<'a> {
 #[derive(Debug, Default)]
 pub struct Recent {
     refused: Mutex<(Refusals, Clients)>,
+    /// The edges that are linked to this guard.
+    pub edges: Edges,
     /// The figures of the last hour.
     pub history: Mutex<History>,
     /// The lanes of all workers.

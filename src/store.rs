@@ -4,7 +4,7 @@
 //! order, is decided before: nothing here knows a stamp.
 //!
 //! This file is all that the engine asks of any store. Each is a module of its own: a [Tyrant server](tyrant), and the
-//! [stores in this process](embedded), in memory and in a file. A further one is a module, a variant of [`Store`] and of
+//! [stores in this process](embedded), in memory and in a file; and for an edge, the [guards](guards) that judge for it. A further one is a module, a variant of [`Store`] and of
 //! [`Via`], and a name in [`BackendUrl`]; the compiler says where the variants are missing, which is in this file alone.
 //!
 //! - A route is asked for with the key that it is for, since a store may have more than one place.
@@ -16,6 +16,7 @@ pub mod capabilities;
 pub mod completion;
 pub mod embedded;
 pub mod events;
+pub mod guards;
 pub mod tyrant;
 
 use std::rc::Rc;
@@ -30,6 +31,8 @@ pub use self::embedded::OpenError;
 use self::embedded::line::{Line, LineLimits};
 use self::embedded::{Embedded, Fault};
 use self::events::Events;
+use self::guards::link::Link;
+use self::guards::{Asking, At, Guards};
 use self::tyrant::lane::{Lane, LaneLoad};
 use self::tyrant::links::Links;
 use self::tyrant::names;
@@ -40,6 +43,7 @@ use crate::command::{Command, Reply};
 use crate::config::{BackendUrl, Settings, StoreSettings};
 use crate::pairing::owed::Lost;
 use crate::pairing::{LaneId, LaneIds};
+use crate::protocol::outgoing::Outgoing;
 use crate::recent::lanes;
 use crate::transport::tls::Trusted;
 
@@ -53,6 +57,8 @@ pub enum Opened {
     Here(Arc<Embedded>),
     /// A server, which each worker connects to.
     Server,
+    /// Guards that judge for this process.
+    Guards,
 }
 
 /// What a worker's way to the store is made of.
@@ -61,6 +67,8 @@ pub struct Opening<'a> {
     pub settings: &'a Settings,
     /// How a server is reached.
     pub route: Route,
+    /// The guards of an edge; none for others.
+    pub guards: &'a Arc<[At]>,
     /// Where lanes get their ids from.
     pub ids: &'a Arc<LaneIds>,
     /// For how long this process may write to a server.
@@ -76,10 +84,13 @@ impl Opened {
     ///
     /// # Errors
     /// When its file cannot be used.
-    pub fn open(backend: &BackendUrl, settings: &StoreSettings) -> Result<Self, OpenError> {
-        Ok(match backend {
+    pub fn open(settings: &Settings, store: &StoreSettings) -> Result<Self, OpenError> {
+        if settings.is_edge() {
+            return Ok(Self::Guards);
+        }
+        Ok(match &settings.backend {
             BackendUrl::Memory => Self::Here(Arc::new(Embedded::new())),
-            BackendUrl::File(path) => Self::Here(Arc::new(Embedded::open(path, settings)?)),
+            BackendUrl::File(path) => Self::Here(Arc::new(Embedded::open(path, store)?)),
             BackendUrl::Tyrant(_) | BackendUrl::Tyrants(_) => Self::Server,
         })
     }
@@ -88,7 +99,7 @@ impl Opened {
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Here(store) => store.is_empty().unwrap_or(false),
-            Self::Server => false,
+            Self::Server | Self::Guards => false,
         }
     }
 
@@ -107,6 +118,7 @@ impl Opened {
                 }
             }
             Self::Server => Store::Tyrant(Links::new(opening)),
+            Self::Guards => Store::Guards(Guards::new(opening)),
         }
     }
 }
@@ -121,9 +133,10 @@ pub fn direct_route(backend: &BackendUrl, trusted: &Arc<Trusted>) -> Route {
     route.unwrap_or(Route::Nowhere)
 }
 
-/// Lanes of all workers that should be up; none for a store in this process.
+/// Lanes of all workers that should be up, or links of an edge; none for a store in this process.
 pub fn lanes_wanted(settings: &Settings) -> usize {
     match settings.backend {
+        _ if settings.is_edge() => settings.lanes * settings.workers,
         BackendUrl::Memory | BackendUrl::File(_) => 0,
         BackendUrl::Tyrant(_) | BackendUrl::Tyrants(_) => settings.links() * settings.workers,
     }
@@ -164,6 +177,8 @@ pub enum Store<P> {
     File(Rc<Line<P>>, Clock),
     /// A Tyrant server.
     Tyrant(Links<P>),
+    /// Guards that judge.
+    Guards(Guards<P>),
 }
 
 impl<P> std::fmt::Debug for Store<P> {
@@ -172,6 +187,7 @@ impl<P> std::fmt::Debug for Store<P> {
             Self::Memory(_) => "Memory",
             Self::File(..) => "File",
             Self::Tyrant(_) => "Tyrant",
+            Self::Guards(_) => "Guards",
         })
     }
 }
@@ -184,6 +200,8 @@ pub enum Via<P> {
     File(Rc<Line<P>>, Clock),
     /// A lane that is up and has room.
     Lane(Rc<Lane<P>>),
+    /// A link that is up and has room: for whole requests, by [`Via::ask`].
+    Link(Rc<Link<P>>),
 }
 
 impl<P: Completion> std::fmt::Debug for Via<P> {
@@ -200,6 +218,7 @@ impl<P: Completion> Store<P> {
             Self::Memory(_) => {}
             Self::File(line, _) => drop(spawn_local(Rc::clone(line).attend(Rc::clone(events)))),
             Self::Tyrant(links) => links.keep_up(events, random),
+            Self::Guards(guards) => guards.keep_up(events, random),
         }
     }
 
@@ -207,7 +226,7 @@ impl<P: Completion> Store<P> {
     pub fn capabilities(&self) -> Option<Capabilities> {
         match self {
             Self::Memory(_) | Self::File(..) => Some(Capabilities::EMBEDDED),
-            Self::Tyrant(_) => None,
+            Self::Tyrant(_) | Self::Guards(_) => None,
         }
     }
 
@@ -224,6 +243,10 @@ impl<P: Completion> Store<P> {
                 let lane = links.lane(link)?;
                 lane.has_room(requests).then_some(Via::Lane(lane))
             }
+            Self::Guards(guards) => {
+                let link = guards.link(link)?;
+                link.has_room(requests).then_some(Via::Link(link))
+            }
         }
     }
 
@@ -232,15 +255,23 @@ impl<P: Completion> Store<P> {
         match self {
             Self::Memory(memory) => Some((Arc::clone(&memory.store), memory.lane)),
             Self::File(line, _) => Some((Arc::clone(line.store()), line.id())),
-            Self::Tyrant(_) => None,
+            Self::Tyrant(_) | Self::Guards(_) => None,
         }
     }
 
     /// The links to a server, where it is one.
     pub fn links(&self) -> Option<&Links<P>> {
         match self {
-            Self::Memory(_) | Self::File(..) => None,
+            Self::Memory(_) | Self::File(..) | Self::Guards(_) => None,
             Self::Tyrant(links) => Some(links),
+        }
+    }
+
+    /// The guards that judge, where they do.
+    pub fn guards(&self) -> Option<&Guards<P>> {
+        match self {
+            Self::Memory(_) | Self::File(..) | Self::Tyrant(_) => None,
+            Self::Guards(guards) => Some(guards),
         }
     }
 
@@ -248,23 +279,32 @@ impl<P: Completion> Store<P> {
     pub fn takes_long(&self, command: &Command) -> bool {
         match self {
             Self::Memory(memory) => memory.store.takes_long(command),
-            Self::File(..) | Self::Tyrant(_) => false,
+            Self::File(..) | Self::Tyrant(_) | Self::Guards(_) => false,
         }
     }
 
     /// How a server is reached, where there is one.
     pub fn route(&self) -> Option<Route> {
-        self.links()?.route()
+        match self {
+            Self::Guards(guards) => guards.route(),
+            _ => self.links()?.route(),
+        }
     }
 
     /// Since when the way of a link has been down; nothing while it is up.
     pub fn down_since(&self, link: usize) -> Option<Instant> {
-        self.links()?.down_since(link)
+        match self {
+            Self::Guards(guards) => guards.down_since(link),
+            _ => self.links()?.down_since(link),
+        }
     }
 
     /// Whether the way of a link is up, with room or without.
     pub fn is_up(&self, link: usize) -> bool {
-        self.links().is_none_or(|links| links.lane(link).is_some())
+        match self {
+            Self::Guards(guards) => guards.link(link).is_some(),
+            _ => self.links().is_none_or(|links| links.lane(link).is_some()),
+        }
     }
 
     /// Works by other settings from now on, and reaches a server by this route.
@@ -273,32 +313,42 @@ impl<P: Completion> Store<P> {
             Self::Memory(_) => {}
             Self::File(line, _) => line.change_limits(line_limits(settings)),
             Self::Tyrant(links) => links.change(settings, route),
+            Self::Guards(guards) => guards.change(settings),
         }
     }
 
     /// The most that any way to it holds.
     pub fn fullest(&self) -> LaneLoad {
-        self.links().map_or_else(LaneLoad::default, Links::fullest)
+        match self {
+            Self::Guards(guards) => guards.fullest(),
+            _ => self.links().map_or_else(LaneLoad::default, Links::fullest),
+        }
     }
 
     /// What the ways of this worker are like, for the dashboard.
     pub fn shown(&self, worker: usize, now: Instant) -> Vec<lanes::Shown> {
-        self.links().map_or_else(Vec::new, |links| links.shown(worker, now))
+        match self {
+            Self::Guards(guards) => guards.shown(worker, now),
+            _ => self.links().map_or_else(Vec::new, |links| links.shown(worker, now)),
+        }
     }
 
     /// Ends its ways once nothing is owed on them, each within so long. Whether it is known to be done with all that was
     /// ever sent.
     pub async fn retire(&self, patience: Duration) -> bool {
-        match self.links() {
-            Some(links) => links.retire(patience).await,
-            None => true,
+        match self {
+            Self::Memory(_) | Self::File(..) => true,
+            Self::Tyrant(links) => links.retire(patience).await,
+            Self::Guards(guards) => guards.retire(patience).await,
         }
     }
 
     /// Drops what is in flight, as the end of the process does.
     pub fn abandon(&self) {
-        if let Some(links) = self.links() {
-            links.abandon();
+        match self {
+            Self::Memory(_) | Self::File(..) => {}
+            Self::Tyrant(links) => links.abandon(),
+            Self::Guards(guards) => guards.abandon(),
         }
     }
 }
@@ -311,6 +361,7 @@ impl<P: Completion> Via<P> {
             Self::Memory(memory) => memory.lane,
             Self::File(line, _) => line.id(),
             Self::Lane(lane) => lane.id(),
+            Self::Link(link) => link.id(),
         }
     }
 
@@ -320,6 +371,7 @@ impl<P: Completion> Via<P> {
             Self::Memory(_) => true,
             Self::File(line, _) => line.has_room(requests),
             Self::Lane(lane) => lane.has_room(requests),
+            Self::Link(link) => link.has_room(requests),
         }
     }
 
@@ -327,7 +379,7 @@ impl<P: Completion> Via<P> {
     /// the spot, none has to.
     pub fn most_ahead(&self) -> usize {
         match self {
-            Self::Memory(_) | Self::File(..) => 0,
+            Self::Memory(_) | Self::File(..) | Self::Link(_) => 0,
             Self::Lane(lane) => lane.most_ahead(),
         }
     }
@@ -354,7 +406,7 @@ impl<P: Completion> Via<P> {
     pub fn submit_write(&self, command: &Command, deadline: Instant, completion: P) -> usize {
         match self {
             Self::Lane(lane) => lane.submit_write(command, deadline, completion),
-            Self::Memory(_) | Self::File(..) => self.submit(command, deadline, completion),
+            Self::Memory(_) | Self::File(..) | Self::Link(_) => self.submit(command, deadline, completion),
         }
     }
 
@@ -386,6 +438,33 @@ impl<P: Completion> Via<P> {
             Self::Memory(memory) => {
                 let outcome = memory.store.execute(command, (memory.clock)());
                 tell(completion, Some(outcome));
+                0
+            }
+            // What guards are asked says who asks: nothing was done of this.
+            Self::Link(_) => {
+                completion.lost(Lost::Unsent);
+                0
+            }
+        }
+    }
+
+    /// Asks a guard a whole request, as its client has asked it. By any other way nothing is done.
+    pub fn ask(&self, asking: Asking, command: &Command, deadline: Instant, completion: P) -> usize {
+        match self {
+            Self::Link(link) => link.submit(asking, command, deadline, completion),
+            Self::Memory(_) | Self::File(..) | Self::Lane(_) => {
+                completion.lost(Lost::Unsent);
+                0
+            }
+        }
+    }
+
+    /// As [`Self::ask`], where the bytes of the command have been put together already.
+    pub fn ask_bytes(&self, asking: Asking, command: Outgoing, deadline: Instant, completion: P) -> usize {
+        match self {
+            Self::Link(link) => link.submit_bytes(asking, command, deadline, completion),
+            Self::Memory(_) | Self::File(..) | Self::Lane(_) => {
+                completion.lost(Lost::Unsent);
                 0
             }
         }

@@ -143,6 +143,7 @@ async fn run(settings: Settings, deeds: &[u8], fates: &[u8], bytes: &[u8]) {
     let backend = Backend::new(fates);
     let start = Instant::now();
     let surroundings = Surroundings {
+        guards: Vec::new(),
         route: Route::Within(Arc::new(Door::new(Arc::clone(&streams), &backend))),
         clock: Arc::new(move || Duration::from_millis(EPOCH) + start.elapsed()),
         seed: 7,

@@ -187,6 +187,7 @@ fn reach_of_function(name: &[u8], arguments: &mut [Bytes], each: impl FnMut(&mut
         | Function::IterNextAll
         | Function::Forget
         | Function::Mend
+        | Function::Link
         | Function::Unknown => return Reach::Any,
     }
     Reach::Named

@@ -4,6 +4,7 @@
 //! - `/api/refusals`: a list of [`refusals::Shown`], newest first
 //! - `/api/clients`: a list of [`clients::Shown`], the most often refused first
 //! - `/api/backends`: a list of [`Backend`]
+//! - `/api/edges`: a list of [`edges::Shown`], the oldest first
 //! - `/api/history/recent`, `/api/history/hour`: [`history::Shown`]
 //!
 //! Times are seconds since the epoch, lengths of time are seconds, sizes are bytes.
@@ -17,7 +18,7 @@ use super::Readiness;
 use crate::command::Reason;
 use crate::guard::spread::Lies;
 use crate::metrics::{CloseReason, FenceReason, Intervention, Judged, Label, LookupCause, Metrics, Outcome, WaitCause};
-use crate::recent::{clients, history, lanes, refusals};
+use crate::recent::{clients, edges, history, lanes, refusals};
 
 /// Where the documents come from. All must be quick.
 pub trait Facts: Send + Sync {
@@ -29,6 +30,8 @@ pub trait Facts: Send + Sync {
     fn clients(&self) -> Vec<clients::Shown>;
     /// The stores behind the guard.
     fn backends(&self) -> Vec<Backend>;
+    /// The edges that are linked to this guard.
+    fn edges(&self) -> Vec<edges::Shown>;
     /// The figures of the last minutes.
     fn recent(&self) -> history::Shown;
     /// The figures of the last hour.
@@ -169,7 +172,8 @@ fn tally<L: Label>(metrics: &Metrics, row: &str) -> Tally {
 pub struct Backend {
     /// Where it is.
     pub url: String,
-    /// `up`, `degraded` where some lanes are down, `down` where all are.
+    /// `up`, `degraded` where some lanes are down, `down` where all are; of a guard that an edge does not need now
+    /// `standby`.
     pub state: Cow<'static, str>,
     /// Lanes that are up.
     pub lanes_up: usize,

@@ -36,6 +36,7 @@ const PAGES: &[(&str, Page)] = &[
     ("/api/refusals", Page::Seen(|state| json(&state.facts.refusals()))),
     ("/api/clients", Page::Seen(|state| json(&state.facts.clients()))),
     ("/api/backends", Page::Seen(|state| json(&state.facts.backends()))),
+    ("/api/edges", Page::Seen(|state| json(&state.facts.edges()))),
     (key::PATH, Page::Asked(key::respond)),
     ("/api/history/recent", Page::Seen(|state| json(&state.facts.recent()))),
     ("/api/history/hour", Page::Seen(|state| json(&state.facts.hour()))),

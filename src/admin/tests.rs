@@ -46,6 +46,10 @@ impl api::Facts for Examples {
         Vec::new()
     }
 
+    fn edges(&self) -> Vec<crate::recent::edges::Shown> {
+        Vec::new()
+    }
+
     fn backends(&self) -> Vec<api::Backend> {
         Vec::new()
     }

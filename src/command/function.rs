@@ -46,6 +46,8 @@ pub enum Function {
     /// `ttguard_mend`: ttguard's own; a key whose `timestamp.` record is to go, or to be written anew, where it is older
     /// than the value.
     Mend,
+    /// `ttguard_link`: ttguard's own; the connection becomes the link of an edge. Never carried out as a request.
+    Link,
     /// Any other name: treated as if it could do anything.
     Unknown,
 }
@@ -62,7 +64,7 @@ pub enum Part {
 }
 
 /// Every function that any kind of database has, and ttguard's own, by its name.
-pub const NAMES: [(&str, Function); 29] = [
+pub const NAMES: [(&str, Function); 30] = [
     ("put", Function::Put),
     ("putkeep", Function::PutKeep),
     ("putlist", Function::PutList),
@@ -92,6 +94,7 @@ pub const NAMES: [(&str, Function); 29] = [
     ("ttguard_iternext", Function::IterNextAll),
     ("ttguard_forget", Function::Forget),
     ("ttguard_mend", Function::Mend),
+    ("ttguard_link", Function::Link),
 ];
 
 impl Function {
@@ -118,7 +121,7 @@ impl Function {
             Self::CountAll => Some(Verb::Rnum),
             Self::Control if until_nul(name) == b"sync" => Some(Verb::Sync),
             Self::Control if until_nul(name) == b"optimize" => Some(Verb::Optimize),
-            Self::Read | Self::Control | Self::Unknown => None,
+            Self::Read | Self::Control | Self::Link | Self::Unknown => None,
         }
     }
 
@@ -143,6 +146,7 @@ impl Function {
             | Self::Control
             | Self::CountAll
             | Self::IterNextAll
+            | Self::Link
             | Self::Unknown => |_| Part::Other,
         }
     }

@@ -2,7 +2,7 @@
 
 use tokio::task::spawn_blocking;
 
-use crate::command::{Answer, Reply};
+use crate::command::{Answer, Command, Reply};
 use crate::engine::failure::Failure;
 use crate::store::embedded::LONG_COPY;
 
@@ -38,6 +38,14 @@ pub fn strings_of(answer: &Answer) -> usize {
     match answer {
         Answer::Reply(reply) | Answer::Refused { told: reply, .. } => strings_in(reply),
         Answer::Unavailable | Answer::NoRecord => 0,
+    }
+}
+
+/// How many strings a command has, where it may have many.
+pub fn strings_of_command(command: &Command) -> usize {
+    match command {
+        Command::Mget { keys: strings } | Command::Misc { arguments: strings, .. } => strings.len(),
+        _ => 1,
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Channel {
     pub links: Links,
     /// How clients are served where this one has connected.
     pub listener: Arc<ListenerSettings>,
+    /// The number that the guards of an edge know it by; 0 where there are none.
+    pub client: u32,
     /// Told when there is something to go on with.
     pub wake: Notify,
     peer: Peer,
@@ -76,8 +78,10 @@ impl Channel {
     pub fn new(engine: Rc<Engine>, peer: Peer, listener: Arc<ListenerSettings>) -> Self {
         let link = engine.next_link();
         let bulk_link = engine.next_bulk_link().unwrap_or(link);
+        let client = engine.store.guards().map_or(0, |guards| guards.open(peer));
         Self {
             links: Links::new(link, bulk_link, engine.settings().bulk_size),
+            client,
             engine,
             listener,
             wake: Notify::new(),
@@ -135,6 +139,11 @@ impl Channel {
             standing: Default::default(),
             state: State::Admitted,
         }
+    }
+
+    /// Whether anything was ever asked.
+    pub fn has_asked(&self) -> bool {
+        self.next_number.get() > 0
     }
 
     /// A request is in flight.
@@ -214,11 +223,24 @@ impl Channel {
         self.turn.set(None);
     }
 
+    /// Who asks.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
     /// Who asks what this request asks.
     pub fn asker(&self, request: &Request) -> Asker {
         Asker {
             peer: self.peer,
             protocol: request.protocol(),
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if let Some(guards) = self.engine.store.guards() {
+            guards.close(self.client);
         }
     }
 }

@@ -13,16 +13,17 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-pub use self::client::{ClientRequest, Form, Found};
+pub use self::client::{ClientRequest, Form, Found, is_repeatable, outcome_of};
 use self::read_back::KeyReadBack;
 use crate::command::function::Function;
-use crate::command::{Command, Reply, Verb};
+use crate::command::{Answer, Command, Reply, Verb};
 use crate::engine::Engine;
 use crate::engine::memory::Room;
 use crate::engine::records::{self, Probe};
 use crate::engine::write::settlement::{Pass, Tickets};
 use crate::metrics::Carried;
 use crate::pairing::owed::Lost;
+use crate::protocol::link::told;
 use crate::protocol::tyrant::reply::Dropped;
 use crate::store::completion;
 
@@ -66,6 +67,8 @@ pub enum Purpose {
         /// The keys of a list, of which the answer may name no others; empty where it may say anything.
         asked: Vec<Bytes>,
     },
+    /// A whole request that an edge has asked its guard, with the help of another thread.
+    Whole(Whole),
     /// A key is read back for the guard.
     ReadBack(KeyReadBack),
     /// A key is read back because its stamp seemed to have gone back behind one that was confirmed.
@@ -82,6 +85,15 @@ pub enum Purpose {
         /// Who sends the change.
         tell: oneshot::Sender<Result<Pass, Unrecorded>>,
     },
+}
+
+/// A whole request of an edge, and who goes on with what became of it.
+#[derive(Debug)]
+pub struct Whole {
+    /// Told what the guard says.
+    pub tell: oneshot::Sender<Result<told::Told, Lost>>,
+    /// The keys of a list of reads, of which the answer may name no others; empty where it may say anything.
+    pub keys: Vec<Bytes>,
 }
 
 /// Why there is nothing to go on with.
@@ -165,6 +177,9 @@ impl completion::Completion for Completion {
             (Purpose::Find { key, .. }, Reply::Records(found)) => {
                 found.len() <= 1 && found.iter().all(|(echoed, _)| echoed == key)
             }
+            (Purpose::Whole(whole), Reply::Records(found)) if !whole.keys.is_empty() => {
+                are_asked_for(&whole.keys, found.iter().map(|(echoed, _)| echoed))
+            }
             (Purpose::Exchange { asked, .. }, Reply::Records(found)) if !asked.is_empty() => {
                 are_asked_for(asked, found.iter().map(|(echoed, _)| echoed))
             }
@@ -222,8 +237,26 @@ impl completion::Completion for Completion {
                     let _ = found.set(Some(value));
                 }
             }
+            Purpose::Whole(whole) => {
+                let _ = whole.tell.send(Ok(told::Told::Answer(Answer::Reply(reply))));
+            }
             Purpose::Parted { .. } | Purpose::Record { .. } => {}
             Purpose::Probe(probe) => probe.found(code != 0),
+        }
+    }
+
+    fn told(self, told: told::Told, bytes: usize, now: Instant) {
+        let shared = &self.engine.shared;
+        shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        counting::guard_told(&shared.metrics, self.verb, &told, bytes, self.queued, now);
+        match self.purpose {
+            Purpose::Client(asked) => asked.told(&self.engine, told, now),
+            Purpose::Whole(whole) => {
+                // Whoever asked may have ended meanwhile.
+                let _ = whole.tell.send(Ok(told));
+            }
+            // An edge asks nothing by itself.
+            _ => {}
         }
     }
 
@@ -255,6 +288,9 @@ impl completion::Completion for Completion {
             Purpose::Exchange { reply_to, .. } => {
                 let _ = reply_to.send(Err(NoReply::TooLarge));
             }
+            Purpose::Whole(whole) => {
+                let _ = whole.tell.send(Ok(told::Told::Failed(told::Failed::ReplyTooLarge)));
+            }
             Purpose::ReadBack(asked) => {
                 let engine = Rc::clone(&self.engine);
                 // Asked again at once, it would be no smaller.
@@ -283,12 +319,18 @@ impl completion::Completion for Completion {
             Lost::Unsent => Carried::Unsent,
         };
         shared.metrics.backend_requests.of(self.verb, carried).increment(1);
-        let are_idempotent = self.tickets.are_idempotent();
+        let are_idempotent = match &self.purpose {
+            Purpose::Client(asked) if self.engine.is_edge() => asked.is_stamped(&self.engine),
+            _ => self.tickets.are_idempotent(),
+        };
         self.tickets.lost(shared, lost);
         match self.purpose {
             Purpose::Client(asked) => asked.lost(&self.engine, lost, are_idempotent),
             Purpose::Exchange { reply_to, .. } => {
                 let _ = reply_to.send(Err(NoReply::Lost(lost)));
+            }
+            Purpose::Whole(whole) => {
+                let _ = whole.tell.send(Err(lost));
             }
             Purpose::ReadBack(asked) => asked.learn(&self.engine, None),
             Purpose::Probe(_) | Purpose::Suspicion { .. } | Purpose::Find { .. } | Purpose::Parted { .. } => {}
@@ -336,6 +378,7 @@ impl completion::Completion for Completion {
             | Purpose::Find { .. }
             | Purpose::Parted { .. }
             | Purpose::Probe(_)
+            | Purpose::Whole(_)
             | Purpose::Record { .. } => false,
         }
     }

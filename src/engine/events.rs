@@ -13,10 +13,14 @@ use super::memory::Load;
 use super::notice::Notice;
 use crate::clock::now;
 use crate::guard::Guard;
+use crate::guard::stamp::{StampFormat, Unit};
 use crate::logging::RateLimit;
 use crate::metrics::{Alarm, ConnectOutcome, FenceOutcome, FenceReason, Intervention};
 use crate::pairing::LaneId;
+use crate::protocol::link::hello::Welcome;
+use crate::store::capabilities::{Capabilities, Keys};
 use crate::store::events::{ConnectFault, Events, OtherRun};
+use crate::store::guards::fault::{LinkFault, OpenFault};
 use crate::store::tyrant::greeting::Greeting;
 use crate::store::tyrant::lane::{HalfReceived, LaneFault};
 
@@ -61,6 +65,61 @@ impl Events for Engine {
             note_denied_misc();
         }
         Ok(())
+    }
+
+    fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault> {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        let shared = &self.shared;
+        shared.linked(welcome)?;
+        self.stamp_of_guard.set(stamp_of(welcome));
+        self.capabilities.set(Some(Capabilities {
+            keys: if welcome.knows_keys { Keys::Bytes } else { Keys::Numbers },
+            knows_functions: welcome.knows_functions,
+            ..Capabilities::UNKNOWN
+        }));
+        shared.lanes.fetch_add(1, Ordering::Relaxed);
+        shared.metrics.lane_connects.of(ConnectOutcome::Up).increment(1);
+        if let Some(suppressed) = LOG.admit(now()) {
+            let release = String::from_utf8_lossy(&welcome.release);
+            tracing::info!(epoch = welcome.epoch, %release, suppressed, "a link to the guard is up");
+        }
+        Ok(())
+    }
+
+    fn link_failed(&self, url: &str, fault: &OpenFault) {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        self.shared.metrics.lane_connects.of(link_connect(fault)).increment(1);
+        if let Some(suppressed) = LOG.admit(now()) {
+            tracing::warn!(url, %fault, suppressed, "no link to this guard");
+        }
+    }
+
+    fn unlinked(&self, guard: u64, link: LaneId, fault: &LinkFault, has_place: bool) {
+        static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
+        self.shared.unlinked(guard);
+        self.shared.lane_gone(has_place);
+        if let Some(rule) = link_rule(fault) {
+            self.shared.metrics.interventions.of(rule).increment(1);
+        }
+        match fault {
+            LinkFault::NotOwed(_) => {
+                self.shared.raise(
+                    Alarm::UnaskedAnswer,
+                    "the guard sent an answer to what it was not asked",
+                );
+            }
+            LinkFault::Mismatch => {
+                self.shared
+                    .raise(Alarm::UnaskedKey, "the guard named a key that it was not asked for");
+            }
+            _ => {}
+        }
+        if let Some(reason) = link_end(fault) {
+            self.shared.metrics.lanes_fenced.of(reason).increment(1);
+            if let Some(suppressed) = LOG.admit(now()) {
+                tracing::warn!(link = link.0, %fault, suppressed, "a link is out of service");
+            }
+        }
     }
 
     fn proved(&self) {
@@ -162,6 +221,56 @@ fn connect(fault: ConnectFault) -> ConnectOutcome {
         ConnectFault::NotTyrant => ConnectOutcome::NotTyrant,
         ConnectFault::Tls => ConnectOutcome::Tls,
         ConnectFault::OtherRun => ConnectOutcome::OtherRun,
+    }
+}
+
+/// What a guard takes for a stamp; nothing where it is none that is known here.
+fn stamp_of(welcome: &Welcome) -> Option<StampFormat> {
+    let units = [
+        Unit::Seconds,
+        Unit::Milliseconds,
+        Unit::Microseconds,
+        Unit::Nanoseconds,
+        Unit::Opaque,
+    ];
+    let unit = units
+        .into_iter()
+        .find(|unit| unit.nanoseconds().unwrap_or(0) == welcome.unit)?;
+    StampFormat::new(welcome.digits, unit)
+}
+
+fn link_connect(fault: &OpenFault) -> ConnectOutcome {
+    match fault {
+        OpenFault::Connect(_) | OpenFault::Name(_) | OpenFault::Denied(_) => ConnectOutcome::Refused,
+        OpenFault::Timeout => ConnectOutcome::Timeout,
+        OpenFault::Tls(_) => ConnectOutcome::Tls,
+        OpenFault::NoGuard | OpenFault::Frame(_) => ConnectOutcome::NotTyrant,
+        OpenFault::Waits => ConnectOutcome::Waits,
+        OpenFault::OtherGuard => ConnectOutcome::OtherRun,
+    }
+}
+
+/// Why a link is given up; nothing for one that ended in order.
+fn link_end(fault: &LinkFault) -> Option<FenceReason> {
+    match fault {
+        LinkFault::Silent(_) | LinkFault::Unanswered => Some(FenceReason::Deadline),
+        LinkFault::Frame(_) | LinkFault::Mismatch => Some(FenceReason::BadAnswer),
+        LinkFault::NotOwed(_) => Some(FenceReason::Unasked),
+        LinkFault::Eof => Some(FenceReason::Eof),
+        LinkFault::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => Some(FenceReason::Reset),
+        LinkFault::Io(_) => Some(FenceReason::Io),
+        LinkFault::Left | LinkFault::Retired => None,
+    }
+}
+
+/// What the pairing guard did by giving up this link; nothing where the guard ended it.
+fn link_rule(fault: &LinkFault) -> Option<Intervention> {
+    match fault {
+        LinkFault::Unanswered => Some(Intervention::LateAnswer),
+        LinkFault::Frame(_) => Some(Intervention::BadAnswer),
+        LinkFault::Mismatch => Some(Intervention::Mismatch),
+        LinkFault::NotOwed(_) => Some(Intervention::Unasked),
+        LinkFault::Silent(_) | LinkFault::Eof | LinkFault::Io(_) | LinkFault::Left | LinkFault::Retired => None,
     }
 }
 

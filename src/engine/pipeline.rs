@@ -2,6 +2,7 @@
 
 mod access;
 mod ahead;
+mod asking;
 mod routes;
 mod writes;
 
@@ -335,8 +336,21 @@ impl Pipeline {
     }
 
     /// A request that is about to travel with this command.
-    fn completion(&self, wire: &Command, mut request: Request, tickets: Tickets, form: Form) -> Completion {
-        let (channel, writes) = (self.channel(), !tickets.is_empty());
+    fn completion(&self, wire: &Command, request: Request, tickets: Tickets, form: Form) -> Completion {
+        let writes = !tickets.is_empty();
+        self.completion_of(wire, request, tickets, form, writes)
+    }
+
+    /// The same for one of which it is known otherwise whether it may change something.
+    fn completion_of(
+        &self,
+        wire: &Command,
+        mut request: Request,
+        tickets: Tickets,
+        form: Form,
+        writes: bool,
+    ) -> Completion {
+        let channel = self.channel();
         request.enter(State::InFlight);
         channel.took_off(writes);
         let purpose = Purpose::Client(ClientRequest {

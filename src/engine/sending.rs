@@ -8,6 +8,8 @@ use super::completion::Completion;
 use super::shared::Shared;
 use crate::client::route::Route;
 use crate::command::{Command, Verb};
+use crate::protocol::outgoing::Outgoing;
+use crate::store::guards::Asking;
 use crate::store::{self, Opened, Opening};
 
 /// The store of one worker.
@@ -21,6 +23,7 @@ pub fn store_of(shared: &Shared, opened: &Opened, route: Route) -> Store {
     opened.store(&Opening {
         settings: &shared.settings(),
         route,
+        guards: &shared.guards,
         ids: &shared.lane_ids,
         tenure: &shared.tenure,
         clock: &shared.clock,
@@ -59,6 +62,16 @@ impl Engine {
     /// Puts a stamped write on its way that may share its request with others: see [`store::Via::submit_write`].
     pub fn send_write(&self, via: &Via, command: &Command, deadline: Instant, completion: Completion) {
         self.count_bytes(completion.verb, || via.submit_write(command, deadline, completion));
+    }
+
+    /// Asks a guard a whole request: see [`store::Via::ask`].
+    pub fn ask(&self, via: &Via, asking: Asking, command: &Command, deadline: Instant, completion: Completion) {
+        self.count_bytes(completion.verb, || via.ask(asking, command, deadline, completion));
+    }
+
+    /// The same where its bytes have been put together already: see [`store::Via::ask_bytes`].
+    pub fn ask_bytes(&self, via: &Via, asking: Asking, bytes: Outgoing, deadline: Instant, completion: Completion) {
+        self.count_bytes(completion.verb, || via.ask_bytes(asking, bytes, deadline, completion));
     }
 
     fn count_bytes(&self, verb: Verb, submit: impl FnOnce() -> usize) {

@@ -1,5 +1,6 @@
 //! Commands that take several exchanges. Each is alone in its session until it is done.
 
+mod asking;
 pub mod dedicated;
 mod doubt;
 mod edits;

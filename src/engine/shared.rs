@@ -23,10 +23,13 @@ use crate::guard::Guard;
 use crate::logging::RateLimit;
 use crate::metrics::{Alarm, Metrics};
 use crate::pairing::LaneIds;
+use crate::protocol::link::hello::Welcome;
 use crate::recent::Recent;
 use crate::recent::history::{Levels, Reading};
 use crate::store;
 use crate::store::events::OtherRun;
+use crate::store::guards::At;
+use crate::store::guards::fault::OpenFault;
 use crate::store::tyrant::greeting::{Greeting, Run};
 use crate::transport::tls::Trusted;
 
@@ -93,7 +96,7 @@ pub struct Plan {
 }
 
 /// What is known of the backend from its greetings.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Backend {
     /// Which run of the server all connections are to reach; `None` before the first.
     run: Option<Run>,
@@ -109,6 +112,16 @@ struct Backend {
     has_predecessor: bool,
     /// It should have ended, and why this one is not ready therefore.
     overdue: Option<String>,
+}
+
+/// The guard that an edge has links to.
+#[derive(Debug, Default)]
+struct Serving {
+    /// Which process it is.
+    guard: u64,
+    /// The epoch of its claim.
+    epoch: u64,
+    links: usize,
 }
 
 /// Another run of the server than the one that has the lanes.
@@ -164,6 +177,9 @@ pub struct Shared {
     backend: Mutex<Backend>,
     /// Which server is the backend, where that is spoken to by TLS.
     pub trusted: Arc<Trusted>,
+    /// The guards of an edge, and which of them serves.
+    pub guards: Arc<[At]>,
+    serving: Mutex<Serving>,
     /// Held by whoever may be about to name another route to the backend.
     pub replanning: Mutex<()>,
     /// Times that all connections have moved to another backend.
@@ -190,10 +206,11 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// The state of a proxy that has just started. `hidden` says whether the backend is known to be empty.
+    /// The state of a proxy that has just started: an edge where there are `guards`. `hidden` says whether the backend is known to be empty.
     pub fn new(
         settings: Settings,
         guard: Guard<Notice>,
+        guards: Arc<[At]>,
         metrics: Arc<Metrics>,
         hidden: HiddenCount,
         clock: Clock,
@@ -232,16 +249,10 @@ impl Shared {
                 route: store::direct_route(&settings.backend, &trusted),
                 settings: Arc::new(settings),
             })),
-            backend: Mutex::new(Backend {
-                run: None,
-                lanes: 0,
-                stranger: None,
-                out_of_reach_since: None,
-                hold_until: None,
-                has_predecessor: false,
-                overdue: None,
-            }),
+            backend: Mutex::default(),
             trusted,
+            guards,
+            serving: Mutex::default(),
             replanning: Mutex::new(()),
             moves: AtomicU64::new(0),
             look_ups: LookUps::default(),
@@ -336,6 +347,36 @@ impl Shared {
             self.doubts.send_modify(|doubts| *doubts += 1);
         }
         Err(error)
+    }
+
+    /// A guard that serves has welcomed this edge.
+    ///
+    /// # Errors
+    /// When links to another guard are up, which has the same claim or a later one: then there are two stores, and what one
+    /// client stores would not be there for another.
+    pub fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault> {
+        let mut serving = self.serving.lock();
+        if serving.guard != welcome.instance {
+            if serving.links > 0 && welcome.epoch <= serving.epoch {
+                return Err(OpenFault::OtherGuard);
+            }
+            *serving = Serving {
+                guard: welcome.instance,
+                epoch: welcome.epoch,
+                links: 0,
+            };
+            self.runs.send_modify(|runs| *runs += 1);
+        }
+        serving.links += 1;
+        Ok(())
+    }
+
+    /// A link to this guard is no more.
+    pub fn unlinked(&self, guard: u64) {
+        let mut serving = self.serving.lock();
+        if serving.guard == guard {
+            serving.links = serving.links.saturating_sub(1);
+        }
     }
 
     /// Another lane has the place of one that goes on for a while.
@@ -556,6 +597,10 @@ impl Shared {
         metrics.ledger_evicted.absolute(ledger.evicted());
         metrics.pending_keys.set(self.guard.pending() as f64);
         metrics.horizon_age.set(self.horizon_age());
+        let (round_trip, offset) = self.recent.lanes.round_trip().unwrap_or_default();
+        metrics.link_round_trip.set(round_trip);
+        metrics.link_clock_offset.set(offset);
+        metrics.edge.set(if settings.is_edge() { 1.0 } else { 0.0 });
         metrics.claim_held.set(if self.tenure.is_held() { 1.0 } else { 0.0 });
         metrics.claim_epoch.set(self.claim.borrow().epoch().unwrap_or(0) as f64);
     }

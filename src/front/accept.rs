@@ -3,34 +3,19 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use crate::config::ListenerSettings;
-use crate::engine::shared::Shared;
-use crate::front::admission::Place;
+use crate::front::seat::{Seat, note_stranger};
 use crate::front::session::LINGER;
 use crate::front::worker::Worker;
 use crate::logging::RateLimit;
 use crate::metrics::CloseReason;
 use crate::transport::tls::Identity;
-use crate::transport::{self, Host, Peer, Reader, Writer};
-
-/// One client's place among all clients, and among those of its host, given back when it is dropped.
-#[derive(Debug)]
-struct Seat {
-    shared: Arc<Shared>,
-    _place: Place,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.shared.sessions.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+use crate::transport::{self, Peer, Reader, Writer};
 
 impl Worker {
     /// Looks from where a client comes, before anything else: one that may not connect is reset at once.
@@ -91,38 +76,20 @@ impl Worker {
 
     /// A seat for a client that has connected, unless there are too many.
     fn admit(&self, writer: Writer) -> Option<(Writer, Seat)> {
-        let (shared, settings) = (&self.engine.shared, self.engine.settings());
-        shared.metrics.sessions_opened.increment(1);
-        let host = writer.peer().host();
-        let Some(place) = self.gate.admission.enter(host, settings.limits.sessions_per_client) else {
-            note_full(host);
-            self.turn_away(writer, CloseReason::ClientLimit);
-            return None;
-        };
-        let sessions = shared.sessions.fetch_add(1, Ordering::Relaxed);
-        let seat = Seat {
-            shared: Arc::clone(shared),
-            _place: place,
-        };
-        if sessions >= shared.sessions_max(&settings) {
-            self.turn_away(writer, CloseReason::Limit);
-            return None;
+        self.engine.shared.metrics.sessions_opened.increment(1);
+        match Seat::take(&self.gate, &self.engine.settings(), writer.peer().host()) {
+            Ok(seat) => Some((writer, seat)),
+            Err(reason) => {
+                self.turn_away(writer, reason);
+                None
+            }
         }
-        Some((writer, seat))
     }
 
     /// Resets a client that gets no session.
     fn turn_away(&self, writer: Writer, reason: CloseReason) {
         self.engine.shared.metrics.sessions_closed.of(reason).increment(1);
         writer.reset();
-    }
-}
-
-/// Says once in a while that a client has all the sessions that it may have.
-fn note_full(host: Host) {
-    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
-    if let Some(suppressed) = LOG.admit(Instant::now()) {
-        tracing::warn!(%host, suppressed, "a client has as many sessions as limits.sessions_per_client allows: another was reset");
     }
 }
 
@@ -134,14 +101,5 @@ fn note_no_tls(error: &io::Error, peer: Peer, listener: &ListenerSettings) {
         tracing::debug!(%client, %listener, "a client went before it had spoken TLS");
     } else if let Some(suppressed) = LOG.admit(Instant::now()) {
         tracing::warn!(%error, %client, %listener, suppressed, "a client could not be spoken to by TLS");
-    }
-}
-
-/// Says once in a while who may not connect.
-fn note_stranger(peer: Peer, listener: &ListenerSettings) {
-    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
-    if let Some(suppressed) = LOG.admit(Instant::now()) {
-        let (client, listener) = (peer.host(), &listener.address);
-        tracing::warn!(%client, %listener, suppressed, "a connection from a network that may not connect was reset");
     }
 }

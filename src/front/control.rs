@@ -15,6 +15,7 @@ use crate::engine::shared::{Phase, Shared};
 use crate::engine::whereabouts::wanted::Reason;
 use crate::front::facts;
 use crate::front::gate::Gate;
+use crate::front::guards;
 use crate::front::listener::Listening;
 use crate::front::serving;
 use crate::front::start_error::StartError;
@@ -125,9 +126,10 @@ impl Control {
             self.shared.trusted.set(trust);
             is_new
         });
-        let backend = backend.map_err(|mistake| mistake.to_string());
+        let guards = guards::renew(&self.shared.guards, &self.settings());
+        let [backend, guards] = [backend, guards].map(|renewed| renewed.map_err(|mistake| mistake.to_string()));
         let reloads = &self.shared.metrics.certificate_reloads;
-        for renewed in listeners.into_iter().chain([backend]) {
+        for renewed in listeners.into_iter().chain([backend, guards]) {
             match renewed {
                 Ok(false) => {}
                 Ok(true) => {
@@ -180,12 +182,8 @@ impl Control {
         let listening = self.gate.listening();
         let each = listening.iter().filter_map(|one| Some(one.identity.as_ref()?.expiry()));
         let listeners = each.reduce(Expiry::earlier).unwrap_or_default();
-        let backend = self
-            .shared
-            .trusted
-            .get()
-            .map(|trust| trust.expiry())
-            .unwrap_or_default();
+        let backend = self.shared.trusted.get().map(|trust| trust.expiry());
+        let backend = guards::expiry(&self.shared.guards).or(backend).unwrap_or_default();
         metrics.expires(Certificate::Listener, listeners.shown);
         metrics.expires(Certificate::ListenerCa, listeners.trusted);
         metrics.expires(Certificate::Backend, backend.shown);
@@ -282,12 +280,14 @@ impl Control {
         let access = Access::new(&new, self.token.as_deref())?;
         let trust = new.trust()?;
         let listening = open(&before, &new)?;
+        let has_new_guards = guards::renew(&self.shared.guards, &new)?;
         self.shared.make_room_for(&new, self.open)?;
         self.shared.memory.change_limits(&new.limits);
         if has_new_files(&before, &listening) {
             keys.push("the files of tls");
         }
-        if self.shared.trusted.get() != trust && !keys.iter().any(|key| key.starts_with("backend")) {
+        let has_new_trust = has_new_guards || self.shared.trusted.get() != trust;
+        if has_new_trust && !keys.iter().any(|key| key.starts_with("backend")) {
             keys.push("the files of backend_tls");
         }
         *self.access.lock() = Arc::new(access);

@@ -8,7 +8,7 @@ use crate::admin::api::{Backend, Counts, Facts, Ledger, Sessions, Status};
 use crate::engine::lanes_wanted;
 use crate::engine::shared::Shared;
 use crate::front::gate::Gate;
-use crate::recent::{clients, history, refusals};
+use crate::recent::{clients, edges, history, lanes, refusals};
 
 /// A proxy as its admin pages know it.
 pub struct Known(pub Arc<Gate>);
@@ -22,6 +22,9 @@ pub fn readiness(shared: &Shared) -> Readiness {
     };
     match &shared.settings().backend {
         _ if shared.is_stopping() => Readiness::NotReady("stopping".to_owned()),
+        _ if shared.settings().is_edge() && !shared.has_lanes() => {
+            Readiness::NotReady("no guard serves that it is linked to".to_owned())
+        }
         backend if backend.is_server() && !shared.has_lanes() => Readiness::NotReady("no lane is up".to_owned()),
         _ => hindrance
             .or_else(|| shared.overdue_predecessor())
@@ -74,8 +77,15 @@ impl Facts for Known {
         self.0.shared.recent.clients()
     }
 
+    fn edges(&self) -> Vec<edges::Shown> {
+        self.0.shared.recent.edges.all()
+    }
+
     fn backends(&self) -> Vec<Backend> {
         let shared = &self.0.shared;
+        if shared.settings().is_edge() {
+            return guards(shared);
+        }
         let (lanes_up, lanes_wanted) = (shared.lanes.load(Ordering::Relaxed), lanes_wanted(&shared.settings()));
         vec![Backend {
             url: shared.settings().backend.to_string(),
@@ -99,4 +109,34 @@ impl Facts for Known {
     fn hour(&self) -> history::Shown {
         self.0.shared.recent.history.lock().hour()
     }
+}
+
+/// The guards of an edge, with the links to each; those that are down are with the first.
+fn guards(shared: &Shared) -> Vec<Backend> {
+    let (settings, mut lanes) = (shared.settings(), shared.recent.lanes.all());
+    let wanted = lanes_wanted(&settings);
+    let is_served = lanes.iter().any(|lane| lane.guard.is_some());
+    let mut guards = Vec::new();
+    for url in settings.edge_of.iter().map(ToString::to_string) {
+        let is_first = guards.is_empty();
+        let is_its = |lane: &lanes::Shown| lane.guard.as_ref().map_or(is_first, |guard| *guard == url);
+        let (its, others): (Vec<_>, Vec<_>) = lanes.into_iter().partition(is_its);
+        lanes = others;
+        let up = its.iter().filter(|lane| lane.guard.is_some()).count();
+        guards.push(Backend {
+            state: match up {
+                0 if is_served => "standby",
+                0 => "down",
+                _ if up >= wanted => "up",
+                _ => "degraded",
+            }
+            .into(),
+            lanes_up: up,
+            lanes_wanted: if up == 0 && is_served { 0 } else { wanted },
+            in_flight: its.iter().map(|lane| lane.requests as i64).sum(),
+            lanes: its,
+            url,
+        });
+    }
+    guards
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::admission::Admission;
+use super::fencing::Fencing;
 use super::listener::Listening;
 use crate::engine::shared::Shared;
 
@@ -17,6 +18,10 @@ pub struct Gate {
     pub listening: watch::Sender<Vec<Arc<Listening>>>,
     /// Who has connected, and who may.
     pub admission: Arc<Admission>,
+    /// Which of each edge's links may go on.
+    pub fencing: Arc<Fencing>,
+    /// What edges know this process by: another number after each start.
+    pub instance: u64,
 }
 
 impl Gate {
@@ -26,6 +31,8 @@ impl Gate {
             shared,
             listening: watch::Sender::new(Vec::new()),
             admission: Arc::default(),
+            fencing: Arc::default(),
+            instance: fastrand::u64(..),
         })
     }
 

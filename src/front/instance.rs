@@ -19,9 +19,10 @@ use crate::engine::notice::Notice;
 use crate::engine::records::HiddenCount;
 use crate::engine::sending::store_of;
 use crate::engine::shared::{Phase, Shared};
+pub use crate::engine::{At, Way};
 use crate::engine::{Engine, LaneLoad, Opened};
 use crate::front::gate::Gate;
-use crate::front::session::SessionLoad;
+use crate::front::served::SessionLoad;
 use crate::front::worker::Worker;
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
@@ -32,6 +33,8 @@ use crate::transport::{Reader, Writer};
 pub struct Surroundings {
     /// How the backend is reached.
     pub route: Route,
+    /// How the guards are reached, where it is an edge; none where it is a guard.
+    pub guards: Vec<At>,
     /// Time since the epoch.
     pub clock: Clock,
     /// Whatever is random follows from it.
@@ -98,6 +101,7 @@ impl Instance {
         let shared = Shared::new(
             settings,
             guard,
+            surroundings.guards.into(),
             surroundings.metrics,
             HiddenCount::uncertain(),
             surroundings.clock,
@@ -115,7 +119,12 @@ impl Instance {
         let within = process.enter();
         let workers = (0..shared.settings().workers)
             .map(|_| {
-                let store = store_of(&shared, &Opened::Server, surroundings.route.clone());
+                let opened = if shared.guards.is_empty() {
+                    Opened::Server
+                } else {
+                    Opened::Guards
+                };
+                let store = store_of(&shared, &opened, surroundings.route.clone());
                 let engine = Engine::new(Arc::clone(&shared), store, random.fork());
                 Worker::start(engine, Arc::clone(&gate))
             })

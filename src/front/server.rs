@@ -21,12 +21,13 @@ use crate::engine::notice::Notice;
 use crate::engine::records::HiddenCount;
 use crate::engine::shared::{Phase, Shared};
 use crate::engine::whereabouts;
-use crate::engine::{Names, Opened, Resolve, SystemNames};
+use crate::engine::{At, Names, Opened, Resolve, SystemNames};
 use crate::files;
 use crate::front::certificates;
 use crate::front::control::Control;
 use crate::front::descriptors;
 use crate::front::gate::Gate;
+use crate::front::guards;
 use crate::front::listener::{self, Listening};
 use crate::front::serving;
 pub use crate::front::start_error::StartError;
@@ -98,17 +99,19 @@ impl Server {
         let access = admin::access::Access::new(&settings, inheritance.admin_token.as_deref())?;
         let trust = settings.trust().map_err(StartError::Tls)?;
         let open = descriptors::open_now();
-        let opened = Opened::open(&settings.backend, &with_folder(&settings.store)?)?;
+        let opened = Opened::open(&settings, &with_folder(&settings.store)?)?;
+        let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(SystemNames));
+        let guards = guards::of(&settings, &resolver).map_err(StartError::Tls)?;
+        guards::are_there(&guards, settings.pairing.connect_timeout)?;
         let bind = |host_port: &String| serving::bind_admin(host_port, &access, settings.takeover);
         let admin = settings.admin.as_ref().map(bind).transpose()?;
         let admin_address = admin.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
         let backend = settings.backend.clone();
         let count = settings.workers;
-        let shared = share(settings, opened.is_empty(), inheritance.has_predecessor);
+        let shared = share(settings, guards, opened.is_empty(), inheritance.has_predecessor);
         shared.trusted.set(trust);
         shared.make_room_for(&shared.settings(), open)?;
-        if shared.settings().backend.is_server() {
-            let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(SystemNames));
+        if shared.settings().backend.is_server() && !shared.settings().is_edge() {
             whereabouts::attend(&shared, Names::new(resolver))?;
         }
         let claim = shared.settings().claims().then(|| keep_claim(&shared)).transpose()?;
@@ -295,7 +298,7 @@ pub fn end_patience(settings: &Settings) -> Duration {
 
 /// The guard and everything else that workers share, for a backend that nothing is known of yet, unless it is in this
 /// process and empty.
-fn share(settings: Settings, is_empty: bool, has_predecessor: bool) -> Arc<Shared> {
+fn share(settings: Settings, guards: Arc<[At]>, is_empty: bool, has_predecessor: bool) -> Arc<Shared> {
     let clock: Clock = Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
     let rules = settings.rules.clone();
     let (horizon, hidden) = if is_empty {
@@ -308,10 +311,13 @@ fn share(settings: Settings, is_empty: bool, has_predecessor: bool) -> Arc<Share
         )
     };
     let seed = HashSeed([fastrand::u64(..), fastrand::u64(..)]);
-    let ledger = Ledger::with_memory(settings.ledger_memory, horizon);
+    let ledger = match settings.is_edge() {
+        true => Ledger::with_entries(1, horizon),
+        false => Ledger::with_memory(settings.ledger_memory, horizon),
+    };
     let guard = Guard::new(rules, seed, ledger);
     let metrics = Arc::new(Metrics::new(&Fault::NAMES));
-    let shared = Shared::new(settings, guard, metrics, hidden, clock);
+    let shared = Shared::new(settings, guard, guards, metrics, hidden, clock);
     if has_predecessor {
         shared.await_predecessor();
     }

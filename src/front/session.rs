@@ -21,6 +21,7 @@ pub use self::end::End;
 pub use self::ending::LINGER;
 use self::saying::Said;
 use self::taking::Taking;
+pub use self::task::Edge;
 use self::task::Task;
 use crate::clock::now;
 use crate::command::Answer;
@@ -32,7 +33,9 @@ use crate::engine::failure::Failure;
 use crate::engine::memory::{Load, Room};
 use crate::engine::request::{Asked, Request};
 use crate::front::context::Context;
+use crate::front::counted;
 use crate::front::fairness::{Allowance, Share};
+use crate::front::served::{Served, SessionLoad};
 use crate::metrics::Outcome;
 use crate::pairing::order::{Order, Place};
 use crate::protocol::outgoing::Outgoing;
@@ -71,28 +74,6 @@ struct Inner {
     blocked: bool,
     /// Bytes lie behind the request that is being dispatched.
     followed: bool,
-}
-
-/// How much a session holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SessionLoad {
-    /// Bytes of answers that queue up behind the one that the client is taking, once as much as it takes has been written.
-    pub backlog: usize,
-    /// Requests without an answer.
-    pub owed: usize,
-    /// Requests in flight, `putnr` included.
-    pub in_flight: usize,
-}
-
-impl SessionLoad {
-    /// The greater of each.
-    pub fn max(self, other: Self) -> Self {
-        Self {
-            backlog: self.backlog.max(other.backlog),
-            owed: self.owed.max(other.owed),
-            in_flight: self.in_flight.max(other.in_flight),
-        }
-    }
 }
 
 /// One client connection.
@@ -137,10 +118,7 @@ impl Client for Session {
         if asked.place.is_some() && asked.form.can_say_unavailable() && now < asked.deadline + OVERTIME {
             return self.answer(asked, Outcome::Failed, Answer::Unavailable, now);
         }
-        let requests = &self.engine().shared.metrics.requests;
-        requests
-            .of(asked.form.protocol(), asked.verb, Outcome::Closed)
-            .increment(1);
+        counted::unanswered(&self.engine().shared, &asked);
         self.inner.borrow_mut().asked -= asked.bytes;
         self.end(failure.into());
     }
@@ -205,33 +183,9 @@ impl Session {
         &self.context.engine
     }
 
-    /// How much it holds now; nothing once it is to end.
-    pub fn load(&self) -> SessionLoad {
-        let inner = self.inner.borrow();
-        if inner.ended.is_some() {
-            return SessionLoad::default();
-        }
-        SessionLoad {
-            backlog: if inner.touched {
-                0
-            } else {
-                inner.taking.backlog(inner.out.len())
-            },
-            owed: inner.order.owed(),
-            in_flight: self.channel.in_flight(),
-        }
-    }
-
     /// Answers a request and counts it.
     fn answer(self: &Rc<Self>, asked: Asked, outcome: Outcome, answer: Answer, now: Instant) {
-        let metrics = &self.engine().shared.metrics;
-        let protocol = asked.form.protocol();
-        metrics.requests.of(protocol, asked.verb, outcome).increment(1);
-        metrics
-            .request_seconds
-            .of(protocol, asked.verb)
-            .record(now.saturating_duration_since(asked.received));
-        self.engine().shared.tally.answered(asked.verb, asked.keys, &answer);
+        counted::answered(&self.engine().shared, &asked, outcome, &answer, now);
         self.inner.borrow_mut().asked -= asked.bytes;
         if let Answer::Reply(reply) = &answer {
             self.channel.links.answered(reply);
@@ -332,17 +286,6 @@ impl Session {
         self.inner.borrow().followed || self.writer.borrow().as_ref().is_some_and(|writer| writer.has_unread())
     }
 
-    /// The worker looks whether the client asks anything. Most clients rest most of the time, and there can be many.
-    pub fn look(&self) {
-        let looks = self.looks.get();
-        if looks < RESTING {
-            self.looks.set(looks + 1);
-            if looks + 1 == RESTING {
-                self.channel.wake.notify_one();
-            }
-        }
-    }
-
     fn is_resting(&self) -> bool {
         self.looks.get() == RESTING
     }
@@ -353,11 +296,6 @@ impl Session {
         inner.out.shrink();
         inner.order.shrink();
         inner.rooms.shrink_to_fit();
-    }
-
-    /// The proxy waits for it no longer.
-    pub fn cut(&self) {
-        self.end(End::Drain);
     }
 
     fn end(&self, end: End) {
@@ -415,10 +353,14 @@ impl Session {
         Ok(())
     }
 
-    /// Serves the client until either side ends it.
-    pub async fn serve(self: Rc<Self>, reader: Reader) {
+    /// Serves the client until either side ends it, or it turns out to be an edge, whose connection goes on.
+    pub async fn serve(self: Rc<Self>, reader: Reader) -> Option<Edge> {
         let mut task = Task::new(Rc::clone(&self), reader);
         let end = task.run().await;
+        if matches!(end, End::Link) {
+            self.inner.borrow_mut().ended.get_or_insert(End::Link);
+            return Some(task.into_edge());
+        }
         tracing::debug!(?end, "a session ends");
         let metrics = &self.engine().shared.metrics;
         metrics.sessions_closed.of(end.counted()).increment(1);
@@ -436,6 +378,7 @@ impl Session {
         self.weigh();
         // With an answer that is not written it would stay among those that have one until another session has one.
         self.engine().flush_touched();
+        None
     }
 }
 
@@ -467,13 +410,49 @@ impl Session {
         }
     }
 
-    /// Bytes that it holds without room of their own; nothing once it is to end.
-    pub fn loose(&self) -> usize {
+    /// Whether so much is unread that no further request is taken up.
+    fn is_behind(&self) -> bool {
+        self.inner.borrow().out.len() > BACKLOG_PAUSE
+    }
+}
+
+impl Served for Session {
+    /// Most clients rest most of the time, and there can be many.
+    fn look(&self) {
+        let looks = self.looks.get();
+        if looks < RESTING {
+            self.looks.set(looks + 1);
+            if looks + 1 == RESTING {
+                self.channel.wake.notify_one();
+            }
+        }
+    }
+
+    fn cut(&self) {
+        self.end(End::Drain);
+    }
+
+    fn load(&self) -> SessionLoad {
+        let inner = self.inner.borrow();
+        if inner.ended.is_some() {
+            return SessionLoad::default();
+        }
+        SessionLoad {
+            backlog: if inner.touched {
+                0
+            } else {
+                inner.taking.backlog(inner.out.len())
+            },
+            owed: inner.order.owed(),
+            in_flight: self.channel.in_flight(),
+        }
+    }
+
+    fn loose(&self) -> usize {
         self.load.get().loose
     }
 
-    /// Has it give back the buffer that it does not need this moment; how many bytes that will be.
-    pub fn give_back(&self) -> usize {
+    fn give_back(&self) -> usize {
         let (len, room) = self.input.get();
         let spare = if len == 0 { room } else { 0 };
         if spare > 0 {
@@ -482,25 +461,18 @@ impl Session {
         spare
     }
 
-    /// Ends it, since it holds more than others and memory is short.
-    pub fn shed(&self) {
+    fn shed(&self) {
         self.end(End::Memory);
         self.weigh();
     }
 
-    /// Ends it where it has room for an answer that its client does not take, for which others wait.
-    pub fn make_way(&self, patience: Duration, now: Instant) {
+    fn make_way(&self, patience: Duration, now: Instant) {
         let mut inner = self.inner.borrow_mut();
         let unread = inner.out.len();
         if !inner.rooms.is_empty() && inner.taking.is_in_the_way(unread, READ_ROOM, patience, now) {
             drop(inner);
             self.end(End::Backlog);
         }
-    }
-
-    /// Whether so much is unread that no further request is taken up.
-    fn is_behind(&self) -> bool {
-        self.inner.borrow().out.len() > BACKLOG_PAUSE
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::config::UsageError;
-use crate::engine::OpenError;
+use crate::engine::{OpenError, OpenFault};
 
 /// Why the proxy could not start, or listen where a reload says.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,14 @@ pub enum StartError {
     /// A file of TLS is not what it has to be.
     #[error("{0}")]
     Tls(UsageError),
+    /// What answers at the URL of a guard is none for this process.
+    #[error("edge_of: {url}: {fault}; allowed: a ttguard that serves a store and takes links from here")]
+    NoGuard {
+        /// The URL.
+        url: String,
+        /// What was found there.
+        fault: OpenFault,
+    },
     /// The system refuses something else.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),

@@ -18,7 +18,9 @@ use crate::engine::{Engine, LaneLoad};
 use crate::front::context::Context;
 use crate::front::gate::Gate;
 use crate::front::heartbeat;
-use crate::front::session::{Session, SessionLoad};
+use crate::front::link::Link;
+use crate::front::served::{Served, SessionLoad};
+use crate::front::session::{Edge, Session};
 use crate::transport::{Reader, Writer};
 
 /// How long sessions that are cut off, and fences, may take beyond the time that they are given.
@@ -78,11 +80,23 @@ impl Worker {
         listener: Arc<ListenerSettings>,
         seat: impl Sized + 'static,
     ) {
-        let session = Session::new(Rc::clone(&self.context), writer, listener);
-        let number = self.sessions.add(&session);
-        let sessions = Rc::clone(&self.sessions);
+        let session = Session::new(Rc::clone(&self.context), writer, Arc::clone(&listener));
+        let served: Rc<dyn Served> = Rc::<Session>::clone(&session);
+        let number = self.sessions.add(&served);
+        drop(served);
+        let (sessions, context, gate) = (
+            Rc::clone(&self.sessions),
+            Rc::clone(&self.context),
+            Arc::clone(&self.gate),
+        );
         spawn_local(async move {
-            session.serve(reader).await;
+            if let Some(edge) = session.serve(reader).await {
+                // Boxed, as next to no session becomes a link.
+                Box::pin(serve_edge(edge, context, gate, listener, |link| {
+                    sessions.put(number, link)
+                }))
+                .await;
+            }
             drop(seat);
             sessions.open.borrow_mut().remove(&number);
             sessions.ended.notify_one();
@@ -179,21 +193,44 @@ impl Worker {
     }
 }
 
+/// Serves an edge by its link, which `keep` takes note of.
+async fn serve_edge(
+    edge: Edge,
+    context: Rc<Context>,
+    gate: Arc<Gate>,
+    listener: Arc<ListenerSettings>,
+    keep: impl FnOnce(&Rc<dyn Served>),
+) {
+    let Some(writer) = edge.writer else {
+        return;
+    };
+    let link = Link::new(context, writer, listener);
+    let served: Rc<dyn Served> = Rc::<Link>::clone(&link);
+    keep(&served);
+    drop(served);
+    link.serve(edge.reader, edge.input, gate).await;
+}
+
 /// The sessions of one worker.
 #[derive(Debug, Default)]
 struct Sessions {
-    open: RefCell<BTreeMap<u64, Weak<Session>>>,
+    open: RefCell<BTreeMap<u64, Weak<dyn Served>>>,
     next: Cell<u64>,
     ended: Notify,
 }
 
 impl Sessions {
     /// Takes note of a session; returns its number.
-    fn add(&self, session: &Rc<Session>) -> u64 {
+    fn add(&self, session: &Rc<dyn Served>) -> u64 {
         let number = self.next.get();
         self.next.set(number + 1);
-        self.open.borrow_mut().insert(number, Rc::downgrade(session));
+        self.put(number, session);
         number
+    }
+
+    /// Takes note of what has this number from now on.
+    fn put(&self, number: u64, session: &Rc<dyn Served>) {
+        self.open.borrow_mut().insert(number, Rc::downgrade(session));
     }
 
     /// Ends what does not end by itself.

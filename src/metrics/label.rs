@@ -212,6 +212,8 @@ labels! {
         Tls = "tls",
         /// Another run of the server answers than the one that has the other lanes.
         OtherRun = "other_run",
+        /// The guard that an edge asks does not serve: it waits for its store's claim.
+        Waits = "waits",
     }
 
     /// What a certificate is for.

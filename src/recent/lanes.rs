@@ -31,6 +31,15 @@ pub struct Shown {
     pub fencing: usize,
     /// Why the last one was given up, or why it cannot connect.
     pub last_fault: Option<String>,
+    /// The guard that it leads to, where it is a link of an edge's that is up.
+    #[serde(default)]
+    pub guard: Option<String>,
+    /// The shortest of the last round trips to that.
+    #[serde(default)]
+    pub round_trip_seconds: Option<f64>,
+    /// How far that one's clock was ahead then.
+    #[serde(default)]
+    pub clock_offset_seconds: Option<f64>,
 }
 
 /// What all workers have told.
@@ -46,6 +55,16 @@ impl Lanes {
     /// All lanes, by worker and place.
     pub fn all(&self) -> Vec<Shown> {
         self.0.lock().values().flatten().cloned().collect()
+    }
+
+    /// The shortest round trip to the guard of an edge, and how far that one's clock is ahead, in seconds.
+    pub fn round_trip(&self) -> Option<(f64, f64)> {
+        let workers = self.0.lock();
+        let trips = workers
+            .values()
+            .flatten()
+            .filter_map(|lane| Some((lane.round_trip_seconds?, lane.clock_offset_seconds?)));
+        trips.min_by(|one, other| one.0.total_cmp(&other.0))
     }
 
     /// The most requests that any lane holds, and the bytes that all of them have not written.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::command::Reply;
 use crate::pairing::owed::Lost;
+use crate::protocol::link::told::Told;
 use crate::protocol::tyrant::reply::Dropped;
 
 /// What travels with each request to a store, and is told what became of it.
@@ -30,6 +31,9 @@ pub trait Completion: 'static {
     /// The answer to those who share its request has come, in so many bytes: with this code, which says that what one of
     /// them asked for was not done, and not which.
     fn undone(self, code: u8, bytes: usize, now: Instant);
+    /// The guard that judges for this edge has said what became of the request, in so many bytes; or that has been given up,
+    /// in none.
+    fn told(self, told: Told, bytes: usize, now: Instant);
     /// The answer has come, was over a limit or [without room](Self::has_room_for), and is gone. `now` is when its last
     /// byte was read.
     fn dropped(self, dropped: Dropped, now: Instant);

@@ -3,6 +3,8 @@
 use std::io;
 
 use crate::pairing::LaneId;
+use crate::protocol::link::hello::Welcome;
+use crate::store::guards::fault::{LinkFault, OpenFault};
 use crate::store::tyrant::greeting::{Greeting, Run};
 use crate::store::tyrant::lane::{HalfReceived, LaneFault};
 
@@ -38,6 +40,15 @@ pub trait Events: 'static {
     /// # Errors
     /// When it has reached another run of the server than the lanes that are up. Then it is none.
     fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun>;
+    /// A guard that serves has welcomed this edge. Called before anything can be asked there.
+    ///
+    /// # Errors
+    /// When it is another guard than the one that has the other links. Then there is no link.
+    fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault>;
+    /// No guard could be linked to at this URL.
+    fn link_failed(&self, url: &str, fault: &OpenFault);
+    /// A link to this guard was taken out of service; whether it `has_place`, or had handed that over.
+    fn unlinked(&self, guard: u64, link: LaneId, fault: &LinkFault, has_place: bool);
     /// The server of a lane has given the sign of life that was asked for.
     fn proved(&self);
     /// A try to connect has failed.

@@ -83,7 +83,7 @@ function showStamps(stamps, digits, share) {
 }
 
 function showStatus(status, backends) {
-  const down = backends.filter(({ state }) => state !== "up");
+  const down = backends.filter(({ state }) => state !== "up" && state !== "standby");
   if (!status.ready) mark("bad", `✗ not ready: ${status.why_not}`);
   else if (down.length > 0) mark("warn", `▲ ready, but ${down.map(({ url, state }) => `${url} is ${state}`).join(", ")}`);
   else mark("good", "✓ ready");
@@ -121,11 +121,11 @@ function showStatus(status, backends) {
 }
 
 function showBackends(backends) {
-  const sign = { up: "✓ up", degraded: "▲ degraded", down: "✗ down" };
+  const sign = { up: "✓ up", degraded: "▲ degraded", down: "✗ down", standby: "– not needed now" };
   list("backends", backends.map((backend) => [
     backend.url,
     backend.lanes_wanted === 0
-      ? `${sign[backend.state]}, in this process`
+      ? `${sign[backend.state]}${backend.state === "standby" ? "" : ", in this process"}`
       : `${sign[backend.state]}: ${backend.lanes_up} of ${backend.lanes_wanted} lanes, ${count(backend.in_flight)} in flight`,
   ]));
   const row = (lane) => [
@@ -134,9 +134,10 @@ function showBackends(backends) {
     count(lane.requests),
     bytes(lane.unsent_bytes),
     count(lane.connected),
+    lane.round_trip_seconds === null ? "–" : `${round(1e3 * lane.round_trip_seconds)} ms, clock ${round(1e3 * lane.clock_offset_seconds)} ms ahead`,
     lane.last_fault ?? "–",
   ];
-  const names = ["Worker.lane", "State", "Requests", "Unsent", "Connected", "Last fault"];
+  const names = ["Worker.lane", "State", "Requests", "Unsent", "Connected", "Round trip to its guard", "Last fault"];
   table("lanes", names, backends.flatMap(({ lanes }) => lanes).map(row), "No lanes: the store is in this process.");
 }
 
@@ -164,6 +165,19 @@ function showRefusals(refusals, clients, keys) {
     day(one.last),
   ];
   table("clients", ["Client", "Refusals", "Stale", "Latest by", "In the future", "Ahead by", "Last"], clients.slice(0, 20).map(client), "Nobody was refused.");
+}
+
+function showEdges(edges) {
+  const row = (edge) => [
+    edge.from,
+    edge.release,
+    day(edge.since),
+    count(edge.clients),
+    count(edge.requests),
+    count(edge.owed),
+  ];
+  const names = ["From", "Release", "Linked since", "Clients", "Requests", "Without an answer"];
+  table("edges", names, edges.map(row), "No edge is linked to this guard.");
 }
 
 function showHistory(history, status, backends) {
@@ -199,6 +213,7 @@ async function refresh() {
   const history = await ask(`history/${span}`);
   showStatus(status, backends);
   showBackends(backends);
+  showEdges(await ask("edges"));
   showRefusals(refusals, clients, status.keys);
   showHistory(history, status, backends);
   answered = Date.now();

@@ -18,6 +18,7 @@ use crate::engine::state::Settled;
 use crate::logging::RateLimit;
 use crate::metrics::{self, RetryKind};
 use crate::pairing::owed::Lost;
+use crate::protocol::link::told::{Failed, Told};
 use crate::protocol::tyrant::opcode::Opcode;
 use crate::store::tyrant::lane::ALWAYS_FITS;
 
@@ -88,19 +89,54 @@ impl ClientRequest {
                 Reply::Code(reply.code())
             }
         };
-        let outcome = if reply.code() == 0 {
-            metrics::Outcome::Answered
-        } else {
-            metrics::Outcome::Failed
-        };
+        self.give(engine, reply, now);
+    }
+
+    /// Gives its client the answer, as that may see it.
+    fn give(self, engine: &Engine, reply: Reply, now: Instant) {
         self.client.channel().landed(self.writes);
         match engine.own(&self.client.channel().listener.keys, &self.request.command, reply) {
-            Some(reply) => {
-                let answer = Answer::Reply(reply);
-                let asked = self.request.settled(Settled::Answered);
-                self.client.answered(asked, outcome, answer, now);
-            }
+            Some(reply) => self.settle(Answer::Reply(reply), now),
             None => self.fail(Failure::LaneLost),
+        }
+    }
+
+    fn settle(self, answer: Answer, now: Instant) {
+        let asked = self.request.settled(Settled::Answered);
+        self.client.answered(asked, outcome_of(&answer), answer, now);
+    }
+
+    /// What the guard of this edge says that became of it.
+    pub(super) fn told(mut self, engine: &Engine, told: Told, now: Instant) {
+        match told {
+            Told::Answer(Answer::Reply(reply)) => {
+                let size = reply.size();
+                if size > ALWAYS_FITS && !self.fits(engine, size) {
+                    return self.put_off(engine, size);
+                }
+                self.client.take_room(self.request.room.take(), size);
+                self.give(engine, reply, now);
+            }
+            Told::Answer(answer) => {
+                self.client.channel().landed(self.writes);
+                self.settle(answer, now);
+            }
+            // Nothing of it was done.
+            Told::Failed(Failed::Stopping | Failed::Waits) => self.lost(engine, Lost::Unsent, false),
+            Told::Failed(failed) => {
+                self.client.channel().landed(self.writes);
+                self.fail(Failure::of(failed));
+            }
+        }
+    }
+
+    /// Whether it stores a value with what the guard of this edge takes for a stamp, so that it may be asked twice.
+    pub(super) fn is_stamped(&self, engine: &Engine) -> bool {
+        match (&self.request.command, self.request.edit, engine.stamp_of_guard.get()) {
+            (Command::Put { value, .. } | Command::PutNr { value, .. }, None, Some(stamp)) => {
+                stamp.read(value).is_some()
+            }
+            _ => false,
         }
     }
 
@@ -223,8 +259,17 @@ impl ClientRequest {
     }
 }
 
+/// How an answer is counted.
+pub fn outcome_of(answer: &Answer) -> metrics::Outcome {
+    match answer {
+        Answer::Reply(reply) if reply.code() == 0 => metrics::Outcome::Answered,
+        Answer::Refused { .. } => metrics::Outcome::Refused,
+        Answer::Reply(_) | Answer::NoRecord | Answer::Unavailable => metrics::Outcome::Failed,
+    }
+}
+
 /// Whether a request only asks, so that it may be sent again.
-fn is_repeatable(command: &Command) -> bool {
+pub fn is_repeatable(command: &Command) -> bool {
     match command {
         Command::Misc { function, .. } => Function::named(function).is_read(),
         command => Opcode::of(command.verb()).kind == Kind::Read,

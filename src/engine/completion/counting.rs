@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::command::Verb;
+use crate::command::{Answer, Verb};
 use crate::logging::RateLimit;
 use crate::metrics::{Carried, Metrics};
+use crate::protocol::link::told::{Failed, Told};
 use crate::protocol::tyrant::reply::Dropped;
 
 /// Counts an answer of the backend, of so many bytes, to what was asked at `since`.
@@ -24,6 +25,18 @@ pub fn backend_answered_too_much(metrics: &Metrics, verb: Verb, dropped: Dropped
     if let Some(suppressed) = LOG.admit(now) {
         tracing::warn!(?verb, bytes, %fault, suppressed, "an answer is larger than limits.reply allows: its asker fails");
     }
+}
+
+/// Counts what a guard has said of what an edge asked it at `since`, in so many bytes.
+pub fn guard_told(metrics: &Metrics, verb: Verb, told: &Told, bytes: usize, since: Instant, now: Instant) {
+    let carried = match told {
+        Told::Answer(Answer::Reply(reply)) if reply.code() == 0 => Carried::Answered,
+        Told::Answer(_) => Carried::Failed,
+        Told::Failed(Failed::Stopping | Failed::Waits) => Carried::Unsent,
+        Told::Failed(Failed::ReplyTooLarge) => Carried::TooLarge,
+        Told::Failed(_) => Carried::Lost,
+    };
+    backend_carried(metrics, verb, carried, bytes as u64, since, now);
 }
 
 fn backend_carried(metrics: &Metrics, verb: Verb, carried: Carried, bytes: u64, since: Instant, now: Instant) {

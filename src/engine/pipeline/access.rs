@@ -1,6 +1,7 @@
 //! Which commands are denied to the clients of a listener.
 
 use super::{Next, Pipeline};
+use crate::command::function::Function;
 use crate::command::{Command, Verb};
 use crate::engine::channel::Channel;
 use crate::engine::denial::{denial, note, tells_of_records};
@@ -22,6 +23,8 @@ impl Channel {
             Command::Copy { .. } | Command::Restore { .. } if self.engine.settings().has_no_place_for_copies() => {
                 Some(request.command.verb())
             }
+            // It makes a link of the connection that it comes first on, and means nothing to a store.
+            Command::Misc { function, .. } if Function::named(function) == Function::Link => Some(Verb::Misc),
             // It would be answered as if it were done.
             Command::Misc { .. } if self.engine.denies_misc() => Some(Verb::Misc),
             Command::Ext { function, .. }

@@ -86,6 +86,9 @@ impl Pipeline {
                 by,
             );
         }
+        if engine.is_edge() {
+            return self.ask_guard(request, behind);
+        }
         match self.way_of(&request) {
             Way::Pass => self.pass(request),
             Way::VerifiedGet(key) => self.verified_get(request, key),
@@ -194,7 +197,7 @@ impl Pipeline {
     }
 
     /// A `vanish` to a listener of today's dialect, which may be the `copy` of a PyTyrant that speaks its own.
-    fn vanish(&self, request: Request, behind: Behind) -> Next {
+    pub(super) fn vanish(&self, request: Request, behind: Behind) -> Next {
         let channel = self.channel();
         let until = request.received + VANISH_GRACE;
         match behind {
@@ -207,6 +210,7 @@ impl Pipeline {
                 Next::Gone
             }
             Behind::Nothing if channel.turn() < until => Self::wait(request, Cause::Grace(until)),
+            _ if self.engine().is_edge() => self.ask_whole(request),
             _ => self.run_alone(request),
         }
     }
@@ -218,7 +222,7 @@ fn passes(function: &[u8]) -> bool {
 }
 
 /// Whether a `vanish` may be the `copy` of a PyTyrant that speaks its own dialect to a listener of today's.
-fn may_be_copy(request: &Request) -> bool {
+pub(super) fn may_be_copy(request: &Request) -> bool {
     request.command.verb() == Verb::Vanish && request.form == answer::Form::Binary(Dialect::Tyrant)
 }
 

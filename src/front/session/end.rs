@@ -35,6 +35,8 @@ pub enum End {
     RefusedCommand,
     /// The proxy is stopping.
     Drain,
+    /// The client is an edge: its connection goes on as a link.
+    Link,
 }
 
 impl From<Failure> for End {
@@ -54,7 +56,7 @@ impl End {
     /// As it is counted.
     pub fn counted(&self) -> CloseReason {
         match self {
-            Self::Client | Self::Done => CloseReason::Client,
+            Self::Client | Self::Done | Self::Link => CloseReason::Client,
             Self::Fault(_) => CloseReason::Fault,
             Self::Deadline | Self::HalfSent => CloseReason::Deadline,
             Self::Idle => CloseReason::Idle,
@@ -85,7 +87,8 @@ impl End {
             | Self::Backlog
             | Self::Memory
             | Self::RefusedCommand
-            | Self::Drain => None,
+            | Self::Drain
+            | Self::Link => None,
         }
     }
 }

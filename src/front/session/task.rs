@@ -2,6 +2,7 @@
 
 mod ahead;
 mod cut;
+mod linking;
 mod overdue;
 
 use std::pin::Pin;
@@ -15,6 +16,8 @@ use tokio::time::{Sleep, sleep_until};
 
 use self::ahead::LookedAhead;
 use self::cut::Cut;
+pub use self::linking::Edge;
+use self::linking::asks_for_link;
 use super::stream::stream;
 use super::{BACKLOG_PAUSE, End, READ_AHEAD, Session};
 use crate::clock::now;
@@ -298,6 +301,10 @@ impl Task {
         let before = self.begun_with.take().unwrap_or(self.input.len());
         match self.decoder.decode(&mut self.input) {
             Ok(Some(_)) if self.watches_for_more() => Err(End::GaveUp),
+            Ok(Some(Incoming::Request(request))) if asks_for_link(&request) => {
+                self.ask_for_link(request, before - self.input.len())?;
+                Ok(Err(Pump::Again))
+            }
             Ok(Some(Incoming::Request(request))) => Ok(Ok(self.admit(request, before - self.input.len()))),
             Ok(Some(Incoming::Unknown { words })) => {
                 self.begun = None;

@@ -151,6 +151,9 @@ impl<P: Completion> Links<P> {
                 connected: record.connected,
                 fencing: record.fencing,
                 last_fault: record.last_fault,
+                guard: None,
+                round_trip_seconds: None,
+                clock_offset_seconds: None,
             }
         };
         self.all.iter().enumerate().map(shown).collect()

@@ -61,6 +61,13 @@ impl Client {
         Self { stream, reset: false }
     }
 
+    /// Another handle of the same connection, for who writes while this one reads.
+    #[track_caller]
+    pub fn twin(&self) -> Self {
+        let stream = self.stream.try_clone().expect("another handle");
+        Self { stream, reset: false }
+    }
+
     // Raw bytes.
 
     #[track_caller]

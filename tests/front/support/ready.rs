@@ -22,7 +22,7 @@ pub fn ready_line(child: &mut Child) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// `ttguard: listening on A, B, backend URL, admin http://C, guard ...`
+/// The ports in `ttguard: listening on A, B, backend URL, admin http://C, guard ...`
 pub fn parse_ready(line: &str) -> (Vec<SocketAddr>, SocketAddr) {
     let between = |from: &str, to: &str| {
         let (_, rest) = line.split_once(from)?;
@@ -32,6 +32,7 @@ pub fn parse_ready(line: &str) -> (Vec<SocketAddr>, SocketAddr) {
     let admin = between("admin http://", ",").unwrap_or_else(|| panic!("no admin in {line:?}"));
     let addresses = listen
         .split(", ")
+        .filter(|address| !address.starts_with("unix:"))
         .map(|address| address.parse().unwrap_or_else(|_| panic!("bad address in {line:?}")))
         .collect();
     (addresses, admin.parse().expect("the admin address"))

@@ -45,6 +45,16 @@ impl Guarded {
         }
     }
 
+    /// Waits until a metric has this value.
+    #[track_caller]
+    pub fn expect_gauge(&self, name: &str, value: f64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.scrape(name, &[]) != value {
+            assert!(Instant::now() < deadline, "{name} is {}", self.scrape(name, &[]));
+            thread::yield_now();
+        }
+    }
+
     /// Waits until a metric has at least this value: counting may follow the answer a moment later.
     #[track_caller]
     pub fn expect_metric(&self, name: &str, labels: &[(&str, &str)], least: f64) {

@@ -1,0 +1,73 @@
+//! What an edge does with a request: its guard is asked the whole of it, and says what became of it.
+
+use super::routes::may_be_copy;
+use super::{Behind, Next, Pipeline, Running};
+use crate::command::{Command, Verb};
+use crate::engine::completion::{Form, is_repeatable};
+use crate::engine::denial::is_long_list;
+use crate::engine::patience;
+use crate::engine::request::Request;
+use crate::engine::sequence::Sequence;
+use crate::engine::state::{Cause, State};
+use crate::engine::write::settlement::Tickets;
+use crate::store::guards::Asking;
+
+impl Pipeline {
+    /// Puts a request on its way to the guard, or says what it must wait for.
+    pub(super) fn ask_guard(&self, request: Request, behind: Behind) -> Next {
+        match request.command.verb() {
+            // An endless answer has a connection of its own.
+            Verb::Repl if self.channel().in_flight() > 0 => Self::wait(request, Cause::Earlier),
+            Verb::Repl => Next::Streams(request),
+            Verb::Vanish if may_be_copy(&request) => self.vanish(request, behind),
+            _ => self.ask_whole(request),
+        }
+    }
+
+    /// As [`Self::ask_guard`], once it is known that it is what it seems to be.
+    pub(super) fn ask_whole(&self, request: Request) -> Next {
+        if self.takes_long_here(&request) {
+            return self.ask_alone(request);
+        }
+        let (channel, engine) = (self.channel(), self.engine());
+        let Some(via) = engine.via(channel.links.current(), request.command.key(), 1) else {
+            return Self::wait(request, Cause::Lane);
+        };
+        let asking = Asking {
+            client: channel.client,
+            form: request.form,
+            edit: request.edit,
+        };
+        let (command, deadline) = (request.command.clone(), request.deadline);
+        let writes = !is_repeatable(&command);
+        let completion = self.completion_of(&command, request, Tickets::None, Form::AsIs, writes);
+        engine.ask(&via, asking, &command, deadline, completion);
+        Next::Gone
+    }
+
+    /// Whether another thread has to see to its strings, or may have to see to those of its answer.
+    fn takes_long_here(&self, request: &Request) -> bool {
+        let lists = matches!(request.command, Command::FwmKeys { .. } | Command::Misc { .. });
+        request.unlooked || is_long_list(&request.command) || (lists && !self.channel().listener.keys.is_open())
+    }
+
+    /// Asks it alone among its client's requests, with the help of another thread.
+    fn ask_alone(&self, mut request: Request) -> Next {
+        if self.channel().in_flight() > 0 {
+            return Self::wait(request, Cause::Earlier);
+        }
+        request.enter(State::InSequence);
+        let (asked, is_slow) = (request.asked(), patience::is_slow(&request.command));
+        let sequence = Sequence::new(self.channel(), &request);
+        let asking = Asking {
+            client: self.channel().client,
+            form: request.form,
+            edit: request.edit,
+        };
+        Next::Runs(Running {
+            asked,
+            is_slow,
+            sequence: Box::pin(sequence.ask_guard(asking, request.command, request.unlooked)),
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! Whether this guard serves, as its edges are told.
+
+use super::Task;
+use crate::engine::Engine;
+use crate::front::link::Link;
+use crate::front::link::end::End;
+use crate::protocol::link::Kind;
+use crate::protocol::link::hello::Standing;
+
+/// Whether a guard serves, and the epoch of its claim.
+pub(super) type Told = (Standing, u64);
+
+/// What keys and functions of `misc` mean in the store.
+pub(super) type Known = (bool, bool);
+
+/// Whether it serves now.
+pub(super) fn standing(engine: &Engine) -> Told {
+    let shared = &engine.shared;
+    let standing = if engine.is_stopping() || shared.is_stopping() {
+        Standing::Leaves
+    } else if engine.unclaimed_until().is_none() && engine.knows_backend() {
+        Standing::Serves
+    } else {
+        Standing::Waits
+    };
+    (standing, shared.claim.borrow().epoch().unwrap_or(0))
+}
+
+/// What is known of the store.
+pub(super) fn known(engine: &Engine) -> Known {
+    let can = engine.capabilities();
+    (can.knows_keys(), can.knows_functions)
+}
+
+impl Task {
+    /// Tells the edge whether this guard serves, where that is something new.
+    pub(super) fn tell_standing(&mut self) -> Result<(), End> {
+        let engine = self.link.engine();
+        let told = standing(engine);
+        if told != self.told {
+            self.told = told;
+            self.link.say(Kind::Standing, 0, |out| told.0.put(told.1, out));
+        }
+        // The edge judges by it what its clients may ask: it has to hear it anew.
+        if engine.knows_backend() && known(engine) != self.known {
+            return Err(End::Changed);
+        }
+        Ok(())
+    }
+}
+
+impl Link {
+    /// Whether its edge is to be told no more than that this guard is stopping.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.engine().is_stopping()
+    }
+}
