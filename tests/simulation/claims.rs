@@ -4,40 +4,39 @@
 //! when all is well again one of them serves. The network delays bytes by less than `start_hold`; what is cut off is lost
 //! with its connection.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::pin::pin;
+pub mod process;
+pub mod wires;
+
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use fastrand::Rng;
-use parking_lot::Mutex;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{Notify, mpsc};
-use tokio::task::{JoinHandle, LocalSet, spawn_local};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use ttguard::client::route::{Dial, Dialling, Route};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{Instant, sleep, timeout};
+use ttguard::client::route::Route;
 use ttguard::command::{Answer, Command};
 use ttguard::config::{Address, BackendUrl, ListenerSettings, Settings};
-use ttguard::front::instance::{Instance, Surroundings};
+use ttguard::front::instance::Surroundings;
 use ttguard::metrics::Metrics;
 use ttguard::protocol::answer;
 use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::request::{Decoder, Fault, Incoming};
 use ttguard::store::embedded::Embedded;
-use ttguard::transport::memory::{self, Carrier, Connection, Deed, Side};
 use ttguard::transport::{Reader, Writer};
+
+use self::process::{Pause, Process, holders};
+use self::wires::{Between, Door, Wires};
 
 /// Guards before the store.
 const GUARDS: usize = 3;
 
 const CLAIM_TIMEOUT: Duration = Duration::from_millis(1_000);
 const START_HOLD: Duration = Duration::from_millis(200);
-
-/// Bytes are on their way for less than that.
-const DELAY_MAX: u64 = 60;
 
 /// How long anything goes wrong.
 const TROUBLE: Duration = Duration::from_secs(40);
@@ -46,180 +45,6 @@ const TROUBLE: Duration = Duration::from_secs(40);
 const RECOVERY: Duration = Duration::from_secs(6);
 
 const SEEDS: u64 = 20;
-
-/// Room in each direction of a connection.
-const ROOM: usize = 1 << 16;
-
-#[derive(Clone, Copy, Debug)]
-enum Arrival {
-    Bytes(usize),
-    End,
-    Reset,
-}
-
-/// The connections, and what is on its way on them.
-#[derive(Debug)]
-struct Wires {
-    state: Mutex<State>,
-    changed: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    random: Rng,
-    /// With the guard that a connection is of, where it is one to the store.
-    lines: BTreeMap<u64, (Connection, Option<usize>)>,
-    events: BTreeMap<(Instant, u64), (u64, Side, Arrival)>,
-    /// When what went before arrives, by connection and side.
-    latest: BTreeMap<(u64, bool), Instant>,
-    sequence: u64,
-    /// Until when a guard cannot reach the store.
-    cut: [Option<Instant>; GUARDS],
-}
-
-#[derive(Debug)]
-struct Messenger(Arc<Wires>);
-
-impl Carrier for Messenger {
-    fn happened(&self, connection: u64, side: Side, deed: Deed) {
-        let arrival = match deed {
-            Deed::Wrote(bytes) => Arrival::Bytes(bytes),
-            Deed::Finished => Arrival::End,
-            Deed::Closed | Deed::Reset => Arrival::Reset,
-        };
-        let state = &mut *self.0.state.lock();
-        let key = (connection, side == Side::Dialler);
-        let at = Instant::now() + Duration::from_millis(state.random.u64(1..DELAY_MAX));
-        let at = state.latest.get(&key).map_or(at, |latest| at.max(*latest));
-        state.latest.insert(key, at);
-        state.sequence += 1;
-        state.events.insert((at, state.sequence), (connection, side, arrival));
-        self.0.changed.notify_one();
-    }
-}
-
-impl Wires {
-    fn open(self: &Arc<Self>, guard: Option<usize>) -> ((Reader, Writer), (Reader, Writer)) {
-        let carrier: Arc<dyn Carrier> = Arc::new(Messenger(Arc::clone(self)));
-        let mut state = self.state.lock();
-        state.sequence += 1;
-        let id = state.sequence;
-        let (pipes, dialler, acceptor) = memory::connection(id, ROOM, ROOM, &carrier);
-        state.lines.insert(id, (pipes, guard));
-        (dialler, acceptor)
-    }
-
-    fn is_cut(&self, guard: usize) -> bool {
-        self.state.lock().cut[guard].is_some_and(|until| until > Instant::now())
-    }
-
-    /// Cuts a guard off from the store: its connections break, and what was on its way is lost.
-    fn cut(&self, guard: usize, until: Instant) {
-        let mut state = self.state.lock();
-        state.cut[guard] = Some(until);
-        let broken: Vec<_> = state
-            .lines
-            .values()
-            .filter(|(_, of)| *of == Some(guard))
-            .cloned()
-            .collect();
-        state.lines.retain(|_, (_, of)| *of != Some(guard));
-        drop(state);
-        for (pipes, _) in broken {
-            for pipe in [&pipes.outward, &pipes.homeward] {
-                pipe.break_writes(true);
-                pipe.break_reads(false);
-            }
-        }
-    }
-
-    async fn carry(self: Arc<Self>) {
-        loop {
-            let due = self.state.lock().events.first_key_value().map(|(at, _)| at.0);
-            let Some(due) = due else {
-                self.changed.notified().await;
-                continue;
-            };
-            if due > Instant::now() {
-                let _ = timeout(due - Instant::now(), self.changed.notified()).await;
-                continue;
-            }
-            let mut state = self.state.lock();
-            let Some((_, (id, side, arrival))) = state.events.pop_first() else {
-                continue;
-            };
-            let line = state.lines.get(&id).cloned();
-            drop(state);
-            let Some((pipes, _)) = line else {
-                continue;
-            };
-            let pipe = pipes.written_by(side);
-            match arrival {
-                Arrival::Bytes(bytes) => drop(pipe.arrive(bytes)),
-                Arrival::End => pipe.arrive_end(),
-                Arrival::Reset => {
-                    for pipe in [&pipes.outward, &pipes.homeward] {
-                        pipe.break_writes(true);
-                        pipe.break_reads(false);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Door {
-    wires: Arc<Wires>,
-    guard: usize,
-    accepted: mpsc::UnboundedSender<(usize, Reader, Writer)>,
-}
-
-impl Dial for Door {
-    fn dial(&self) -> Dialling {
-        let (wires, guard, accepted) = (Arc::clone(&self.wires), self.guard, self.accepted.clone());
-        Box::pin(async move {
-            sleep(Duration::from_millis(5)).await;
-            if wires.is_cut(guard) {
-                return Err(std::io::ErrorKind::ConnectionRefused.into());
-            }
-            let (dialler, (reader, writer)) = wires.open(Some(guard));
-            let _ = accepted.send((guard, reader, writer));
-            Ok(dialler)
-        })
-    }
-}
-
-/// A guard's process.
-struct Process {
-    tasks: Rc<LocalSet>,
-    instance: Rc<Instance>,
-    stop: Rc<Notify>,
-    driver: JoinHandle<()>,
-}
-
-/// When a process stands still.
-#[derive(Clone, Debug, Default)]
-struct Pause {
-    until: Rc<Cell<Option<Instant>>>,
-    begun: Rc<Notify>,
-}
-
-/// Runs a process until it is stopped; while it is paused nothing in it runs.
-async fn drive(tasks: Rc<LocalSet>, stop: Rc<Notify>, Pause { until, begun }: Pause) {
-    let mut running = pin!(tasks.run_until(stop.notified()));
-    loop {
-        tokio::select! {
-            biased;
-            () = begun.notified() => {
-                if let Some(until) = until.get() {
-                    sleep_until(until).await;
-                }
-            }
-            () = &mut running => return,
-        }
-    }
-}
 
 struct World {
     wires: Arc<Wires>,
@@ -263,36 +88,24 @@ impl World {
         let start = self.start;
         let door = Door {
             wires: Arc::clone(&self.wires),
+            between: Between::Store(guard),
             guard,
             accepted: self.accepted.clone(),
         };
         let surroundings = Surroundings {
+            guards: Vec::new(),
             route: Route::Within(Arc::new(door)),
             clock: Arc::new(move || Duration::from_secs(1_700_000_000) + start.elapsed()),
             seed: self.seed ^ (guard as u64 + 1) << 32 ^ generation,
             metrics: Arc::new(Metrics::new(&Fault::NAMES)),
             ledger_entries: Some(64),
         };
-        let tasks = Rc::new(LocalSet::new());
-        let instance = Rc::new(Instance::start(self.settings(), surroundings, &tasks));
-        let stop = Rc::<Notify>::default();
-        let pause = self.pauses[guard].clone();
-        let driver = spawn_local(drive(Rc::clone(&tasks), Rc::clone(&stop), pause));
-        Process {
-            tasks,
-            instance,
-            stop,
-            driver,
-        }
+        Process::start(self.settings(), surroundings, self.pauses[guard].clone())
     }
 
     /// Who may write now.
     fn holders(&self) -> Vec<usize> {
-        let now = Instant::now().into_std();
-        let may = |process: &Process| process.instance.census().claimed_until.is_some_and(|until| until > now);
-        let guards = self.guards.borrow();
-        let holders = guards.iter().enumerate().filter(|(_, process)| may(process));
-        holders.map(|(guard, _)| guard).collect()
+        holders(&self.guards.borrow())
     }
 
     fn violated(&self, what: String) {
@@ -337,13 +150,8 @@ impl World {
     /// A client that puts a fresh value through this guard, again and again.
     async fn put_on(self: Rc<Self>, guard: usize) {
         loop {
-            let ((mut reader, writer), (theirs, answers)) = self.wires.open(None);
-            {
-                let guards = self.guards.borrow();
-                let process = &guards[guard];
-                let _within = process.tasks.enter();
-                process.instance.open(0, theirs, answers);
-            }
+            let ((mut reader, writer), (theirs, answers)) = self.wires.open(Between::Client);
+            self.guards.borrow()[guard].open(theirs, answers);
             let mut input = BytesMut::new();
             loop {
                 let mut out = Outgoing::new();
@@ -390,18 +198,14 @@ impl World {
             let until = Instant::now() + Duration::from_millis(random.u64(10..3_000));
             match random.u8(..10) {
                 0..=4 => {
-                    let pause = &self.pauses[guard];
-                    pause.until.set(Some(until));
-                    pause.begun.notify_one();
+                    self.pauses[guard].begin(until);
                 }
-                5..=7 => self.wires.cut(guard, until),
+                5..=7 => self.wires.cut(Between::Store(guard), until),
                 _ => {
                     let generation = random.u64(..);
-                    self.wires.cut(guard, Instant::now());
+                    self.wires.cut(Between::Store(guard), Instant::now());
                     let new = self.process(guard, generation);
-                    let old = std::mem::replace(&mut self.guards.borrow_mut()[guard], new);
-                    old.stop.notify_one();
-                    old.driver.abort();
+                    std::mem::replace(&mut self.guards.borrow_mut()[guard], new).kill();
                 }
             }
         }
@@ -417,17 +221,7 @@ fn run(seed: u64, claims: bool) -> (Option<String>, [u64; GUARDS]) {
         .expect("a runtime");
     runtime.block_on(async move {
         let mut random = Rng::with_seed(seed);
-        let wires = Arc::new(Wires {
-            state: Mutex::new(State {
-                random: random.fork(),
-                lines: BTreeMap::new(),
-                events: BTreeMap::new(),
-                latest: BTreeMap::new(),
-                sequence: 0,
-                cut: [None; GUARDS],
-            }),
-            changed: Notify::new(),
-        });
+        let wires = Wires::new(random.fork());
         let (accepted, mut connections) = mpsc::unbounded_channel();
         let world = Rc::new(World {
             wires: Arc::clone(&wires),
@@ -465,10 +259,7 @@ fn run(seed: u64, claims: bool) -> (Option<String>, [u64; GUARDS]) {
             }
         }
         tasks.iter().for_each(JoinHandle::abort);
-        for process in world.guards.take() {
-            process.stop.notify_one();
-            process.driver.abort();
-        }
+        world.guards.take().into_iter().for_each(Process::kill);
         let (violation, written) = (world.violation.take(), *world.written.borrow());
         (violation, written)
     })

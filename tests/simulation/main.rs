@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod conversation;
 mod draw;
+mod edges;
 mod exhaustive;
 mod faults;
 mod history;

@@ -19,7 +19,8 @@ const ENDLESS: Duration = Duration::from_secs(120);
 /// From so many seeds on, a kind of fault that never struck is a failure.
 const ALL_KINDS_FROM: u64 = 1000;
 
-fn setting(name: &str, default: u64) -> u64 {
+/// A number that the environment may say otherwise.
+pub fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 

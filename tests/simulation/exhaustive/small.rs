@@ -191,6 +191,7 @@ impl Small {
             accepted: self.accepted.clone(),
         };
         let surroundings = Surroundings {
+            guards: Vec::new(),
             route: Route::Within(Arc::new(door)),
             clock: Arc::new(move || Duration::from_millis(EPOCH) + start.elapsed()),
             seed: 7,

@@ -79,6 +79,7 @@ impl World {
         self.generation.set(self.generation.get() + 1);
         self.history.borrow_mut().guard_starts(self);
         let surroundings = Surroundings {
+            guards: Vec::new(),
             route: Route::Within(Arc::new(Door)),
             clock: self.clock.of_guard(),
             seed: self.random.borrow_mut().u64(..),
