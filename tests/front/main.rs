@@ -3,6 +3,7 @@
 
 mod access;
 mod backend;
+mod edges;
 mod guard;
 mod life;
 mod limits;

@@ -1,0 +1,7 @@
+//! Edges: what stands beside applications, asks a guard and judges nothing; and the link by which it asks.
+
+mod answers;
+mod failover;
+mod link;
+mod story;
+mod support;
