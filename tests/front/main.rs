@@ -10,5 +10,6 @@ mod limits;
 mod manual;
 mod pairing;
 mod protocols;
+mod shipped;
 mod support;
 mod tools;
