@@ -48,6 +48,7 @@ manual! {
     clients "clients";
     protocols "protocols";
     in_front_of_a_server "in-front-of-a-server";
+    edges "edges";
     embedded_store "embedded-store";
     from_ttserver "from-ttserver";
     operating "operating";

@@ -1,6 +1,7 @@
 //! The manual and README, held against the code,
 //! the files and the tests that they name.
 
+mod edges;
 mod facts;
 mod links;
 mod readme;
@@ -12,11 +13,11 @@ use std::path::{Path, PathBuf};
 use ttguard::manual::Page;
 
 /// The place of a file of the repository.
-fn at(path: &str) -> PathBuf {
+pub fn at(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn text_of(path: &str) -> String {
+pub fn text_of(path: &str) -> String {
     fs::read_to_string(at(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
@@ -28,7 +29,7 @@ fn page(topic: &str) -> &'static str {
 }
 
 /// What stands between these marks.
-fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+pub fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("no {begin:?}"));
     rest.split_once(end).unwrap_or_else(|| panic!("no {end:?}")).0
 }
