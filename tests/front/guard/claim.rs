@@ -1,6 +1,7 @@
 //! Only the guard that holds a store's claim writes there.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -324,7 +325,8 @@ fn the_kernel_says_too_who_is_at_a_unix_socket() {
     let folder = tempfile::tempdir().expect("a folder");
     let socket = folder.path().join("sock");
     let server = std::env::var("TTSERVER").expect("a server");
-    let mut server = Command::new(server)
+    let mut server = Command::new(&server)
+        .env("LD_LIBRARY_PATH", Path::new(&server).parent().expect("a folder"))
         .args(["-host", socket.to_str().expect("a path"), "-port", "0", "*"])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
