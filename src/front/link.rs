@@ -180,6 +180,14 @@ impl Link {
         !std::mem::replace(&mut self.inner.borrow_mut().touched, true)
     }
 
+    /// What was told leaves when the other streams that are ready have had their turn: a store in this process answers each
+    /// of them at once, and one write takes all that.
+    fn leaves_soon(&self) {
+        if self.inner.borrow().touched {
+            self.wake.notify_one();
+        }
+    }
+
     /// Requests of so many bytes wait to be taken up, or were taken up.
     fn queued(&self, more: usize, less: usize) {
         let mut inner = self.inner.borrow_mut();

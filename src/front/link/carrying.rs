@@ -26,7 +26,7 @@ pub(super) async fn carry(stream: Rc<Stream>) {
     while !stream.is_gone.get() {
         stream.look_at_pause();
         let is_busy = stream.pump(&mut pipeline);
-        engine.flush_touched();
+        stream.link.leaves_soon();
         if is_busy {
             stream.channel.end_turn();
             yield_now().await;
