@@ -56,6 +56,8 @@ pub struct Channel {
     pub listener: Arc<ListenerSettings>,
     /// The number that the guards of an edge know it by; 0 where there are none.
     pub client: u32,
+    /// A request in flight leaves for the guard of this edge in pieces: what followed it would be there before it.
+    pub leaves_in_pieces: Cell<bool>,
     /// Told when there is something to go on with.
     pub wake: Notify,
     peer: Peer,
@@ -82,6 +84,7 @@ impl Channel {
         Self {
             links: Links::new(link, bulk_link, engine.settings().bulk_size),
             client,
+            leaves_in_pieces: Cell::new(false),
             engine,
             listener,
             wake: Notify::new(),

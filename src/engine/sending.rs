@@ -8,6 +8,7 @@ use super::completion::Completion;
 use super::shared::Shared;
 use crate::client::route::Route;
 use crate::command::{Command, Verb};
+use crate::protocol::link::PIECE;
 use crate::protocol::outgoing::Outgoing;
 use crate::store::guards::Asking;
 use crate::store::{self, Opened, Opening};
@@ -64,9 +65,15 @@ impl Engine {
         self.count_bytes(completion.verb, || via.submit_write(command, deadline, completion));
     }
 
-    /// Asks a guard a whole request: see [`store::Via::ask`].
-    pub fn ask(&self, via: &Via, asking: Asking, command: &Command, deadline: Instant, completion: Completion) {
-        self.count_bytes(completion.verb, || via.ask(asking, command, deadline, completion));
+    /// Asks a guard a whole request, which may leave in pieces: whether it does. See [`store::Via::ask`].
+    pub fn ask(&self, via: &Via, asking: Asking, command: &Command, deadline: Instant, completion: Completion) -> bool {
+        let mut in_pieces = false;
+        self.count_bytes(completion.verb, || {
+            let bytes = via.ask(asking, command, deadline, completion);
+            in_pieces = bytes > PIECE;
+            bytes
+        });
+        in_pieces
     }
 
     /// The same where its bytes have been put together already: see [`store::Via::ask_bytes`].

@@ -30,6 +30,12 @@ impl Pipeline {
             return self.ask_alone(request);
         }
         let (channel, engine) = (self.channel(), self.engine());
+        if channel.leaves_in_pieces.get() {
+            if channel.in_flight() > 0 {
+                return Self::wait(request, Cause::Earlier);
+            }
+            channel.leaves_in_pieces.set(false);
+        }
         let Some(via) = engine.via(channel.links.current(), request.command.key(), 1) else {
             return Self::wait(request, Cause::Lane);
         };
@@ -41,7 +47,8 @@ impl Pipeline {
         let (command, deadline) = (request.command.clone(), request.deadline);
         let writes = !is_repeatable(&command);
         let completion = self.completion_of(&command, request, Tickets::None, Form::AsIs, writes);
-        engine.ask(&via, asking, &command, deadline, completion);
+        let in_pieces = engine.ask(&via, asking, &command, deadline, completion);
+        channel.leaves_in_pieces.set(in_pieces);
         Next::Gone
     }
 

@@ -3,7 +3,6 @@
 use std::process::Command;
 use std::thread;
 
-use super::story::edge_of;
 use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 use crate::support::guarded::{BINARY, Guarded};
@@ -16,7 +15,7 @@ use crate::support::stamped::Clock;
 fn refusals_misses_and_edits_are_answered_as_the_guard_answers_them() {
     let clock = Clock::start();
     let guard = Guarded::memory("[guard]\nunstamped = \"pass\"\ntie = \"first\"\n");
-    let edge = edge_of(&guard);
+    let edge = Guarded::edge_of(&guard, "workers = 1\n");
     let mut client = edge.client();
     assert_eq!(client.put("k", &clock.value(0)), 0);
     assert_eq!(client.put("k", &clock.value(-1)), 2, "stale");
@@ -103,7 +102,7 @@ fn who_waits_for_one_key_holds_up_nobody() {
         scripted.address(),
         "workers = 1\n[pairing]\nrequest_timeout = \"30s\"\n",
     );
-    let edge = edge_of(&guard);
+    let edge = Guarded::edge_of(&guard, "workers = 1\n");
     let gate = scripted.gate();
     scripted.rule(Rule::write("slow", Act::HoldAnswer(gate)));
     let clock = Clock::start();
@@ -127,7 +126,7 @@ fn who_waits_for_one_key_holds_up_nobody() {
 fn large_values_pass_both_ways_and_small_ones_beside_them() {
     const LARGE: usize = 20 << 20;
     let guard = Guarded::memory("workers = 1\n[pairing]\nrequest_timeout = \"30s\"\n");
-    let edge = edge_of(&guard);
+    let edge = Guarded::edge_of(&guard, "workers = 1\n");
     let value: Vec<u8> = (0..LARGE).map(|at| (at % 251) as u8).collect();
     thread::scope(|threads| {
         let large = threads.spawn(|| {
@@ -152,7 +151,7 @@ fn large_values_pass_both_ways_and_small_ones_beside_them() {
 #[test]
 fn a_client_that_asks_ahead_has_its_answers_in_its_order() {
     let guard = Guarded::memory("");
-    let edge = edge_of(&guard);
+    let edge = Guarded::edge_of(&guard, "workers = 1\n");
     let mut client = edge.client();
     let mut asked = Vec::new();
     for number in 0..2_000 {
@@ -172,9 +171,32 @@ fn a_client_that_asks_ahead_has_its_answers_in_its_order() {
 }
 
 #[test]
+fn what_follows_a_large_request_of_the_same_client_is_there_behind_it() {
+    let guard = Guarded::memory("");
+    let edge = Guarded::edge_of(&guard, "workers = 1\n");
+    let mut client = edge.client();
+    for size in [32 << 10, (32 << 10) + 1, 33_000, 100_000, 3_000_000, 40_000] {
+        let (first, second) = (vec![b'a'; size], vec![b'b'; size / 2]);
+        let mut asked = frame::store(frame::PUT, "k", &first);
+        asked.extend(frame::keyed(frame::GET, "k"));
+        asked.extend(frame::store(frame::PUTNR, "k", &second));
+        asked.extend(frame::keyed(frame::GET, "k"));
+        let mut writer = client.twin();
+        thread::scope(|threads| {
+            threads.spawn(move || writer.send(&asked));
+            assert_eq!(client.code().expect("a code"), 0);
+            for value in [first, second] {
+                let found = client.read_value().expect("an answer").expect("a value");
+                assert!(found == value, "{} bytes instead of {}", found.len(), value.len());
+            }
+        });
+    }
+}
+
+#[test]
 fn many_keys_are_asked_and_answered_as_one() {
     let guard = Guarded::memory("");
-    let edge = edge_of(&guard);
+    let edge = Guarded::edge_of(&guard, "workers = 1\n");
     let keys: Vec<String> = (0..20_000).map(|number| format!("key-{number:05}")).collect();
     let records: Vec<&[u8]> = keys.iter().flat_map(|key| [key.as_bytes(), b"v"]).collect();
     let mut client = edge.client();
@@ -216,7 +238,7 @@ fn an_edge_does_not_start_in_front_of_what_is_no_guard_for_it() {
     assert_eq!(code, Some(2), "{line}");
     assert!(line.contains("it takes no link from here"), "{line}");
     let guard = Guarded::memory("");
-    let edge = edge_of(&guard);
+    let edge = Guarded::edge_of(&guard, "workers = 1\n");
     let (code, line) = refused(&format!("edge_of = [\"tyrant://{}\"]\n", edge.address()));
     assert_eq!(code, Some(2), "an edge of an edge: {line}");
 }
@@ -225,7 +247,7 @@ fn an_edge_does_not_start_in_front_of_what_is_no_guard_for_it() {
 fn an_edge_waits_for_a_guard_that_is_not_there_yet_and_fails_fast_meanwhile() {
     let guard = Guarded::memory("");
     let address = guard.address();
-    let edge = edge_of(&guard);
+    let edge = Guarded::edge_of(&guard, "workers = 1\n");
     edge.expect_ready();
     assert!(guard.terminate().success());
     let mut client = edge.client();

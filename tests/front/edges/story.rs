@@ -7,10 +7,8 @@ use crate::support::load::Tongue;
 use crate::support::real::Real;
 use crate::support::stamped::Clock;
 
-/// An edge of this guard.
-pub fn edge_of(guard: &Guarded) -> Guarded {
-    Guarded::start(&format!("edge_of = [\"tyrant://{}\"]\nworkers = 1\n", guard.address()))
-}
+/// How often the story is told to each store.
+const ROUNDS: usize = 1_000;
 
 /// The offsets of PA, PB and PC.
 const PACKETS: [i64; 3] = [-60_000, -59_000, 0];
@@ -47,20 +45,20 @@ fn tell(guard: &Guarded, edges: &[Guarded], rounds: usize) {
 }
 
 fn three(guard: &Guarded) -> Vec<Guarded> {
-    (0..3).map(|_| edge_of(guard)).collect()
+    (0..3).map(|_| Guarded::edge_of(guard, "workers = 1\n")).collect()
 }
 
 #[test]
 fn pc_stays_in_front_of_a_store_in_memory() {
     let guard = Guarded::memory("");
-    tell(&guard, &three(&guard), 400);
+    tell(&guard, &three(&guard), ROUNDS);
 }
 
 #[test]
 fn pc_stays_in_front_of_a_store_in_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let guard = Guarded::start(&on_file(&folder.path().join("store"), "[store]\nsync = \"os\"\n"));
-    tell(&guard, &three(&guard), 200);
+    tell(&guard, &three(&guard), ROUNDS);
 }
 
 #[test]
@@ -70,7 +68,7 @@ fn pc_stays_in_front_of_a_real_server() {
     };
     let guard = Guarded::before(real.address(), "claim = true\n");
     guard.expect_ready();
-    tell(&guard, &three(&guard), 400);
+    tell(&guard, &three(&guard), ROUNDS);
 }
 
 #[test]
@@ -90,5 +88,5 @@ fn pc_stays_where_edges_are_known_by_their_certificates() {
             guard.address_of(1)
         ))
     };
-    tell(&guard, &[edge(), edge(), edge()], 200);
+    tell(&guard, &[edge(), edge(), edge()], ROUNDS);
 }

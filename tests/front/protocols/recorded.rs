@@ -54,6 +54,16 @@ fn the_embedded_store_answers_as_the_real_server_did() {
 }
 
 #[test]
+fn through_an_edge_the_embedded_store_answers_as_the_real_server_did() {
+    for exchange in FILES.into_iter().flat_map(transcripts::load).map(by_ttguard) {
+        if exchange.db == "*" {
+            let guard = Guarded::memory(SETTINGS);
+            replay::play(Guarded::edge_of(&guard, SETTINGS).address(), &exchange);
+        }
+    }
+}
+
+#[test]
 fn a_file_answers_as_the_real_server_did() {
     for exchange in transcripts::load("binary.jsonl") {
         if exchange.db == "*" {

@@ -164,6 +164,15 @@ fn the_embedded_store_answers_text_as_a_real_server_does() {
 }
 
 #[test]
+fn through_an_edge_text_is_answered_as_a_real_server_does() {
+    if let Some(real) = Real::start("*", "through_an_edge_text_is_answered_as_a_real_server_does") {
+        let guard = Guarded::memory(SETTINGS);
+        let edge = Guarded::edge_of(&guard, "http_hosts = [\"h\"]\n");
+        expect_same(real.address(), edge.address());
+    }
+}
+
+#[test]
 fn in_front_of_a_real_server_text_is_answered_as_without_a_guard() {
     let test = "in_front_of_a_real_server_text_is_answered_as_without_a_guard";
     if let (Some(alone), Some(real)) = (Real::start("*", test), Real::start("*", test)) {

@@ -48,6 +48,11 @@ impl Guarded {
         Self::start(&format!("backend = \"tyrant://{backend}\"\n{settings}"))
     }
 
+    /// An edge of this guard.
+    pub fn edge_of(guard: &Self, settings: &str) -> Self {
+        Self::start(&format!("edge_of = [\"tyrant://{}\"]\n{settings}", guard.address()))
+    }
+
     /// With these settings. Addresses come from the command line, which has precedence over the file.
     pub fn start(settings: &str) -> Self {
         Self::start_by(Command::new(BINARY), settings)
