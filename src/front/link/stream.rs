@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::spawn_local;
 
@@ -36,6 +36,8 @@ pub(super) struct Stream {
     pub(super) queue: RefCell<VecDeque<Request>>,
     /// As many bytes the next answer may well have.
     expected: Cell<usize>,
+    /// How long what it asked last may take, as its edge has it.
+    left: Cell<Duration>,
     /// The room of the answer that it is about to be given.
     room: RefCell<Option<Room>>,
     /// The client has gone, or the link ends.
@@ -53,6 +55,7 @@ impl Stream {
             share: Share::default(),
             queue: RefCell::default(),
             expected: Cell::new(0),
+            left: Cell::new(Duration::ZERO),
             room: RefCell::default(),
             is_gone: Cell::new(false),
         })
@@ -74,6 +77,7 @@ impl Stream {
         let metrics = &self.channel.engine.shared.metrics;
         let (protocol, verb) = (request.protocol(), request.command.verb());
         metrics.request_bytes.of(protocol, verb).increment(bytes as u64);
+        self.left.set(deadline.saturating_duration_since(received));
         self.link.queued(bytes, 0);
         self.queue.borrow_mut().push_back(request);
         self.moved(bytes, received);
@@ -104,7 +108,8 @@ impl Stream {
         let settings = engine.settings();
         let allowance = Allowance {
             rate: settings.limits.heavy_rate as u64,
-            request: settings.pairing.request_timeout,
+            // An edge may be less patient than its guard.
+            request: settings.pairing.request_timeout.min(self.left.get()),
         };
         if self.link.context.fairness.moved(&self.share, bytes, allowance, now) {
             engine.shared.metrics.heavy_pauses.increment(1);

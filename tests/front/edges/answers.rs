@@ -125,8 +125,9 @@ fn who_waits_for_one_key_holds_up_nobody() {
 #[test]
 fn large_values_pass_both_ways_and_small_ones_beside_them() {
     const LARGE: usize = 20 << 20;
-    let guard = Guarded::memory("workers = 1\n[pairing]\nrequest_timeout = \"30s\"\n");
-    let edge = Guarded::edge_of(&guard, "workers = 1\n");
+    let settings = "workers = 1\n[pairing]\nrequest_timeout = \"30s\"\n";
+    let guard = Guarded::memory(settings);
+    let edge = Guarded::edge_of(&guard, settings);
     let value: Vec<u8> = (0..LARGE).map(|at| (at % 251) as u8).collect();
     thread::scope(|threads| {
         let large = threads.spawn(|| {
