@@ -4,7 +4,7 @@
 //! order, is decided before: nothing here knows a stamp.
 //!
 //! This file is all that the engine asks of any store. Each is a module of its own: a [Tyrant server](tyrant), and the
-//! [stores in this process](embedded), in memory and in a file; and for an edge, the [guards](guards) that judge for it. A further one is a module, a variant of [`Store`] and of
+//! [stores in this process](embedded), in memory and in a file; and for an edge, the [guards] that judge for it. A further one is a module, a variant of [`Store`] and of
 //! [`Via`], and a name in [`BackendUrl`]; the compiler says where the variants are missing, which is in this file alone.
 //!
 //! - A route is asked for with the key that it is for, since a store may have more than one place.

@@ -1,7 +1,7 @@
 //! The guards of an edge: what its clients ask is carried to the one that serves.
 //!
 //! An edge judges nothing, so whole requests go to the guard, as they were asked. Each worker has some [`Place`]s, and in
-//! each of them a [`Link`](link::Link) to the guard that holds the claim. When a guard goes, or says that it does not serve
+//! each of them a [`Link`] to the guard that holds the claim. When a guard goes, or says that it does not serve
 //! any more, the place looks for the next one that does.
 
 pub mod fault;
