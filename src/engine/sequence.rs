@@ -23,7 +23,7 @@ use self::dedicated::Touches;
 use super::Engine;
 use super::apart::apart;
 use super::channel::Channel;
-use super::completion::{NoReply, Told};
+use super::completion::{NoReply, Told, outcome_of};
 use super::denial::denial_for_keys;
 use super::failure::Failure;
 use super::request::Request;
@@ -140,17 +140,25 @@ impl Sequence {
     }
 
     /// As [`Self::carry_out`], once all keys of a long list were looked at, and made the store's.
-    pub async fn carry_out_list(self, mut command: Command) -> Done {
+    pub async fn carry_out_list(self, command: Command) -> Done {
+        match self.entered(command).await? {
+            Ok(command) => self.carry_out(command).await,
+            Err(denial) => Ok((Outcome::Refused, denial)),
+        }
+    }
+
+    /// A long list with its keys made the store's, or the answer to one that names a key its client may not.
+    async fn entered(&self, mut command: Command) -> Result<Result<Command, Answer>, Failure> {
         let (listener, limits) = (Arc::clone(&self.listener), self.engine.settings().limits.request);
         let looked = apart(usize::MAX, move || {
             (listener.keys.enter(&mut command, &limits), command)
         });
         let (may, command) = looked.await?;
-        if !may {
-            let answer = denial_for_keys(&self.engine, &self.listener, &command, self.form)?;
-            return Ok((Outcome::Refused, answer));
+        if may {
+            return Ok(Ok(command));
         }
-        self.carry_out(command).await
+        let denial = denial_for_keys(&self.engine, &self.listener, &command, self.form)?;
+        Ok(Err(denial))
     }
 
     async fn call(&mut self, call: Call) -> Done {
@@ -195,12 +203,8 @@ impl Sequence {
 }
 
 fn answered(reply: Reply) -> (Outcome, Answer) {
-    let outcome = if reply.code() == 0 {
-        Outcome::Answered
-    } else {
-        Outcome::Failed
-    };
-    (outcome, Answer::Reply(reply))
+    let answer = Answer::Reply(reply);
+    (outcome_of(&answer), answer)
 }
 
 /// A lane tells every completion its outcome; one that went without a word may have been carried out.

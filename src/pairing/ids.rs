@@ -146,7 +146,7 @@ impl<T> Ids<T> {
     }
 
     /// Everybody who still waits, when the link is gone, of which so many bytes were written. A question of which the last
-    /// byte was not written cannot have been understood; `is_whole` says that of those which left in pieces.
+    /// byte was not written cannot have been understood; `was_written` says that of those which left in pieces.
     pub fn abandon(self, written: u64, was_written: impl Fn(u64) -> bool) -> Vec<(Lost, T)> {
         let questions = self.places.into_iter().enumerate();
         let lost = questions.filter_map(|(at, place)| {

@@ -39,17 +39,21 @@ impl Pipeline {
         let Some(via) = engine.via(channel.links.current(), request.command.key(), 1) else {
             return Self::wait(request, Cause::Lane);
         };
-        let asking = Asking {
-            client: channel.client,
-            form: request.form,
-            edit: request.edit,
-        };
+        let asking = self.asking_of(&request);
         let (command, deadline) = (request.command.clone(), request.deadline);
         let writes = !is_repeatable(&command);
         let completion = self.completion_of(&command, request, Tickets::None, Form::AsIs, writes);
         let in_pieces = engine.ask(&via, asking, &command, deadline, completion);
         channel.leaves_in_pieces.set(in_pieces);
         Next::Gone
+    }
+
+    fn asking_of(&self, request: &Request) -> Asking {
+        Asking {
+            client: self.channel().client,
+            form: request.form,
+            edit: request.edit,
+        }
     }
 
     /// Whether another thread has to see to its strings, or may have to see to those of its answer.
@@ -66,11 +70,7 @@ impl Pipeline {
         request.enter(State::InSequence);
         let (asked, is_slow) = (request.asked(), patience::is_slow(&request.command));
         let sequence = Sequence::new(self.channel(), &request);
-        let asking = Asking {
-            client: self.channel().client,
-            form: request.form,
-            edit: request.edit,
-        };
+        let asking = self.asking_of(&request);
         Next::Runs(Running {
             asked,
             is_slow,

@@ -11,7 +11,6 @@ use crate::clock::now;
 use crate::command::{Answer, Command};
 use crate::engine::apart::{apart, strings_in, strings_of_command};
 use crate::engine::completion::{Purpose, Whole, is_repeatable, outcome_of};
-use crate::engine::denial::denial_for_keys;
 use crate::engine::failure::Failure;
 use crate::engine::sending::Via;
 use crate::engine::write::settlement::Tickets;
@@ -25,17 +24,11 @@ use crate::store::guards::Asking;
 impl Sequence {
     /// Asks the guard, and waits for what it says. Of a list that is `unlooked` its keys are looked at first.
     pub async fn ask_guard(self, asking: Asking, mut command: Command, unlooked: bool) -> Done {
-        let (listener, limits) = (Arc::clone(&self.listener), self.engine.settings().limits.request);
         if unlooked {
-            let looked = apart(usize::MAX, move || {
-                (listener.keys.enter(&mut command, &limits), command)
-            });
-            let (may, looked) = looked.await?;
-            command = looked;
-            if !may {
-                let answer = denial_for_keys(&self.engine, &self.listener, &command, self.form)?;
-                return Ok((Outcome::Refused, answer));
-            }
+            command = match self.entered(command).await? {
+                Ok(command) => command,
+                Err(denial) => return Ok((Outcome::Refused, denial)),
+            };
         }
         let answer = self.ask_until_told(asking, &command).await?;
         let answer = match answer {

@@ -91,7 +91,7 @@ impl Stream {
         Some(request)
     }
 
-    /// Whether no further request is taken up for now.
+    /// Whether some of its requests must be answered before a further one is taken up.
     pub(super) fn is_full(&self) -> bool {
         let (in_flight, expected) = (self.channel.in_flight(), self.expected.get());
         let limits = &self.channel.engine.settings().limits;
