@@ -33,6 +33,7 @@ pub mod sending;
 pub mod sequence;
 pub mod shared;
 mod sharing;
+pub mod stamping;
 mod stamps;
 pub mod state;
 pub mod stint;
@@ -120,6 +121,8 @@ pub struct Engine {
     denies_misc: Cell<bool>,
     /// What the guard of an edge takes for a stamp.
     stamp_of_guard: Cell<Option<StampFormat>>,
+    /// The guard of an edge has it give stamps.
+    guard_gives: Cell<bool>,
     hold_until: Cell<Option<Instant>>,
     next_link: Cell<usize>,
     next_bulk_link: Cell<usize>,
@@ -146,7 +149,7 @@ impl Engine {
         let capabilities = store.capabilities();
         Rc::new(Self {
             shared,
-            stamp_column: settings.rules.column.clone(),
+            stamp_column: settings.stamp_column(),
             settings: RefCell::new(Rc::new(Settings::clone(&settings))),
             store,
             touched: RefCell::default(),
@@ -164,6 +167,7 @@ impl Engine {
             capabilities: Cell::new(capabilities),
             denies_misc: Cell::new(false),
             stamp_of_guard: Cell::new(None),
+            guard_gives: Cell::new(false),
             hold_until: Cell::new(None),
             next_link: Cell::new(0),
             next_bulk_link: Cell::new(0),
@@ -230,7 +234,7 @@ impl Engine {
     /// Until when a write waits whose stamp is above the mark of the claim; nothing where it need not, or where the guard
     /// refuses it.
     pub fn below_mark(&self, change: Change<'_>) -> Option<Instant> {
-        let Change::Stamped { stamp, .. } = change else {
+        let (Change::Stamped { stamp, .. } | Change::DeleteAt(stamp)) = change else {
             return None;
         };
         let tenure = &self.shared.tenure;

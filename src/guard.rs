@@ -5,6 +5,7 @@
 //! as long as it lasts.
 
 mod distrust;
+pub mod hybrid;
 mod judging;
 pub mod ledger;
 mod moment;

@@ -154,7 +154,7 @@ fn is_said_again(kind: Kind, body: BytesMut) {
                 assert_eq!(Told::parse(again, Limits::REPLY), Ok(told));
             }
         }
-        Kind::Close | Kind::Ping | Kind::Part => {}
+        Kind::Close | Kind::Ping | Kind::Seen | Kind::Part => {}
     }
 }
 

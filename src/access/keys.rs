@@ -183,7 +183,10 @@ fn reach_of_function(name: &[u8], arguments: &mut [Bytes], each: impl FnMut(&mut
         | Function::IterInit
         | Function::IterNext
         | Function::Vanish
-        // For operators, about the records that keep stamps.
+        // For operators, about stamps and the records that keep them.
+        | Function::Stamp
+        | Function::Unstamp
+        | Function::Stored
         | Function::IterNextAll
         | Function::Forget
         | Function::Mend

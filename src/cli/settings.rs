@@ -26,7 +26,7 @@ pub(super) struct OfStamps;
 
 impl Choice for OfStamps {
     fn has(flag: &str) -> bool {
-        matches!(flag, "stamp-digits" | "stamp-unit" | "ledger")
+        matches!(flag, "stamp-digits" | "stamp-unit" | "stamp-source" | "ledger")
     }
 }
 

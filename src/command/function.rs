@@ -46,6 +46,12 @@ pub enum Function {
     /// `ttguard_mend`: ttguard's own; a key whose `timestamp.` record is to go, or to be written anew, where it is older
     /// than the value.
     Mend,
+    /// `ttguard_stamp`: ttguard's own; a key whose value is to be given a stamp, where it has none and ttguard gives stamps.
+    Stamp,
+    /// `ttguard_unstamp`: ttguard's own; a key whose value is to lose the stamp that ttguard gave it.
+    Unstamp,
+    /// `ttguard_stored`: ttguard's own; as `getlist`, with hidden records, and values as they are stored.
+    Stored,
     /// `ttguard_link`: ttguard's own; the connection becomes the link of an edge. Never carried out as a request.
     Link,
     /// Any other name: treated as if it could do anything.
@@ -64,7 +70,7 @@ pub enum Part {
 }
 
 /// Every function that any kind of database has, and ttguard's own, by its name.
-pub const NAMES: [(&str, Function); 30] = [
+pub const NAMES: [(&str, Function); 33] = [
     ("put", Function::Put),
     ("putkeep", Function::PutKeep),
     ("putlist", Function::PutList),
@@ -94,6 +100,9 @@ pub const NAMES: [(&str, Function); 30] = [
     ("ttguard_iternext", Function::IterNextAll),
     ("ttguard_forget", Function::Forget),
     ("ttguard_mend", Function::Mend),
+    ("ttguard_stamp", Function::Stamp),
+    ("ttguard_unstamp", Function::Unstamp),
+    ("ttguard_stored", Function::Stored),
     ("ttguard_link", Function::Link),
 ];
 
@@ -108,13 +117,14 @@ impl Function {
     /// The command of its own that it stands for, or comes closest to; nothing where there is none.
     pub fn like(name: &[u8], arguments: &[Bytes]) -> Option<Verb> {
         match Self::named(name) {
-            Self::Put | Self::PutList | Self::Mend => Some(Verb::Put),
+            Self::Put | Self::PutList | Self::Mend | Self::Stamp | Self::Unstamp => Some(Verb::Put),
             Self::PutKeep => Some(Verb::PutKeep),
             Self::Unordered => Some(Verb::PutCat),
             Self::Out | Self::OutList | Self::Forget => Some(Verb::Out),
             Self::Search if deletes(arguments) => Some(Verb::Out),
             Self::Vanish => Some(Verb::Vanish),
             Self::Read if until_nul(name) != b"error" => Some(Verb::Get),
+            Self::Stored => Some(Verb::Get),
             Self::Scan | Self::Search => Some(Verb::Get),
             Self::IterInit => Some(Verb::IterInit),
             Self::IterNext | Self::IterNextAll => Some(Verb::IterNext),
@@ -136,8 +146,11 @@ impl Function {
             Self::Put | Self::PutKeep | Self::Unordered => |at| if at == 0 { Part::Key } else { Part::Value },
             Self::PutList => |at| if at % 2 == 0 { Part::Key } else { Part::Value },
             Self::OutList => |_| Part::Key,
+            Self::Stored => |_| Part::Key,
             Self::Read if Self::lists(name) => |_| Part::Key,
-            Self::Out | Self::Read | Self::IterInit | Self::Mend => |at| if at == 0 { Part::Key } else { Part::Other },
+            Self::Out | Self::Read | Self::IterInit | Self::Mend | Self::Stamp | Self::Unstamp => {
+                |at| if at == 0 { Part::Key } else { Part::Other }
+            }
             Self::Forget => |at| if at == 1 { Part::Key } else { Part::Other },
             Self::Scan
             | Self::Search

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     /// What needs a restart; whoever adds a key decides it in its row.
-    const FIXED: [&str; 23] = [
+    const FIXED: [&str; 25] = [
         "admin",
         "workers",
         "lanes",
@@ -69,6 +69,8 @@ mod tests {
         "busy_poll",
         "stamp.digits",
         "stamp.unit",
+        "stamp.source",
+        "stamp.mark",
         "stamp.column",
         "store.sync",
         "store.sync_interval",

@@ -16,8 +16,8 @@ use super::listening::{LISTEN, LISTENER};
 use super::row::{Change, Flag, Row, Setting, Takes, row};
 use super::settings::Settings;
 use super::words::{
-    FORMATS, KEY_FORMS, LEDGERS, LEVELS, MODES, PIPELININGS, POLICIES, SHARED_PUTS, STALE_REPLIES, SYNCS, TIES, UNITS,
-    word,
+    FORMATS, KEY_FORMS, LEDGERS, LEVELS, MODES, PIPELININGS, POLICIES, SHARED_PUTS, SOURCES, STALE_REPLIES, SYNCS,
+    TIES, UNITS, word,
 };
 
 const KIB: u64 = 1 << 10;
@@ -92,6 +92,12 @@ const ROWS: &[Row<Settings>] = &[
         Some(Flag::new("stamp-unit", "UNIT", "What the digits count: s, ms, us, ns or opaque")
             .default("by the digits")),
         |of| string(word(UNITS, &of.rules.stamp.unit()))),
+    row!("stamp.source", stamp_source, Word(SOURCES), Restart,
+        Flag::new("stamp-source", "SOURCE", "Who stamps values: client, edge (ttguard does, and clients never see a stamp) or \
+            auto (client; on an edge as its guard says)")),
+    Row::together("stamp.mark", Change::Restart, None,
+        |of| string(&String::from_utf8_lossy(of.rules.stamp.mark().unwrap_or_default().bytes()))),
+    row!("stamp.max_offset", max_offset, Time(MILLISECOND..=HOUR), Live),
     row!("stamp.column", rules.column, Column, Restart),
 
     row!("guard.mode", rules.mode, Word(MODES), Live,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::address::{Address, BackendUrl};
 use super::listeners::ListenerSettings;
 use super::words::{
-    KEY_FORMS, LEDGERS, LogFormat, LogLevel, MODES, Pipelining, SharedPuts, StaleReply, Sync, UNITS, word,
+    KEY_FORMS, LEDGERS, LogFormat, LogLevel, MODES, Pipelining, SharedPuts, StaleReply, StampSource, Sync, UNITS, word,
 };
 use crate::access::Access;
 use crate::guard::rules::Rules;
@@ -65,6 +65,11 @@ pub struct Settings {
     pub busy_poll: Duration,
     /// How writes are judged.
     pub rules: Rules,
+    /// Who gives values their stamps; nothing where that was not said, which is clients, and on an edge whoever its guard
+    /// says.
+    pub stamp_source: Option<StampSource>,
+    /// How far the clock of an edge may be from its guard's before that is said.
+    pub max_offset: Duration,
     /// Memory for the newest stamp of each key, in bytes.
     pub ledger_memory: u64,
     /// What a client is told about a refused write.
@@ -90,6 +95,17 @@ impl Settings {
     /// Whether guards judge for it, instead of itself.
     pub fn is_edge(&self) -> bool {
         !self.edge_of.is_empty()
+    }
+
+    /// The column that carries the stamp in front of a table: where ttguard gives the stamps there always is one.
+    pub fn stamp_column(&self) -> Option<String> {
+        let given = || self.rules.stamp.is_given().then(|| GIVEN_COLUMN.to_owned());
+        self.rules.column.clone().or_else(given)
+    }
+
+    /// Whether ttguard gives the stamps, as these settings have it; nothing where they leave that to the guard of an edge.
+    pub fn says_given(&self) -> Option<bool> {
+        self.stamp_source.map(|source| source == StampSource::Edge)
     }
 
     /// Pipelined backend connections that each worker keeps up.
@@ -125,6 +141,8 @@ impl Default for Settings {
             shared_puts: SharedPuts::Hash,
             busy_poll: Duration::ZERO,
             rules: Rules::default(),
+            stamp_source: None,
+            max_offset: Duration::from_millis(500),
             ledger_memory: 256 << 20,
             stale_reply: StaleReply::Error,
             verify_reads: true,
@@ -135,6 +153,9 @@ impl Default for Settings {
         }
     }
 }
+
+/// The column for stamps that ttguard gives, where the settings name none.
+const GIVEN_COLUMN: &str = "_stamp";
 
 /// The other half is the backend's, which is often on the same machine.
 fn half_the_cores() -> usize {
@@ -329,6 +350,7 @@ impl Settings {
         let rules = &self.rules;
         let (mode, ledger) = (word(MODES, &rules.mode), word(LEDGERS, &rules.ledger));
         let (digits, unit) = (rules.stamp.digits(), word(UNITS, &rules.stamp.unit()));
-        format!("guard {mode} {digits} digits {unit} {ledger} ledger")
+        let given = if rules.stamp.is_given() { " given here" } else { "" };
+        format!("guard {mode} {digits} digits {unit}{given} {ledger} ledger")
     }
 }

@@ -102,7 +102,7 @@ fn every_key_is_read_and_printed() {
         claim = false
         claim_timeout = "3s"
         standby = true
-        stamp = { digits = 16, unit = "s", column = "t\"s" }
+        stamp = { digits = 16, unit = "us", source = "edge", mark = "|:", max_offset = "1s", column = "t\"s" }
         [[listener]]
         address = "unix:/run/a \"b\\c.sock"
         allow = ["setmst"]

@@ -53,6 +53,11 @@ fn follow(fields: &Fields<'_>, settings: &mut Settings) {
     if unsaid("limits.value") {
         request.value_max = request.argument_max;
     }
+    // A value is stored with its stamp before it.
+    let head = u32::try_from(settings.rules.stamp.head()).unwrap_or(0);
+    if request.value_max <= request.argument_max {
+        request.value_max = request.value_max.min(request.argument_max.saturating_sub(head));
+    }
 }
 
 fn takeover(fields: &Fields<'_>, settings: &Settings) -> Result<(), UsageError> {

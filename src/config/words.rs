@@ -36,6 +36,15 @@ pub enum Pipelining {
     Forbid,
 }
 
+/// Who gives values their stamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StampSource {
+    /// Clients: a stamp is a part of the value.
+    Client,
+    /// The ttguard that a client asks, an edge or a guard: the client's value has none, and never shows one.
+    Edge,
+}
+
 /// Which edges may speak for their clients at a listener. What they say of them is believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Edges {
@@ -92,6 +101,11 @@ pub(super) const UNITS: &Names<Unit> = &[
     ("us", Unit::Microseconds),
     ("ns", Unit::Nanoseconds),
     ("opaque", Unit::Opaque),
+];
+pub(super) const SOURCES: &Names<Option<StampSource>> = &[
+    ("auto", None),
+    ("client", Some(StampSource::Client)),
+    ("edge", Some(StampSource::Edge)),
 ];
 pub(super) const MODES: &Names<Mode> = &[("enforce", Mode::Enforce), ("observe", Mode::Observe)];
 pub(super) const LEDGERS: &Names<LedgerMode> = &[("inline", LedgerMode::Inline), ("record", LedgerMode::Record)];

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::failure::Failure;
 use super::links::Links;
 use super::memory::Room;
-use super::request::{Asked, Request};
+use super::request::{Asked, Request, Stamping};
 use super::state::{Cause, State};
 use super::{Engine, denial, patience};
 use crate::clock::now;
@@ -99,11 +99,12 @@ impl Channel {
         }
     }
 
-    /// Admits a request that was asked at `received`, in so many bytes: gives it its number, its deadline, and the place
-    /// that `open` opens for its answer where one is owed.
+    /// Admits a request that was asked at `received`, in so many bytes: gives it its number, its deadline, its stamp where
+    /// ttguard gives those and its edge has not, and the place that `open` opens for its answer where one is owed.
     pub fn admit(
         &self,
         asked: request::Request,
+        stamp: Option<u64>,
         received: Instant,
         bytes: usize,
         open: impl FnOnce() -> Place,
@@ -127,11 +128,14 @@ impl Channel {
         Request {
             number,
             place,
-            command,
             bytes,
             barred,
             unlooked,
             edit,
+            stamp: stamp.or_else(|| self.engine.give(&command, received)),
+            stamping: Stamping::Due,
+            seen: 0,
+            command,
             form,
             wants: 0,
             room: None,

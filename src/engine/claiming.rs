@@ -66,6 +66,8 @@ struct Held {
     settles_at: Instant,
     /// Up to which stamp the holders before have let in, where that is known.
     inherits: Option<u64>,
+    /// The guard before has left in order: the mark is the newest stamp that it let in, and not a bound ahead of that.
+    is_exact: bool,
     /// The guard was told that it begins.
     has_begun: bool,
 }
@@ -239,6 +241,7 @@ impl Claimant {
             // The holder has lived all the same; or there is none to be seen, since the store was emptied under it.
             _ => settings.pairing.start_hold.max(settings.claim_timeout / 2),
         };
+        let is_exact = now_stored.as_ref().is_some_and(|record| record.left);
         let inherits = now_stored.and_then(|record| record.mark);
         let record = Record {
             epoch,
@@ -268,6 +271,7 @@ impl Claimant {
             record,
             settles_at: now() + settling,
             inherits,
+            is_exact,
             has_begun: false,
         });
         self.renew(asking).await
@@ -307,6 +311,7 @@ impl Claimant {
             held.has_begun = true;
             if let Some(inherits) = held.inherits {
                 self.shared.guard.begin_at(inherits, (self.shared.clock)());
+                self.shared.begin_above(inherits, held.is_exact, LEAD);
             }
         }
         let until = sent + self.shared.settings().claim_timeout / 2;

@@ -38,6 +38,9 @@ fn note_denied_misc() {
     }
 }
 
+/// How long it is not said again that this machine's clock is off.
+const OFFSET_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 impl Events for Engine {
     fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun> {
         static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
@@ -70,8 +73,12 @@ impl Events for Engine {
     fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault> {
         static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
         let shared = &self.shared;
-        shared.linked(welcome)?;
+        match self.settings().says_given() {
+            Some(given) if given != welcome.given => return Err(OpenFault::Source { given }),
+            _ => shared.linked(welcome)?,
+        }
         self.stamp_of_guard.set(stamp_of(welcome));
+        self.guard_gives.set(welcome.gives);
         self.capabilities.set(Some(Capabilities {
             keys: if welcome.knows_keys { Keys::Bytes } else { Keys::Numbers },
             knows_functions: welcome.knows_functions,
@@ -84,6 +91,27 @@ impl Events for Engine {
             tracing::info!(epoch = welcome.epoch, %release, suppressed, "a link to the guard is up");
         }
         Ok(())
+    }
+
+    fn told_time(&self, at: Instant, time: Duration, offset: f64) {
+        static LOG: RateLimit = RateLimit::new(OFFSET_LOG_INTERVAL);
+        self.shared.time.said(at, time);
+        let is_off = offset.abs() > self.settings().max_offset.as_secs_f64();
+        if let (true, true, Some(suppressed)) = (
+            is_off,
+            self.guard_gives.get(),
+            is_off.then(|| LOG.admit(now())).flatten(),
+        ) {
+            tracing::warn!(
+                offset_seconds = offset,
+                suppressed,
+                "the clock of this machine is further from the guard's than stamp.max_offset: stamps go by the guard's"
+            );
+        }
+    }
+
+    fn saw(&self, stamp: u64) {
+        self.shared.hybrid.learn(stamp);
     }
 
     fn link_failed(&self, url: &str, fault: &OpenFault) {
@@ -244,7 +272,7 @@ fn link_connect(fault: &OpenFault) -> ConnectOutcome {
         OpenFault::Connect(_) | OpenFault::Name(_) | OpenFault::Denied(_) => ConnectOutcome::Refused,
         OpenFault::Timeout => ConnectOutcome::Timeout,
         OpenFault::Tls(_) => ConnectOutcome::Tls,
-        OpenFault::NoGuard | OpenFault::Frame(_) => ConnectOutcome::NotTyrant,
+        OpenFault::NoGuard | OpenFault::Frame(_) | OpenFault::Source { .. } => ConnectOutcome::NotTyrant,
         OpenFault::Waits => ConnectOutcome::Waits,
         OpenFault::OtherGuard => ConnectOutcome::OtherRun,
     }

@@ -81,10 +81,11 @@ impl Engine {
         match reply.await.ok()?.ok()? {
             Reply::Records(found) => {
                 let of = |wanted: &Bytes| found.iter().find(|(name, _)| name == wanted);
-                let stored = |(_, bytes): &(Bytes, Bytes)| (bytes.len(), format.read(bytes));
+                let value = |(_, bytes): &(Bytes, Bytes)| (bytes.len(), format.read(bytes));
+                let record = |(_, bytes): &(Bytes, Bytes)| (bytes.len(), format.read_digits(bytes));
                 Some(Found {
-                    value: of(key).map(stored),
-                    record: of(&records::name_of(key)).map(stored),
+                    value: of(key).map(value),
+                    record: of(&records::name_of(key)).map(record),
                 })
             }
             row @ Reply::Strings { .. } => {

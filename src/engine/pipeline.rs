@@ -18,9 +18,10 @@ use super::channel::{Channel, Client};
 use super::completion::{ClientRequest, Completion, Form, Purpose};
 use super::failure::Failure;
 use super::patience;
-use super::request::{Asked, Request, Waiting};
+use super::request::{Asked, Request, Stamping, Waiting};
 use super::sending::Via;
 use super::sequence::{Done, Sequence};
+use super::stamping::Newest;
 use super::state::{Cause, Seen, Settled, State};
 use super::waiting::{Standing, Unfenced};
 use super::write::settlement::Tickets;
@@ -79,6 +80,7 @@ pub enum Progress {
 struct Running {
     asked: Asked,
     is_slow: bool,
+    seen: Newest,
     sequence: Pin<Box<dyn Future<Output = Done>>>,
 }
 
@@ -218,9 +220,16 @@ impl Pipeline {
     }
 
     fn ended(&mut self, result: Done) -> Progress {
-        let Some(Running { asked, is_slow, .. }) = self.running.take() else {
+        let Some(Running {
+            mut asked,
+            is_slow,
+            seen,
+            ..
+        }) = self.running.take()
+        else {
             return Progress::Again;
         };
+        asked.seen = asked.seen.max(seen.get());
         let client = Rc::clone(&self.client);
         match result {
             Ok((outcome, answer)) => client.answered(asked, outcome, answer, self.channel().turn()),
@@ -317,13 +326,17 @@ impl Pipeline {
         request.enter(State::InSequence);
         let (asked, is_slow) = (request.asked(), patience::is_slow(&request.command));
         let sequence = Sequence::new(self.channel(), &request);
+        let seen = sequence.seen();
         Next::Runs(Running {
             asked,
             is_slow,
+            seen,
             sequence: match request.edit {
                 edit @ Some(_) => Box::pin(sequence.carry_out_edit(request.command, edit)),
-                None if request.unlooked => Box::pin(sequence.carry_out_list(request.command)),
-                None => Box::pin(sequence.carry_out(request.command)),
+                None if request.unlooked || request.stamping == Stamping::InSequence => {
+                    Box::pin(sequence.carry_out_whole(request.command, request.unlooked))
+                }
+                None => Box::pin(sequence.carry_out_shown(request.command)),
             },
         })
     }

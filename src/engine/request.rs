@@ -29,6 +29,12 @@ pub struct Request {
     pub unlooked: bool,
     /// How it differs from its command.
     pub edit: Option<Edit>,
+    /// The stamp that it was given, where ttguard gives stamps and it is a write.
+    pub stamp: Option<u64>,
+    /// How far it is with that.
+    pub stamping: Stamping,
+    /// The newest stamp that was seen on its behalf, of those that ttguard gave; 0 for none.
+    pub seen: u64,
     /// How it is answered.
     pub form: Form,
     /// Its answer has so many bytes, and had to wait; 0 where nothing is known of it.
@@ -49,6 +55,17 @@ pub struct Request {
     pub state: State,
 }
 
+/// How far a request is with getting its stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamping {
+    /// It was not looked at yet.
+    Due,
+    /// It gets it where it is carried out in several exchanges: what it stores is made of what is there, or much.
+    InSequence,
+    /// It has it, or needs none.
+    Done,
+}
+
 /// What is needed to answer a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
@@ -66,6 +83,8 @@ pub struct Asked {
     pub deadline: Instant,
     /// Bytes that it came in.
     pub bytes: usize,
+    /// The newest stamp that was seen on its behalf, of those that ttguard gave; 0 for none.
+    pub seen: u64,
 }
 
 impl Request {
@@ -99,6 +118,7 @@ impl Request {
             received: self.received,
             deadline: self.deadline,
             bytes: self.bytes,
+            seen: self.seen,
         }
     }
 }

@@ -6,6 +6,7 @@ mod doubt;
 mod edits;
 mod exchanges;
 mod lists;
+mod making;
 pub mod pieces;
 mod reads;
 mod tidy;
@@ -27,6 +28,8 @@ use super::completion::{NoReply, Told, outcome_of};
 use super::denial::denial_for_keys;
 use super::failure::Failure;
 use super::request::Request;
+use super::stamping::Newest;
+use super::stamping::values::{Values, Writing, reads_part};
 use crate::command::function::{self, Function};
 use crate::command::{Answer, Command, Reply, Verb};
 use crate::config::ListenerSettings;
@@ -50,6 +53,10 @@ pub struct Sequence {
     /// How clients are served where this one has connected.
     listener: Arc<ListenerSettings>,
     form: Form,
+    /// The stamp that it was given, where ttguard gives stamps and it is a write.
+    stamp: Option<u64>,
+    /// The newest stamp that was seen so far.
+    seen: Newest,
     /// Part of it was sent before, on a lane that was lost.
     retried: bool,
     /// How often connections had moved to another backend when it was first on its way.
@@ -92,13 +99,44 @@ impl Sequence {
             asker: channel.asker(request),
             listener: Arc::clone(&channel.listener),
             form: request.form,
+            stamp: request.stamp.filter(|_| channel.engine.gives_stamps()),
+            seen: Newest::default(),
             retried: request.retried,
             moves: Cell::new(None),
         }
     }
 
-    pub async fn carry_out(mut self, command: Command) -> Done {
+    /// Where it says which is the newest stamp that it has seen.
+    pub fn seen(&self) -> Newest {
+        Rc::clone(&self.seen)
+    }
+
+    /// Takes note of a stamp that its client is about to see.
+    fn saw(&self, stamp: u64) {
+        self.seen.set(self.seen.get().max(stamp));
+    }
+
+    /// Carries out a command, and shows its answer as the client may see it.
+    pub async fn carry_out_shown(self, command: Command) -> Done {
+        let (engine, seen, values) = (Rc::clone(&self.engine), self.seen(), Values::of(&command));
+        let (outcome, answer) = self.carry_out(command).await?;
+        let (answer, newest) = engine.stripped_apart(values, answer).await?;
+        seen.set(seen.get().max(newest));
+        Ok((outcome, answer))
+    }
+
+    async fn carry_out(mut self, command: Command) -> Done {
         match command {
+            Command::PutKeep { .. }
+            | Command::PutCat { .. }
+            | Command::PutShl { .. }
+            | Command::AddInt { .. }
+            | Command::AddDouble { .. }
+                if let Some(stamp) = self.stamp =>
+            {
+                self.make_stamped(command, None, stamp).await
+            }
+            Command::Vsiz { key } => self.size_of(key).await,
             Command::Misc {
                 function,
                 options,
@@ -139,12 +177,20 @@ impl Sequence {
         }
     }
 
-    /// As [`Self::carry_out`], once all keys of a long list were looked at, and made the store's.
-    pub async fn carry_out_list(self, command: Command) -> Done {
-        match self.entered(command).await? {
-            Ok(command) => self.carry_out(command).await,
-            Err(denial) => Ok((Outcome::Refused, denial)),
+    /// As [`Self::carry_out_shown`], once all keys of a long list that is `unlooked` were looked at and made the store's,
+    /// and its values have the stamp that they are given.
+    pub async fn carry_out_whole(self, mut command: Command, unlooked: bool) -> Done {
+        if unlooked {
+            command = match self.entered(command).await? {
+                Ok(command) => command,
+                Err(denial) => return Ok((Outcome::Refused, denial)),
+            };
         }
+        if let (Some(stamp), Writing::Plain) = (self.stamp, Writing::of(&command)) {
+            let stamping = self.engine.stamping(stamp);
+            command = apart(usize::MAX, move || stamping.command(command)).await?;
+        }
+        self.carry_out_shown(command).await
     }
 
     /// A long list with its keys made the store's, or the answer to one that names a key its client may not.
@@ -177,11 +223,17 @@ impl Sequence {
                 let may_repeat = function == Function::Put;
                 self.misc_columns(call, column.as_bytes(), may_repeat).await
             }
+            Function::PutKeep | Function::Unordered
+                if let (Some(stamp), Writing::Made) = (self.stamp, Writing::of(&call.clone().command())) =>
+            {
+                self.make_stamped(call.command(), None, stamp).await
+            }
             Function::Put if pair => self.misc_put(call, true).await,
             Function::PutKeep if pair => self.misc_put(call, false).await,
             Function::PutList => self.put_list(call).await,
             Function::Out if !call.arguments.is_empty() => self.misc_out(call).await,
             Function::OutList => self.out_list(call).await,
+            Function::Read if engine.given_format().is_some() && reads_part(&call.function) => self.part_of(call).await,
             Function::Read if Function::lists(&call.function) => self.get_list(call).await,
             Function::Put | Function::PutKeep | Function::Unordered if !call.arguments.is_empty() => {
                 self.misc_unordered(call).await
@@ -195,6 +247,9 @@ impl Sequence {
             Function::IterNextAll => self.iter_next_all(call).await,
             Function::Forget => self.forget(call).await,
             Function::Mend => self.mend(call).await,
+            Function::Stored => self.stored(call).await,
+            Function::Stamp => self.stamp_stored(call).await,
+            Function::Unstamp => self.unstamp_stored(call).await,
             _ => Ok(answered(
                 dedicated::exchange(self, call.command(), Touches::Nothing).await?,
             )),

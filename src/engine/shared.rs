@@ -17,9 +17,11 @@ use crate::engine::inquiries::Inquiries;
 use crate::engine::memory::Memory;
 use crate::engine::notice::Notice;
 use crate::engine::records::HiddenCount;
+use crate::engine::stamping::time::GuardTime;
 use crate::engine::tally::Tally;
 use crate::engine::whereabouts::wanted::{LookUps, Reason};
 use crate::guard::Guard;
+use crate::guard::hybrid::HybridClock;
 use crate::logging::RateLimit;
 use crate::metrics::{Alarm, Metrics};
 use crate::pairing::LaneIds;
@@ -41,6 +43,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long it counts that another run of the server was met.
 const STRANGER_KEPT: Duration = Duration::from_secs(30);
+
+/// For so long a guard may let in stamps after it raised the mark of its claim last, as far as its clock goes.
+const RENEWALS: Duration = Duration::from_secs(1);
 
 /// How long the same is not said again.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -180,6 +185,14 @@ pub struct Shared {
     /// The guards of an edge, and which of them serves.
     pub guards: Arc<[At]>,
     serving: Mutex<Serving>,
+    /// The clock that stamps are given by, where ttguard gives them.
+    pub hybrid: HybridClock,
+    /// The time of an edge's guard.
+    pub time: GuardTime,
+    /// Stamps that are given here are above this one, which was let in before this process gave any.
+    pub newest_before: AtomicU64,
+    /// The newest stamp that was let in, of those that ttguard gave.
+    pub newest_let_in: AtomicU64,
     /// Held by whoever may be about to name another route to the backend.
     pub replanning: Mutex<()>,
     /// Times that all connections have moved to another backend.
@@ -253,6 +266,10 @@ impl Shared {
             trusted,
             guards,
             serving: Mutex::default(),
+            hybrid: HybridClock::default(),
+            time: GuardTime::new(now()),
+            newest_before: AtomicU64::new(0),
+            newest_let_in: AtomicU64::new(0),
             replanning: Mutex::new(()),
             moves: AtomicU64::new(0),
             look_ups: LookUps::default(),
@@ -366,9 +383,39 @@ impl Shared {
                 links: 0,
             };
             self.runs.send_modify(|runs| *runs += 1);
+            self.time.said(now(), welcome.clock);
+        }
+        if welcome.gives && self.hybrid.last() == 0 {
+            self.newest_before.fetch_max(welcome.newest, Ordering::AcqRel);
         }
         serving.links += 1;
         Ok(())
+    }
+
+    /// Stamps that are given here are to be above those of the guard before, which let in none above this mark. Where it is
+    /// not known to be exact, the mark was up to `lead` ahead of that guard's clock.
+    pub fn begin_above(&self, mark: u64, is_exact: bool, lead: Duration) {
+        let format = self.guard.stamp();
+        if !format.is_given() {
+            return;
+        }
+        let ahead = lead.saturating_sub(RENEWALS).as_micros();
+        let newest = if is_exact {
+            mark
+        } else {
+            mark.saturating_sub(u64::try_from(ahead).unwrap_or(0))
+        };
+        // A mark that is further ahead was raised for somebody whose clock was: it says nothing of what was given.
+        let furthest = format.at((self.clock)() + lead).unwrap_or(0);
+        if is_exact || newest <= furthest {
+            self.newest_before.fetch_max(newest, Ordering::AcqRel);
+        }
+    }
+
+    /// The newest stamp that is known to have been let in, of those that ttguard gave.
+    pub fn newest_given(&self) -> u64 {
+        let before = self.newest_before.load(Ordering::Acquire);
+        self.newest_let_in.load(Ordering::Acquire).max(before)
     }
 
     /// A link to this guard is no more.

@@ -48,7 +48,7 @@ impl Engine {
 
     /// The change that storing `value` is where `stamped` has its stamp.
     pub fn change_by<'a>(&self, stamped: Option<&[u8]>, value: &'a [u8]) -> Change<'a> {
-        let stamp = stamped.and_then(|stamped| self.shared.guard.stamp().read(stamped));
+        let stamp = stamped.and_then(|stamped| self.shared.guard.stamp().read_digits(stamped));
         stamp.map_or(Change::Unstamped, |stamp| Change::Stamped { stamp, value })
     }
 
@@ -59,7 +59,7 @@ impl Engine {
             Reply::Records(found) => found,
             Reply::Strings { code, strings } => {
                 let column = self.stamp_column()?.as_bytes();
-                let stamp = columns::among(&strings, column).and_then(|value| format.read(value));
+                let stamp = columns::among(&strings, column).and_then(|value| format.read_digits(value));
                 let value = (code == 0).then(|| columns::joined(&strings));
                 return Some(ReadBack {
                     stamp,
@@ -71,10 +71,9 @@ impl Engine {
         };
         let value = found.iter().find(|(echoed, _)| echoed == key).map(|(_, value)| value);
         let record = found.iter().find(|(echoed, _)| echoed != key).map(|(_, value)| value);
-        let stamp = |bytes: Option<&Bytes>| bytes.and_then(|bytes| format.read(bytes));
         Some(ReadBack {
-            stamp: stamp(value),
-            record: stamp(record),
+            stamp: value.and_then(|value| format.read(value)),
+            record: record.and_then(|record| format.read_digits(record)),
             value: value.cloned(),
         })
     }

@@ -1,7 +1,6 @@
 //! The guards that an edge is told of, at its start.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::timeout;
@@ -45,7 +44,8 @@ fn way_to(url: &BackendUrl, settings: &Settings) -> Result<Way, UsageError> {
 /// # Errors
 /// When something answers at one of the URLs that is no guard for this process. That nobody answers is no error: a guard may
 /// start behind its edges.
-pub fn are_there(guards: &[At], patience: Duration) -> Result<(), StartError> {
+pub fn are_there(guards: &[At], settings: &Settings) -> Result<(), StartError> {
+    let (patience, given) = (settings.pairing.connect_timeout, settings.says_given());
     if guards.is_empty() {
         return Ok(());
     }
@@ -54,7 +54,7 @@ pub fn are_there(guards: &[At], patience: Duration) -> Result<(), StartError> {
         .build_local(LocalOptions::default())?;
     runtime.block_on(async {
         for at in guards {
-            if let Ok(Probed::None(fault)) = timeout(patience, probe(at)).await {
+            if let Ok(Probed::None(fault)) = timeout(patience, probe(at, given)).await {
                 let url = at.url.clone();
                 return Err(StartError::NoGuard { url, fault });
             }

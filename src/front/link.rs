@@ -99,6 +99,8 @@ pub struct Link {
     hello: RefCell<Option<(Hello, Duration)>>,
     /// Requests that were asked so far.
     requests: Cell<u64>,
+    /// The newest stamp that the edge was told of.
+    seen: Cell<u64>,
     /// Bytes of what has not been asked whole.
     input: Cell<usize>,
     /// What it is known to hold.
@@ -122,6 +124,7 @@ impl Link {
             number: context.engine.shared.lane_ids.next().0,
             hello: RefCell::default(),
             requests: Cell::new(0),
+            seen: Cell::new(0),
             context,
             peer: writer.peer(),
             writer: RefCell::new(Some(Rc::new(writer))),
@@ -159,6 +162,14 @@ impl Link {
     /// Requests without an answer.
     fn owed(&self) -> usize {
         self.inner.borrow().owed.len()
+    }
+
+    /// Tells the edge of a stamp that one of its clients is about to see, where that is newer than all it was told of.
+    fn saw(&self, stamp: u64) {
+        if self.seen.get() < stamp {
+            self.seen.set(stamp);
+            self.say(Kind::Seen, stamp, |_| {});
+        }
     }
 
     /// Tells what became of a request of this stream, where that is still owed: the bytes of that.

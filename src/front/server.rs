@@ -102,7 +102,7 @@ impl Server {
         let opened = Opened::open(&settings, &with_folder(&settings.store)?)?;
         let resolver = inheritance.resolver.unwrap_or_else(|| Arc::new(SystemNames));
         let guards = guards::of(&settings, &resolver).map_err(StartError::Tls)?;
-        guards::are_there(&guards, settings.pairing.connect_timeout)?;
+        guards::are_there(&guards, &settings)?;
         let bind = |host_port: &String| serving::bind_admin(host_port, &access, settings.takeover);
         let admin = settings.admin.as_ref().map(bind).transpose()?;
         let admin_address = admin.as_ref().map(std::net::TcpListener::local_addr).transpose()?;

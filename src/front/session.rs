@@ -387,7 +387,8 @@ impl Session {
     fn admit(&self, request: request::Request, received: Instant, bytes: usize) -> Request {
         let inner = &mut *self.inner.borrow_mut();
         inner.asked += bytes;
-        self.channel.admit(request, received, bytes, || inner.order.open())
+        self.channel
+            .admit(request, None, received, bytes, || inner.order.open())
     }
 }
 

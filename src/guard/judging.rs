@@ -115,7 +115,9 @@ impl<W: Waiter> Guard<W> {
                     return ruling;
                 }
             }
-            Change::Delete if pending.is_flying() => return Ruling::Wait(WaitCause::OlderInFlight),
+            Change::Delete | Change::DeleteAt(_) if pending.is_flying() => {
+                return Ruling::Wait(WaitCause::OlderInFlight);
+            }
             _ => {}
         }
         let stored = stored.filter(|stored| stored.version == pending.version());
@@ -141,7 +143,9 @@ impl<W: Waiter> Guard<W> {
             Change::Unordered => Ruling::Go(Admitted::Unordered {
                 bound: Self::horizon_at_start(rules, now),
             }),
+            Change::Made => Ruling::Go(Admitted::Made(0)),
             Change::Delete => self.ruling_on_delete(rules, known, now),
+            Change::DeleteAt(stamp) => self.ruling_on_delete_at(rules, stamp, known, now),
             Change::Stamped { stamp, value } => match known {
                 Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
                 Known::Absent if stamp > self.ledger.horizon() => Ruling::Go(Admitted::Stamped(stamp)),
@@ -176,6 +180,18 @@ impl<W: Waiter> Guard<W> {
             Known::Absent if self.ledger.horizon() <= floor => Ruling::Go(Admitted::Tombstone(floor)),
             Known::Absent => Ruling::Read(ReadCause::Delete),
             Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
+        }
+    }
+
+    /// A delete with a stamp is ordered as a write is, and its stamp is its tombstone's. In observe mode, where nothing is
+    /// refused, it is one as any other.
+    fn ruling_on_delete_at(&self, rules: &Rules, stamp: u64, known: Known, now: Duration) -> Ruling {
+        match known {
+            _ if rules.mode == Mode::Observe => self.ruling_on_delete(rules, known, now),
+            Known::Stamp(newer) | Known::Record(newer) if stamp < newer => Ruling::Refuse(Refusal::Stale { newer }),
+            Known::Absent if stamp <= self.ledger.horizon() => Ruling::Read(ReadCause::Delete),
+            Known::Unknown { .. } => Ruling::Read(ReadCause::Unknown),
+            Known::Stamp(_) | Known::Record(_) | Known::Absent => Ruling::Go(Admitted::Tombstone(stamp)),
         }
     }
 

@@ -165,7 +165,7 @@ impl<W: Waiter> Pending<W> {
         self.version = self.version.wrapping_add(1);
         match admitted {
             Admitted::Stamped(stamp) | Admitted::Tombstone(stamp) => self.newest = self.newest.max(stamp),
-            Admitted::Unstamped { .. } | Admitted::Tidy => self.unordered += 1,
+            Admitted::Unstamped { .. } | Admitted::Made(_) | Admitted::Tidy => self.unordered += 1,
             Admitted::Unordered { bound } => {
                 self.unordered += 1;
                 self.cast_doubt(bound);
@@ -181,13 +181,15 @@ impl<W: Waiter> Pending<W> {
         self.flying -= 1;
         if matches!(
             admitted,
-            Admitted::Unstamped { .. } | Admitted::Unordered { .. } | Admitted::Tidy
+            Admitted::Unstamped { .. } | Admitted::Made(_) | Admitted::Unordered { .. } | Admitted::Tidy
         ) {
             self.unordered -= 1;
         }
         match (outcome, admitted) {
             (Outcome::Unsent, _) | (_, Admitted::Unstamped { keeps: 0 }) if outcome != Outcome::Lost => {}
-            (Outcome::Stored, Admitted::Stamped(stamp)) => self.known = self.known.with(Known::Stamp(stamp)),
+            (Outcome::Stored, Admitted::Stamped(stamp) | Admitted::Made(stamp)) => {
+                self.known = self.known.with(Known::Stamp(stamp))
+            }
             (Outcome::Stored, Admitted::Tombstone(stamp) | Admitted::Unstamped { keeps: stamp }) => {
                 self.confirm_record(stamp);
             }
@@ -199,11 +201,17 @@ impl<W: Waiter> Pending<W> {
             }
             (
                 Outcome::Failed,
-                Admitted::Stamped(stamp) | Admitted::Tombstone(stamp) | Admitted::Unstamped { keeps: stamp },
+                Admitted::Stamped(stamp)
+                | Admitted::Made(stamp)
+                | Admitted::Tombstone(stamp)
+                | Admitted::Unstamped { keeps: stamp },
             ) => self.cast_doubt(stamp),
             (
                 Outcome::Lost,
-                Admitted::Stamped(stamp) | Admitted::Tombstone(stamp) | Admitted::Unstamped { keeps: stamp },
+                Admitted::Stamped(stamp)
+                | Admitted::Made(stamp)
+                | Admitted::Tombstone(stamp)
+                | Admitted::Unstamped { keeps: stamp },
             ) => self.lose(stamp),
             (Outcome::Lost, Admitted::Unordered { bound }) => self.lose(bound),
             (Outcome::Lost, Admitted::Tidy) => self.lose(0),

@@ -10,7 +10,7 @@ use super::verdict::{Admitted, Change, ReadCause, Refusal, Stored};
 /// Refusals that need neither the ledger nor the backend.
 pub(super) fn ruling_at_once(rules: &Rules, change: Change<'_>, now: Duration) -> Option<Refusal> {
     match change {
-        Change::Stamped { stamp, .. } => {
+        Change::Stamped { stamp, .. } | Change::DeleteAt(stamp) => {
             let latest = rules.stamp.at(now + rules.future_tolerance)?;
             (stamp > latest).then_some(Refusal::Future)
         }

@@ -21,6 +21,11 @@ pub enum Change<'a> {
     Unstamped,
     /// The record's removal.
     Delete,
+    /// The record's removal, by whom a stamp was given: it is ordered as a write of that stamp is.
+    DeleteAt(u64),
+    /// A value that is made of what is stored, with the key to itself. It gets its stamp once that has been read: see
+    /// [`Ticket::stamp`].
+    Made,
     /// A change that a stamp cannot order.
     Unordered,
     /// The removal, or the renewal, of the record that keeps the key's stamp, where that is older than the value or than
@@ -108,6 +113,8 @@ pub(super) enum Admitted {
         keeps: u64,
     },
     Tombstone(u64),
+    /// Made of what is stored; 0 as long as it has no stamp, and nothing of it was sent.
+    Made(u64),
     /// The greatest stamp that the change can leave behind.
     Unordered {
         bound: u64,
@@ -154,6 +161,13 @@ impl Ticket {
     /// without a stamp would make forgotten. Until it is settled the change has its key to itself.
     pub fn record(&self) -> Option<u64> {
         self.admitted.record()
+    }
+
+    /// What is made of what is stored gets this stamp, and is sent in this step. For any other change it does nothing.
+    pub fn stamp(&mut self, stamp: u64) {
+        if let Admitted::Made(none) = &mut self.admitted {
+            *none = stamp;
+        }
     }
 
     /// Whether the change can be sent twice without harm: stamped writes, and nothing else.

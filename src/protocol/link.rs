@@ -28,7 +28,7 @@ use thiserror::Error;
 pub const FUNCTION: &[u8] = b"ttguard_link";
 
 /// The form of what is said on a link. Both sides have the same, or there is no link.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Most bytes behind the head of a frame, but for the length of the whole where there is one.
 pub const PIECE: usize = 32 * 1024;
@@ -63,12 +63,15 @@ pub enum Kind {
     Standing,
     /// A guard: the sign of life; the id is that of the ping.
     Pong,
+    /// A guard, where edges give stamps: the id is one that a client has just read, or that is why a write of its was
+    /// refused. What the edge gives from now on is above it.
+    Seen,
     /// Either: a further piece of something longer, of the same id.
     Part,
 }
 
 impl Kind {
-    const ALL: [(u8, Self); 10] = [
+    const ALL: [(u8, Self); 11] = [
         (0x01, Self::Hello),
         (0x02, Self::Open),
         (0x03, Self::Ask),
@@ -78,6 +81,7 @@ impl Kind {
         (0x12, Self::Told),
         (0x13, Self::Standing),
         (0x14, Self::Pong),
+        (0x15, Self::Seen),
         (0x20, Self::Part),
     ];
 

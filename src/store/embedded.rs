@@ -28,7 +28,7 @@ mod file;
 pub mod line;
 mod memory;
 mod misc;
-mod number;
+pub mod number;
 mod pattern;
 mod records;
 #[cfg(test)]
@@ -38,6 +38,7 @@ mod stat;
 #[cfg(test)]
 mod tests;
 
+pub use self::misc::part;
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! What happens to a store, told to whoever sends requests to it.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use crate::pairing::LaneId;
 use crate::protocol::link::hello::Welcome;
@@ -45,6 +46,10 @@ pub trait Events: 'static {
     /// # Errors
     /// When it is another guard than the one that has the other links. Then there is no link.
     fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault>;
+    /// A guard's clock said so at this instant, as far as can be told; and how far, in seconds, it is ahead of this machine's.
+    fn told_time(&self, at: Instant, time: Duration, offset: f64);
+    /// A client is about to be told of this stamp, which it has read, or that refused its write.
+    fn saw(&self, stamp: u64);
     /// No guard could be linked to at this URL.
     fn link_failed(&self, url: &str, fault: &OpenFault);
     /// A link to this guard was taken out of service; whether it `has_place`, or had handed that over.

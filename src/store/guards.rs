@@ -43,6 +43,8 @@ pub struct Asking {
     pub form: Form,
     /// How it differs from its command.
     pub edit: Option<Edit>,
+    /// The stamp that it was given.
+    pub stamp: Option<u64>,
 }
 
 /// The clients of a worker that guards may be told of.

@@ -11,5 +11,6 @@ mod manual;
 mod pairing;
 mod protocols;
 mod shipped;
+mod stamping;
 mod support;
 mod tools;

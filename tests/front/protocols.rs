@@ -11,6 +11,6 @@ mod memcached;
 mod misc;
 mod mixed;
 mod official;
-mod recorded;
-mod same;
+pub mod recorded;
+pub mod same;
 mod statistics;

@@ -85,6 +85,7 @@ impl Body<'_> {
                 let ask = Ask {
                     client: left,
                     left,
+                    stamp: Some(u64::from(left)).filter(|stamp| *stamp != 0),
                     form: Form::Binary(dialect),
                     edit,
                 };
@@ -114,6 +115,9 @@ fn welcome(number: u64, small: u8, time: u64, release: &[u8]) -> Welcome {
         epoch: number,
         digits: small,
         unit: time,
+        given: small & 4 != 0,
+        gives: small & 8 != 0,
+        newest: time,
         knows_keys: small & 1 != 0,
         knows_functions: small & 2 != 0,
         asks_max: number as u32,

@@ -9,7 +9,7 @@ struct Case {
     values: [&'static str; 2],
 }
 
-const CASES: [Case; 37] = [
+const CASES: [Case; 38] = [
     Case {
         flag: "edge-of",
         file: "edge_of = [\"tyrant://a:1\"]",
@@ -189,6 +189,11 @@ const CASES: [Case; 37] = [
         flag: "log",
         file: "log.level = \"warn\"",
         values: ["debug", "trace"],
+    },
+    Case {
+        flag: "stamp-source",
+        file: "stamp.source = \"edge\"",
+        values: ["client", "auto"],
     },
     Case {
         flag: "log-format",

@@ -7,7 +7,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("lisen = []", &["t.toml:1: unknown key `lisen`", "`listen`", "`log`"]),
     (
         "\n[stamp]\nwidth = 1",
-        &["t.toml:3: unknown key `width`", "allowed: `digits`, `unit`, `column`"],
+        &[
+            "t.toml:3: unknown key `width`",
+            "allowed: `digits`, `unit`, `source`, `mark`, `max_offset`, `column`",
+        ],
     ),
     ("[guards]", &["t.toml:1: unknown key `guards`", "`guard`"]),
     (
@@ -435,6 +438,35 @@ const MISTAKES: &[(&str, &[&str])] = &[
             "13 (ms)",
             "s, ms, us, ns, opaque",
         ],
+    ),
+    (
+        "stamp.source = \"edge\"\nstamp.digits = 13",
+        &[
+            "t.toml:2: stamp.digits is 13, and the stamps that ttguard gives have 16",
+            "allowed: 16, or stamp.source client",
+        ],
+    ),
+    (
+        "stamp.source = \"edge\"\nstamp.unit = \"ms\"",
+        &["t.toml:2: stamp.unit is ms", "allowed: us, or stamp.source client"],
+    ),
+    (
+        "stamp.source = \"edge\"\nstamp.mark = \"123\"",
+        &[
+            "t.toml:2: stamp.mark is \"123\"",
+            "1 to 8 bytes of text, the first of them no digit",
+        ],
+    ),
+    (
+        "stamp.mark = \"#\"",
+        &[
+            "t.toml:1: stamp.mark does nothing where clients give the stamps",
+            "with stamp.source = \"edge\"",
+        ],
+    ),
+    (
+        "stamp.source = \"guard\"",
+        &["t.toml:1: stamp.source is \"guard\"", "auto, client, edge"],
     ),
     (
         "stamp.column = \"a\\u0000b\"",

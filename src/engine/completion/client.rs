@@ -14,6 +14,7 @@ use crate::engine::channel::Client;
 use crate::engine::failure::Failure;
 use crate::engine::records::Probe;
 use crate::engine::request::Request;
+use crate::engine::stamping::values::Values;
 use crate::engine::state::Settled;
 use crate::logging::RateLimit;
 use crate::metrics::{self, RetryKind};
@@ -93,10 +94,14 @@ impl ClientRequest {
     }
 
     /// Gives its client the answer, as that may see it.
-    fn give(self, engine: &Engine, reply: Reply, now: Instant) {
+    fn give(mut self, engine: &Engine, reply: Reply, now: Instant) {
         self.client.channel().landed(self.writes);
         match engine.own(&self.client.channel().listener.keys, &self.request.command, reply) {
-            Some(reply) => self.settle(Answer::Reply(reply), now),
+            Some(reply) => {
+                let (reply, seen) = engine.stripped(Values::of(&self.request.command), reply);
+                self.request.seen = self.request.seen.max(seen);
+                self.settle(Answer::Reply(reply), now);
+            }
             None => self.fail(Failure::LaneLost),
         }
     }
@@ -133,6 +138,9 @@ impl ClientRequest {
     /// Whether it stores a value with what the guard of this edge takes for a stamp, so that it may be asked twice.
     pub(super) fn is_stamped(&self, engine: &Engine) -> bool {
         match (&self.request.command, self.request.edit, engine.stamp_of_guard.get()) {
+            (Command::Put { .. } | Command::PutNr { .. }, None, _) if engine.guard_gives.get() => {
+                self.request.stamp.is_some()
+            }
             (Command::Put { value, .. } | Command::PutNr { value, .. }, None, Some(stamp)) => {
                 stamp.read(value).is_some()
             }

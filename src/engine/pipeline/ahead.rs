@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::Pipeline;
+use crate::clock::now;
 use crate::command::Command;
 pub use crate::engine::look_up::Looked;
 use crate::guard::verdict::Change;
@@ -24,6 +25,13 @@ impl Pipeline {
             return Looked::Past;
         }
         let (key, change) = match &command {
+            // It gets its stamp when it is taken up.
+            Command::Put { key, .. } | Command::PutNr { key, .. } | Command::Out { key } if engine.gives_stamps() => {
+                let Some(stamp) = engine.give(&command, now()) else {
+                    return Looked::Past;
+                };
+                (key, Change::DeleteAt(stamp))
+            }
             Command::Put { key, value } | Command::PutKeep { key, value } | Command::PutNr { key, value } => {
                 (key, engine.change_of(value))
             }

@@ -25,7 +25,10 @@ impl Pipeline {
     }
 
     /// As [`Self::ask_guard`], once it is known that it is what it seems to be.
-    pub(super) fn ask_whole(&self, request: Request) -> Next {
+    pub(super) fn ask_whole(&self, mut request: Request) -> Next {
+        if let Some(cause) = self.engine().awaits_stamp(&mut request) {
+            return Self::wait(request, cause);
+        }
         if self.takes_long_here(&request) {
             return self.ask_alone(request);
         }
@@ -53,6 +56,7 @@ impl Pipeline {
             client: self.channel().client,
             form: request.form,
             edit: request.edit,
+            stamp: request.stamp,
         }
     }
 
@@ -70,10 +74,12 @@ impl Pipeline {
         request.enter(State::InSequence);
         let (asked, is_slow) = (request.asked(), patience::is_slow(&request.command));
         let sequence = Sequence::new(self.channel(), &request);
+        let seen = sequence.seen();
         let asking = self.asking_of(&request);
         Next::Runs(Running {
             asked,
             is_slow,
+            seen,
             sequence: Box::pin(sequence.ask_guard(asking, request.command, request.unlooked)),
         })
     }

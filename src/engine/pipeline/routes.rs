@@ -14,12 +14,12 @@ use crate::engine::Engine;
 use crate::engine::completion::{Form, Found, Purpose};
 use crate::engine::denial::note_copy_of_pytyrant;
 use crate::engine::failure::Failure;
-use crate::engine::request::{Request, Waiting};
+use crate::engine::request::{Request, Stamping, Waiting};
 use crate::engine::sending::Via;
 use crate::engine::sequence::pieces;
+use crate::engine::stamping::values::reads_part;
 use crate::engine::state::Cause;
 use crate::engine::write::settlement::Tickets;
-use crate::guard::verdict::Change;
 use crate::metrics::Intervention;
 use crate::protocol::answer;
 use crate::protocol::tyrant::dialect::Dialect;
@@ -89,11 +89,17 @@ impl Pipeline {
         if engine.is_edge() {
             return self.ask_guard(request, behind);
         }
+        if let Some(cause) = engine.stamp(&mut request) {
+            return Self::wait(request, cause);
+        }
         match self.way_of(&request) {
             Way::Pass => self.pass(request),
             Way::VerifiedGet(key) => self.verified_get(request, key),
             Way::Put(key, value) => self.put(request, key, value),
-            Way::Remove(key) => self.change(request, &key, Change::Delete),
+            Way::Remove(key) => {
+                let change = request.delete();
+                self.change(request, &key, change)
+            }
             Way::Merge(key, value) => self.merge(request, &key, &value),
             Way::Unordered(key) => self.change_unordered(request, &key),
             Way::Sequence => self.run_alone(request),
@@ -107,10 +113,15 @@ impl Pipeline {
         let engine = self.engine();
         match &request.command {
             // With its key to itself, or once its keys are looked at.
-            _ if request.unlooked || request.edit.is_some() => Way::Sequence,
+            _ if request.unlooked || request.edit.is_some() || request.stamping == Stamping::InSequence => {
+                Way::Sequence
+            }
             command if self.goes_in_pieces(command) => Way::Sequence,
             Command::Stat if request.form.asks_for_version() => Way::Pass,
             Command::Get { key } if engine.settings().verify_reads => Way::VerifiedGet(key.clone()),
+            // Of what is stored a part is not the client's.
+            Command::Vsiz { .. } if engine.given_format().is_some() => Way::Sequence,
+            Command::Misc { function, .. } if engine.given_format().is_some() && reads_part(function) => Way::Sequence,
             Command::Get { .. } | Command::Vsiz { .. } | Command::Mget { .. } | Command::Size | Command::IterInit => {
                 Way::Pass
             }

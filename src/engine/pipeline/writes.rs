@@ -113,7 +113,8 @@ impl Pipeline {
         }
     }
 
-    fn refuse(&self, request: Request, refusal: Refusal) -> Next {
+    fn refuse(&self, mut request: Request, refusal: Refusal) -> Next {
+        request.seen = request.seen.max(self.engine().saw_in(refusal));
         let answer = self.engine().refusal_answer(request.command.verb(), refusal);
         self.answer(request, Outcome::Refused, answer);
         Next::Gone

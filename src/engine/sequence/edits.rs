@@ -79,6 +79,9 @@ impl Making {
 impl Sequence {
     /// Carries out a command with the difference that `edit` makes.
     pub async fn carry_out_edit(mut self, command: Command, edit: Option<Edit>) -> Done {
+        if let Some(stamp) = self.stamp {
+            return self.make_stamped(command, edit, stamp).await;
+        }
         let (key, value) = match &command {
             Command::Put { key, value } | Command::PutCat { key, value } | Command::PutShl { key, value, .. } => {
                 (key.clone(), value.clone())
@@ -245,7 +248,7 @@ impl Sequence {
     }
 
     /// Waits until the key is this change's own. Where it is not counted now that is left to whoever knows what it makes.
-    async fn take_key(
+    pub(super) async fn take_key(
         &self,
         key: &Bytes,
         change: Change<'_>,
@@ -294,7 +297,7 @@ impl Sequence {
         let Some((_, value)) = of(keys.first()) else {
             return Ok(Looked::Missing);
         };
-        let record = of(keys.get(1)).and_then(|(_, record)| self.stamp_of(record));
+        let record = of(keys.get(1)).and_then(|(_, record)| self.engine.shared.guard.stamp().read_digits(record));
         Ok(Looked::Found(match wants {
             Wants::Presence => Stored::UNCHANGED,
             Wants::Head | Wants::Whole => Stored {

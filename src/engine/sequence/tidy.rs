@@ -79,6 +79,24 @@ impl Sequence {
         Ok(answered(self.exchange(&next, false).await?))
     }
 
+    /// `ttguard_stored`: the records of these keys as the backend has them.
+    pub(super) async fn stored(&mut self, call: Call) -> Done {
+        let keys = call.arguments;
+        if keys.is_empty() {
+            return says(0);
+        }
+        Ok(answered(match self.exchange(&Command::Mget { keys }, true).await? {
+            Reply::Records(found) => Reply::Strings {
+                code: 0,
+                strings: found.into_iter().flat_map(|(key, value)| [key, value]).collect(),
+            },
+            other => Reply::Strings {
+                code: other.code(),
+                strings: Vec::new(),
+            },
+        }))
+    }
+
     /// `ttguard_forget`: removes the tombstone of a key that has no record, when it is older than so many milliseconds, or
     /// further ahead of the clock than any guard lets in: code 0. Code 1 where there is no such tombstone, and 5 for an age within which writes are expected to be late.
     pub(super) async fn forget(&mut self, call: Call) -> Done {
@@ -97,7 +115,7 @@ impl Sequence {
         };
         let engine = Rc::clone(&self.engine);
         self.tidy(key.clone(), |found| {
-            let stamp = found.record.as_ref().and_then(|record| format.read(record));
+            let stamp = found.record.as_ref().and_then(|record| format.read_digits(record));
             match (&found.value, stamp) {
                 (None, Some(stamp)) if stamp < newest || engine.is_ahead(stamp) => Becomes::Gone,
                 _ => Becomes::Same,
@@ -115,8 +133,9 @@ impl Sequence {
         let (format, keeps) = (self.engine.shared.guard.stamp(), self.engine.keeps_records());
         let engine = Rc::clone(&self.engine);
         self.tidy(key.clone(), |found| {
-            let stamp = |bytes: &Option<Bytes>| bytes.as_ref().and_then(|bytes| format.read(bytes));
-            match (stamp(&found.value), stamp(&found.record)) {
+            let value = found.value.as_ref().and_then(|value| format.read(value));
+            let record = found.record.as_ref().and_then(|record| format.read_digits(record));
+            match (value, record) {
                 (Some(value), Some(record)) if engine.is_ahead(record) && keeps => Becomes::Stamp(value),
                 (_, Some(record)) if engine.is_ahead(record) && found.value.is_some() => Becomes::Gone,
                 (Some(value), Some(record)) if record < value && keeps => Becomes::Stamp(value),

@@ -93,7 +93,7 @@ impl Sequence {
 
     /// `out` in any form: a delete, once its tombstone is stored.
     pub(super) async fn remove(&mut self, key: &Bytes, wire: &Command) -> Done {
-        match self.guarded(key, Change::Delete, wire, false).await? {
+        match self.guarded(key, self.delete(), wire, false).await? {
             Guarded::Answered(reply) if self.engine.leaves_in_doubt_as(self.form, wire, &reply) => {
                 self.clear_up(wire, reply).await
             }
@@ -104,6 +104,10 @@ impl Sequence {
 
     /// A script function that stands for a guarded command.
     pub(super) async fn ext_mapped(&mut self, meaning: ExtMeaning, key: Bytes, value: Bytes) -> Done {
+        let value = match self.stamp {
+            Some(stamp) if meaning != ExtMeaning::Out => self.engine.stamping(stamp).value(&value),
+            _ => value,
+        };
         let (outcome, answer) = match meaning {
             ExtMeaning::Put => self.put_then_record(key, value, false).await?,
             ExtMeaning::PutKeep => self.put_then_record(key, value, true).await?,
@@ -193,7 +197,13 @@ impl Sequence {
         }
     }
 
+    /// The change that a delete is.
+    pub(super) fn delete(&self) -> Change<'static> {
+        self.stamp.map_or(Change::Delete, Change::DeleteAt)
+    }
+
     pub(super) fn refused(&self, refusal: Refusal) -> (Outcome, Answer) {
+        self.saw(self.engine.saw_in(refusal));
         (Outcome::Refused, self.engine.refusal_answer(self.verb, refusal))
     }
 }

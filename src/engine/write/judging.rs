@@ -141,7 +141,10 @@ impl Engine {
             Decision::Wait(_) => return,
         };
         match refusal {
-            None => self.count_passage(asker, change),
+            None => {
+                self.let_in(change);
+                self.count_passage(asker, change);
+            }
             Some(refusal) => self.note_refusal(asker, key, change, refusal),
         }
         self.measure_stamp(change, refusal);

@@ -18,9 +18,9 @@ impl Engine {
     /// Counts a change that was let through.
     pub fn count_passage(&self, asker: Asker, change: Change<'_>) {
         let judged = match change {
-            Change::Stamped { .. } => Judged::Accepted,
+            Change::Stamped { .. } | Change::Made => Judged::Accepted,
             Change::Unstamped => Judged::Unstamped,
-            Change::Delete => Judged::Deleted,
+            Change::Delete | Change::DeleteAt(_) => Judged::Deleted,
             Change::Unordered => Judged::Unordered,
             Change::Tidy => return,
         };
@@ -37,7 +37,7 @@ impl Engine {
                 (Some(age), _) => Lies::behind(age),
             },
             Change::Unstamped => Lies::Nowhere,
-            Change::Delete | Change::Unordered | Change::Tidy => return,
+            Change::Delete | Change::DeleteAt(_) | Change::Made | Change::Unordered | Change::Tidy => return,
         };
         self.shared.metrics.stamps.of(lies).increment(1);
     }
@@ -64,8 +64,8 @@ impl Engine {
         let (metrics, format) = (&shared.metrics, shared.guard.stamp());
         let (enforced, at) = (shared.guard.enforces(), (shared.clock)());
         let stamp = match change {
-            Change::Stamped { stamp, .. } => Some(stamp),
-            Change::Unstamped | Change::Delete | Change::Unordered | Change::Tidy => None,
+            Change::Stamped { stamp, .. } | Change::DeleteAt(stamp) => Some(stamp),
+            Change::Unstamped | Change::Delete | Change::Made | Change::Unordered | Change::Tidy => None,
         };
         let (newer, off_by) = match (refusal, stamp) {
             (Refusal::Stale { newer }, Some(stamp)) => (Some(newer), format.between(stamp, newer)),

@@ -9,7 +9,7 @@ use tokio::task::spawn_local;
 
 use super::{Link, PAUSE};
 use crate::clock::now;
-use crate::command::Answer;
+use crate::command::{Answer, Command};
 use crate::engine::apart::{MANY, apart, strings_of};
 use crate::engine::channel::{Channel, Client};
 use crate::engine::failure::Failure;
@@ -19,6 +19,7 @@ use crate::front::counted;
 use crate::front::fairness::{Allowance, Share};
 use crate::metrics::Outcome;
 use crate::pairing::order::Place;
+use crate::protocol::link::ask::Ask;
 use crate::protocol::link::told::{Failed, Told};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request;
@@ -66,11 +67,15 @@ impl Stream {
         self.number
     }
 
-    /// Its client asks something that came at `received`, in so many bytes, and is to be answered until `deadline`. That
-    /// it is owed is known already.
-    pub(super) fn ask(&self, id: u64, request: request::Request, bytes: usize, received: Instant, deadline: Instant) {
-        let place = Place::numbered(id);
-        let mut request = self.channel.admit(request, received, bytes, || place);
+    /// Its client asks something that came at `received`, in so many bytes. That it is owed is known already.
+    pub(super) fn ask(&self, id: u64, ask: Ask, command: Command, bytes: usize, received: Instant) {
+        let (place, deadline) = (Place::numbered(id), received + Duration::from_millis(ask.left.into()));
+        let request = request::Request {
+            command,
+            edit: ask.edit,
+            form: ask.form,
+        };
+        let mut request = self.channel.admit(request, ask.stamp, received, bytes, || place);
         // Also what a client is not answered is: the edge keeps its id until then.
         request.place = Some(place);
         request.deadline = request.deadline.min(deadline);
@@ -120,6 +125,7 @@ impl Stream {
         let Some(place) = asked.place else {
             return;
         };
+        self.link.saw(asked.seen);
         let told = self.link.tell(place.number(), Some(self.number), room, put);
         let Some(bytes) = told else {
             return;

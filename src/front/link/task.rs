@@ -82,7 +82,7 @@ impl Task {
             decoding: None,
             asks_max,
             told: (Standing::Waits, 0),
-            known: (false, false),
+            known: Known::default(),
             came: now(),
             asked: now(),
             progress: now(),
@@ -174,7 +174,7 @@ impl Task {
                 Ok(())
             }
             Kind::Hello => Err(Fault::Hello.into()),
-            Kind::Welcome | Kind::Told | Kind::Standing | Kind::Pong | Kind::Part => {
+            Kind::Welcome | Kind::Told | Kind::Standing | Kind::Pong | Kind::Seen | Kind::Part => {
                 Err(link::Fault::Unexpected(kind).into())
             }
         }

@@ -47,7 +47,7 @@ impl Record {
             );
         };
         match admitted {
-            Admitted::Stamped(stamp) => {
+            Admitted::Stamped(stamp) | Admitted::Made(stamp) => {
                 goes_above(stamp);
                 self.own = Some(stamp);
                 self.has_value = true;

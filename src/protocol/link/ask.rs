@@ -1,12 +1,12 @@
 //! What a client of an edge's asks.
 //!
 //! ```text
-//! client: u32 | milliseconds left: u32 | form: u8 | edit: u8 (| by: i64) | a whole request of Tyrant's binary protocol
+//! client: u32 | milliseconds left: u32 | stamp: u64 | form: u8 | edit: u8 (| by: i64) | a whole request of Tyrant's binary protocol
 //! ```
 
 use bytes::{Buf, BytesMut};
 use nom::combinator::fail;
-use nom::number::complete::{be_i64, be_u8, be_u32};
+use nom::number::complete::{be_i64, be_u8, be_u32, be_u64};
 use nom::{IResult, Parser};
 
 use super::{Fault, Kind};
@@ -23,6 +23,9 @@ pub struct Ask {
     pub client: u32,
     /// Milliseconds that are left until it is to be answered.
     pub left: u32,
+    /// The stamp that the edge has given it, where edges give stamps and it is a write; nothing, which is sent as 0, where
+    /// the guard is to give it.
+    pub stamp: Option<u64>,
     /// How its client wants it answered: of that only what matters to who carries it out.
     pub form: Form,
     /// How it differs from its command.
@@ -65,6 +68,7 @@ impl Ask {
     pub fn put(&self, out: &mut Outgoing) {
         out.put_slice(&self.client.to_be_bytes());
         out.put_slice(&self.left.to_be_bytes());
+        out.put_slice(&self.stamp.unwrap_or(0).to_be_bytes());
         out.put_u8(number_of(self.form));
         match self.edit {
             None => out.put_u8(0),
@@ -94,10 +98,12 @@ fn ask(input: &[u8]) -> IResult<&[u8], Ask> {
         let found = FORMS.iter().find(|(known, _)| *known == number);
         found.map(|(_, form)| *form)
     });
-    (be_u32, be_u32, form, edit)
-        .map(|(client, left, form, edit)| Ask {
+    let stamp = be_u64.map(|stamp| Some(stamp).filter(|stamp| *stamp != 0));
+    (be_u32, be_u32, stamp, form, edit)
+        .map(|(client, left, stamp, form, edit)| Ask {
             client,
             left,
+            stamp,
             form,
             edit,
         })

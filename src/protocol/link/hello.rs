@@ -51,6 +51,12 @@ pub struct Welcome {
     pub digits: u8,
     /// What they count, as the number of nanoseconds; 0 where they are no time.
     pub unit: u64,
+    /// Whether ttguard gives the stamps of this store, and not its clients.
+    pub given: bool,
+    /// Whether the edge is to give each write its stamp now.
+    pub gives: bool,
+    /// The newest stamp that was let in, where edges give them: those of an edge that has just started are above it.
+    pub newest: u64,
     /// Whether keys that a client names say which records it means.
     pub knows_keys: bool,
     /// Whether functions of `misc` do what their names say.
@@ -116,7 +122,12 @@ impl Welcome {
         put_standing(self.standing, self.epoch, out);
         out.put_u8(self.digits);
         out.put_slice(&self.unit.to_be_bytes());
-        out.put_slice(&[u8::from(self.knows_keys) | u8::from(self.knows_functions) << 1]);
+        let known = u8::from(self.knows_keys)
+            | u8::from(self.knows_functions) << 1
+            | u8::from(self.gives) << 2
+            | u8::from(self.given) << 3;
+        out.put_u8(known);
+        out.put_slice(&self.newest.to_be_bytes());
         out.put_slice(&self.asks_max.to_be_bytes());
         out.put_slice(&self.request_max.to_be_bytes());
         out.put_slice(&micros(self.clock).to_be_bytes());
@@ -128,17 +139,32 @@ impl Welcome {
     /// # Errors
     /// When it is none.
     pub fn parse(body: &[u8]) -> Result<Self, Fault> {
-        let known = verify(be_u8, |known| *known < 4);
+        let known = verify(be_u8, |known| *known < 16);
         let read = (
-            version, be_u64, standing, be_u8, be_u64, known, be_u32, be_u64, be_u64, text,
+            version, be_u64, standing, be_u8, be_u64, known, be_u64, be_u32, be_u64, be_u64, text,
         )
             .map(
-                |(_, instance, (standing, epoch), digits, unit, known, asks_max, request_max, clock, release)| Self {
+                |(
+                    _,
+                    instance,
+                    (standing, epoch),
+                    digits,
+                    unit,
+                    known,
+                    newest,
+                    asks_max,
+                    request_max,
+                    clock,
+                    release,
+                )| Self {
                     instance,
                     standing,
                     epoch,
                     digits,
                     unit,
+                    given: known & 8 != 0,
+                    gives: known & 4 != 0,
+                    newest,
                     knows_keys: known & 1 != 0,
                     knows_functions: known & 2 != 0,
                     asks_max,

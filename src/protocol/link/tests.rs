@@ -205,6 +205,9 @@ fn who_is_there_comes_out_as_it_was_and_no_other_length_is_taken() {
         epoch: 12,
         digits: 13,
         unit: 1_000_000,
+        given: true,
+        gives: false,
+        newest: 1_795_900_000_000_000,
         knows_keys: true,
         knows_functions: false,
         asks_max: 4,
@@ -264,6 +267,7 @@ fn a_request_comes_out_as_it_was_asked() {
         let ask = Ask {
             client: 5,
             left: 1999,
+            stamp: edit.is_none().then_some(1_795_900_000_000_000),
             form: Form::Binary(Dialect::PyTyrant),
             edit,
         };
@@ -276,7 +280,7 @@ fn a_request_comes_out_as_it_was_asked() {
         assert_eq!(decoder.decode(&mut bytes), Ok(Some(command.clone())));
         assert!(bytes.is_empty());
     }
-    for cut in 0..9 {
+    for cut in 0..17 {
         assert_eq!(Ask::take(&mut BytesMut::zeroed(cut)), Err(Fault::Body(Kind::Ask)));
     }
 }

@@ -78,16 +78,23 @@ fn get_list<R: Records>(records: &R, arguments: &[Bytes]) -> Answer {
     Ok(Some(strings))
 }
 
-/// Key, offset, length. An offset at or behind the end is a failure; a negative length means all.
 fn get_part<R: Records>(records: &R, key: &[u8], arguments: &[Bytes]) -> Answer {
+    Ok(records
+        .get(key)?
+        .and_then(|value| part(value, arguments))
+        .map(|part| vec![part]))
+}
+
+/// The part of a value that `getpart` asks for by its arguments: key, offset, length. An offset at or behind the end is a
+/// failure, for which there is none; a negative length means all.
+pub fn part(value: Bytes, arguments: &[Bytes]) -> Option<Bytes> {
     let spelled = |at: usize, default: i32| arguments.get(at).map_or(default, |text| number::parse(text));
     let offset = usize::try_from(spelled(1, 0)).unwrap_or(0);
     let length = usize::try_from(spelled(2, -1)).unwrap_or(usize::MAX);
-    let value = records.get(key)?.filter(|value| offset < value.len());
-    Ok(value.map(|value| {
+    (offset < value.len()).then(|| {
         let end = offset.saturating_add(length).min(value.len());
-        vec![value.slice(offset..end)]
-    }))
+        value.slice(offset..end)
+    })
 }
 
 /// With a key, the iterator starts there; with one that is not there, it stays where it was.

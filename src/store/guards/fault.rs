@@ -64,6 +64,16 @@ pub enum OpenFault {
     /// It does not serve.
     #[error("it waits for its store's claim, or is about to end")]
     Waits,
+    /// Others give the stamps there than this process was told.
+    #[error(
+        "stamps are given by {} there, and stamp.source here says {}",
+        if *given { "clients" } else { "ttguard" },
+        if *given { "edge" } else { "client" }
+    )]
+    Source {
+        /// Whether this process was told that ttguard does.
+        given: bool,
+    },
     /// It is another guard than the one that others are linked to.
     #[error("it is another guard than the one that has the other links")]
     OtherGuard,

@@ -153,7 +153,12 @@ impl<P: Completion> Link<P> {
     }
 
     fn submit_by(&self, asking: Asking, deadline: Instant, completion: P, put: impl FnOnce(&mut Outgoing)) -> usize {
-        let Asking { client, form, edit } = asking;
+        let Asking {
+            client,
+            form,
+            edit,
+            stamp,
+        } = asking;
         let mut sending = self.sending.borrow_mut();
         if self.opened.borrow_mut().insert(client) {
             let opened = Opened {
@@ -165,6 +170,7 @@ impl<P: Completion> Link<P> {
         let ask = Ask {
             client,
             left: u32::try_from(left).unwrap_or(u32::MAX),
+            stamp,
             form,
             edit,
         };

@@ -152,6 +152,24 @@ async fn open_by(at: &At, route: Route, hello: &Hello) -> Result<Opened, OpenFau
     }
 }
 
+async fn ask_who(at: &At, route: Route, given: Option<bool>) -> Result<(), OpenFault> {
+    let Some(given) = given else {
+        return ask_for_link(&route).await.map(drop);
+    };
+    let hello = Hello {
+        instance: fastrand::u64(..),
+        slot: 0,
+        generation: 1,
+        release: Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes()),
+    };
+    let opened = open_by(at, route, &hello).await?;
+    if opened.welcome.given == given {
+        Ok(())
+    } else {
+        Err(OpenFault::Source { given })
+    }
+}
+
 /// Connects, and asks for a link: by a command of the protocol that any server understands, so that one which is no guard
 /// is told nothing else.
 async fn ask_for_link(route: &Route) -> Result<(Reader, Writer), OpenFault> {
@@ -195,17 +213,20 @@ pub enum Probed {
     None(OpenFault),
 }
 
-/// Asks once who is there, before anything else. That has no end in time but the system's own.
-pub async fn probe(at: &At) -> Probed {
+/// Asks once who is there, before anything else; where `given` says whether ttguard gives the stamps, that too. That has no
+/// end in time but the system's own.
+pub async fn probe(at: &At, given: Option<bool>) -> Probed {
     let routes = match at.routes().await {
         Ok(routes) => routes,
         Err(fault) => return Probed::Unknown(fault),
     };
     let mut probed = Probed::Unknown(OpenFault::Timeout);
     for route in routes {
-        match ask_for_link(&route).await {
-            Ok(_) => return Probed::Guard,
-            Err(fault @ (OpenFault::NoGuard | OpenFault::Denied(_))) => probed = Probed::None(fault),
+        match ask_who(at, route, given).await {
+            Ok(()) => return Probed::Guard,
+            Err(fault @ (OpenFault::NoGuard | OpenFault::Denied(_) | OpenFault::Source { .. })) => {
+                probed = Probed::None(fault)
+            }
             Err(fault) => probed = Probed::Unknown(fault),
         }
     }

@@ -1,27 +1,33 @@
 //! How long a sign of life takes, and how far the guard's clock is from ours.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Of so many the best counts: where an answer was held up, it says little of the clock.
 const WINDOW: usize = 8;
 
 /// What one sign of life told.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoundTrip {
     /// From the question to the answer.
     pub time: Duration,
     /// The guard's clock minus ours, in seconds, as if both ways took as long.
     pub offset: f64,
+    /// Half way between the two.
+    pub at: Instant,
+    /// What the guard's clock said then.
+    pub theirs: Duration,
 }
 
 impl RoundTrip {
-    /// Of a question that was asked `time` before it was answered at `now` by our clock, when the guard's clock said
+    /// Of a question that was asked `time` before it was answered, at `now` by our clock, when the guard's clock said
     /// `theirs`.
-    pub fn of(time: Duration, now: Duration, theirs: Duration) -> Self {
+    pub fn of(time: Duration, now: Duration, theirs: Duration, answered: Instant) -> Self {
         let ours = now.as_secs_f64() - time.as_secs_f64() / 2.0;
         Self {
             time,
             offset: theirs.as_secs_f64() - ours,
+            at: answered.checked_sub(time / 2).unwrap_or(answered),
+            theirs,
         }
     }
 }
@@ -60,11 +66,13 @@ mod tests {
             milliseconds(10),
             milliseconds(10_010),
             milliseconds(12_005),
+            Instant::now(),
         ));
         trips.saw(RoundTrip::of(
             milliseconds(400),
             milliseconds(10_800),
             milliseconds(12_800),
+            Instant::now(),
         ));
         let best = trips.best().expect("some");
         assert_eq!(best.time, milliseconds(10));
@@ -74,6 +82,7 @@ mod tests {
                 milliseconds(20),
                 milliseconds(20_000),
                 milliseconds(20_000),
+                Instant::now(),
             ));
         }
         assert_eq!(

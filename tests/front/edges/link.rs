@@ -122,7 +122,7 @@ fn what_is_said_wrong_ends_the_link() {
     let (mut link, welcome) = Link::in_place(address, 1, 1).expect("a welcome");
     assert_eq!(welcome.asks_max, 4);
     link.client(1, From::Unknown);
-    let mut body = [0u8; 12];
+    let mut body = [0u8; 20];
     body[3] = 1;
     link.say(Kind::Ask, 1, |out| out.put_slice(&body));
     assert_eq!(link.told(), Some((1, Told::Failed(Failed::Refused))));

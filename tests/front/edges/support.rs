@@ -141,6 +141,7 @@ impl Link {
         let ask = Ask {
             client,
             left: LEFT,
+            stamp: None,
             form: Form::Binary(Dialect::Tyrant),
             edit: None,
         };

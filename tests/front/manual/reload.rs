@@ -35,6 +35,8 @@ const VALUES: &[&str] = &[
     "\"debug\"",
     "\"json\"",
     "\"observe\"",
+    "\"client\"",
+    "\"#\"",
     "\"record\"",
     "\"first\"",
     "\"refuse\"",
@@ -93,8 +95,15 @@ fn what_a_reload_cannot_change_is_what_the_page_lists() {
     let lines = template();
     let load = |values: &[(&str, &str)]| Settings::from_toml("file", &with(&lines, values));
     // So that each key can change alone: some need others, some exclude one another.
-    let base = |takeover| {
-        [
+    let base = |takeover, given: bool| {
+        let given = [
+            ("stamp.source", "\"edge\""),
+            ("stamp.digits", "16"),
+            ("stamp.unit", "\"us\""),
+        ]
+        .into_iter()
+        .filter(move |_| given);
+        let all = [
             ("pid_file", "\"/p\""),
             ("takeover", takeover),
             ("backend", "\"tyrants://127.0.0.1:2\""),
@@ -105,14 +114,16 @@ fn what_a_reload_cannot_change_is_what_the_page_lists() {
             ("tls.key", "\"/k\""),
             ("tls.client_ca", "\"/a\""),
             ("tls.allow_san", "[\"*\"]"),
-        ]
+        ];
+        all.into_iter().chain(given).collect::<Vec<_>>()
     };
     let mut refused = Vec::new();
     let keys = lines.iter().map(|(key, _)| key.as_str());
     // Names of scripts' functions are no keys of ours.
     for key in keys.filter(|key| !key.is_empty() && !key.starts_with("guard.ext.")) {
-        let changed = ["true", "false"].into_iter().find_map(|takeover| {
-            let base = base(takeover);
+        let ways = [("true", false), ("false", false), ("false", true)];
+        let changed = ways.into_iter().find_map(|(takeover, given)| {
+            let base = base(takeover, given);
             let before = load(&base).expect("settings");
             let others: Vec<_> = base.into_iter().filter(|(name, _)| *name != key).collect();
             VALUES.iter().find_map(|value| {

@@ -6,7 +6,7 @@ use crate::support::replay;
 use crate::support::transcripts::{self, Exchange};
 
 /// The names by which recorded requests of HTTP ask.
-const SETTINGS: &str = "http_hosts = [\"x\", \"host\", \"other\"]\n";
+pub const SETTINGS: &str = "http_hosts = [\"x\", \"host\", \"other\"]\n";
 
 /// By the three protocols of the server's port.
 const FILES: [&str; 4] = ["binary.jsonl", "memcached.jsonl", "http.jsonl", "conformance.jsonl"];
@@ -23,6 +23,12 @@ fn by_ttguard(mut exchange: Exchange) -> Exchange {
         }
     }
     exchange
+}
+
+/// What was recorded of a store in memory, by all protocols, as ttguard is to answer it.
+pub fn exchanges() -> impl Iterator<Item = Exchange> {
+    let all = FILES.into_iter().flat_map(transcripts::load).map(by_ttguard);
+    all.filter(|exchange| exchange.db == "*")
 }
 
 #[test]
@@ -46,20 +52,16 @@ fn the_real_server_still_answers_as_it_did() {
 
 #[test]
 fn the_embedded_store_answers_as_the_real_server_did() {
-    for exchange in FILES.into_iter().flat_map(transcripts::load).map(by_ttguard) {
-        if exchange.db == "*" {
-            replay::play(Guarded::memory(SETTINGS).address(), &exchange);
-        }
+    for exchange in exchanges() {
+        replay::play(Guarded::memory(SETTINGS).address(), &exchange);
     }
 }
 
 #[test]
 fn through_an_edge_the_embedded_store_answers_as_the_real_server_did() {
-    for exchange in FILES.into_iter().flat_map(transcripts::load).map(by_ttguard) {
-        if exchange.db == "*" {
-            let guard = Guarded::memory(SETTINGS);
-            replay::play(Guarded::edge_of(&guard, SETTINGS).address(), &exchange);
-        }
+    for exchange in exchanges() {
+        let guard = Guarded::memory(SETTINGS);
+        replay::play(Guarded::edge_of(&guard, SETTINGS).address(), &exchange);
     }
 }
 
@@ -75,10 +77,7 @@ fn a_file_answers_as_the_real_server_did() {
 
 #[test]
 fn in_front_of_a_real_server_nothing_is_answered_otherwise() {
-    for exchange in FILES.into_iter().flat_map(transcripts::load).map(by_ttguard) {
-        if exchange.db != "*" {
-            continue;
-        }
+    for exchange in exchanges() {
         let Some(real) = Real::start("*", "in_front_of_a_real_server_nothing_is_answered_otherwise") else {
             return;
         };

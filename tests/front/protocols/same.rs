@@ -149,7 +149,7 @@ fn answers(address: SocketAddr) -> Vec<String> {
     cases().into_iter().map(answer).collect()
 }
 
-fn expect_same(real: SocketAddr, guarded: SocketAddr) {
+pub fn expect_same(real: SocketAddr, guarded: SocketAddr) {
     let (wanted, found) = (answers(real), answers(guarded));
     for ((case, wanted), found) in cases().iter().zip(wanted).zip(found) {
         assert_eq!(found, wanted, "to\n{case}");

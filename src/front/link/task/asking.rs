@@ -1,6 +1,6 @@
 //! What the clients of an edge ask: taken off the link, and put to their streams.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 
@@ -12,7 +12,6 @@ use crate::front::link::{Link, Owed};
 use crate::protocol::link::ask::Ask;
 use crate::protocol::link::hello::Standing;
 use crate::protocol::link::told::{Failed, Told};
-use crate::protocol::request::Request;
 use crate::protocol::tyrant::request::RequestDecoder;
 
 /// A request whose command is being taken apart.
@@ -97,13 +96,7 @@ impl Task {
             ..
         } = decoding;
         if let Ok(Asker::Served(stream)) = self.clients.asker(ask.client) {
-            let request = Request {
-                command,
-                edit: ask.edit,
-                form: ask.form,
-            };
-            let deadline = received + Duration::from_millis(ask.left.into());
-            stream.ask(id, request, bytes, received, deadline);
+            stream.ask(id, ask, command, bytes, received);
         }
     }
 }

@@ -10,8 +10,16 @@ use crate::protocol::link::hello::Standing;
 /// Whether a guard serves, and the epoch of its claim.
 pub(super) type Told = (Standing, u64);
 
-/// What keys and functions of `misc` mean in the store.
-pub(super) type Known = (bool, bool);
+/// What an edge is told of the store, and of what it is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Keys that a client names say which records it means.
+    pub(super) keys: bool,
+    /// Functions of `misc` do what their names say.
+    pub(super) functions: bool,
+    /// It is to give stamps.
+    pub(super) gives: bool,
+}
 
 /// Whether it serves now.
 pub(super) fn standing(engine: &Engine) -> Told {
@@ -29,7 +37,11 @@ pub(super) fn standing(engine: &Engine) -> Told {
 /// What is known of the store.
 pub(super) fn known(engine: &Engine) -> Known {
     let can = engine.capabilities();
-    (can.knows_keys(), can.knows_functions)
+    Known {
+        keys: can.knows_keys(),
+        functions: can.knows_functions,
+        gives: engine.gives_stamps(),
+    }
 }
 
 impl Task {

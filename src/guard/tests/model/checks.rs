@@ -1,5 +1,7 @@
 //! What must hold in the world, whatever happens.
 
+use bytes::Bytes;
+
 use super::world::{Feat, Held, Sent, TOLERANCE, Want, World};
 use ttguard::guard::ledger::Known;
 use ttguard::guard::rules::{Mode, Tie};
@@ -33,7 +35,7 @@ pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64, l
             }
             assert!(!is_judged || held.stamp(latest) >= before, "{before} is forgotten");
         }
-        Want::Delete => {
+        Want::Delete | Want::DeleteAt { .. } => {
             let tombstone = sent.record.expect("a delete has a tombstone");
             assert!(
                 !is_judged || tombstone >= before,
@@ -50,6 +52,7 @@ pub(super) fn carry_out(held: &mut Held, sent: &Sent, feat: Feat, moment: u64, l
             held.value = sent.leaves.map(|stamp| (Some(stamp), format!("{stamp:013}x").into()));
             is_ahead = sent.leaves.is_some_and(|stamp| stamp > sent.latest);
         }
+        Want::Made { .. } => panic!("it has its stamp before it is sent"),
         Want::Tidy => held.record = None,
     }
     held.ahead = is_ahead;
@@ -106,8 +109,11 @@ impl World {
     /// A refusal rests on what is really stored.
     fn check_reason(&self, key: usize, want: &Want, refusal: Refusal) {
         let held = &self.held[key];
-        let Want::Stamped { stamp, value } = want else {
-            panic!("{want:?} is refused: {refusal:?}");
+        let none = Bytes::new();
+        let (stamp, value) = match want {
+            Want::Stamped { stamp, value } => (stamp, value),
+            Want::DeleteAt { stamp } => (stamp, &none),
+            _ => panic!("{want:?} is refused: {refusal:?}"),
         };
         match refusal {
             Refusal::Future => assert!(!self.setup.opaque && *stamp > self.now + TOLERANCE),

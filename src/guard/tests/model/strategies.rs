@@ -38,6 +38,8 @@ fn wish() -> impl Strategy<Value = Wish> {
         6 => (-3..=3i8, 0..3u8).prop_map(|(offset, body)| Wish::Stamped { offset, body }),
         2 => Just(Wish::Unstamped),
         3 => Just(Wish::Delete),
+        3 => (-60..=60i8).prop_map(|offset| Wish::DeleteAt { offset }),
+        3 => (-60..=60i8).prop_map(|offset| Wish::Made { offset }),
         1 => prop::option::of(0..=120u8).prop_map(|leaves| Wish::Unordered { leaves }),
         1 => Just(Wish::Tidy),
     ]

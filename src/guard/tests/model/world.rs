@@ -45,6 +45,14 @@ pub(super) enum Wish {
     },
     Unstamped,
     Delete,
+    /// One that was given a stamp.
+    DeleteAt {
+        offset: i8,
+    },
+    /// A value that is made of what is there, and was given a stamp; alone with its key, whatever is drawn.
+    Made {
+        offset: i8,
+    },
     Unordered {
         leaves: Option<u8>,
     },
@@ -122,6 +130,8 @@ pub(super) enum Want {
     Stamped { stamp: u64, value: Bytes },
     Unstamped,
     Delete,
+    DeleteAt { stamp: u64 },
+    Made { given: u64 },
     Unordered { leaves: Option<u8> },
     Tidy,
 }
@@ -412,6 +422,12 @@ impl World {
             }
             Wish::Unstamped => Want::Unstamped,
             Wish::Delete => Want::Delete,
+            Wish::DeleteAt { offset } => Want::DeleteAt {
+                stamp: self.now.saturating_add_signed(offset.into()),
+            },
+            Wish::Made { offset } => Want::Made {
+                given: self.now.saturating_add_signed(offset.into()),
+            },
             Wish::Unordered { leaves } => Want::Unordered { leaves },
             Wish::Tidy => Want::Tidy,
         }
@@ -428,7 +444,7 @@ impl World {
 
     fn ask(&mut self, key: usize, lane: usize, wish: Wish, alone: bool) {
         let want = self.want_of(wish);
-        let alone = alone || matches!(want, Want::Tidy);
+        let alone = alone || matches!(want, Want::Tidy | Want::Made { .. });
         self.judge(Client {
             key: key % self.setup.keys,
             lane: lane % self.setup.lanes,
@@ -481,7 +497,10 @@ impl World {
         match verdict {
             Verdict::Go(ticket) => {
                 self.check_departure(key, lane, &want, alone, &ticket);
-                self.send(key, lane, want, alone, ticket);
+                match want {
+                    Want::Made { given } => self.make(key, lane, given, ticket),
+                    want => self.send(key, lane, want, alone, ticket),
+                }
             }
             Verdict::Refuse(refusal) => self.check_refusal(key, &want, refusal),
             Verdict::Wait(_) => self.clients.push(Client::waiting(key, lane, want, alone, bell)),
@@ -490,6 +509,17 @@ impl World {
                 self.lanes[lane].queue.push_back(Errand::Read { key, found: None });
             }
         }
+    }
+
+    /// What is there is read, and a value is made of it, with a stamp above both what was given and what is there.
+    fn make(&mut self, key: usize, lane: usize, given: u64, mut ticket: Ticket) {
+        let stamp = given.max(self.held[key].stamp(self.latest()) + 1);
+        if stamp > self.latest_at(self.now) {
+            return self.guard.settle(ticket, Outcome::Unsent);
+        }
+        ticket.stamp(stamp);
+        let value = Bytes::from(format!("{stamp:013}made"));
+        self.send(key, lane, Want::Stamped { stamp, value }, true, ticket);
     }
 
     fn send(&mut self, key: usize, lane: usize, want: Want, alone: bool, ticket: Ticket) {
@@ -790,6 +820,8 @@ impl Want {
             Self::Stamped { stamp, value } => Change::Stamped { stamp: *stamp, value },
             Self::Unstamped => Change::Unstamped,
             Self::Delete => Change::Delete,
+            Self::DeleteAt { stamp } => Change::DeleteAt(*stamp),
+            Self::Made { .. } => Change::Made,
             Self::Unordered { .. } => Change::Unordered,
             Self::Tidy => Change::Tidy,
         }

@@ -189,7 +189,10 @@ impl<P: Completion> Link<P> {
                     kind: Kind::Pong,
                     id,
                     body,
-                } => self.pong(id, parse_pong(&body)?, now),
+                } => self.pong(id, parse_pong(&body)?, now, events),
+                Received::Whole {
+                    kind: Kind::Seen, id, ..
+                } => events.saw(id),
                 Received::Whole { kind, .. } | Received::Begun { kind, .. } | Received::Dropped { kind, .. } => {
                     return Err(Fault::Unexpected(kind).into());
                 }
@@ -265,7 +268,7 @@ impl<P: Completion> Link<P> {
         Ok(())
     }
 
-    fn pong(&self, id: u64, theirs: Duration, now: Instant) {
+    fn pong(&self, id: u64, theirs: Duration, now: Instant, events: &Rc<impl Events>) {
         let ping = self.ping.get();
         if id == ping.id && !ping.is_answered {
             self.ping.set(Ping {
@@ -273,7 +276,11 @@ impl<P: Completion> Link<P> {
                 ..ping
             });
             let time = now.saturating_duration_since(ping.asked);
-            self.trips.borrow_mut().saw(RoundTrip::of(time, (self.clock)(), theirs));
+            let mut trips = self.trips.borrow_mut();
+            trips.saw(RoundTrip::of(time, (self.clock)(), theirs, now));
+            if let Some(best) = trips.best() {
+                events.told_time(best.at, best.theirs, best.offset);
+            }
         }
     }
 

@@ -150,6 +150,8 @@ fn calls(name: &str, packet: &Packet) -> Vec<(String, Vec<Vec<u8>>, Fate)> {
         Function::Forget => [b"0".as_slice(), b"600000"]
             .map(|age| call(&[age, key], Fate::Harmless))
             .to_vec(),
+        // Where clients give the stamps they do nothing.
+        Function::Stamp | Function::Unstamp | Function::Stored => vec![call(&[key], Fate::Harmless)],
         Function::Mend | Function::Link => vec![call(&[key], Fate::Harmless)],
         Function::Unknown => vec![call(&stored, Fate::Policy("unguarded"))],
     }
