@@ -17,8 +17,8 @@ use clap::error::ErrorKind;
 
 use crate::admin::access::{self, Access};
 use crate::config::{
-    AdminSettings, BenchSettings, GcSettings, InspectSettings, Layer, NeedsRestart, Place, Settings, SourceFile,
-    TopSettings, TransferSettings, UsageError, VerifySettings, quoted, variable,
+    AdminSettings, Becomes, BenchSettings, GcSettings, InspectSettings, Layer, NeedsRestart, Place, RestampSettings,
+    Settings, SourceFile, TopSettings, TransferSettings, UsageError, VerifySettings, quoted, variable,
 };
 use crate::files;
 use console::AdminFlags;
@@ -44,6 +44,8 @@ pub enum Invocation {
     Verify(VerifySettings),
     /// Remove the tombstones of old deletes.
     Gc(GcSettings),
+    /// Give stamps, or take them off.
+    Restamp(RestampSettings),
     /// Ask a running ttguard for one key.
     Inspect(InspectSettings),
     /// Show the figures of a running ttguard in a terminal.
@@ -89,6 +91,8 @@ pub fn parse(
             let settings = layered(config, &env, layer)?;
             flags.settings(settings.rules).map(Invocation::Gc)
         }
+        Action::Stamp(flags) => flags.settings(Becomes::Stamped).map(Invocation::Restamp),
+        Action::Unstamp(flags) => flags.settings(Becomes::Unstamped).map(Invocation::Restamp),
         Action::Inspect(flags) => {
             let admin = running(&flags.admin, &env)?;
             Ok(Invocation::Inspect(flags.settings(admin)))

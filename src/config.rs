@@ -47,7 +47,7 @@ pub(crate) use file::SourceFile;
 pub(crate) use help::flags;
 pub(crate) use layers::Layer;
 pub use listeners::{ListenerSettings, TlsSettings};
-pub use maintenance::{GcSettings, VerifySettings};
+pub use maintenance::{Becomes, GcSettings, RestampSettings, VerifySettings};
 pub use reload::NeedsRestart;
 pub(crate) use row::Takes;
 pub use settings::{BackendTls, LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings};

@@ -34,6 +34,11 @@ fn main() -> ExitCode {
         Ok(Invocation::Gc(settings)) => finish(maintenance::gc(&settings).map_err(Into::into).map(|collected| {
             print(&format!("{collected}\n"));
         })),
+        Ok(Invocation::Restamp(settings)) => {
+            finish(maintenance::restamp(&settings).map_err(Into::into).map(|restamped| {
+                print(&format!("{restamped}\n"));
+            }))
+        }
         Ok(Invocation::Inspect(settings)) => finish(console::inspect(&settings).map_err(Into::into).map(|text| {
             print(&text);
         })),

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::bench::BenchFlags;
 use super::console::{InspectFlags, TopFlags};
-use super::maintenance::{GcFlags, VerifyFlags};
+use super::maintenance::{GcFlags, RestampFlags, VerifyFlags};
 use super::settings::{All, SettingFlags};
 use super::transfer::TransferFlags;
 
@@ -32,6 +32,10 @@ pub(super) enum Action {
     Verify(VerifyFlags),
     /// Remove the tombstones of old deletes, through the ttguard that guards them
     Gc(GcFlags),
+    /// Give a stamp to every value that has none, through the ttguard that gives stamps; older than any write's
+    Stamp(RestampFlags),
+    /// Take off the stamps that ttguard gave, through one that observes, so that clients may give them, or nobody
+    Unstamp(RestampFlags),
     /// Ask a running ttguard for one key: stamps, ledger, what is under way, and what a write stamped now would get
     Inspect(InspectFlags),
     /// Watch a running ttguard in a terminal: the figures of its dashboard

@@ -1,9 +1,9 @@
-//! The flags of `verify` and `gc`.
+//! The flags of `verify`, `gc`, `stamp` and `unstamp`.
 
 use clap::Args;
 
 use super::settings::{OfStamps, SettingFlags};
-use crate::config::{GcSettings, Layer, UsageError, VerifySettings};
+use crate::config::{Becomes, GcSettings, Layer, RestampSettings, UsageError, VerifySettings};
 use crate::guard::rules::Rules;
 
 /// How the stamps of the server are read, as `serve` is told it.
@@ -80,5 +80,24 @@ impl GcFlags {
             self.rate.as_deref(),
             self.dry_run,
         )
+    }
+}
+
+#[derive(Args)]
+#[command(allow_negative_numbers = true)]
+pub(super) struct RestampFlags {
+    /// The ttguard that gives the stamps: HOST:PORT, unix:/path, tyrant://HOST:PORT or tyrant:/path/to.sock. Nobody else may
+    /// use its iterator meanwhile
+    #[arg(value_name = "URL")]
+    server: String,
+    /// Look at so many records in a second at most [default: no limit]
+    #[arg(long, value_name = "N")]
+    rate: Option<String>,
+}
+
+impl RestampFlags {
+    /// What was written, as settings.
+    pub(super) fn settings(self, becomes: Becomes) -> Result<RestampSettings, UsageError> {
+        RestampSettings::read(&self.server, becomes, self.rate.as_deref())
     }
 }

@@ -83,7 +83,7 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &[],
             &[
                 "ttguard: no subcommand",
-                "serve, check, bench, import, export, verify, gc, inspect, top, demo",
+                "serve, check, bench, import, export, verify, gc, stamp, unstamp, inspect, top, demo",
             ],
         ),
         (
@@ -91,7 +91,7 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &[],
             &[
                 "ttguard: unknown subcommand \"sevre\"",
-                "serve, check, bench, import, export, verify, gc, inspect, top, demo",
+                "serve, check, bench, import, export, verify, gc, stamp, unstamp, inspect, top, demo",
             ],
         ),
         (
@@ -99,7 +99,7 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &[],
             &[
                 "--mode: unknown flag",
-                "serve, check, bench, import, export, verify, gc, inspect, top, demo",
+                "serve, check, bench, import, export, verify, gc, stamp, unstamp, inspect, top, demo",
             ],
         ),
         (

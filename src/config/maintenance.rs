@@ -11,7 +11,7 @@ use crate::guard::rules::Rules;
 /// Most keys that are shown of each kind.
 const KEYS_MAX: usize = 10_000;
 
-/// Most tombstones that are removed in a second, where a rate is given.
+/// Most records that are changed in a second, where a rate is given.
 const RATE_MAX: u64 = 1_000_000;
 
 /// Looking through the stamps of a server.
@@ -42,6 +42,46 @@ pub struct GcSettings {
     pub rate: Option<u64>,
     /// Whether they are only counted.
     pub dry_run: bool,
+}
+
+/// What values are to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Becomes {
+    /// With a stamp that ttguard gives, where they have none.
+    Stamped,
+    /// Without the stamp that ttguard gave.
+    Unstamped,
+}
+
+/// Giving stamps to what is stored, or taking them off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestampSettings {
+    /// The ttguard that they are given by.
+    pub server: Address,
+    /// What values are to become.
+    pub becomes: Becomes,
+    /// How many are looked at in a second at most.
+    pub rate: Option<u64>,
+}
+
+/// Reads a rate that was written on the command line.
+fn read_rate(rate: Option<&str>) -> Result<Option<u64>, UsageError> {
+    let read = |text: &str| {
+        let rate = text.parse().ok().filter(|rate| (1..=RATE_MAX).contains(rate));
+        rate.ok_or_else(|| UsageError::new("--rate", quoted(text), format_args!("1 to {RATE_MAX} in a second")))
+    };
+    rate.map(read).transpose()
+}
+
+impl RestampSettings {
+    /// Reads what was written on the command line.
+    pub(crate) fn read(server: &str, becomes: Becomes, rate: Option<&str>) -> Result<Self, UsageError> {
+        Ok(Self {
+            server: read_server(server)?,
+            becomes,
+            rate: read_rate(rate)?,
+        })
+    }
 }
 
 impl VerifySettings {
@@ -91,15 +131,11 @@ impl GcSettings {
                 ),
             )
         })?;
-        let rate = rate.map(|text| {
-            let rate = text.parse().ok().filter(|rate| (1..=RATE_MAX).contains(rate));
-            rate.ok_or_else(|| UsageError::new("--rate", quoted(text), format_args!("1 to {RATE_MAX} in a second")))
-        });
         Ok(Self {
             server,
             rules,
             older_than,
-            rate: rate.transpose()?,
+            rate: read_rate(rate)?,
             dry_run,
         })
     }

@@ -1,11 +1,10 @@
 //! Removes the tombstones of old deletes, and those of the far future.
 
 use std::fmt;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::pace::Pace;
 use super::pairs::{BATCH, Pairs};
 use super::{no_guard, since_epoch};
 use crate::config::GcSettings;
@@ -59,7 +58,7 @@ pub fn run(settings: &GcSettings) -> Result<Collected, Fault> {
         pairs: Pairs::connect(&place)?,
         collected: Collected::default(),
         age: Bytes::from(settings.older_than.as_millis().to_string()),
-        due: Instant::now(),
+        pace: Pace::of(settings.rate),
     };
     let bar = progress(Some(total), "{bar:30} {pos} of {len} records, {msg}, {per_sec}, {eta}");
     walk.start()?;
@@ -85,8 +84,7 @@ struct Collector<'a> {
     collected: Collected,
     /// In milliseconds, as it is sent.
     age: Bytes,
-    /// When the next one may be removed.
-    due: Instant,
+    pace: Pace,
 }
 
 impl Collector<'_> {
@@ -97,7 +95,9 @@ impl Collector<'_> {
         let (newest, rules) = (self.settings.newest(since_epoch()), &self.settings.rules);
         let latest = rules.stamp.at(since_epoch() + rules.future_tolerance);
         for pair in self.pairs.look(batch)? {
-            let stamp = pair.record.and_then(|record| self.settings.rules.stamp.read(&record));
+            let stamp = pair
+                .record
+                .and_then(|record| self.settings.rules.stamp.read_digits(&record));
             let (None, Some(stamp)) = (pair.value, stamp) else {
                 continue;
             };
@@ -108,21 +108,11 @@ impl Collector<'_> {
                 _ => self.collected.old += 1,
             }
             if !self.settings.dry_run {
-                self.wait();
+                self.pace.wait();
                 let gone = self.pairs.tidy("ttguard_forget", vec![self.age.clone(), pair.key])?;
                 self.collected.removed += u64::from(gone);
             }
         }
         Ok(())
-    }
-
-    /// Waits until one more may be removed. Time that was lost is not made up for.
-    fn wait(&mut self) {
-        let Some(rate) = self.settings.rate else {
-            return;
-        };
-        let now = Instant::now();
-        thread::sleep(self.due.saturating_duration_since(now));
-        self.due = self.due.max(now) + Duration::from_secs(1) / u32::try_from(rate).unwrap_or(u32::MAX);
     }
 }

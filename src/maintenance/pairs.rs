@@ -25,13 +25,29 @@ pub struct Pair {
 /// A connection beside that of the walk, on which one question is asked at a time.
 pub struct Pairs {
     connection: Blocking,
+    /// What shows what is stored: a ttguard that gives stamps takes them off what others read.
+    ask: fn(Vec<Bytes>) -> Command,
+}
+
+fn stored(arguments: Vec<Bytes>) -> Command {
+    Command::Misc {
+        function: Bytes::from_static(b"ttguard_stored"),
+        options: 0,
+        arguments,
+    }
 }
 
 impl Pairs {
     /// Connects.
     pub fn connect(server: &Place) -> Result<Self, Fault> {
-        let connection = connect(server)?;
-        Ok(Self { connection })
+        let mut connection = connect(server)?;
+        let knows_it = connection.ask(&stored(Vec::new()))?.code() == 0;
+        let ask = if knows_it {
+            stored
+        } else {
+            |keys| Command::Mget { keys }
+        };
+        Ok(Self { connection, ask })
     }
 
     /// What is stored of these keys, in their order.
@@ -40,8 +56,12 @@ impl Pairs {
             .iter()
             .flat_map(|key| [key.clone(), records::name_of(key)])
             .collect();
-        let found = match self.connection.ask(&Command::Mget { keys: asked })? {
+        let found = match self.connection.ask(&(self.ask)(asked))? {
             Reply::Records(found) => found,
+            Reply::Strings { code: 0, strings } => {
+                let pair = |pair: &[Bytes]| Some((pair.first()?.clone(), pair.get(1)?.clone()));
+                strings.chunks(2).filter_map(pair).collect()
+            }
             reply => {
                 let problem = format!("mget was answered with code {}", reply.code());
                 return Err(self.connection.unfit(problem).into());

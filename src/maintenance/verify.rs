@@ -116,7 +116,7 @@ impl Look<'_> {
     fn judge(&self, pair: &Pair) -> Option<Kind> {
         let rules = &self.settings.rules;
         let record = pair.record.as_ref()?;
-        let Some(stamp) = rules.stamp.read(record) else {
+        let Some(stamp) = rules.stamp.read_digits(record) else {
             return Some(Kind::RecordUnreadable);
         };
         if self.is_future(stamp) {
