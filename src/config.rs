@@ -53,7 +53,7 @@ pub(crate) use row::Takes;
 pub use settings::{BackendTls, LimitSettings, LogSettings, PairingSettings, Settings, StoreSettings};
 pub use transfer::{TransferFile, TransferSettings};
 pub(crate) use value::{Place, Value, variable};
-pub use words::{Edges, LogFormat, LogLevel, Pipelining, SharedPuts, StaleReply, Sync};
+pub use words::{Edges, LogFormat, LogLevel, Pipelining, SharedPuts, StaleReply, StampSource, Sync};
 
 impl Settings {
     /// Reads the text of a settings file, which messages call by `name`.

@@ -72,7 +72,7 @@ struct World {
 }
 
 /// A client's connection.
-struct Asking {
+pub struct Asking {
     reader: Reader,
     writer: Writer,
     decoder: ReplyDecoder,
@@ -80,7 +80,17 @@ struct Asking {
 }
 
 impl Asking {
-    async fn ask(&mut self, command: &Command, shape: Shape) -> io::Result<Reply> {
+    /// By this connection.
+    pub fn by(reader: Reader, writer: Writer) -> Self {
+        Self {
+            reader,
+            writer,
+            decoder: ReplyDecoder::new(Limits::REPLY),
+            input: BytesMut::new(),
+        }
+    }
+
+    pub async fn ask(&mut self, command: &Command, shape: Shape) -> io::Result<Reply> {
         let mut out = Outgoing::new();
         request::encode(command, &mut out);
         self.writer.write_ready(&mut out)?;
@@ -213,12 +223,7 @@ impl World {
         loop {
             let ((reader, writer), (theirs, answers)) = self.wires.open(Between::Client);
             self.edges.borrow()[edge].open(theirs, answers);
-            let mut asking = Asking {
-                reader,
-                writer,
-                decoder: ReplyDecoder::new(Limits::REPLY),
-                input: BytesMut::new(),
-            };
+            let mut asking = Asking::by(reader, writer);
             while self.exchange(client, &mut stamp, &mut asking).await.is_ok() {
                 let seen = &self.seen[client];
                 seen.answered.set(seen.answered.get() + 1);

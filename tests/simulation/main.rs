@@ -22,6 +22,7 @@ mod records;
 mod regressions;
 mod seeds;
 mod server;
+mod stamping;
 mod tap;
 mod trace;
 mod witness;
