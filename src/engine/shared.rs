@@ -24,6 +24,7 @@ use crate::logging::RateLimit;
 use crate::metrics::{Alarm, Metrics};
 use crate::pairing::LaneIds;
 use crate::protocol::link::hello::Welcome;
+use crate::protocol::link::printable::Printable;
 use crate::recent::Recent;
 use crate::recent::history::{Levels, Reading};
 use crate::store;
@@ -138,6 +139,8 @@ struct Stranger {
 pub struct Shared {
     /// The judge.
     pub guard: Guard<Notice>,
+    /// What this process calls itself, for people: the same wherever it is named.
+    pub name: Printable,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What happened lately.
@@ -211,6 +214,7 @@ impl Shared {
         settings: Settings,
         guard: Guard<Notice>,
         guards: Arc<[At]>,
+        name: Printable,
         metrics: Arc<Metrics>,
         hidden: HiddenCount,
         clock: Clock,
@@ -220,6 +224,7 @@ impl Shared {
         let trusted = Arc::default();
         Arc::new(Self {
             guard,
+            name,
             metrics,
             recent: Recent::default(),
             hidden,

@@ -30,7 +30,7 @@ use crate::protocol::link::hello::Hello;
 use crate::protocol::link::sending::Sending;
 use crate::protocol::outgoing::Outgoing;
 use crate::recent::edges;
-use crate::transport::{Peer, Writer};
+use crate::transport::{self, Who, Writer};
 
 /// With more bytes than this unwritten, or of requests that nobody has taken up, nothing more is read of the edge.
 const PAUSE: usize = 1 << 20;
@@ -83,7 +83,8 @@ pub struct Link {
     context: Rc<Context>,
     writer: RefCell<Option<Rc<Writer>>>,
     listener: Arc<ListenerSettings>,
-    peer: Peer,
+    /// Its other end, and the certificate that the edge has shown.
+    who: Who,
     inner: RefCell<Inner>,
     /// Told when its task has something to go on with.
     wake: Notify,
@@ -109,7 +110,7 @@ impl std::fmt::Debug for Link {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Link")
-            .field("peer", &self.peer)
+            .field("who", &self.who)
             .finish_non_exhaustive()
     }
 }
@@ -123,7 +124,7 @@ impl Link {
             hello: RefCell::default(),
             requests: Cell::new(0),
             context,
-            peer: writer.peer(),
+            who: writer.who(),
             writer: RefCell::new(Some(Rc::new(writer))),
             listener,
             inner: RefCell::default(),
@@ -290,6 +291,16 @@ impl Link {
         self.tell_how_it_is();
     }
 
+    /// The edge, as those who come through it are told apart by it.
+    fn edge(&self) -> transport::Edge {
+        let hello = self.hello.borrow();
+        transport::Edge {
+            name: hello.as_ref().and_then(|(hello, _)| hello.name.clone()),
+            host: self.who.peer.host(),
+            certificate: self.who.certificate().cloned(),
+        }
+    }
+
     /// Tells what it is like, for the dashboard.
     fn tell_how_it_is(&self) {
         let hello = self.hello.borrow();
@@ -298,7 +309,9 @@ impl Link {
         };
         let shown = edges::Shown {
             edge: format!("{:016x}", hello.instance),
-            from: self.peer.to_string(),
+            name: hello.name.as_ref().map(ToString::to_string),
+            from: self.who.peer.to_string(),
+            certificate: self.who.certificate().map(ToString::to_string),
             release: String::from_utf8_lossy(&hello.release).into_owned().into(),
             since: since.as_secs_f64(),
             clients: self.carrying.get(),

@@ -80,7 +80,8 @@ impl Worker {
         listener: Arc<ListenerSettings>,
         seat: impl Sized + 'static,
     ) {
-        let session = Session::new(Rc::clone(&self.context), writer, Arc::clone(&listener));
+        let who = writer.who();
+        let session = Session::new(Rc::clone(&self.context), writer, who, Arc::clone(&listener));
         let served: Rc<dyn Served> = Rc::<Session>::clone(&session);
         let number = self.sessions.add(&served);
         drop(served);

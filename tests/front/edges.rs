@@ -2,6 +2,7 @@
 
 mod answers;
 mod failover;
+mod identity;
 mod link;
 mod story;
 mod support;

@@ -114,7 +114,7 @@ async fn admit(sequence: &Sequence, lane: LaneId, touches: &Touches) -> Result<T
     let Touches::Key(key) = touches else {
         return Ok(Tickets::None);
     };
-    let asker = Some(sequence.asker);
+    let asker = Some(sequence.asker());
     let passage = sequence
         .admit_as(asker, Some(lane), false, key, Change::Unordered)
         .await?;

@@ -9,6 +9,7 @@ use ttguard::command::{Answer, Command, Reply};
 use ttguard::protocol::answer::Form;
 use ttguard::protocol::link::ask::Ask;
 use ttguard::protocol::link::hello::{From, Hello, Opened, Standing, Welcome};
+use ttguard::protocol::link::printable::Printable;
 use ttguard::protocol::link::receiving::{Bounds, Received, Receiving};
 use ttguard::protocol::link::sending::Sending;
 use ttguard::protocol::link::told::Told;
@@ -77,6 +78,7 @@ impl Link {
             instance: 1,
             slot,
             generation,
+            name: Printable::new("process 7 on app-1"),
             release: Bytes::from_static(b"test"),
         };
         self.say(Kind::Hello, 0, |out| hello.put(out));
@@ -128,7 +130,13 @@ impl Link {
 
     /// A client has connected to the edge.
     pub fn client(&mut self, number: u32, from: From) {
-        self.say(Kind::Open, number.into(), |out| Opened { from }.put(out));
+        self.named_client(number, from, "");
+    }
+
+    /// A client has connected to the edge, with this name in its certificate; an empty one stands for none.
+    pub fn named_client(&mut self, number: u32, from: From, certificate: &str) {
+        let certificate = Printable::new(certificate);
+        self.say(Kind::Open, number.into(), |out| Opened { from, certificate }.put(out));
     }
 
     /// A client asks something.

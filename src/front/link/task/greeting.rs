@@ -10,9 +10,9 @@ use super::standing::{known, standing};
 use crate::command::Reply;
 use crate::front::fencing::Fenced;
 use crate::front::link::end::{End, Fault};
-use crate::protocol::link::Kind;
 use crate::protocol::link::hello::{Hello, Welcome};
 use crate::protocol::link::receiving::Received;
+use crate::protocol::link::{self, Kind};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::reply;
 
@@ -55,11 +55,20 @@ impl Task {
                     kind: Kind::Hello,
                     body,
                     ..
-                }) => return Ok(Hello::parse(&body)?),
+                }) => return self.understood(Hello::parse(&body)),
                 Some(_) => return Err(Fault::Hello.into()),
                 None => self.read_more().await?,
             }
         }
+    }
+
+    /// What the edge has said of itself. One of another version is told ours, so that it can say why it has no link.
+    fn understood(&self, hello: Result<Hello, link::Fault>) -> Result<Hello, End> {
+        if let Err(link::Fault::Version { .. }) = hello {
+            self.link.say(Kind::Welcome, 0, Welcome::put_version);
+            self.link.write_ready();
+        }
+        Ok(hello?)
     }
 
     /// Waits until those before it in its place have ended.

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::front::link::Link;
 use crate::front::link::end::End;
 use crate::protocol::link::Kind;
-use crate::protocol::link::hello::Standing;
+use crate::protocol::link::hello::{Pong, Standing};
 
 /// Whether a guard serves, and the epoch of its claim.
 pub(super) type Told = (Standing, u64);
@@ -33,6 +33,17 @@ pub(super) fn known(engine: &Engine) -> Known {
 }
 
 impl Task {
+    /// The sign of life, with how this guard stands at this moment.
+    pub(super) fn pong(&self) -> Pong {
+        let engine = self.link.engine();
+        let (standing, epoch) = standing(engine);
+        Pong {
+            clock: (engine.shared.clock)(),
+            standing,
+            epoch,
+        }
+    }
+
     /// Tells the edge whether this guard serves, where that is something new.
     pub(super) fn tell_standing(&mut self) -> Result<(), End> {
         let engine = self.link.engine();

@@ -16,7 +16,7 @@ use crate::front::session::{End, Session};
 use crate::logging::RateLimit;
 use crate::metrics::Outcome;
 use crate::protocol::request::Request;
-use crate::transport::{Peer, Reader, Writer};
+use crate::transport::{Peer, Reader, Who, Writer};
 
 /// The code of what is denied.
 const DENIED: u8 = 5;
@@ -44,7 +44,7 @@ impl Task {
         let Some(why) = hindrance else {
             return Err(End::Link);
         };
-        note_denied(self.session.channel.peer(), why, &self.session);
+        note_denied(self.session.channel.who(), why, &self.session);
         let admitted = self.admit(request, size);
         let told = Reply::Strings {
             code: DENIED,
@@ -70,7 +70,7 @@ impl Session {
     /// Why a client that asks for a link gets none.
     fn hinders_link(&self, request: &Request) -> Option<&'static str> {
         let listener = &self.channel.listener;
-        let is_known = match self.channel.peer() {
+        let is_known = match self.channel.who().peer {
             Peer::Unix(..) => true,
             Peer::Tcp(address) if is_of_this_machine(address) => true,
             // Where authorities are named, nobody has come in without a certificate of theirs.
@@ -99,10 +99,10 @@ fn is_of_this_machine(address: SocketAddr) -> bool {
 }
 
 /// Says once in a while who gets no link.
-fn note_denied(peer: Peer, why: &str, session: &Session) {
+fn note_denied(who: &Who, why: &str, session: &Session) {
     static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
     if let Some(suppressed) = LOG.admit(now()) {
-        let (client, listener) = (peer.host(), &session.channel.listener.address);
+        let (client, listener) = (who, &session.channel.listener.address);
         tracing::warn!(%client, %listener, why, suppressed, "an edge asked for a link and gets none");
     }
 }

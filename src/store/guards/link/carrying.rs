@@ -11,7 +11,7 @@ use super::Link;
 use crate::clock::now;
 use crate::command::Answer;
 use crate::pairing::owed::Lost;
-use crate::protocol::link::hello::{Standing, parse_pong};
+use crate::protocol::link::hello::{Pong, Standing};
 use crate::protocol::link::receiving::{Received, Receiving};
 use crate::protocol::link::told::{Failed, Told};
 use crate::protocol::link::{Fault, HEAD, Kind};
@@ -189,7 +189,7 @@ impl<P: Completion> Link<P> {
                     kind: Kind::Pong,
                     id,
                     body,
-                } => self.pong(id, parse_pong(&body)?, now),
+                } => self.pong(id, Pong::parse(&body)?, now),
                 Received::Whole { kind, .. } | Received::Begun { kind, .. } | Received::Dropped { kind, .. } => {
                     return Err(Fault::Unexpected(kind).into());
                 }
@@ -265,16 +265,19 @@ impl<P: Completion> Link<P> {
         Ok(())
     }
 
-    fn pong(&self, id: u64, theirs: Duration, now: Instant) {
+    fn pong(&self, id: u64, pong: Pong, now: Instant) {
         let ping = self.ping.get();
-        if id == ping.id && !ping.is_answered {
-            self.ping.set(Ping {
-                is_answered: true,
-                ..ping
-            });
-            let time = now.saturating_duration_since(ping.asked);
-            self.trips.borrow_mut().saw(RoundTrip::of(time, (self.clock)(), theirs));
+        if id != ping.id || ping.is_answered {
+            return;
         }
+        self.ping.set(Ping {
+            is_answered: true,
+            ..ping
+        });
+        let time = now.saturating_duration_since(ping.asked);
+        self.trips
+            .borrow_mut()
+            .saw(RoundTrip::of(time, (self.clock)(), pong.clock));
     }
 
     /// When it has to look after something at the latest, without anything that comes or is to leave.
