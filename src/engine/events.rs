@@ -67,10 +67,10 @@ impl Events for Engine {
         Ok(())
     }
 
-    fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault> {
+    fn linked(&self, welcome: &Welcome, asked: Instant) -> Result<(), OpenFault> {
         static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
         let shared = &self.shared;
-        shared.linked(welcome)?;
+        shared.linked(welcome, asked)?;
         self.stamp_of_guard.set(stamp_of(welcome));
         self.capabilities.set(Some(Capabilities {
             keys: if welcome.knows_keys { Keys::Bytes } else { Keys::Numbers },
@@ -84,6 +84,10 @@ impl Events for Engine {
             tracing::info!(epoch = welcome.epoch, %release, suppressed, "a link to the guard is up");
         }
         Ok(())
+    }
+
+    fn heard(&self, guard: u64, epoch: u64, asked: Instant) -> bool {
+        self.shared.heard(guard, epoch, asked)
     }
 
     fn link_failed(&self, url: &str, fault: &OpenFault) {

@@ -123,6 +123,18 @@ struct Serving {
     /// The epoch of its claim.
     epoch: u64,
     links: usize,
+    /// When it said that it serves, for the first time.
+    since: Option<Instant>,
+}
+
+impl Serving {
+    /// The epochs of this guard and of another one, which was `asked` after this one had said that it serves, and says the
+    /// same: two hold the claim of one store, or there are two stores. Where either keeps no claim nothing is known.
+    fn beside(&self, epoch: u64, asked: Instant) -> Option<(u64, u64)> {
+        let is_later = self.since.is_some_and(|since| asked > since);
+        let are_claims = self.epoch > 0 && epoch > 0;
+        (self.links > 0 && is_later && are_claims).then_some((self.epoch, epoch))
+    }
 }
 
 /// Another run of the server than the one that has the lanes.
@@ -354,26 +366,55 @@ impl Shared {
         Err(error)
     }
 
-    /// A guard that serves has welcomed this edge.
+    /// A guard that serves has welcomed this edge, which had been `asked` for then.
     ///
     /// # Errors
     /// When links to another guard are up, which has the same claim or a later one: then there are two stores, and what one
     /// client stores would not be there for another.
-    pub fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault> {
+    pub fn linked(&self, welcome: &Welcome, asked: Instant) -> Result<(), OpenFault> {
         let mut serving = self.serving.lock();
         if serving.guard != welcome.instance {
             if serving.links > 0 && welcome.epoch <= serving.epoch {
+                let beside = serving.beside(welcome.epoch, asked);
+                drop(serving);
+                self.met_claimants(beside);
                 return Err(OpenFault::OtherGuard);
             }
             *serving = Serving {
                 guard: welcome.instance,
                 epoch: welcome.epoch,
                 links: 0,
+                since: Some(now()),
             };
             self.runs.send_modify(|runs| *runs += 1);
         }
         serving.links += 1;
         Ok(())
+    }
+
+    /// A guard has said that it serves, with this epoch, when it was `asked` for a sign of life. Whether it is to be asked
+    /// anything more: not where another has welcomed this edge since it was linked to, with a later claim.
+    pub fn heard(&self, guard: u64, epoch: u64, asked: Instant) -> bool {
+        let mut serving = self.serving.lock();
+        if serving.guard == guard {
+            // It has risen where the store was emptied.
+            serving.epoch = serving.epoch.max(epoch);
+            return true;
+        }
+        let beside = serving.beside(epoch, asked);
+        drop(serving);
+        self.met_claimants(beside);
+        beside.is_none_or(|(serves, other)| other > serves)
+    }
+
+    fn met_claimants(&self, beside: Option<(u64, u64)>) {
+        if let Some((serves, other)) = beside {
+            let what = format!(
+                "two guards say that they hold the claim, with epochs {serves} and {other}: only the one that has the links \
+                 is asked"
+            );
+            self.raise(Alarm::TwoClaimants, &what);
+        }
     }
 
     /// A link to this guard is no more.

@@ -1,6 +1,7 @@
 //! Edges: what stands beside applications, asks a guard and judges nothing; and the link by which it asks.
 
 mod answers;
+mod claimants;
 mod failover;
 mod identity;
 mod link;

@@ -267,7 +267,7 @@ impl<P: Completion> Place<P> {
                 std::future::pending::<()>().await;
                 continue;
             };
-            match events.linked(&opened.welcome) {
+            match events.linked(&opened.welcome, opened.asked) {
                 Ok(()) => return opened,
                 Err(fault) => {
                     self.failed(&at, &fault, &**events);

@@ -1,6 +1,7 @@
 //! Whether this guard serves, as its edges are told.
 
 use super::Task;
+use crate::clock::now;
 use crate::engine::Engine;
 use crate::front::link::Link;
 use crate::front::link::end::End;
@@ -13,12 +14,13 @@ pub(super) type Told = (Standing, u64);
 /// What keys and functions of `misc` mean in the store.
 pub(super) type Known = (bool, bool);
 
-/// Whether it serves now.
+/// Whether it serves now, by the clock: one that goes on after it stood still may not have found out yet that it lost its
+/// claim.
 pub(super) fn standing(engine: &Engine) -> Told {
     let shared = &engine.shared;
     let standing = if engine.is_stopping() || shared.is_stopping() {
         Standing::Leaves
-    } else if engine.unclaimed_until().is_none() && engine.knows_backend() {
+    } else if shared.tenure.holds(now) && engine.knows_backend() {
         Standing::Serves
     } else {
         Standing::Waits

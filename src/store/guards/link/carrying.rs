@@ -92,13 +92,15 @@ impl<P: Completion> Link<P> {
             writer,
             mut receiving,
             mut input,
+            welcome,
             ..
         } = opened;
+        let guard = welcome.instance;
         let timer = sleep_until(tokio::time::Instant::now());
         tokio::pin!(timer);
         let mut held = Held(Rc::clone(events), HalfReceived::default());
         let mut worked = Duration::ZERO;
-        self.take(&mut receiving, &mut input, events, now())?;
+        self.take(guard, &mut receiving, &mut input, events, now())?;
         loop {
             self.may_go_on()?;
             let next = self.next_due();
@@ -114,7 +116,7 @@ impl<P: Completion> Link<P> {
                     }
                     let begun = now();
                     self.heard.set(begun);
-                    self.take(&mut receiving, &mut input, events, begun)?;
+                    self.take(guard, &mut receiving, &mut input, events, begun)?;
                     held.now(self.half_received(&receiving, &input));
                     events.batch_done();
                     worked += now().saturating_duration_since(begun);
@@ -146,9 +148,10 @@ impl<P: Completion> Link<P> {
         }
     }
 
-    /// Hands over what has come.
+    /// Hands over what has come of this guard.
     fn take<E: Events>(
         self: &Rc<Self>,
+        guard: u64,
         receiving: &mut Receiving,
         input: &mut BytesMut,
         events: &Rc<E>,
@@ -189,7 +192,7 @@ impl<P: Completion> Link<P> {
                     kind: Kind::Pong,
                     id,
                     body,
-                } => self.pong(id, Pong::parse(&body)?, now),
+                } => self.pong(guard, id, Pong::parse(&body)?, events, now),
                 Received::Whole { kind, .. } | Received::Begun { kind, .. } | Received::Dropped { kind, .. } => {
                     return Err(Fault::Unexpected(kind).into());
                 }
@@ -265,7 +268,7 @@ impl<P: Completion> Link<P> {
         Ok(())
     }
 
-    fn pong(&self, id: u64, pong: Pong, now: Instant) {
+    fn pong(&self, guard: u64, id: u64, pong: Pong, events: &Rc<impl Events>, now: Instant) {
         let ping = self.ping.get();
         if id != ping.id || ping.is_answered {
             return;
@@ -278,6 +281,9 @@ impl<P: Completion> Link<P> {
         self.trips
             .borrow_mut()
             .saw(RoundTrip::of(time, (self.clock)(), pong.clock));
+        if pong.standing == Standing::Serves && !events.heard(guard, pong.epoch, ping.asked) {
+            self.stop_serving();
+        }
     }
 
     /// When it has to look after something at the latest, without anything that comes or is to leave.
