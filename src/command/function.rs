@@ -46,7 +46,8 @@ pub enum Function {
     /// `ttguard_mend`: ttguard's own; a key whose `timestamp.` record is to go, or to be written anew, where it is older
     /// than the value.
     Mend,
-    /// `ttguard_link`: ttguard's own; the connection becomes the link of an edge. Never carried out as a request.
+    /// `ttguard_link`: ttguard's own; the connection becomes the link of an edge, or that of the client whom its argument
+    /// names. Never carried out as a request.
     Link,
     /// Any other name: treated as if it could do anything.
     Unknown,

@@ -13,13 +13,17 @@ mod task;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
+pub(super) use self::clients::peer_of;
 use self::end::End;
+use crate::command::Reply;
 use crate::config::ListenerSettings;
 use crate::engine::Engine;
 use crate::engine::memory::{Load, Room};
@@ -29,6 +33,7 @@ use crate::protocol::link::Kind;
 use crate::protocol::link::hello::Hello;
 use crate::protocol::link::sending::Sending;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::tyrant::reply;
 use crate::recent::edges;
 use crate::transport::{self, Who, Writer};
 
@@ -76,6 +81,28 @@ impl Inner {
     fn loose(&self) -> usize {
         self.sending.len().saturating_sub(self.with_room())
     }
+}
+
+/// Tells an edge that the connection is what it has asked for: a link, or that of one of its clients.
+///
+/// # Errors
+/// When the connection is broken.
+pub(super) async fn grant(writer: &Writer) -> io::Result<()> {
+    answer(writer, 0, Vec::new()).await
+}
+
+/// Answers an edge that has asked for that.
+///
+/// # Errors
+/// When the connection is broken.
+pub(super) async fn answer(writer: &Writer, code: u8, strings: Vec<Bytes>) -> io::Result<()> {
+    let mut out = Outgoing::new();
+    reply::encode(&Reply::Strings { code, strings }, &mut out);
+    while !out.is_empty() {
+        writer.writable().await?;
+        writer.write_ready(&mut out)?;
+    }
+    Ok(())
 }
 
 /// One connection of an edge.

@@ -43,6 +43,18 @@ impl Seat {
         }
         Ok(seat)
     }
+
+    /// A seat for a client of an edge's, where it may connect to a listener with these settings.
+    ///
+    /// # Errors
+    /// When it may not, or there are too many, and of whom.
+    pub fn through_an_edge(gate: &Gate, listener: &ListenerSettings, who: &Who) -> Result<Self, CloseReason> {
+        if listener.networks.admit(who.peer) {
+            return Self::take(gate, &gate.shared.settings(), who);
+        }
+        note_stranger(who, listener);
+        Err(CloseReason::Network)
+    }
 }
 
 impl Drop for Seat {
@@ -55,7 +67,7 @@ impl Drop for Seat {
 fn note_full(who: &Who) {
     static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
     if let Some(suppressed) = LOG.admit(Instant::now()) {
-        let (host, edge) = (who.peer.host(), who.edge().map(ToString::to_string));
+        let (host, edge) = (who.peer.host(), who.edge().map(tracing::field::display));
         tracing::warn!(%host, edge, suppressed, "a client has as many sessions as limits.sessions_per_client allows: another was reset");
     }
 }
@@ -65,7 +77,7 @@ pub fn note_stranger(who: &Who, listener: &ListenerSettings) {
     static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
     if let Some(suppressed) = LOG.admit(Instant::now()) {
         let (client, listener) = (who.peer.host(), &listener.address);
-        let edge = who.edge().map(ToString::to_string);
+        let edge = who.edge().map(tracing::field::display);
         tracing::warn!(%client, edge, %listener, suppressed, "a connection from a network that may not connect was reset");
     }
 }

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 pub use self::end::End;
 pub use self::ending::LINGER;
@@ -353,9 +353,10 @@ impl Session {
         Ok(())
     }
 
-    /// Serves the client until either side ends it, or it turns out to be an edge, whose connection goes on.
-    pub async fn serve(self: Rc<Self>, reader: Reader) -> Option<Edge> {
-        let mut task = Task::new(Rc::clone(&self), reader);
+    /// Serves the client, of whom so much was read already, until either side ends it, or it turns out to be an edge, whose
+    /// connection goes on.
+    pub async fn serve(self: Rc<Self>, reader: Reader, input: BytesMut) -> Option<Edge> {
+        let mut task = Task::new(Rc::clone(&self), reader, input);
         let end = task.run().await;
         if matches!(end, End::Link) {
             self.inner.borrow_mut().ended.get_or_insert(End::Link);

@@ -26,7 +26,8 @@ use crate::client::route::Route;
 use crate::command::edit::Edit;
 use crate::config::Settings;
 use crate::protocol::answer::Form;
-use crate::protocol::link::hello::{From, Opened};
+use crate::protocol::link::hello::{Behalf, From, Opened};
+use crate::protocol::link::printable::Printable;
 use crate::recent::lanes;
 use crate::store::Opening;
 use crate::store::completion::Completion;
@@ -80,6 +81,8 @@ fn opened(who: &Who) -> Opened {
 pub struct Guards<P> {
     places: Vec<Rc<Place<P>>>,
     clients: Rc<Clients>,
+    /// What this process calls itself.
+    name: Printable,
     /// What keeps a link in each place, once it has begun.
     tasks: RefCell<Vec<JoinHandle<()>>>,
 }
@@ -110,6 +113,7 @@ impl<P: Completion> Guards<P> {
         Self {
             places: (0..opening.settings.lanes).map(place).collect(),
             clients,
+            name: opening.name.clone(),
             tasks: RefCell::default(),
         }
     }
@@ -146,6 +150,14 @@ impl<P: Completion> Guards<P> {
         self.clients.next.set(client.wrapping_add(1));
         open.insert(client, opened(who));
         client
+    }
+
+    /// What a guard is told on a connection that is for one client alone.
+    pub fn behalf(&self, client: u32) -> Behalf {
+        Behalf {
+            edge: Some(self.name.clone()),
+            opened: self.clients.opened(client),
+        }
     }
 
     /// A client has gone.

@@ -95,8 +95,8 @@ impl Account {
     }
 }
 
-/// Written as where it has connected alone, where nothing else is known: `10.0.0.1:5 (app.example) through process 7 on app-1
-/// at 10.0.0.9 (edge.example)` says all.
+/// Where it has connected from alone, where nothing else is known. All that may be known:
+/// `10.0.0.1:5 (app.example) through process 7 on app-1 at 10.0.0.9 (edge.example)`.
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.peer)?;

@@ -10,7 +10,7 @@ use super::carrying::carry;
 use super::end::Fault;
 use super::stream::Stream;
 use crate::front::gate::Gate;
-use crate::front::seat::{Seat, note_stranger};
+use crate::front::seat::Seat;
 use crate::metrics::CloseReason;
 use crate::protocol::link::hello::{From, Opened};
 use crate::protocol::link::told::{Failed, Told};
@@ -74,13 +74,7 @@ impl Clients {
     fn admit(&mut self, link: &Rc<Link>, gate: &Gate, who: Who) -> Option<Rc<Stream>> {
         let metrics = &link.engine().shared.metrics;
         metrics.sessions_opened.increment(1);
-        let seat = if link.listener.networks.admit(who.peer) {
-            Seat::take(gate, &link.engine().settings(), &who)
-        } else {
-            note_stranger(&who, &link.listener);
-            Err(CloseReason::Network)
-        };
-        let seat = match seat {
+        let seat = match Seat::through_an_edge(gate, &link.listener, &who) {
             Ok(seat) => seat,
             Err(reason) => {
                 metrics.sessions_closed.of(reason).increment(1);
@@ -152,7 +146,7 @@ impl Link {
 }
 
 /// From where a client has connected to its edge.
-pub(crate) fn peer_of(from: From) -> Peer {
+pub(in crate::front) fn peer_of(from: From) -> Peer {
     match from {
         From::Address(address) => Peer::Tcp(address),
         From::Process(user, process) => Peer::Unix(user, process.and_then(|process| i32::try_from(process).ok())),

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use ttguard::command::{Answer, Command, Reply};
 use ttguard::protocol::answer::Form;
 use ttguard::protocol::link::ask::Ask;
-use ttguard::protocol::link::hello::{From, Hello, Opened, Standing, Welcome};
+use ttguard::protocol::link::hello::{Behalf, From, Hello, Opened, Standing, Welcome};
 use ttguard::protocol::link::printable::Printable;
 use ttguard::protocol::link::receiving::{Bounds, Received, Receiving};
 use ttguard::protocol::link::sending::Sending;
@@ -19,7 +19,7 @@ use ttguard::protocol::tyrant::dialect::Dialect;
 use ttguard::protocol::tyrant::limits::Limits;
 use ttguard::protocol::tyrant::request;
 
-use crate::support::client::PATIENCE;
+use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 
 /// Milliseconds that are left for a request.
@@ -35,6 +35,20 @@ pub struct Link {
 }
 
 impl Link {
+    /// A connection that is for this client of the edge's, and no link.
+    pub fn on_behalf(address: SocketAddr, from: From, certificate: &str) -> Client {
+        let behalf = Behalf {
+            edge: Printable::new("process 7 on app-1"),
+            opened: Opened {
+                from,
+                certificate: Printable::new(certificate),
+            },
+        };
+        let mut client = Client::connect(address);
+        client.send(&frame::misc("ttguard_link", &[&behalf.to_bytes()]));
+        client
+    }
+
     /// A link that has not said who it is.
     #[track_caller]
     pub fn granted(address: SocketAddr) -> Self {

@@ -7,14 +7,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Task;
 use super::standing::{known, standing};
-use crate::command::Reply;
 use crate::front::fencing::Fenced;
 use crate::front::link::end::{End, Fault};
+use crate::front::link::grant;
 use crate::protocol::link::hello::{Hello, Welcome};
 use crate::protocol::link::receiving::Received;
 use crate::protocol::link::{self, Kind};
-use crate::protocol::outgoing::Outgoing;
-use crate::protocol::tyrant::reply;
 
 impl Task {
     /// Waits until the edge has said who it is, and those before it in its place have ended; then it is welcomed.
@@ -33,19 +31,9 @@ impl Task {
 
     /// Says that the connection is a link from now on.
     async fn grant(&mut self) -> Result<(), End> {
-        let mut out = Outgoing::new();
-        let granted = Reply::Strings {
-            code: 0,
-            strings: Vec::new(),
-        };
-        reply::encode(&granted, &mut out);
         let writer = self.link.writer.borrow().clone();
         let writer = writer.ok_or(End::Edge)?;
-        while !out.is_empty() {
-            writer.writable().await.map_err(|_| End::Edge)?;
-            writer.write_ready(&mut out).map_err(|_| End::Edge)?;
-        }
-        Ok(())
+        grant(&writer).await.map_err(|_| End::Edge)
     }
 
     async fn hello(&mut self) -> Result<Hello, End> {
