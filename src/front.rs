@@ -10,6 +10,7 @@
 
 mod accept;
 pub(crate) mod admission;
+mod behalf;
 mod certificates;
 mod context;
 pub mod control;

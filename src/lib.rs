@@ -84,7 +84,8 @@
 //! [`Link`](store::guards::link::Link) to the guard that serves. It has an [id](pairing::ids::Ids) there, by which its answer
 //! is known, whenever that comes. At the guard `front::link` takes frames from the other end of it; each client of the edge
 //! is a *stream* there, which is to the engine what a session is, so that from step 3 on the walk is the same. What the two
-//! say to each other is in [`protocol::link`].
+//! say to each other is in [`protocol::link`]. An endless answer has a connection of its own, on which `front::behalf` serves
+//! the client that the edge names; who that is, and by which edge it comes, is a [`Who`](transport::Who).
 //!
 //! # Words
 //!

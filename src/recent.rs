@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::command::Reason;
 use crate::protocol::Protocol;
-use crate::transport::Peer;
+use crate::transport::Who;
 use clients::Clients;
 use edges::Edges;
 use history::History;
@@ -24,9 +24,9 @@ use refusals::Refusals;
 
 /// Who asks, and in which protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asker {
-    /// The other end of the connection.
-    pub peer: Peer,
+pub struct Asker<'a> {
+    /// The other end of the connection, or of an edge's.
+    pub who: &'a Who,
     /// The protocol of the request.
     pub protocol: Protocol,
 }
@@ -41,7 +41,7 @@ pub struct Refused<'a> {
     /// A hash of the key under a secret of this process.
     pub key_hash: u64,
     /// Who was refused.
-    pub asker: Asker,
+    pub asker: Asker<'a>,
     /// Why.
     pub reason: Reason,
     /// The stamp of the write, where it has one.

@@ -43,6 +43,7 @@ use crate::command::{Command, Reply};
 use crate::config::{BackendUrl, Settings, StoreSettings};
 use crate::pairing::owed::Lost;
 use crate::pairing::{LaneId, LaneIds};
+use crate::protocol::link::printable::Printable;
 use crate::protocol::outgoing::Outgoing;
 use crate::recent::lanes;
 use crate::transport::tls::Trusted;
@@ -69,6 +70,8 @@ pub struct Opening<'a> {
     pub route: Route,
     /// The guards of an edge; none for others.
     pub guards: &'a Arc<[At]>,
+    /// What this process calls itself, for people.
+    pub name: &'a Printable,
     /// Where lanes get their ids from.
     pub ids: &'a Arc<LaneIds>,
     /// For how long this process may write to a server.

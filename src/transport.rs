@@ -4,6 +4,7 @@ mod broken;
 pub mod memory;
 mod peer;
 pub mod tls;
+mod who;
 mod writer;
 
 use std::future::poll_fn;
@@ -19,6 +20,7 @@ use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
 use self::broken::Broken;
 pub use self::peer::{Host, Peer};
+pub use self::who::{Account, Edge, Who};
 
 /// Room that is made in a read buffer before each read.
 pub const READ_ROOM: usize = 16 * 1024;

@@ -5,7 +5,7 @@ mod said;
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::BytesMut;
 use ttguard::protocol::link::ask::Ask;
-use ttguard::protocol::link::hello::{Hello, Opened, Standing, Welcome, parse_pong, put_pong};
+use ttguard::protocol::link::hello::{Behalf, Hello, Opened, Pong, Standing, Welcome};
 use ttguard::protocol::link::receiving::{Bounds, Received, Receiving};
 use ttguard::protocol::link::sending::Sending;
 use ttguard::protocol::link::told::Told;
@@ -139,6 +139,8 @@ fn head(number: u8, id: u8, length: usize, bytes: &mut Vec<u8>) {
 
 /// What a body says is the same once it is said again.
 fn is_said_again(kind: Kind, body: BytesMut) {
+    // What is said on a connection that is no link comes in no frame: any bytes may be it.
+    same(&body, Behalf::parse, |behalf, out| out.put_slice(&behalf.to_bytes()));
     match kind {
         Kind::Hello => same(&body, Hello::parse, Hello::put),
         Kind::Welcome => same(&body, Welcome::parse, Welcome::put),
@@ -146,7 +148,7 @@ fn is_said_again(kind: Kind, body: BytesMut) {
         Kind::Standing => same(&body, Standing::parse, |(standing, epoch), out| {
             standing.put(*epoch, out)
         }),
-        Kind::Pong => same(&body, parse_pong, |clock, out| put_pong(*clock, out)),
+        Kind::Pong => same(&body, Pong::parse, Pong::put),
         Kind::Ask => asked(body),
         Kind::Told => {
             if let Ok(told) = Told::parse(body, Limits::REPLY) {

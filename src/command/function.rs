@@ -52,7 +52,8 @@ pub enum Function {
     Unstamp,
     /// `ttguard_stored`: ttguard's own; as `getlist`, with hidden records, and values as they are stored.
     Stored,
-    /// `ttguard_link`: ttguard's own; the connection becomes the link of an edge. Never carried out as a request.
+    /// `ttguard_link`: ttguard's own; the connection becomes the link of an edge, or that of the client whom its argument
+    /// names. Never carried out as a request.
     Link,
     /// Any other name: treated as if it could do anything.
     Unknown,

@@ -22,7 +22,7 @@ use crate::metrics::Outcome;
 use crate::pairing::order::Place;
 use crate::protocol::request;
 use crate::recent::Asker;
-use crate::transport::Peer;
+use crate::transport::Who;
 
 /// Who asks, and is told what became of it. That is all that the engine knows of a session.
 ///
@@ -60,7 +60,7 @@ pub struct Channel {
     pub leaves_in_pieces: Cell<bool>,
     /// Told when there is something to go on with.
     pub wake: Notify,
-    peer: Peer,
+    who: Who,
     /// Requests that a lane lost, to go on before anything else.
     lost: RefCell<BTreeMap<u64, Request>>,
     in_flight: Cell<usize>,
@@ -77,10 +77,10 @@ pub struct Channel {
 
 impl Channel {
     /// For a client that has connected to a listener with these settings.
-    pub fn new(engine: Rc<Engine>, peer: Peer, listener: Arc<ListenerSettings>) -> Self {
+    pub fn new(engine: Rc<Engine>, who: Who, listener: Arc<ListenerSettings>) -> Self {
         let link = engine.next_link();
         let bulk_link = engine.next_bulk_link().unwrap_or(link);
-        let client = engine.store.guards().map_or(0, |guards| guards.open(peer));
+        let client = engine.store.guards().map_or(0, |guards| guards.open(&who));
         Self {
             links: Links::new(link, bulk_link, engine.settings().bulk_size),
             client,
@@ -88,7 +88,7 @@ impl Channel {
             engine,
             listener,
             wake: Notify::new(),
-            peer,
+            who,
             lost: RefCell::default(),
             in_flight: Cell::new(0),
             writes: Cell::new(0),
@@ -231,14 +231,14 @@ impl Channel {
     }
 
     /// Who asks.
-    pub fn peer(&self) -> Peer {
-        self.peer
+    pub fn who(&self) -> &Who {
+        &self.who
     }
 
     /// Who asks what this request asks.
-    pub fn asker(&self, request: &Request) -> Asker {
+    pub fn asker(&self, request: &Request) -> Asker<'_> {
         Asker {
-            peer: self.peer,
+            who: &self.who,
             protocol: request.protocol(),
         }
     }

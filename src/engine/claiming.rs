@@ -310,8 +310,10 @@ impl Claimant {
         if !held.has_begun {
             held.has_begun = true;
             if let Some(inherits) = held.inherits {
-                self.shared.guard.begin_at(inherits, (self.shared.clock)());
-                self.shared.begin_above(inherits, held.is_exact, LEAD);
+                let (guard, now) = (&self.shared.guard, (self.shared.clock)());
+                guard.begin_at(inherits, now);
+                let giving = &self.shared.giving;
+                giving.begin_at_guard(guard.stamp(), inherits, held.is_exact, LEAD, now);
             }
         }
         let until = sent + self.shared.settings().claim_timeout / 2;

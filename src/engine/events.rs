@@ -70,12 +70,12 @@ impl Events for Engine {
         Ok(())
     }
 
-    fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault> {
+    fn linked(&self, welcome: &Welcome, asked: Instant) -> Result<(), OpenFault> {
         static LOG: RateLimit = RateLimit::new(LOG_INTERVAL);
         let shared = &self.shared;
         match self.settings().says_given() {
             Some(given) if given != welcome.given => return Err(OpenFault::Source { given }),
-            _ => shared.linked(welcome)?,
+            _ => shared.linked(welcome, asked)?,
         }
         self.stamp_of_guard.set(stamp_of(welcome));
         self.guard_gives.set(welcome.gives);
@@ -95,7 +95,7 @@ impl Events for Engine {
 
     fn told_time(&self, at: Instant, time: Duration, offset: f64) {
         static LOG: RateLimit = RateLimit::new(OFFSET_LOG_INTERVAL);
-        self.shared.time.said(at, time);
+        self.shared.giving.time.said(at, time);
         let is_off = offset.abs() > self.settings().max_offset.as_secs_f64();
         if let (true, true, Some(suppressed)) = (
             is_off,
@@ -111,7 +111,11 @@ impl Events for Engine {
     }
 
     fn saw(&self, stamp: u64) {
-        self.shared.hybrid.learn(stamp);
+        self.shared.giving.learn(stamp);
+    }
+
+    fn heard(&self, guard: u64, epoch: u64, asked: Instant) -> bool {
+        self.shared.heard(guard, epoch, asked)
     }
 
     fn link_failed(&self, url: &str, fault: &OpenFault) {

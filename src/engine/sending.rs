@@ -25,6 +25,7 @@ pub fn store_of(shared: &Shared, opened: &Opened, route: Route) -> Store {
         settings: &shared.settings(),
         route,
         guards: &shared.guards,
+        name: &shared.name,
         ids: &shared.lane_ids,
         tenure: &shared.tenure,
         clock: &shared.clock,

@@ -36,8 +36,10 @@ use crate::config::ListenerSettings;
 use crate::guard::verdict::Refusal;
 use crate::metrics::Outcome;
 use crate::pairing::owed::Lost;
+use crate::protocol::Protocol;
 use crate::protocol::answer::Form;
 use crate::recent::Asker;
+use crate::transport::Who;
 
 /// What came of one: how it is counted, and what its client is told.
 pub type Done = Result<(Outcome, Answer), Failure>;
@@ -49,7 +51,8 @@ pub struct Sequence {
     pub received: Instant,
     pub deadline: Instant,
     verb: Verb,
-    pub asker: Asker,
+    who: Who,
+    protocol: Protocol,
     /// How clients are served where this one has connected.
     listener: Arc<ListenerSettings>,
     form: Form,
@@ -96,13 +99,22 @@ impl Sequence {
             received: request.received,
             deadline: request.deadline,
             verb: request.command.verb(),
-            asker: channel.asker(request),
+            who: channel.who().clone(),
+            protocol: request.protocol(),
             listener: Arc::clone(&channel.listener),
             form: request.form,
             stamp: request.stamp.filter(|_| channel.engine.gives_stamps()),
             seen: Newest::default(),
             retried: request.retried,
             moves: Cell::new(None),
+        }
+    }
+
+    /// Who asks.
+    pub fn asker(&self) -> Asker<'_> {
+        Asker {
+            who: &self.who,
+            protocol: self.protocol,
         }
     }
 

@@ -17,15 +17,15 @@ use crate::engine::inquiries::Inquiries;
 use crate::engine::memory::Memory;
 use crate::engine::notice::Notice;
 use crate::engine::records::HiddenCount;
-use crate::engine::stamping::time::GuardTime;
+use crate::engine::stamping::giving::Giving;
 use crate::engine::tally::Tally;
 use crate::engine::whereabouts::wanted::{LookUps, Reason};
 use crate::guard::Guard;
-use crate::guard::hybrid::HybridClock;
 use crate::logging::RateLimit;
 use crate::metrics::{Alarm, Metrics};
 use crate::pairing::LaneIds;
 use crate::protocol::link::hello::Welcome;
+use crate::protocol::link::printable::Printable;
 use crate::recent::Recent;
 use crate::recent::history::{Levels, Reading};
 use crate::store;
@@ -43,9 +43,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long it counts that another run of the server was met.
 const STRANGER_KEPT: Duration = Duration::from_secs(30);
-
-/// For so long a guard may let in stamps after it raised the mark of its claim last, as far as its clock goes.
-const RENEWALS: Duration = Duration::from_secs(1);
 
 /// How long the same is not said again.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -127,6 +124,18 @@ struct Serving {
     /// The epoch of its claim.
     epoch: u64,
     links: usize,
+    /// When it said that it serves, for the first time.
+    since: Option<Instant>,
+}
+
+impl Serving {
+    /// The epochs of this guard and of another one, which was `asked` after this one had said that it serves, and says the
+    /// same: two hold the claim of one store, or there are two stores. Where either keeps no claim nothing is known.
+    fn beside(&self, epoch: u64, asked: Instant) -> Option<(u64, u64)> {
+        let is_later = self.since.is_some_and(|since| asked > since);
+        let are_claims = self.epoch > 0 && epoch > 0;
+        (self.links > 0 && is_later && are_claims).then_some((self.epoch, epoch))
+    }
 }
 
 /// Another run of the server than the one that has the lanes.
@@ -143,6 +152,8 @@ struct Stranger {
 pub struct Shared {
     /// The judge.
     pub guard: Guard<Notice>,
+    /// What this process calls itself, for people: the same wherever it is named.
+    pub name: Printable,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What happened lately.
@@ -185,14 +196,8 @@ pub struct Shared {
     /// The guards of an edge, and which of them serves.
     pub guards: Arc<[At]>,
     serving: Mutex<Serving>,
-    /// The clock that stamps are given by, where ttguard gives them.
-    pub hybrid: HybridClock,
-    /// The time of an edge's guard.
-    pub time: GuardTime,
-    /// Stamps that are given here are above this one, which was let in before this process gave any.
-    pub newest_before: AtomicU64,
-    /// The newest stamp that was let in, of those that ttguard gave.
-    pub newest_let_in: AtomicU64,
+    /// What stamps are given by, where ttguard gives them.
+    pub giving: Giving,
     /// Held by whoever may be about to name another route to the backend.
     pub replanning: Mutex<()>,
     /// Times that all connections have moved to another backend.
@@ -224,6 +229,7 @@ impl Shared {
         settings: Settings,
         guard: Guard<Notice>,
         guards: Arc<[At]>,
+        name: Printable,
         metrics: Arc<Metrics>,
         hidden: HiddenCount,
         clock: Clock,
@@ -233,6 +239,7 @@ impl Shared {
         let trusted = Arc::default();
         Arc::new(Self {
             guard,
+            name,
             metrics,
             recent: Recent::default(),
             hidden,
@@ -266,10 +273,7 @@ impl Shared {
             trusted,
             guards,
             serving: Mutex::default(),
-            hybrid: HybridClock::default(),
-            time: GuardTime::new(now()),
-            newest_before: AtomicU64::new(0),
-            newest_let_in: AtomicU64::new(0),
+            giving: Giving::new(now()),
             replanning: Mutex::new(()),
             moves: AtomicU64::new(0),
             look_ups: LookUps::default(),
@@ -366,56 +370,59 @@ impl Shared {
         Err(error)
     }
 
-    /// A guard that serves has welcomed this edge.
+    /// A guard that serves has welcomed this edge, which had been `asked` for then.
     ///
     /// # Errors
     /// When links to another guard are up, which has the same claim or a later one: then there are two stores, and what one
     /// client stores would not be there for another.
-    pub fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault> {
+    pub fn linked(&self, welcome: &Welcome, asked: Instant) -> Result<(), OpenFault> {
         let mut serving = self.serving.lock();
         if serving.guard != welcome.instance {
             if serving.links > 0 && welcome.epoch <= serving.epoch {
+                let beside = serving.beside(welcome.epoch, asked);
+                drop(serving);
+                self.met_claimants(beside);
                 return Err(OpenFault::OtherGuard);
             }
             *serving = Serving {
                 guard: welcome.instance,
                 epoch: welcome.epoch,
                 links: 0,
+                since: Some(now()),
             };
             self.runs.send_modify(|runs| *runs += 1);
-            self.time.said(now(), welcome.clock);
+            self.giving.time.said(now(), welcome.clock);
         }
-        if welcome.gives && self.hybrid.last() == 0 {
-            self.newest_before.fetch_max(welcome.newest, Ordering::AcqRel);
+        if welcome.gives {
+            self.giving.begin_at_edge(welcome.newest);
         }
         serving.links += 1;
         Ok(())
     }
 
-    /// Stamps that are given here are to be above those of the guard before, which let in none above this mark. Where it is
-    /// not known to be exact, the mark was up to `lead` ahead of that guard's clock.
-    pub fn begin_above(&self, mark: u64, is_exact: bool, lead: Duration) {
-        let format = self.guard.stamp();
-        if !format.is_given() {
-            return;
+    /// A guard has said that it serves, with this epoch, when it was `asked` for a sign of life. Whether it is to be asked
+    /// anything more: not where another has welcomed this edge since it was linked to, with a later claim.
+    pub fn heard(&self, guard: u64, epoch: u64, asked: Instant) -> bool {
+        let mut serving = self.serving.lock();
+        if serving.guard == guard {
+            // It has risen where the store was emptied.
+            serving.epoch = serving.epoch.max(epoch);
+            return true;
         }
-        let ahead = lead.saturating_sub(RENEWALS).as_micros();
-        let newest = if is_exact {
-            mark
-        } else {
-            mark.saturating_sub(u64::try_from(ahead).unwrap_or(0))
-        };
-        // A mark that is further ahead was raised for somebody whose clock was: it says nothing of what was given.
-        let furthest = format.at((self.clock)() + lead).unwrap_or(0);
-        if is_exact || newest <= furthest {
-            self.newest_before.fetch_max(newest, Ordering::AcqRel);
-        }
+        let beside = serving.beside(epoch, asked);
+        drop(serving);
+        self.met_claimants(beside);
+        beside.is_none_or(|(serves, other)| other > serves)
     }
 
-    /// The newest stamp that is known to have been let in, of those that ttguard gave.
-    pub fn newest_given(&self) -> u64 {
-        let before = self.newest_before.load(Ordering::Acquire);
-        self.newest_let_in.load(Ordering::Acquire).max(before)
+    fn met_claimants(&self, beside: Option<(u64, u64)>) {
+        if let Some((serves, other)) = beside {
+            let what = format!(
+                "two guards say that they hold the claim, with epochs {serves} and {other}: only the one that has the links \
+                 is asked"
+            );
+            self.raise(Alarm::TwoClaimants, &what);
+        }
     }
 
     /// A link to this guard is no more.

@@ -4,12 +4,12 @@
 //! before the value ([`values`]), so that from there on it is judged as any stamped write is. What is made of what is stored
 //! gets its stamp where it is made: `engine::sequence::making`.
 
+pub mod giving;
 pub mod time;
 pub mod values;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use self::values::{Stamping, Values, Writing, is_write};
@@ -23,10 +23,6 @@ use crate::engine::failure::Failure;
 use crate::guard::rules::{Mode, Tie};
 use crate::guard::stamp::StampFormat;
 use crate::guard::verdict::{Change, Refusal};
-
-/// How long a start waits for the clock to pass what was let in before it, at most: where it is further ahead than that, the
-/// clock was put back, and what is given goes on from there.
-const START_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a write that has no stamp yet is held before it is asked again whether there is one.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -58,22 +54,11 @@ impl Engine {
     /// A stamp by the clock that stamps are given by; nothing as long as that may give one that was given before.
     fn stamp_at(&self, at: Instant) -> Option<u64> {
         let shared = &self.shared;
-        let format = StampFormat::given(Default::default());
-        let now = if self.is_edge() {
-            shared.time.at(at)?
-        } else {
-            (shared.clock)()
+        let now = match self.is_edge() {
+            true => shared.giving.time.at(at)?,
+            false => (shared.clock)(),
         };
-        let now = format.at(now)?;
-        let newest = shared.newest_before.load(Ordering::Acquire);
-        if now <= newest {
-            let ahead = format.between(now, newest).unwrap_or_default();
-            if ahead <= START_WAIT {
-                return None;
-            }
-            shared.hybrid.learn(newest);
-        }
-        Some(shared.hybrid.take(now))
+        shared.giving.give(StampFormat::given(Default::default()), now)
     }
 
     /// What a write waits for that has no stamp yet, where edges give them.
@@ -139,18 +124,14 @@ impl Engine {
         if stamp == 0 || self.is_ahead(stamp) {
             return 0;
         }
-        self.shared.hybrid.learn(stamp);
+        self.shared.giving.learn(stamp);
         stamp
     }
 
     /// A write with a stamp that ttguard gave was let in.
     pub fn let_in(&self, change: Change<'_>) {
         if let (Some(_), Change::Stamped { stamp, .. } | Change::DeleteAt(stamp)) = (self.given_format(), change) {
-            let newest = &self.shared.newest_let_in;
-            // Every write of every worker comes by here: mostly it is known that it is a newer one.
-            if newest.load(Ordering::Acquire) < stamp {
-                newest.fetch_max(stamp, Ordering::AcqRel);
-            }
+            self.shared.giving.let_in(stamp);
         }
     }
 

@@ -24,7 +24,7 @@ impl Worker {
             return Some(writer);
         }
         self.engine.shared.metrics.sessions_opened.increment(1);
-        note_stranger(writer.peer(), listener);
+        note_stranger(&writer.who(), listener);
         self.turn_away(writer, CloseReason::Network);
         None
     }
@@ -77,7 +77,7 @@ impl Worker {
     /// A seat for a client that has connected, unless there are too many.
     fn admit(&self, writer: Writer) -> Option<(Writer, Seat)> {
         self.engine.shared.metrics.sessions_opened.increment(1);
-        match Seat::take(&self.gate, &self.engine.settings(), writer.peer().host()) {
+        match Seat::take(&self.gate, &self.engine.settings(), &writer.who()) {
             Ok(seat) => Some((writer, seat)),
             Err(reason) => {
                 self.turn_away(writer, reason);

@@ -27,6 +27,7 @@ use crate::front::worker::Worker;
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
+use crate::protocol::link::printable::Printable;
 use crate::transport::{Reader, Writer};
 
 /// What is outside of a guard.
@@ -102,6 +103,7 @@ impl Instance {
             settings,
             guard,
             surroundings.guards.into(),
+            Printable::of(&format!("instance {}", surroundings.seed)),
             surroundings.metrics,
             HiddenCount::uncertain(),
             surroundings.clock,

@@ -13,13 +13,17 @@ mod task;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
+pub(super) use self::clients::peer_of;
 use self::end::End;
+use crate::command::Reply;
 use crate::config::ListenerSettings;
 use crate::engine::Engine;
 use crate::engine::memory::{Load, Room};
@@ -29,8 +33,9 @@ use crate::protocol::link::Kind;
 use crate::protocol::link::hello::Hello;
 use crate::protocol::link::sending::Sending;
 use crate::protocol::outgoing::Outgoing;
+use crate::protocol::tyrant::reply;
 use crate::recent::edges;
-use crate::transport::{Peer, Writer};
+use crate::transport::{self, Who, Writer};
 
 /// With more bytes than this unwritten, or of requests that nobody has taken up, nothing more is read of the edge.
 const PAUSE: usize = 1 << 20;
@@ -78,12 +83,35 @@ impl Inner {
     }
 }
 
+/// Tells an edge that the connection is what it has asked for: a link, or that of one of its clients.
+///
+/// # Errors
+/// When the connection is broken.
+pub(super) async fn grant(writer: &Writer) -> io::Result<()> {
+    answer(writer, 0, Vec::new()).await
+}
+
+/// Answers an edge that has asked for that.
+///
+/// # Errors
+/// When the connection is broken.
+pub(super) async fn answer(writer: &Writer, code: u8, strings: Vec<Bytes>) -> io::Result<()> {
+    let mut out = Outgoing::new();
+    reply::encode(&Reply::Strings { code, strings }, &mut out);
+    while !out.is_empty() {
+        writer.writable().await?;
+        writer.write_ready(&mut out)?;
+    }
+    Ok(())
+}
+
 /// One connection of an edge.
 pub struct Link {
     context: Rc<Context>,
     writer: RefCell<Option<Rc<Writer>>>,
     listener: Arc<ListenerSettings>,
-    peer: Peer,
+    /// Its other end, and the certificate that the edge has shown.
+    who: Who,
     inner: RefCell<Inner>,
     /// Told when its task has something to go on with.
     wake: Notify,
@@ -111,7 +139,7 @@ impl std::fmt::Debug for Link {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Link")
-            .field("peer", &self.peer)
+            .field("who", &self.who)
             .finish_non_exhaustive()
     }
 }
@@ -126,7 +154,7 @@ impl Link {
             requests: Cell::new(0),
             seen: Cell::new(0),
             context,
-            peer: writer.peer(),
+            who: writer.who(),
             writer: RefCell::new(Some(Rc::new(writer))),
             listener,
             inner: RefCell::default(),
@@ -301,6 +329,16 @@ impl Link {
         self.tell_how_it_is();
     }
 
+    /// The edge, as those who come through it are told apart by it.
+    fn edge(&self) -> transport::Edge {
+        let hello = self.hello.borrow();
+        transport::Edge {
+            name: hello.as_ref().and_then(|(hello, _)| hello.name.clone()),
+            host: self.who.peer.host(),
+            certificate: self.who.certificate().cloned(),
+        }
+    }
+
     /// Tells what it is like, for the dashboard.
     fn tell_how_it_is(&self) {
         let hello = self.hello.borrow();
@@ -309,7 +347,9 @@ impl Link {
         };
         let shown = edges::Shown {
             edge: format!("{:016x}", hello.instance),
-            from: self.peer.to_string(),
+            name: hello.name.as_ref().map(ToString::to_string),
+            from: self.who.peer.to_string(),
+            certificate: self.who.certificate().map(ToString::to_string),
             release: String::from_utf8_lossy(&hello.release).into_owned().into(),
             since: since.as_secs_f64(),
             clients: self.carrying.get(),

@@ -10,7 +10,7 @@ use crate::front::admission::Place;
 use crate::front::gate::Gate;
 use crate::logging::RateLimit;
 use crate::metrics::CloseReason;
-use crate::transport::{Host, Peer};
+use crate::transport::Who;
 
 /// One client's place among all clients, and among those of its host, given back when it is dropped.
 #[derive(Debug)]
@@ -20,14 +20,17 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// A seat for a client of this host.
+    /// A seat for this client, among those of its host.
     ///
     /// # Errors
     /// When there are too many, and of whom.
-    pub fn take(gate: &Gate, settings: &Settings, host: Host) -> Result<Self, CloseReason> {
+    pub fn take(gate: &Gate, settings: &Settings, who: &Who) -> Result<Self, CloseReason> {
         let shared = &gate.shared;
-        let Some(place) = gate.admission.enter(host, settings.limits.sessions_per_client) else {
-            note_full(host);
+        let Some(place) = gate
+            .admission
+            .enter(who.peer.host(), settings.limits.sessions_per_client)
+        else {
+            note_full(who);
             return Err(CloseReason::ClientLimit);
         };
         let sessions = shared.sessions.fetch_add(1, Ordering::Relaxed);
@@ -40,6 +43,18 @@ impl Seat {
         }
         Ok(seat)
     }
+
+    /// A seat for a client of an edge's, where it may connect to a listener with these settings.
+    ///
+    /// # Errors
+    /// When it may not, or there are too many, and of whom.
+    pub fn through_an_edge(gate: &Gate, listener: &ListenerSettings, who: &Who) -> Result<Self, CloseReason> {
+        if listener.networks.admit(who.peer) {
+            return Self::take(gate, &gate.shared.settings(), who);
+        }
+        note_stranger(who, listener);
+        Err(CloseReason::Network)
+    }
 }
 
 impl Drop for Seat {
@@ -49,18 +64,20 @@ impl Drop for Seat {
 }
 
 /// Says once in a while that a client has all the sessions that it may have.
-fn note_full(host: Host) {
+fn note_full(who: &Who) {
     static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
     if let Some(suppressed) = LOG.admit(Instant::now()) {
-        tracing::warn!(%host, suppressed, "a client has as many sessions as limits.sessions_per_client allows: another was reset");
+        let (host, edge) = (who.peer.host(), who.edge().map(tracing::field::display));
+        tracing::warn!(%host, edge, suppressed, "a client has as many sessions as limits.sessions_per_client allows: another was reset");
     }
 }
 
 /// Says once in a while who may not connect.
-pub fn note_stranger(peer: Peer, listener: &ListenerSettings) {
+pub fn note_stranger(who: &Who, listener: &ListenerSettings) {
     static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
     if let Some(suppressed) = LOG.admit(Instant::now()) {
-        let (client, listener) = (peer.host(), &listener.address);
-        tracing::warn!(%client, %listener, suppressed, "a connection from a network that may not connect was reset");
+        let (client, listener) = (who.peer.host(), &listener.address);
+        let edge = who.edge().map(tracing::field::display);
+        tracing::warn!(%client, edge, %listener, suppressed, "a connection from a network that may not connect was reset");
     }
 }

@@ -35,6 +35,7 @@ pub use crate::front::worker::Departure;
 use crate::guard::Guard;
 use crate::guard::ledger::{HashSeed, Ledger};
 use crate::metrics::Metrics;
+use crate::protocol::link::printable::Printable;
 use crate::protocol::request::Fault;
 use crate::recent::history;
 
@@ -317,7 +318,8 @@ fn share(settings: Settings, guards: Arc<[At]>, is_empty: bool, has_predecessor:
     };
     let guard = Guard::new(rules, seed, ledger);
     let metrics = Arc::new(Metrics::new(&Fault::NAMES));
-    let shared = Shared::new(settings, guard, guards, metrics, hidden, clock);
+    let name = Printable::of(&Identity::of_process().holder);
+    let shared = Shared::new(settings, guard, guards, name, metrics, hidden, clock);
     if has_predecessor {
         shared.await_predecessor();
     }

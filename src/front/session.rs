@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 pub use self::end::End;
 pub use self::ending::LINGER;
@@ -41,7 +41,7 @@ use crate::pairing::order::{Order, Place};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request;
 use crate::protocol::tyrant::dialect::Dialect;
-use crate::transport::{READ_ROOM, Reader, Writer};
+use crate::transport::{READ_ROOM, Reader, Who, Writer};
 
 /// So many bytes are read ahead of the requests that are being carried out.
 const READ_AHEAD: usize = 64 * 1024;
@@ -150,7 +150,7 @@ impl Client for Session {
 
 impl Session {
     /// Of a client that has connected to a listener with these settings.
-    pub fn new(context: Rc<Context>, writer: Writer, listener: Arc<ListenerSettings>) -> Rc<Self> {
+    pub fn new(context: Rc<Context>, writer: Writer, who: Who, listener: Arc<ListenerSettings>) -> Rc<Self> {
         // PyTyrant would wait for ever behind an ordinary end, such as that of a process that is killed.
         if listener.dialect == Dialect::PyTyrant {
             writer.end_by_reset(true);
@@ -158,7 +158,7 @@ impl Session {
         Rc::new(Self {
             input: Cell::default(),
             load: Cell::default(),
-            channel: Channel::new(Rc::clone(&context.engine), writer.peer(), listener),
+            channel: Channel::new(Rc::clone(&context.engine), who, listener),
             context,
             writer: RefCell::new(Some(Rc::new(writer))),
             inner: RefCell::new(Inner {
@@ -353,9 +353,10 @@ impl Session {
         Ok(())
     }
 
-    /// Serves the client until either side ends it, or it turns out to be an edge, whose connection goes on.
-    pub async fn serve(self: Rc<Self>, reader: Reader) -> Option<Edge> {
-        let mut task = Task::new(Rc::clone(&self), reader);
+    /// Serves the client, of whom so much was read already, until either side ends it, or it turns out to be an edge, whose
+    /// connection goes on.
+    pub async fn serve(self: Rc<Self>, reader: Reader, input: BytesMut) -> Option<Edge> {
+        let mut task = Task::new(Rc::clone(&self), reader, input);
         let end = task.run().await;
         if matches!(end, End::Link) {
             self.inner.borrow_mut().ended.get_or_insert(End::Link);

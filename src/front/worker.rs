@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -15,6 +16,7 @@ use crate::clock::now;
 use crate::config::ListenerSettings;
 use crate::engine::shared::Plan;
 use crate::engine::{Engine, LaneLoad};
+use crate::front::behalf::serve_for;
 use crate::front::context::Context;
 use crate::front::gate::Gate;
 use crate::front::heartbeat;
@@ -80,7 +82,8 @@ impl Worker {
         listener: Arc<ListenerSettings>,
         seat: impl Sized + 'static,
     ) {
-        let session = Session::new(Rc::clone(&self.context), writer, Arc::clone(&listener));
+        let who = writer.who();
+        let session = Session::new(Rc::clone(&self.context), writer, who, Arc::clone(&listener));
         let served: Rc<dyn Served> = Rc::<Session>::clone(&session);
         let number = self.sessions.add(&served);
         drop(served);
@@ -90,12 +93,18 @@ impl Worker {
             Arc::clone(&self.gate),
         );
         spawn_local(async move {
-            if let Some(edge) = session.serve(reader).await {
+            let mut seat = Some(seat);
+            if let Some(mut edge) = session.serve(reader, BytesMut::new()).await {
+                let keep = |served: &Rc<dyn Served>| sessions.put(number, served);
                 // Boxed, as next to no session becomes a link.
-                Box::pin(serve_edge(edge, context, gate, listener, |link| {
-                    sessions.put(number, link)
-                }))
-                .await;
+                match edge.behalf.take() {
+                    None => Box::pin(serve_edge(edge, context, gate, listener, keep)).await,
+                    Some(behalf) => {
+                        // Its client takes one of its own.
+                        seat = None;
+                        Box::pin(serve_for(behalf, edge, context, gate, listener, keep)).await;
+                    }
+                }
             }
             drop(seat);
             sessions.open.borrow_mut().remove(&number);

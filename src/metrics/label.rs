@@ -116,6 +116,8 @@ labels! {
         TwoServers = "two_servers",
         /// Another ttguard has taken the claim of the store.
         Deposed = "deposed",
+        /// Two guards have told this edge, one after the other, that they hold the claim.
+        TwoClaimants = "two_claimants",
     }
 
     /// What became of the claim of the store.

@@ -18,16 +18,19 @@
 
 pub mod ask;
 pub mod hello;
+pub mod printable;
 pub mod receiving;
 pub mod sending;
 pub mod told;
 
 use thiserror::Error;
 
-/// The function of `misc` by which a client asks for a link.
+/// The function of `misc` by which a client asks for a link, or, with one argument, to be taken
+/// [for another](hello::Behalf).
 pub const FUNCTION: &[u8] = b"ttguard_link";
 
-/// The form of what is said on a link. Both sides have the same, or there is no link.
+/// The form of what is said on a link. Both sides have the same, or there is no link: each says its own first, so that both
+/// can tell why.
 pub const VERSION: u16 = 2;
 
 /// Most bytes behind the head of a frame, but for the length of the whole where there is one.
@@ -41,6 +44,9 @@ pub const HEAD: usize = 1 + 8 + 4;
 
 /// Bytes of the length of the whole, at the head of something longer.
 const TOTAL: usize = 8;
+
+/// Most bytes by which a side says who it is.
+const GREETING_MAX: usize = 4096;
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +105,15 @@ impl Kind {
     fn may_be_long(self) -> bool {
         matches!(self, Self::Ask | Self::Told)
     }
+
+    /// Most bytes behind the head of one frame.
+    fn most(self) -> usize {
+        match self {
+            Self::Hello | Self::Welcome => GREETING_MAX,
+            Self::Open => hello::Opened::MOST,
+            _ => PIECE,
+        }
+    }
 }
 
 /// What is wrong with what the other side of a link sent. Nothing behind it can be trusted.
@@ -132,6 +147,12 @@ pub enum Fault {
     /// A piece of what has not begun, or more of it than was announced.
     #[error("a piece of nothing that has begun: {0}")]
     Stray(u64),
+    /// The other side speaks in another form.
+    #[error("version {theirs} of the link, and this release speaks version {VERSION}: both have to be of one release")]
+    Version {
+        /// That of the other side.
+        theirs: u16,
+    },
     /// What is in a frame is not what its kind says.
     #[error("a frame of the kind {0:?} cannot be read")]
     Body(Kind),

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Refused;
+use super::{Refused, edges};
 use crate::command::Reason;
-use crate::transport::Host;
+use crate::transport::{Account, Who};
 
 /// Clients that are kept.
 pub const KEPT: usize = 64;
 
 /// One client's counter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
-    host: Host,
+    account: Account,
     refusals: u64,
     inherited: u64,
     stale: u64,
@@ -37,8 +37,15 @@ pub struct Clients {
 /// A client as `/api/clients` tells it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Shown {
-    /// Its address without the port; `unix` with user and process for one on this machine.
+    /// Its address without the port; `unix` with user and process for one on this machine. That of an edge's is the one that
+    /// it has there.
     pub client: String,
+    /// The name in its certificate, where it has shown one. Whoever shows another is another client.
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// The edge that it comes through. Whoever comes through another is another client.
+    #[serde(default)]
+    pub edge: Option<edges::Named>,
     /// Writes of it that were refused, or in observe mode would have been, since the start.
     pub refusals: u64,
     /// By how many `refusals` may be too high: those of a client that it has displaced.
@@ -58,8 +65,7 @@ pub struct Shown {
 impl Clients {
     /// Counts a refusal. Returns whether it is the first of its client with a stamp in the future, since that is kept here.
     pub fn add(&mut self, refused: Refused<'_>) -> bool {
-        let host = refused.asker.peer.host();
-        let entry = self.entry(host);
+        let entry = self.entry(refused.asker.who);
         let off_by = refused.off_by.unwrap_or_default();
         entry.refusals += 1;
         entry.last = refused.at;
@@ -77,8 +83,9 @@ impl Clients {
         refused.reason == Reason::Future && entry.future == 1
     }
 
-    fn entry(&mut self, host: Host) -> &mut Entry {
-        let known = self.entries.iter().position(|entry| entry.host == host);
+    fn entry(&mut self, who: &Who) -> &mut Entry {
+        let account = who.account();
+        let known = self.entries.iter().position(|entry| entry.account == account);
         let at = known.unwrap_or_else(|| {
             let displaced = if self.entries.len() < KEPT {
                 None
@@ -88,7 +95,7 @@ impl Clients {
             };
             let inherited = displaced.map_or(0, |at| self.entries[at].refusals);
             let new = Entry {
-                host,
+                account,
                 refusals: inherited,
                 inherited,
                 stale: 0,
@@ -116,7 +123,9 @@ impl Clients {
         let mut entries = self.entries.clone();
         entries.sort_by_key(|entry| std::cmp::Reverse((entry.refusals, entry.last)));
         let shown = |entry: Entry| Shown {
-            client: entry.host.to_string(),
+            client: entry.account.host.to_string(),
+            certificate: entry.account.certificate().map(ToString::to_string),
+            edge: entry.account.edge().map(edges::Named::of),
             refusals: entry.refusals,
             at_most_too_high: entry.inherited,
             stale: entry.stale,
@@ -135,18 +144,55 @@ mod tests {
 
     use super::super::refusals::example;
     use super::*;
-    use crate::transport::Peer;
+    use crate::protocol::link::printable::Printable;
+    use crate::transport::{Edge, Peer};
 
     fn peer(number: u32, port: u16) -> Peer {
         Peer::Tcp(SocketAddr::from((Ipv4Addr::from_bits(0x0A00_0000 + number), port)))
     }
 
+    fn client(number: u32, port: u16) -> Who {
+        Who::here(peer(number, port), None)
+    }
+
+    #[test]
+    fn clients_of_one_address_are_told_apart_by_their_edges_and_certificates() {
+        let edge = |number, port| Edge {
+            name: Printable::new("process 1 on app"),
+            host: peer(number, port).host(),
+            certificate: None,
+        };
+        let sidecar = |edge| Who::through(edge, peer(1, 1), None);
+        let mut clients = Clients::default();
+        for _ in 0..3 {
+            clients.add(example(b"k", &sidecar(edge(8, 1))));
+        }
+        // Another link of the same edge.
+        clients.add(example(b"k", &sidecar(edge(8, 2))));
+        clients.add(example(b"k", &sidecar(edge(9, 1))));
+        clients.add(example(b"k", &client(1, 1)));
+        clients.add(example(b"k", &Who::here(peer(1, 1), Printable::new("app.example"))));
+        let shown = clients.most_first();
+        assert!(shown.iter().all(|shown| shown.client == "10.0.0.1"));
+        let from = |shown: &Shown| shown.edge.as_ref().map(|edge| edge.from.clone());
+        assert_eq!((shown[0].stale, from(&shown[0]).as_deref()), (4, Some("10.0.0.8")));
+        assert_eq!(shown.len(), 4);
+        let once: Vec<_> = shown[1..]
+            .iter()
+            .map(|one| (one.stale, from(one), one.certificate.clone()))
+            .collect();
+        for (edge, certificate) in [(Some("10.0.0.9"), None), (None, None), (None, Some("app.example"))] {
+            let wanted = (1, edge.map(str::to_owned), certificate.map(str::to_owned));
+            assert!(once.contains(&wanted), "{wanted:?} in {once:?}");
+        }
+    }
+
     #[test]
     fn connections_of_one_host_count_together() {
         let mut clients = Clients::default();
-        clients.add(example(b"k", peer(1, 1)));
-        clients.add(example(b"k", peer(1, 2)));
-        clients.add(example(b"k", peer(2, 1)));
+        clients.add(example(b"k", &client(1, 1)));
+        clients.add(example(b"k", &client(1, 2)));
+        clients.add(example(b"k", &client(2, 1)));
         let shown = clients.most_first();
         assert_eq!((shown[0].client.as_str(), shown[0].stale), ("10.0.0.1", 2));
         assert_eq!((shown[1].client.as_str(), shown[1].at_most_too_high), ("10.0.0.2", 0));
@@ -157,9 +203,9 @@ mod tests {
     fn whoever_is_refused_often_is_found_among_any_number_of_others() {
         let mut clients = Clients::default();
         for number in 0..10_000 {
-            clients.add(example(b"k", peer(1000 + number, 1)));
+            clients.add(example(b"k", &client(1000 + number, 1)));
             if number % 10 == 0 {
-                clients.add(example(b"k", peer(1, 1)));
+                clients.add(example(b"k", &client(1, 1)));
             }
         }
         let shown = clients.most_first();

@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Refused;
+use super::{Refused, edges};
+use crate::command::Reason;
 use crate::metrics::Label;
-#[cfg(test)]
 use crate::protocol::Protocol;
-#[cfg(test)]
-use crate::transport::Peer;
+use crate::transport::Who;
 
 /// Most refusals that are kept.
 pub const KEPT: usize = 200;
@@ -84,7 +84,15 @@ fn shortened(key: &[u8]) -> String {
 struct Slot {
     key: Vec<u8>,
     cut: bool,
-    refused: Refused<'static>,
+    key_hash: u64,
+    at: Duration,
+    who: Who,
+    protocol: Protocol,
+    reason: Reason,
+    stamp: Option<u64>,
+    newer: Option<u64>,
+    off_by: Option<Duration>,
+    enforced: bool,
 }
 
 /// The last refusals.
@@ -100,8 +108,14 @@ pub struct Shown {
     pub at: f64,
     /// The key, in the form that the settings ask for.
     pub key: String,
-    /// Who was refused.
+    /// Who was refused: by its address, which is the one at its edge where it has one.
     pub client: String,
+    /// The name in its certificate, where it has shown one.
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// The edge that it came through.
+    #[serde(default)]
+    pub edge: Option<edges::Named>,
     /// In which protocol: `binary`, `memcached` or `http`.
     pub protocol: Cow<'static, str>,
     /// Why: `stale`, `tie`, `future`, `unstamped` or `denied`.
@@ -128,8 +142,19 @@ impl Refusals {
         key.clear();
         let cut = refused.key.len() > KEY_BYTES;
         key.extend_from_slice(&refused.key[..refused.key.len().min(KEY_BYTES)]);
-        let refused = Refused { key: &[], ..refused };
-        self.slots.push_back(Slot { key, cut, refused });
+        self.slots.push_back(Slot {
+            key,
+            cut,
+            key_hash: refused.key_hash,
+            at: refused.at,
+            who: refused.asker.who.clone(),
+            protocol: refused.asker.protocol,
+            reason: refused.reason,
+            stamp: refused.stamp,
+            newer: refused.newer,
+            off_by: refused.off_by,
+            enforced: refused.enforced,
+        });
     }
 
     /// All of them, for people.
@@ -140,39 +165,37 @@ impl Refusals {
 
 impl Slot {
     fn shown(&self, keys: KeyForm) -> Shown {
-        let refused = &self.refused;
-        let mut key = keys.write(&self.key, refused.key_hash);
+        let mut key = keys.write(&self.key, self.key_hash);
         if self.cut && keys == KeyForm::Shown {
             key.push('…');
         }
         Shown {
-            at: refused.at.as_secs_f64(),
+            at: self.at.as_secs_f64(),
             key,
-            client: refused.asker.peer.to_string(),
-            protocol: refused.asker.protocol.as_str().into(),
-            reason: refused.reason.as_str().into(),
-            stamp: refused.stamp.map(|stamp| stamp.to_string()),
-            newer: refused.newer.map(|stamp| stamp.to_string()),
-            off_by_seconds: refused.off_by.map(|off_by| off_by.as_secs_f64()),
-            enforced: refused.enforced,
+            client: self.who.peer.to_string(),
+            certificate: self.who.certificate().map(ToString::to_string),
+            edge: self.who.edge().map(edges::Named::of),
+            protocol: self.protocol.as_str().into(),
+            reason: self.reason.as_str().into(),
+            stamp: self.stamp.map(|stamp| stamp.to_string()),
+            newer: self.newer.map(|stamp| stamp.to_string()),
+            off_by_seconds: self.off_by.map(|off_by| off_by.as_secs_f64()),
+            enforced: self.enforced,
         }
     }
 }
 
 /// For tests of what keeps refusals.
 #[cfg(test)]
-pub fn example(key: &[u8], peer: Peer) -> Refused<'_> {
-    use std::time::Duration;
-
+pub fn example<'a>(key: &'a [u8], who: &'a Who) -> Refused<'a> {
     use super::Asker;
-    use crate::command::Reason;
 
     Refused {
         at: Duration::from_secs(1),
         key,
         key_hash: 7,
         asker: Asker {
-            peer,
+            who,
             protocol: Protocol::Binary,
         },
         reason: Reason::Stale,
@@ -186,12 +209,42 @@ pub fn example(key: &[u8], peer: Peer) -> Refused<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::link::printable::Printable;
+    use crate::transport::{Edge, Peer};
+
+    fn nobody() -> Who {
+        Who::here(Peer::Unknown, None)
+    }
+
+    #[test]
+    fn a_client_of_an_edges_is_told_with_its_edge() {
+        let peer = |address: &str| Peer::Tcp(address.parse().expect("an address"));
+        let edge = Edge {
+            name: Printable::new("process 7 on app-1"),
+            host: peer("10.0.0.9:1").host(),
+            certificate: Printable::new("edge.example"),
+        };
+        let mut refusals = Refusals::default();
+        refusals.add(example(b"k", &nobody()));
+        let who = Who::through(edge, peer("127.0.0.1:5"), Printable::new("app.example"));
+        refusals.add(example(b"k", &who));
+        let shown = refusals.newest_first(KeyForm::Shown);
+        assert_eq!(shown[0].client, "127.0.0.1:5");
+        assert_eq!(shown[0].certificate.as_deref(), Some("app.example"));
+        let edge = shown[0].edge.as_ref().expect("an edge");
+        assert_eq!(
+            (edge.name.as_str(), edge.from.as_str()),
+            ("process 7 on app-1", "10.0.0.9")
+        );
+        assert_eq!(edge.certificate.as_deref(), Some("edge.example"));
+        assert!(shown[1].edge.is_none() && shown[1].certificate.is_none());
+    }
 
     #[test]
     fn only_the_last_ones_stay_newest_first() {
         let mut refusals = Refusals::default();
         for number in 0..KEPT + 3 {
-            refusals.add(example(format!("k{number}").as_bytes(), Peer::Unknown));
+            refusals.add(example(format!("k{number}").as_bytes(), &nobody()));
         }
         let shown = refusals.newest_first(KeyForm::Shown);
         assert_eq!(shown.len(), KEPT);
@@ -212,7 +265,7 @@ mod tests {
         assert_eq!(KeyForm::Hashed.write(b"secret", 0xab), "#00000000000000ab");
         assert_eq!(KeyForm::Hidden.write(b"secret", 1), "(hidden)");
         let mut refusals = Refusals::default();
-        refusals.add(example(&long, Peer::Unknown));
+        refusals.add(example(&long, &nobody()));
         assert_eq!(
             refusals.newest_first(KeyForm::Shown)[0].key.chars().count(),
             KEY_BYTES + 1

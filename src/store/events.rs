@@ -41,15 +41,18 @@ pub trait Events: 'static {
     /// # Errors
     /// When it has reached another run of the server than the lanes that are up. Then it is none.
     fn up(&self, greeting: &Greeting, again: bool) -> Result<(), OtherRun>;
-    /// A guard that serves has welcomed this edge. Called before anything can be asked there.
+    /// A guard that serves has welcomed this edge, which had been `asked` for then. Called before anything can be asked there.
     ///
     /// # Errors
     /// When it is another guard than the one that has the other links. Then there is no link.
-    fn linked(&self, welcome: &Welcome) -> Result<(), OpenFault>;
+    fn linked(&self, welcome: &Welcome, asked: Instant) -> Result<(), OpenFault>;
     /// A guard's clock said so at this instant, as far as can be told; and how far, in seconds, it is ahead of this machine's.
     fn told_time(&self, at: Instant, time: Duration, offset: f64);
     /// A client is about to be told of this stamp, which it has read, or that refused its write.
     fn saw(&self, stamp: u64);
+    /// A guard has given the sign of life that it was `asked` for, and says that it serves, with this epoch. Whether it is
+    /// to be asked anything more: not where another holds a later claim.
+    fn heard(&self, guard: u64, epoch: u64, asked: Instant) -> bool;
     /// No guard could be linked to at this URL.
     fn link_failed(&self, url: &str, fault: &OpenFault);
     /// A link to this guard was taken out of service; whether it `has_place`, or had handed that over.

@@ -26,13 +26,14 @@ use crate::client::route::Route;
 use crate::command::edit::Edit;
 use crate::config::Settings;
 use crate::protocol::answer::Form;
-use crate::protocol::link::hello::From;
+use crate::protocol::link::hello::{Behalf, From, Opened};
+use crate::protocol::link::printable::Printable;
 use crate::recent::lanes;
 use crate::store::Opening;
 use crate::store::completion::Completion;
 use crate::store::events::Events;
 use crate::store::tyrant::lane::LaneLoad;
-use crate::transport::Peer;
+use crate::transport::{Peer, Who};
 
 /// Who asks something, and how, beside the command.
 #[derive(Clone, Copy, Debug)]
@@ -51,13 +52,29 @@ pub struct Asking {
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     next: Cell<u32>,
-    from: RefCell<HashMap<u32, From>>,
+    open: RefCell<HashMap<u32, Opened>>,
 }
 
 impl Clients {
-    /// From where a client has connected.
-    fn from(&self, client: u32) -> From {
-        self.from.borrow().get(&client).copied().unwrap_or(From::Unknown)
+    /// What a guard is told of a client.
+    fn opened(&self, client: u32) -> Opened {
+        let nothing = Opened {
+            from: From::Unknown,
+            certificate: None,
+        };
+        self.open.borrow().get(&client).cloned().unwrap_or(nothing)
+    }
+}
+
+/// What a guard is told of a client.
+fn opened(who: &Who) -> Opened {
+    Opened {
+        from: match who.peer {
+            Peer::Tcp(address) => From::Address(address),
+            Peer::Unix(user, process) => From::Process(user, process.and_then(|number| u32::try_from(number).ok())),
+            Peer::Unknown => From::Unknown,
+        },
+        certificate: who.certificate().cloned(),
     }
 }
 
@@ -66,6 +83,8 @@ impl Clients {
 pub struct Guards<P> {
     places: Vec<Rc<Place<P>>>,
     clients: Rc<Clients>,
+    /// What this process calls itself.
+    name: Printable,
     /// What keeps a link in each place, once it has begun.
     tasks: RefCell<Vec<JoinHandle<()>>>,
 }
@@ -89,12 +108,14 @@ impl<P: Completion> Guards<P> {
                 Arc::clone(opening.guards),
                 Arc::clone(opening.ids),
                 Arc::clone(opening.clock),
+                opening.name.clone(),
                 Rc::clone(&clients),
             ))
         };
         Self {
             places: (0..opening.settings.lanes).map(place).collect(),
             clients,
+            name: opening.name.clone(),
             tasks: RefCell::default(),
         }
     }
@@ -121,28 +142,29 @@ impl<P: Completion> Guards<P> {
     }
 
     /// A client has connected: the number that the guards are told.
-    pub fn open(&self, peer: Peer) -> u32 {
-        let mut from = self.clients.from.borrow_mut();
+    pub fn open(&self, who: &Who) -> u32 {
+        let mut open = self.clients.open.borrow_mut();
         let mut client = self.clients.next.get();
         // Clients that stay while all numbers are given out are few.
-        while from.contains_key(&client) {
+        while open.contains_key(&client) {
             client = client.wrapping_add(1);
         }
         self.clients.next.set(client.wrapping_add(1));
-        from.insert(
-            client,
-            match peer {
-                Peer::Tcp(address) => From::Address(address),
-                Peer::Unix(user, process) => From::Process(user, process.and_then(|number| u32::try_from(number).ok())),
-                Peer::Unknown => From::Unknown,
-            },
-        );
+        open.insert(client, opened(who));
         client
+    }
+
+    /// What a guard is told on a connection that is for one client alone.
+    pub fn behalf(&self, client: u32) -> Behalf {
+        Behalf {
+            edge: Some(self.name.clone()),
+            opened: self.clients.opened(client),
+        }
     }
 
     /// A client has gone.
     pub fn close(&self, client: u32) {
-        self.clients.from.borrow_mut().remove(&client);
+        self.clients.open.borrow_mut().remove(&client);
         for link in self.places.iter().flat_map(|place| place.links()) {
             link.close(client);
         }

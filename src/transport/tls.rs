@@ -22,6 +22,8 @@ use parking_lot::Mutex;
 use rustls::{ClientConnection, Connection, ServerConnection};
 use tokio::net::{TcpStream, tcp};
 
+use crate::protocol::link::printable::Printable;
+
 pub use self::expiry::Expiry;
 pub use self::fault::{Fault, fault_of};
 pub use self::files::Mistake;
@@ -37,6 +39,10 @@ struct State {
     tls: Connection,
     /// The peer's end counts only where it has said that it is one.
     wants_last_word: bool,
+    /// By which of the names in its certificate a client is let in, until hands were shaken.
+    names: Option<Arc<Names>>,
+    /// That name, once hands were shaken.
+    certificate: Option<Printable>,
     /// Bytes that are encrypted and not told as written, because the socket has not taken all of them: the caller offers
     /// them again, as it does with any stream that would block.
     unreported: usize,
@@ -73,7 +79,7 @@ pub fn accept(
     identity: &Identity,
 ) -> io::Result<(ReadHalf, WriteHalf)> {
     let tls = ServerConnection::new(identity.config()).map_err(io::Error::other)?;
-    Ok(halves(reader, writer, tls.into(), false))
+    Ok(halves(reader, writer, tls.into(), Some(identity.names())))
 }
 
 /// Makes a connection to a server that nothing was said on yet one that is encrypted.
@@ -86,20 +92,23 @@ pub fn call(
     trust: &Trust,
 ) -> io::Result<(ReadHalf, WriteHalf)> {
     let tls = ClientConnection::new(trust.config(), trust.server()).map_err(io::Error::other)?;
-    Ok(halves(reader, writer, tls.into(), true))
+    Ok(halves(reader, writer, tls.into(), None))
 }
 
+/// With a client, whose certificate has one of these names; or with a server.
 fn halves(
     reader: tcp::OwnedReadHalf,
     writer: tcp::OwnedWriteHalf,
     mut tls: Connection,
-    wants_last_word: bool,
+    client: Option<Arc<Names>>,
 ) -> (ReadHalf, WriteHalf) {
     // Bounded by `CHUNK`: no more is encrypted before that has been taken.
     tls.set_buffer_limit(None);
     let state = Arc::new(Mutex::new(State {
         tls,
-        wants_last_word,
+        wants_last_word: client.is_none(),
+        names: client,
+        certificate: None,
         unreported: 0,
     }));
     let reader = ReadHalf {
@@ -133,6 +142,14 @@ impl Write for Socket<'_> {
 }
 
 impl State {
+    /// Takes note of the name by which a client was let in. Its certificate has been found sound before.
+    fn look_at_certificate(&mut self) {
+        if let Some(names) = self.names.take() {
+            let shown = self.tls.peer_certificates().and_then(|chain| chain.first());
+            self.certificate = shown.and_then(|certificate| names.found_in(certificate));
+        }
+    }
+
     /// Gives the socket all that is encrypted.
     fn flush(&mut self, socket: &TcpStream) -> io::Result<()> {
         while self.tls.wants_write() {
@@ -211,7 +228,11 @@ impl ReadHalf {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
                     Err(error) => return Err(error),
                 };
-                (blocked, !state.tls.is_handshaking())
+                let done = !state.tls.is_handshaking();
+                if done && !blocked {
+                    state.look_at_certificate();
+                }
+                (blocked, done)
             };
             if blocked {
                 socket.writable().await?;
@@ -244,6 +265,11 @@ impl ReadHalf {
 }
 
 impl WriteHalf {
+    /// As [`Writer::certificate`](super::Writer::certificate).
+    pub fn certificate(&self) -> Option<Printable> {
+        self.state.lock().certificate.clone()
+    }
+
     /// Encrypts and writes; the bytes count as written once the socket has taken them whole.
     pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut state = self.state.lock();

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::{Peer, WriteHalf, Writer, memory, tls};
+use super::{Peer, Who, WriteHalf, Writer, memory, tls};
+use crate::protocol::link::printable::Printable;
 use crate::protocol::outgoing::Outgoing;
 
 /// Most slices that one write takes.
@@ -76,6 +77,20 @@ impl Writer {
                 .map_or(Peer::Unknown, |peer| Peer::Unix(peer.uid(), peer.pid())),
             WriteHalf::Memory(_) => Peer::Unknown,
         }
+    }
+
+    /// The name in the certificate of the peer by which that was let in: known once hands were shaken, of those who had to
+    /// show one.
+    pub fn certificate(&self) -> Option<Printable> {
+        match &self.half {
+            WriteHalf::Tls(half) => half.certificate(),
+            WriteHalf::Tcp(_) | WriteHalf::Unix(_) | WriteHalf::Memory(_) => None,
+        }
+    }
+
+    /// Who is at the other end, with all that is known of it.
+    pub fn who(&self) -> Who {
+        Who::here(self.peer(), self.certificate())
     }
 
     /// The kernel's socket, where there is one.

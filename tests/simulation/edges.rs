@@ -68,6 +68,8 @@ struct World {
     start: Instant,
     seed: u64,
     seen: Vec<Seen>,
+    /// Of every process that there ever was.
+    metrics: RefCell<Vec<Arc<Metrics>>>,
     violation: RefCell<Option<String>>,
 }
 
@@ -143,12 +145,14 @@ impl World {
 
     fn surroundings(&self, seed: u64, route: Route, guards: Vec<At>) -> Surroundings {
         let start = self.start;
+        let metrics = Arc::new(Metrics::new(&Fault::NAMES));
+        self.metrics.borrow_mut().push(Arc::clone(&metrics));
         Surroundings {
             guards,
             route,
             clock: Arc::new(move || Duration::from_secs(1_700_000_000) + start.elapsed()),
             seed: self.seed ^ seed,
-            metrics: Arc::new(Metrics::new(&Fault::NAMES)),
+            metrics,
             ledger_entries: Some(64),
         }
     }
@@ -295,6 +299,17 @@ impl World {
         std::mem::replace(&mut self.edges.borrow_mut()[edge], new).kill();
     }
 
+    /// One holder after the other is no sign of two.
+    fn check_claimants(&self) {
+        let seen = self.metrics.borrow();
+        let seen = seen
+            .iter()
+            .map(|one| one.count("ttguard_alarms_total", &["two_claimants"]));
+        if seen.sum::<u64>() > 0 {
+            self.violated("two claimants were seen".to_owned());
+        }
+    }
+
     /// What the store holds of each key is what was acknowledged last, or newer.
     fn check_store(&self) {
         for (client, seen) in self.seen.iter().enumerate() {
@@ -330,6 +345,7 @@ async fn live(seed: u64, mut random: Rng) -> Option<String> {
         start: Instant::now(),
         seed,
         seen: (0..EDGES * CLIENTS).map(|_| Seen::default()).collect(),
+        metrics: RefCell::default(),
         violation: RefCell::default(),
     });
     world
@@ -365,6 +381,7 @@ async fn live(seed: u64, mut random: Rng) -> Option<String> {
     }
     tasks.iter().for_each(JoinHandle::abort);
     world.check_store();
+    world.check_claimants();
     world.guards.take().into_iter().for_each(Process::kill);
     world.edges.take().into_iter().for_each(Process::kill);
     world.violation.take()

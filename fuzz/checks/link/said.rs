@@ -10,7 +10,8 @@ use ttguard::command::{Answer, Command, Reason, Reply};
 use ttguard::protocol::answer::Form;
 use ttguard::protocol::link::Kind;
 use ttguard::protocol::link::ask::Ask;
-use ttguard::protocol::link::hello::{From, Hello, Opened, Standing, Welcome, put_pong};
+use ttguard::protocol::link::hello::{From, Hello, Opened, Pong, Standing, Welcome};
+use ttguard::protocol::link::printable::{PRINTABLE_MAX, Printable};
 use ttguard::protocol::link::told::{Failed, Told};
 use ttguard::protocol::outgoing::Outgoing;
 use ttguard::protocol::tyrant::dialect::Dialect;
@@ -60,12 +61,14 @@ impl Body<'_> {
                 instance,
                 slot,
                 generation,
+                name: name(slot),
                 release: Bytes::copy_from_slice(release),
             }
             .put(out),
             Self::Welcome(number, small, time, release) => welcome(number, small, time, release).put(out),
             Self::Open(tag, ip, port) => Opened {
                 from: from(tag, ip, port),
+                certificate: name((tag / 5).into()),
             }
             .put(out),
             Self::Ask {
@@ -99,7 +102,12 @@ impl Body<'_> {
                 filled,
             } => told(what, number, string, filled).put(out),
             Self::Standing(tag, epoch) => standing(tag).put(epoch, out),
-            Self::Pong(micros) => put_pong(Duration::from_micros(micros), out),
+            Self::Pong(micros) => Pong {
+                clock: Duration::from_micros(micros),
+                standing: standing(micros as u8),
+                epoch: micros / 3,
+            }
+            .put(out),
         }
     }
 }
@@ -124,6 +132,15 @@ fn welcome(number: u64, small: u8, time: u64, release: &[u8]) -> Welcome {
         request_max: time,
         clock: Duration::from_micros(time),
         release: Bytes::copy_from_slice(release),
+    }
+}
+
+/// None, a short one, or the longest.
+fn name(number: u32) -> Option<Printable> {
+    match number % 3 {
+        0 => None,
+        1 => Printable::new(&format!("process {number} on app")),
+        _ => Printable::new(&"x".repeat(PRINTABLE_MAX)),
     }
 }
 

@@ -145,10 +145,16 @@ function showRefusals(refusals, clients, keys) {
   find("refusals-note").textContent = `The last ${refusals.length}, newest first. Keys are ${keys} (admin_keys); values are never kept.`;
   const lateness = ({ off_by_seconds: seconds, reason }) =>
     seconds === null ? "–" : reason === "future" ? `${lasting(seconds)} ahead` : lasting(seconds);
+  const who = (one) => {
+    const name = one.certificate === null ? one.client : `${one.client} (${one.certificate})`;
+    if (one.edge === null) return name;
+    const { name: edge, from, certificate } = one.edge;
+    return `${name} through ${edge} at ${from}${certificate === null ? "" : ` (${certificate})`}`;
+  };
   const refusal = (one) => [
     day(one.at),
     one.key,
-    one.protocol === "binary" ? one.client : `${one.client} (${one.protocol})`,
+    one.protocol === "binary" ? who(one) : `${who(one)} (${one.protocol})`,
     words(one.reason) + (one.enforced ? "" : " (observed)"),
     one.stamp ?? "–",
     one.newer ?? "–",
@@ -156,7 +162,7 @@ function showRefusals(refusals, clients, keys) {
   ];
   table("refusals", ["Time", "Key", "Client", "Why", "Stamp", "Newer stamp", "How late"], refusals.slice(0, 50).map(refusal), "Nothing was refused.");
   const client = (one) => [
-    one.client,
+    who(one),
     (one.at_most_too_high > 0 ? "≤ " : "") + count(one.refusals),
     count(one.stale),
     one.stale > 0 ? lasting(one.latest_by_seconds) : "–",
@@ -169,6 +175,7 @@ function showRefusals(refusals, clients, keys) {
 
 function showEdges(edges) {
   const row = (edge) => [
+    (edge.name ?? "–") + (edge.certificate === null ? "" : ` (${edge.certificate})`),
     edge.from,
     edge.release,
     day(edge.since),
@@ -176,7 +183,7 @@ function showEdges(edges) {
     count(edge.requests),
     count(edge.owed),
   ];
-  const names = ["From", "Release", "Linked since", "Clients", "Requests", "Without an answer"];
+  const names = ["Edge", "From", "Release", "Linked since", "Clients", "Requests", "Without an answer"];
   table("edges", names, edges.map(row), "No edge is linked to this guard.");
 }
 

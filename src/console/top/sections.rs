@@ -201,7 +201,7 @@ pub fn refusals(figures: &Figures) -> Section {
         section.add([
             words::clock(one.at),
             one.key.clone(),
-            format!("{}{protocol}", one.client),
+            words::client(&one.client, one.certificate.as_deref(), one.edge.as_ref()) + &protocol,
             words::plain(&one.reason) + if one.enforced { "" } else { " (observed)" },
             if one.reason == "future" { late + " ahead" } else { late },
             one.stamp.clone().unwrap_or_else(|| "-".to_owned()),
@@ -227,7 +227,7 @@ pub fn clients(figures: &Figures) -> Section {
         let most = if one.at_most_too_high > 0 { "<= " } else { "" };
         let by = |count: u64, seconds| words::measured((count > 0).then_some(seconds));
         section.add([
-            one.client.clone(),
+            words::client(&one.client, one.certificate.as_deref(), one.edge.as_ref()),
             format!("{most}{}", one.refusals),
             one.stale.to_string(),
             by(one.stale, one.latest_by_seconds),

@@ -2,6 +2,8 @@
 
 use bytesize::ByteSize;
 
+use crate::recent::edges::Named;
+
 /// A number with few digits.
 fn round(number: f64) -> String {
     let size = number.abs();
@@ -32,6 +34,13 @@ pub fn lasting(seconds: f64) -> String {
         _ if size < 172_800.0 => format!("{} h", round(seconds / 3600.0)),
         _ => format!("{} d", round(seconds / 86_400.0)),
     }
+}
+
+/// A client: its address, the name in its certificate, and the edge that it comes through.
+pub fn client(address: &str, certificate: Option<&str>, edge: Option<&Named>) -> String {
+    let certificate = certificate.map_or_else(String::new, |name| format!(" ({name})"));
+    let edge = edge.map_or_else(String::new, |edge| format!(" through {edge}"));
+    format!("{address}{certificate}{edge}")
 }
 
 /// As [`lasting`], where something was measured.

@@ -24,6 +24,7 @@ use crate::logging::RateLimit;
 use crate::metrics::Carried;
 use crate::pairing::LaneId;
 use crate::pairing::owed::Lost;
+use crate::protocol::link::hello::Behalf;
 use crate::store::embedded::Embedded;
 use crate::store::events::Events;
 use crate::store::tyrant::backoff::Backoff;
@@ -81,7 +82,7 @@ pub async fn exchange(sequence: &Sequence, command: Command, touches: Touches) -
         let patience = engine.settings().pairing.request_timeout;
         let (slot, (dedicated, runs)) = loop {
             let slot = slot(&engine, deadline).await?;
-            match connect(&engine, sequence.received + patience).await? {
+            match connect(&engine, None, sequence.received + patience).await? {
                 Some(connection) => break (slot, connection),
                 // The move waits for the slot.
                 None => drop(slot),
@@ -114,7 +115,7 @@ async fn admit(sequence: &Sequence, lane: LaneId, touches: &Touches) -> Result<T
     let Touches::Key(key) = touches else {
         return Ok(Tickets::None);
     };
-    let asker = Some(sequence.asker);
+    let asker = Some(sequence.asker());
     let passage = sequence
         .admit_as(asker, Some(lane), false, key, Change::Unordered)
         .await?;
@@ -274,12 +275,20 @@ impl Running {
     }
 }
 
+/// Says once in a while that a guard does not give an endless answer to a client, and why.
+fn note_unserved(error: &io::Error) {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+    if let Some(suppressed) = LOG.admit(now()) {
+        tracing::warn!(%error, suppressed, "the guard has no endless answer for a client");
+    }
+}
+
 /// A connection, and what is told when it is not to be used any more.
 pub type Reached = (Dedicated, watch::Receiver<u64>);
 
 /// Tries until the run of the backend can be reached that has the lanes; nothing while connections move to another
-/// backend.
-pub async fn connect(engine: &Engine, deadline: Instant) -> Result<Option<Reached>, Failure> {
+/// backend. A guard is told for whom it is.
+pub async fn connect(engine: &Engine, behalf: Option<&Behalf>, deadline: Instant) -> Result<Option<Reached>, Failure> {
     let mut backoff = Backoff::new(engine.random());
     loop {
         let Some(route) = engine.store.route() else {
@@ -290,13 +299,18 @@ pub async fn connect(engine: &Engine, deadline: Instant) -> Result<Option<Reache
             return Ok(None);
         }
         let connecting = async {
-            let (dedicated, run) = Dedicated::connect(&route).await?;
+            let (dedicated, run) = Dedicated::connect(&route, behalf).await?;
             engine.shared.greeted_aside(&run, now()).map_err(io::Error::other)?;
             io::Result::Ok(dedicated)
         };
         match timeout_at(deadline.into(), connecting).await {
             // Where there was another run, or a move, meanwhile, it may be of the former one.
             Ok(Ok(dedicated)) if !runs.has_changed().unwrap_or(true) => return Ok(Some((dedicated, runs))),
+            // The guard does not serve this client: it says so whenever it is asked.
+            Ok(Err(error)) if behalf.is_some() && error.kind() == io::ErrorKind::InvalidData => {
+                note_unserved(&error);
+                return Err(Failure::RefusedCommand);
+            }
             Ok(outcome) => {
                 let error = outcome.err();
                 tracing::debug!(?error, "no connection for a slow command");

@@ -93,7 +93,7 @@ impl Sequence {
             }
         };
         let is_put = self.verb == Verb::Put;
-        if !is_put && let Err(refusal) = self.engine.admit_unordered(self.asker, self.verb, &key) {
+        if !is_put && let Err(refusal) = self.engine.admit_unordered(self.asker(), self.verb, &key) {
             return Ok(self.refused(refusal));
         }
         let making = Making {
@@ -156,14 +156,14 @@ impl Sequence {
         let edited = self.edited(making, found).await?;
         if !making.is_put {
             let made = edited.made.as_deref().unwrap_or_default();
-            if let Err(refusal) = engine.admit_made(self.asker, key, made) {
+            if let Err(refusal) = engine.admit_made(self.asker(), key, made) {
                 return Ok(Some(self.refused(refusal)));
             }
             // Whatever is made goes no further than the claim's mark.
             while let Some(until) = engine.below_mark(engine.change_of(made)) {
                 self.hold(until).await?;
             }
-            engine.count_passage(self.asker, change);
+            engine.count_passage(self.asker(), change);
         }
         self.send_edited(making, passage, edited).await
     }
@@ -254,10 +254,10 @@ impl Sequence {
         change: Change<'_>,
         counted: bool,
     ) -> Result<Result<Passage, Refusal>, Failure> {
-        if self.engine.denies_key(self.asker, key) {
+        if self.engine.denies_key(self.asker(), key) {
             return Ok(Err(Refusal::Denied));
         }
-        let asker = Some(self.asker).filter(|_| counted);
+        let asker = Some(self.asker()).filter(|_| counted);
         self.admit_as(asker, None, true, key, change).await
     }
 

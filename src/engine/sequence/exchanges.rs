@@ -158,17 +158,17 @@ impl Sequence {
         key: &Bytes,
         change: Change<'_>,
     ) -> Result<Result<Passage, Refusal>, Failure> {
-        if self.engine.denies_key(self.asker, key) {
+        if self.engine.denies_key(self.asker(), key) {
             return Ok(Err(Refusal::Denied));
         }
-        self.admit_as(Some(self.asker), None, alone, key, change).await
+        self.admit_as(Some(self.asker()), None, alone, key, change).await
     }
 
     /// As [`Self::admit`], of any key: for whom it is counted, by which lane it goes where that is not the client's, and
     /// whether it must have its key to itself.
     pub(super) async fn admit_as(
         &self,
-        asker: Option<Asker>,
+        asker: Option<Asker<'_>>,
         lane: Option<LaneId>,
         alone: bool,
         key: &Bytes,

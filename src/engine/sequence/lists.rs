@@ -276,13 +276,13 @@ impl Sequence {
                 stint.rest().await;
                 sending.via = self.via_for_write(None).await?;
             }
-            if self.engine.denies_key(self.asker, &key) {
+            if self.engine.denies_key(self.asker(), &key) {
                 tally.refused(Refusal::Denied, self.engine.refusal_code(Refusal::Denied));
                 continue;
             }
             self.make_way(&mut sending, self.change_of(&value)).await?;
             let proposal = Proposal {
-                asker: Some(self.asker),
+                asker: Some(self.asker()),
                 ..Proposal::by(&sending.via, &key, self.change_of(&value))
             };
             match self.engine.judge(proposal, &mut standing) {

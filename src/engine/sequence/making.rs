@@ -191,13 +191,13 @@ impl Sequence {
         let stamp = given.max(self.above(&found));
         let change = Change::Stamped { stamp, value: b"" };
         if engine.is_ahead(stamp) {
-            engine.note_refusal(self.asker, key, change, Refusal::Future);
+            engine.note_refusal(self.asker(), key, change, Refusal::Future);
             return Ok(Some(self.refused(Refusal::Future)));
         }
         while let Some(until) = engine.below_mark(change) {
             self.hold(until).await?;
         }
-        engine.count_passage(self.asker, change);
+        engine.count_passage(self.asker(), change);
         self.saw(engine.saw(stamp));
         if engine.stamp_column().is_some() {
             return self.make_in_table(making, passage, found, stamp).await;

@@ -14,7 +14,7 @@ impl Sequence {
             // The settings mapped it to a command when the request came, and do so no more.
             return Ok(self.refused(Refusal::Denied));
         }
-        if let Err(refusal) = self.engine.admit_unordered(self.asker, self.verb, &key) {
+        if let Err(refusal) = self.engine.admit_unordered(self.asker(), self.verb, &key) {
             return Ok(self.refused(refusal));
         }
         Ok(answered(dedicated::exchange(self, command, Touches::Key(key)).await?))
@@ -22,7 +22,7 @@ impl Sequence {
 
     /// A `misc` function that can change every record, where the settings let it pass.
     pub(super) async fn upheaval_allowed(&mut self, call: Call) -> Done {
-        if let Err(refusal) = self.engine.admit_unordered(self.asker, Verb::Misc, &call.function) {
+        if let Err(refusal) = self.engine.admit_unordered(self.asker(), Verb::Misc, &call.function) {
             return Ok(self.refused(refusal));
         }
         self.upheaval(call.command()).await
@@ -35,7 +35,7 @@ impl Sequence {
             _ => None,
         };
         let verdicts = &self.engine.shared.metrics.verdicts;
-        verdicts.of(Judged::Unguarded, self.asker.protocol).increment(1);
+        verdicts.of(Judged::Unguarded, self.asker().protocol).increment(1);
         let touches = Touches::Everything {
             empties: matches!(command, Command::Vanish) || function == Some(Function::Vanish),
             // A database of a known kind answers an unknown name with a failure and does nothing.

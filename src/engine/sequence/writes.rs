@@ -163,7 +163,7 @@ impl Sequence {
         } else {
             Verb::Misc
         };
-        if let Err(refusal) = self.engine.admit_unordered(self.asker, policy, &key) {
+        if let Err(refusal) = self.engine.admit_unordered(self.asker(), policy, &key) {
             return Ok(self.refused(refusal));
         }
         let (value, function) = (self.value_of(&call), call.function.clone());
@@ -177,7 +177,7 @@ impl Sequence {
                 }
             }
             _ => {
-                if let Err(refusal) = self.engine.admit_made(self.asker, &key, &value) {
+                if let Err(refusal) = self.engine.admit_made(self.asker(), &key, &value) {
                     return Ok(self.refused(refusal));
                 }
             }

@@ -58,7 +58,7 @@ impl Engine {
     /// Judges a write that goes by this link, where there is a lane for it, and says what is in its way otherwise.
     pub fn admit(
         self: &Rc<Self>,
-        asker: Asker,
+        asker: Asker<'_>,
         link: usize,
         key: &Bytes,
         change: Change<'_>,
@@ -98,7 +98,7 @@ pub struct Proposal<'a> {
     /// It must have its key to itself.
     pub alone: bool,
     /// For whom the verdict is counted and noted: nobody where this is part of a change that has been counted.
-    pub asker: Option<Asker>,
+    pub asker: Option<Asker<'a>>,
 }
 
 impl<'a> Proposal<'a> {
@@ -133,7 +133,7 @@ impl Engine {
         decision
     }
 
-    fn count(&self, asker: Asker, proposal: Proposal<'_>, decision: &Decision) {
+    fn count(&self, asker: Asker<'_>, proposal: Proposal<'_>, decision: &Decision) {
         let Proposal { key, change, .. } = proposal;
         let refusal = match decision {
             Decision::Go(ticket) => ticket.would_refuse(),

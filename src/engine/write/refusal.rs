@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// Refuses a command that a stamp cannot order, where the operator said so.
-    pub fn admit_unordered(&self, asker: Asker, verb: Verb, key: &Bytes) -> Result<(), Refusal> {
+    pub fn admit_unordered(&self, asker: Asker<'_>, verb: Verb, key: &Bytes) -> Result<(), Refusal> {
         match self.shared.guard.admit_unordered(verb) {
             Err(refusal) => {
                 self.note_refusal(asker, key, Change::Unordered, refusal);
@@ -69,7 +69,7 @@ impl Engine {
     }
 
     /// Refuses what would be stored with a stamp too far ahead of the clock, by a command that a stamp cannot order.
-    pub fn admit_made(&self, asker: Asker, key: &Bytes, made: &[u8]) -> Result<(), Refusal> {
+    pub fn admit_made(&self, asker: Asker<'_>, key: &Bytes, made: &[u8]) -> Result<(), Refusal> {
         let (shared, change) = (&self.shared, self.change_of(made));
         match shared.guard.refuses_made(change, (shared.clock)()) {
             Some(refusal) => {
@@ -89,7 +89,7 @@ impl Engine {
 
     /// Whether a write is denied because of its key: the name of a record that keeps a stamp, which only ttguard writes,
     /// or one that names another record each time.
-    pub fn denies_key(&self, asker: Asker, key: &Bytes) -> bool {
+    pub fn denies_key(&self, asker: Asker<'_>, key: &Bytes) -> bool {
         if !self.is_unwritable(key) {
             return false;
         }

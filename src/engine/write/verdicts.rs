@@ -16,7 +16,7 @@ const NO_CLOCK: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl Engine {
     /// Counts a change that was let through.
-    pub fn count_passage(&self, asker: Asker, change: Change<'_>) {
+    pub fn count_passage(&self, asker: Asker<'_>, change: Change<'_>) {
         let judged = match change {
             Change::Stamped { .. } | Change::Made => Judged::Accepted,
             Change::Unstamped => Judged::Unstamped,
@@ -58,7 +58,7 @@ impl Engine {
     }
 
     /// Counts a refusal, carried out or, in observe mode, not; takes note of it and logs it.
-    pub fn note_refusal(&self, asker: Asker, key: &Bytes, change: Change<'_>, refusal: Refusal) {
+    pub fn note_refusal(&self, asker: Asker<'_>, key: &Bytes, change: Change<'_>, refusal: Refusal) {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
         let shared = &self.shared;
         let (metrics, format) = (&shared.metrics, shared.guard.stamp());
@@ -103,21 +103,21 @@ impl Engine {
         }
         if let Some(suppressed) = LOG.admit(Instant::now()) {
             let key = self.settings().admin_keys.write(key, key_hash);
-            let client = asker.peer;
+            let client = asker.who;
             tracing::info!(key, %client, ?refusal, enforced, suppressed, "refused a write");
         }
     }
 
     /// The first time that a client is refused for a time that is yet to come, it is told to whoever runs this what that
     /// may mean: the client itself is given a code at most.
-    fn hint(&self, asker: Asker, key: &Bytes, ahead: Duration) {
+    fn hint(&self, asker: Asker<'_>, key: &Bytes, ahead: Duration) {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
         let Some(suppressed) = LOG.admit(Instant::now()) else {
             return;
         };
         let shared = &self.shared;
         let key = self.settings().admin_keys.write(key, shared.guard.key(key).short());
-        let (client, digits, enforced) = (asker.peer, shared.guard.stamp().digits(), shared.guard.enforces());
+        let (client, digits, enforced) = (asker.who, shared.guard.stamp().digits(), shared.guard.enforces());
         if ahead < NO_CLOCK {
             tracing::warn!(key, %client, ?ahead, enforced, suppressed, "a stamp is further ahead than future_tolerance: is the clock of this client right?");
         } else {

@@ -10,11 +10,11 @@ use super::carrying::carry;
 use super::end::Fault;
 use super::stream::Stream;
 use crate::front::gate::Gate;
-use crate::front::seat::{Seat, note_stranger};
+use crate::front::seat::Seat;
 use crate::metrics::CloseReason;
-use crate::protocol::link::hello::From;
+use crate::protocol::link::hello::{From, Opened};
 use crate::protocol::link::told::{Failed, Told};
-use crate::transport::Peer;
+use crate::transport::{Peer, Who};
 
 /// An edge has no more clients than this, those that are not served included.
 const CLIENTS: usize = 1 << 20;
@@ -58,28 +58,23 @@ impl Drop for Counted {
 
 impl Clients {
     /// A client has connected to the edge.
-    pub(super) fn open(&mut self, link: &Rc<Link>, gate: &Gate, client: u32, from: From) -> Result<(), Fault> {
+    pub(super) fn open(&mut self, link: &Rc<Link>, gate: &Gate, client: u32, opened: Opened) -> Result<(), Fault> {
         if self.open.contains_key(&client) {
             return Err(Fault::Opened(client));
         }
         if self.open.len() >= CLIENTS {
             return Err(Fault::Clients(CLIENTS));
         }
-        let stream = self.admit(link, gate, peer_of(from));
+        let who = Who::through(link.edge(), peer_of(opened.from), opened.certificate);
+        let stream = self.admit(link, gate, who);
         self.open.insert(client, stream);
         Ok(())
     }
 
-    fn admit(&mut self, link: &Rc<Link>, gate: &Gate, peer: Peer) -> Option<Rc<Stream>> {
+    fn admit(&mut self, link: &Rc<Link>, gate: &Gate, who: Who) -> Option<Rc<Stream>> {
         let metrics = &link.engine().shared.metrics;
         metrics.sessions_opened.increment(1);
-        let seat = if link.listener.networks.admit(peer) {
-            Seat::take(gate, &link.engine().settings(), peer.host())
-        } else {
-            note_stranger(peer, &link.listener);
-            Err(CloseReason::Network)
-        };
-        let seat = match seat {
+        let seat = match Seat::through_an_edge(gate, &link.listener, &who) {
             Ok(seat) => seat,
             Err(reason) => {
                 metrics.sessions_closed.of(reason).increment(1);
@@ -87,7 +82,7 @@ impl Clients {
             }
         };
         self.next += 1;
-        let stream = Stream::new(Rc::clone(link), self.next, peer);
+        let stream = Stream::new(Rc::clone(link), self.next, who);
         let counted = Counted::new(link);
         let carried = Rc::clone(&stream);
         spawn_local(async move {
@@ -150,7 +145,8 @@ impl Link {
     }
 }
 
-fn peer_of(from: From) -> Peer {
+/// From where a client has connected to its edge.
+pub(in crate::front) fn peer_of(from: From) -> Peer {
     match from {
         From::Address(address) => Peer::Tcp(address),
         From::Process(user, process) => Peer::Unix(user, process.and_then(|process| i32::try_from(process).ok())),

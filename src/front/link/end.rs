@@ -73,6 +73,7 @@ impl Fault {
     /// A short name, for the log.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Frame(link::Fault::Version { .. }) => "version",
             Self::Frame(_) => "frame",
             Self::Hello => "hello",
             Self::Overtaken => "overtaken",

@@ -23,7 +23,7 @@ use crate::protocol::link::ask::Ask;
 use crate::protocol::link::told::{Failed, Told};
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::request;
-use crate::transport::Peer;
+use crate::transport::Who;
 
 /// A client of an edge's.
 #[derive(Debug)]
@@ -46,11 +46,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// Of a client that has connected to the edge from there.
-    pub(super) fn new(link: Rc<Link>, number: u64, peer: Peer) -> Rc<Self> {
+    /// Of a client that has connected to the edge.
+    pub(super) fn new(link: Rc<Link>, number: u64, who: Who) -> Rc<Self> {
         let engine = Rc::clone(link.engine());
         Rc::new(Self {
-            channel: Channel::new(engine, peer, link.listener.clone()),
+            channel: Channel::new(engine, who, link.listener.clone()),
             link,
             number,
             share: Share::default(),

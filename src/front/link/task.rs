@@ -26,7 +26,7 @@ use crate::engine::claiming::standing::Standing as Claim;
 use crate::engine::shared::Phase;
 use crate::front::fencing::Fenced;
 use crate::front::gate::Gate;
-use crate::protocol::link::hello::{Opened, Standing, put_pong};
+use crate::protocol::link::hello::{Opened, Standing};
 use crate::protocol::link::receiving::{Bounds, Received, Receiving};
 use crate::protocol::link::{self, Kind};
 use crate::transport::{self, READ_ROOM, Reader};
@@ -164,13 +164,13 @@ impl Task {
             Kind::Open => {
                 let opened = Opened::parse(&body)?;
                 self.clients
-                    .open(&self.link, &self.gate, client_of(id, kind)?, opened.from)?;
+                    .open(&self.link, &self.gate, client_of(id, kind)?, opened)?;
                 Ok(())
             }
             Kind::Close => Ok(self.clients.close(client_of(id, kind)?)?),
             Kind::Ping => {
-                let clock = (self.link.engine().shared.clock)();
-                self.link.say(Kind::Pong, id, |out| put_pong(clock, out));
+                let pong = self.pong();
+                self.link.say(Kind::Pong, id, |out| pong.put(out));
                 Ok(())
             }
             Kind::Hello => Err(Fault::Hello.into()),

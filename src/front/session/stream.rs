@@ -17,7 +17,11 @@ pub(super) async fn stream(session: &Rc<Session>, request: Request, reader: &mut
     let Ok(_slot) = Arc::clone(&engine.slow).try_acquire_owned() else {
         return End::Deadline;
     };
-    let (mut dedicated, mut runs) = match connect(engine, request.deadline).await {
+    let behalf = engine
+        .store
+        .guards()
+        .map(|guards| guards.behalf(session.channel.client));
+    let (mut dedicated, mut runs) = match connect(engine, behalf.as_ref(), request.deadline).await {
         Ok(Some(reached)) => reached,
         Ok(None) => return End::LaneLost,
         Err(failure) => return failure.into(),

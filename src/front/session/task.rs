@@ -29,6 +29,7 @@ use crate::engine::request::Request;
 use crate::engine::state::Cause;
 use crate::pairing::arrivals::Arrivals;
 use crate::protocol::Protocol;
+use crate::protocol::link::hello::Behalf;
 use crate::protocol::request::{self, Decoder, Incoming};
 use crate::transport::{self, READ_ROOM, Reader, Writer};
 
@@ -99,10 +100,12 @@ pub(super) struct Task {
     is_behind: bool,
     /// While the proxy drains: when the client can begin its last request, and when it must have sent that.
     cut: Option<Cut>,
+    /// For whom it asks, where it is an edge's connection for one of its clients.
+    behalf: Option<Behalf>,
 }
 
 impl Task {
-    pub(super) fn new(session: Rc<Session>, reader: Reader) -> Self {
+    pub(super) fn new(session: Rc<Session>, reader: Reader, input: BytesMut) -> Self {
         let limits = session.engine().settings().limits.request;
         let listener = &session.channel.listener;
         let mut decoder = Decoder::new(limits, listener.protocols, listener.dialect);
@@ -110,11 +113,15 @@ impl Task {
             decoder = decoder.asked_by(Arc::clone(hosts));
         }
         let client: Rc<dyn Client> = Rc::<Session>::clone(&session);
+        let mut arrivals = Arrivals::default();
+        if !input.is_empty() {
+            arrivals.came(input.len(), now());
+        }
         Self {
             pipeline: Pipeline::new(client),
             session,
             reader,
-            input: BytesMut::new(),
+            input,
             decoder,
             begun_with: None,
             last: None,
@@ -122,13 +129,14 @@ impl Task {
             progress: now(),
             served: now(),
             begun: None,
-            arrivals: Arrivals::default(),
+            arrivals,
             ahead: LookedAhead::default(),
             clear_from: None,
             read_in_turn: 0,
             paused: None,
             is_behind: false,
             cut: None,
+            behalf: None,
         }
     }
 

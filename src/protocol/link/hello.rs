@@ -10,6 +10,7 @@ use nom::multi::length_data;
 use nom::number::complete::{be_u8, be_u16, be_u32, be_u64, be_u128};
 use nom::{IResult, Parser};
 
+use super::printable::{self, PRINTABLE_MAX, Printable, printable};
 use super::{Fault, Kind, VERSION};
 use crate::protocol::outgoing::Outgoing;
 
@@ -23,6 +24,8 @@ pub struct Hello {
     /// Rises with each link in that place. The guard takes nothing more from one that came before, and says
     /// [`Welcome`] when it is done with it.
     pub generation: u64,
+    /// What it calls itself, for people; the same for all links of a process.
+    pub name: Option<Printable>,
     /// Its release.
     pub release: Bytes,
 }
@@ -76,6 +79,29 @@ pub struct Welcome {
 pub struct Opened {
     /// From where it has connected to the edge.
     pub from: From,
+    /// The name in its certificate by which the edge has let it in, where it has shown one.
+    pub certificate: Option<Printable>,
+}
+
+/// For whom an edge asks on a connection of its own, which is no link: an endless answer has one. Said as the one argument
+/// of [`FUNCTION`](super::FUNCTION), before anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behalf {
+    /// What the edge calls itself.
+    pub edge: Option<Printable>,
+    /// Its client.
+    pub opened: Opened,
+}
+
+/// The guard's sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pong {
+    /// Its clock, as microseconds since the epoch.
+    pub clock: Duration,
+    /// Whether it serves, looked at just then.
+    pub standing: Standing,
+    /// The epoch of its claim; 0 where it has none.
+    pub epoch: u64,
 }
 
 /// From where a client has connected.
@@ -96,21 +122,23 @@ impl Hello {
         out.put_slice(&self.instance.to_be_bytes());
         out.put_slice(&self.slot.to_be_bytes());
         out.put_slice(&self.generation.to_be_bytes());
+        printable::put(self.name.as_ref(), out);
         put_text(&self.release, out);
     }
 
     /// Reads the body.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is none, or of another version.
     pub fn parse(body: &[u8]) -> Result<Self, Fault> {
-        let read = (version, be_u64, be_u32, be_u64, text).map(|(_, instance, slot, generation, release)| Self {
+        let read = (be_u64, be_u32, be_u64, printable, text).map(|(instance, slot, generation, name, release)| Self {
             instance,
             slot,
             generation,
+            name,
             release,
         });
-        whole(read, body, Kind::Hello)
+        whole(read, of_our_version(body, Kind::Hello)?, Kind::Hello)
     }
 }
 
@@ -134,46 +162,41 @@ impl Welcome {
         put_text(&self.release, out);
     }
 
+    /// Adds as much of a body as tells an edge of another version why there is no link.
+    pub fn put_version(out: &mut Outgoing) {
+        out.put_slice(&VERSION.to_be_bytes());
+    }
+
     /// Reads the body.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is none, or of another version.
     pub fn parse(body: &[u8]) -> Result<Self, Fault> {
         let known = verify(be_u8, |known| *known < 16);
         let read = (
-            version, be_u64, standing, be_u8, be_u64, known, be_u64, be_u32, be_u64, be_u64, text,
+            be_u64, standing, be_u8, be_u64, known, be_u64, be_u32, be_u64, be_u64, text,
         )
             .map(
-                |(
-                    _,
-                    instance,
-                    (standing, epoch),
-                    digits,
-                    unit,
-                    known,
-                    newest,
-                    asks_max,
-                    request_max,
-                    clock,
-                    release,
-                )| Self {
-                    instance,
-                    standing,
-                    epoch,
-                    digits,
-                    unit,
-                    given: known & 8 != 0,
-                    gives: known & 4 != 0,
-                    newest,
-                    knows_keys: known & 1 != 0,
-                    knows_functions: known & 2 != 0,
-                    asks_max,
-                    request_max,
-                    clock: Duration::from_micros(clock),
-                    release,
+                |(instance, (standing, epoch), digits, unit, known, newest, asks_max, request_max, clock, release)| {
+                    Self {
+                        instance,
+                        standing,
+                        epoch,
+                        digits,
+                        unit,
+                        given: known & 8 != 0,
+                        gives: known & 4 != 0,
+                        newest,
+                        knows_keys: known & 1 != 0,
+                        knows_functions: known & 2 != 0,
+                        asks_max,
+                        request_max,
+                        clock: Duration::from_micros(clock),
+                        release,
+                    }
                 },
             );
-        whole(read, body, Kind::Welcome)
+        whole(read, of_our_version(body, Kind::Welcome)?, Kind::Welcome)
     }
 }
 
@@ -193,6 +216,9 @@ impl Standing {
 }
 
 impl Opened {
+    /// Most bytes of the body.
+    pub(super) const MOST: usize = 1 + 16 + 2 + 2 + PRINTABLE_MAX;
+
     /// Adds the body to `out`.
     pub fn put(&self, out: &mut Outgoing) {
         match self.from {
@@ -212,6 +238,7 @@ impl Opened {
                 out.put_slice(&process.map_or(u64::MAX, u64::from).to_be_bytes());
             }
         }
+        printable::put(self.certificate.as_ref(), out);
     }
 
     /// Reads the body.
@@ -219,21 +246,49 @@ impl Opened {
     /// # Errors
     /// When it is none.
     pub fn parse(body: &[u8]) -> Result<Self, Fault> {
-        whole(from.map(|from| Self { from }), body, Kind::Open)
+        whole(opened, body, Kind::Open)
     }
 }
 
-/// The body of a pong: the guard's clock.
-pub fn put_pong(clock: Duration, out: &mut Outgoing) {
-    out.put_slice(&micros(clock).to_be_bytes());
+impl Behalf {
+    /// The argument that says it.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = Outgoing::new();
+        out.put_slice(&VERSION.to_be_bytes());
+        printable::put(self.edge.as_ref(), &mut out);
+        self.opened.put(&mut out);
+        out.take()
+    }
+
+    /// Reads the argument.
+    ///
+    /// # Errors
+    /// When it is none, or of another version.
+    pub fn parse(argument: &[u8]) -> Result<Self, Fault> {
+        let read = (printable, opened).map(|(edge, opened)| Self { edge, opened });
+        whole(read, of_our_version(argument, Kind::Open)?, Kind::Open)
+    }
 }
 
-/// Reads the body of a pong.
-///
-/// # Errors
-/// When it is none.
-pub fn parse_pong(body: &[u8]) -> Result<Duration, Fault> {
-    whole(be_u64.map(Duration::from_micros), body, Kind::Pong)
+impl Pong {
+    /// Adds the body to `out`.
+    pub fn put(&self, out: &mut Outgoing) {
+        out.put_slice(&micros(self.clock).to_be_bytes());
+        put_standing(self.standing, self.epoch, out);
+    }
+
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(body: &[u8]) -> Result<Self, Fault> {
+        let read = (be_u64, standing).map(|(micros, (standing, epoch))| Self {
+            clock: Duration::from_micros(micros),
+            standing,
+            epoch,
+        });
+        whole(read, body, Kind::Pong)
+    }
 }
 
 /// Microseconds, as far as a u64 counts them.
@@ -242,7 +297,7 @@ fn micros(time: Duration) -> u64 {
 }
 
 fn put_text(text: &[u8], out: &mut Outgoing) {
-    let text = &text[..text.len().min(usize::from(u16::MAX))];
+    let text = &text[..text.len().min(PRINTABLE_MAX)];
     out.put_slice(&(text.len() as u16).to_be_bytes());
     out.put_slice(text);
 }
@@ -266,12 +321,24 @@ fn standing(input: &[u8]) -> IResult<&[u8], (Standing, u64)> {
     (standing, be_u64).parse(input)
 }
 
-fn version(input: &[u8]) -> IResult<&[u8], u16> {
-    verify(be_u16, |version| *version == VERSION).parse(input)
+/// What is behind the version that a side says first.
+fn of_our_version(body: &[u8], kind: Kind) -> Result<&[u8], Fault> {
+    let read: IResult<&[u8], u16> = be_u16.parse(body);
+    match read.map_err(|_| Fault::Body(kind))? {
+        (rest, VERSION) => Ok(rest),
+        (_, theirs) => Err(Fault::Version { theirs }),
+    }
 }
 
 fn text(input: &[u8]) -> IResult<&[u8], Bytes> {
-    length_data(be_u16).map(Bytes::copy_from_slice).parse(input)
+    let length = verify(be_u16, |length| usize::from(*length) <= PRINTABLE_MAX);
+    length_data(length).map(Bytes::copy_from_slice).parse(input)
+}
+
+fn opened(input: &[u8]) -> IResult<&[u8], Opened> {
+    (from, printable)
+        .map(|(from, certificate)| Opened { from, certificate })
+        .parse(input)
 }
 
 fn from(input: &[u8]) -> IResult<&[u8], From> {

@@ -6,7 +6,7 @@ use bytes::{Buf, BytesMut};
 use nom::Parser;
 use nom::number::streaming::{be_u8, be_u32, be_u64};
 
-use super::{Fault, HEAD, Kind, LONG, PIECE, TOTAL};
+use super::{Fault, HEAD, Kind, LONG, TOTAL};
 
 /// How much is taken of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,11 +134,9 @@ impl Receiving {
         };
         let kind = Kind::numbered(number & !LONG).ok_or(Fault::Kind(number))?;
         let is_long = number & LONG != 0;
-        if length as usize > PIECE {
-            return Err(Fault::Piece {
-                size: length,
-                max: PIECE,
-            });
+        let max = kind.most();
+        if length as usize > max {
+            return Err(Fault::Piece { size: length, max });
         }
         let mut head = Head {
             kind,

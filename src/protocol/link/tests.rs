@@ -6,11 +6,12 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::ask::Ask;
-use super::hello::{From, Hello, Opened, Standing, Welcome};
+use super::hello::{Behalf, From, Hello, Opened, Pong, Standing, Welcome};
+use super::printable::{PRINTABLE_MAX, Printable};
 use super::receiving::{Bounds, Received, Receiving};
 use super::sending::Sending;
 use super::told::{Failed, Told};
-use super::{Fault, HEAD, Kind, LONG, PIECE};
+use super::{Fault, HEAD, Kind, LONG, PIECE, VERSION};
 use crate::command::edit::Edit;
 use crate::command::{Answer, Command, Reason, Reply};
 use crate::protocol::answer::Form;
@@ -197,6 +198,7 @@ fn who_is_there_comes_out_as_it_was_and_no_other_length_is_taken() {
         instance: 7,
         slot: 3,
         generation: u64::MAX,
+        name: Printable::new("process 7 on app-1"),
         release: Bytes::from_static(b"0.1.0"),
     };
     let welcome = Welcome {
@@ -228,14 +230,23 @@ fn who_is_there_comes_out_as_it_was_and_no_other_length_is_taken() {
     assert_eq!(Welcome::parse(&told), Ok(welcome));
     let standing = body(|out| Standing::Leaves.put(5, out));
     assert_eq!(Standing::parse(&standing), Ok((Standing::Leaves, 5)));
+    let pong = Pong {
+        clock: Duration::from_micros(7),
+        standing: Standing::Serves,
+        epoch: u64::MAX,
+    };
+    let life = body(|out| pong.put(out));
+    assert_eq!(Pong::parse(&life), Ok(pong));
     for (bytes, kind) in [
         (&said, Kind::Hello),
         (&told, Kind::Welcome),
         (&standing, Kind::Standing),
+        (&life, Kind::Pong),
     ] {
         let parse = |bytes: &[u8]| match kind {
             Kind::Hello => Hello::parse(bytes).map(drop),
             Kind::Welcome => Welcome::parse(bytes).map(drop),
+            Kind::Pong => Pong::parse(bytes).map(drop),
             _ => Standing::parse(bytes).map(drop),
         };
         for cut in 0..bytes.len() {
@@ -244,12 +255,83 @@ fn who_is_there_comes_out_as_it_was_and_no_other_length_is_taken() {
         assert_eq!(parse(&[&bytes[..], b"x"].concat()), Err(Fault::Body(kind)));
     }
     for from in froms {
-        let opened = Opened { from };
-        let bytes = body(|out| opened.put(out));
-        assert_eq!(Opened::parse(&bytes), Ok(opened));
-        assert_eq!(Opened::parse(&bytes[..bytes.len() - 1]), Err(Fault::Body(Kind::Open)));
+        for certificate in [None, Printable::new("app.example"), Printable::new(LONGEST)] {
+            let opened = Opened { from, certificate };
+            let bytes = body(|out| opened.put(out));
+            assert!(bytes.len() <= Opened::MOST);
+            assert_eq!(Opened::parse(&bytes), Ok(opened.clone()));
+            assert_eq!(Opened::parse(&bytes[..bytes.len() - 1]), Err(Fault::Body(Kind::Open)));
+            let edge = Printable::new("process 7 on app-1");
+            let behalf = Behalf { edge, opened };
+            let bytes = behalf.to_bytes();
+            assert_eq!(Behalf::parse(&bytes), Ok(behalf));
+            for cut in [0, 1, bytes.len() - 1] {
+                assert_eq!(Behalf::parse(&bytes[..cut]), Err(Fault::Body(Kind::Open)), "{cut}");
+            }
+            let other = Fault::Version { theirs: VERSION ^ 1 };
+            assert_eq!(Behalf::parse(&of_another_version(&bytes)), Err(other));
+        }
     }
     assert_eq!(Opened::parse(&[9]), Err(Fault::Body(Kind::Open)));
+}
+
+/// As long as a name may be.
+const LONGEST: &str = {
+    const BYTES: [u8; PRINTABLE_MAX] = [b'x'; PRINTABLE_MAX];
+    match std::str::from_utf8(&BYTES) {
+        Ok(text) => text,
+        Err(_) => panic!("it is ASCII"),
+    }
+};
+
+fn of_another_version(bytes: &[u8]) -> Vec<u8> {
+    let mut other = bytes.to_vec();
+    other[1] ^= 1;
+    other
+}
+
+#[test]
+fn another_version_is_told_by_its_first_bytes() {
+    let welcome = body(Welcome::put_version);
+    assert_eq!(
+        Welcome::parse(&welcome),
+        Err(Fault::Body(Kind::Welcome)),
+        "ours, and no more"
+    );
+    let other = Fault::Version { theirs: VERSION ^ 1 };
+    for behind in [&b""[..], b"whatever it says then"] {
+        let said = [&of_another_version(&welcome)[..], behind].concat();
+        assert_eq!(Welcome::parse(&said), Err(other));
+        assert_eq!(Hello::parse(&said), Err(other));
+    }
+    assert_eq!(Hello::parse(&[0]), Err(Fault::Body(Kind::Hello)));
+    let text = Fault::Version { theirs: 9 }.to_string();
+    assert_eq!(
+        text,
+        "version 9 of the link, and this release speaks version 2: both have to be of one release"
+    );
+}
+
+#[test]
+fn a_name_that_cannot_be_shown_is_none_of_a_clients() {
+    let named = |name: &[u8]| [&[0][..], &(name.len() as u16).to_be_bytes(), name].concat();
+    assert!(Opened::parse(&named(b"app.example")).is_ok());
+    for name in [
+        &b"a\nb"[..],
+        b"\x1b[2J",
+        b"\xff\xfe",
+        b"a\0",
+        b"\xc3\xa9",
+        &[b'x'; PRINTABLE_MAX + 1],
+    ] {
+        assert_eq!(Opened::parse(&named(name)), Err(Fault::Body(Kind::Open)), "{name:?}");
+    }
+    // More than it may have is refused on the head.
+    let max = Opened::MOST;
+    let size = max as u32 + 1;
+    assert_eq!(fault(&head(0x02, 1, size)), Fault::Piece { size, max });
+    let (size, max) = (4097, 4096);
+    assert_eq!(fault(&head(0x01, 0, size)), Fault::Piece { size, max });
 }
 
 #[test]

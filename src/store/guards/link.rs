@@ -20,7 +20,6 @@ use crate::pairing::ids::Ids;
 use crate::pairing::owed::Lost;
 use crate::protocol::link::Kind;
 use crate::protocol::link::ask::Ask;
-use crate::protocol::link::hello::Opened;
 use crate::protocol::link::sending::Sending;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
@@ -161,9 +160,7 @@ impl<P: Completion> Link<P> {
         } = asking;
         let mut sending = self.sending.borrow_mut();
         if self.opened.borrow_mut().insert(client) {
-            let opened = Opened {
-                from: self.clients.from(client),
-            };
+            let opened = self.clients.opened(client);
             sending.add(Kind::Open, client.into(), (), |out| opened.put(out));
         }
         let left = deadline.saturating_duration_since(now()).as_millis();

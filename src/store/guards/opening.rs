@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
@@ -10,6 +11,7 @@ use super::fault::OpenFault;
 use crate::client::Connection;
 use crate::client::fault::Trouble;
 use crate::client::route::Route;
+use crate::clock::now;
 use crate::command::{Command, Reply};
 use crate::protocol::link::hello::{Hello, Welcome};
 use crate::protocol::link::receiving::{Bounds, Received, Receiving};
@@ -99,6 +101,8 @@ pub(super) struct Opened {
     pub route: Route,
     /// Of the guard, as it was written.
     pub url: String,
+    /// When the guard was asked for that.
+    pub asked: Instant,
 }
 
 /// Opens a link to a guard, and says who we are. That has no end in time but the system's own.
@@ -115,6 +119,7 @@ pub(super) async fn open(at: &At, hello: &Hello) -> Result<Opened, OpenFault> {
 
 async fn open_by(at: &At, route: Route, hello: &Hello) -> Result<Opened, OpenFault> {
     let (mut reader, writer) = ask_for_link(&route).await?;
+    let asked = now();
     let mut sending = Sending::default();
     sending.add(Kind::Hello, 0, (), |out| hello.put(out));
     while !sending.is_empty() {
@@ -139,6 +144,7 @@ async fn open_by(at: &At, route: Route, hello: &Hello) -> Result<Opened, OpenFau
                     welcome,
                     route,
                     url: at.url.clone(),
+                    asked,
                 });
             }
             Some(Received::Whole { kind, .. } | Received::Begun { kind, .. } | Received::Dropped { kind, .. }) => {
@@ -160,6 +166,7 @@ async fn ask_who(at: &At, route: Route, given: Option<bool>) -> Result<(), OpenF
         instance: fastrand::u64(..),
         slot: 0,
         generation: 1,
+        name: None,
         release: Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes()),
     };
     let opened = open_by(at, route, &hello).await?;

@@ -18,6 +18,7 @@ use crate::client::route::Route;
 use crate::clock::{Clock, now};
 use crate::pairing::LaneIds;
 use crate::protocol::link::hello::{Hello, Standing};
+use crate::protocol::link::printable::Printable;
 use crate::protocol::tyrant::limits::Limits;
 use crate::recent::lanes;
 use crate::store::completion::Completion;
@@ -59,6 +60,8 @@ pub struct Place<P> {
     guards: Arc<[At]>,
     ids: Arc<LaneIds>,
     clock: Clock,
+    /// What this process calls itself.
+    name: Printable,
     clients: Rc<Clients>,
     link: RefCell<Option<Rc<Link<P>>>>,
     /// Links that do not serve any more, and still owe answers.
@@ -87,6 +90,7 @@ impl<P: Completion> Place<P> {
         guards: Arc<[At]>,
         ids: Arc<LaneIds>,
         clock: Clock,
+        name: Printable,
         clients: Rc<Clients>,
     ) -> Self {
         Self {
@@ -94,6 +98,7 @@ impl<P: Completion> Place<P> {
             guards,
             ids,
             clock,
+            name,
             clients,
             link: RefCell::default(),
             leaving: RefCell::default(),
@@ -175,6 +180,7 @@ impl<P: Completion> Place<P> {
             slot: self.ids.next().0 as u32,
             // Another one for each link.
             generation: 0,
+            name: Some(self.name.clone()),
             release: Bytes::from_static(env!("CARGO_PKG_VERSION").as_bytes()),
         };
         let mut running: Vec<JoinHandle<()>> = Vec::new();
@@ -261,7 +267,7 @@ impl<P: Completion> Place<P> {
                 std::future::pending::<()>().await;
                 continue;
             };
-            match events.linked(&opened.welcome) {
+            match events.linked(&opened.welcome, opened.asked) {
                 Ok(()) => return opened,
                 Err(fault) => {
                     self.failed(&at, &fault, &**events);

@@ -8,6 +8,7 @@ use tokio::task::spawn_blocking;
 use super::greeting::{self, Run};
 use crate::client::route::Route;
 use crate::command::{Command, Reply};
+use crate::protocol::link::hello::Behalf;
 use crate::protocol::outgoing::Outgoing;
 use crate::protocol::tyrant::limits::Limits;
 use crate::protocol::tyrant::opcode::Opcode;
@@ -41,9 +42,9 @@ pub struct Exchange {
 }
 
 impl Dedicated {
-    /// Opens it, and asks which run of the server it has reached.
-    pub async fn connect(route: &Route) -> io::Result<(Self, Run)> {
-        let (reader, writer, run) = greeting::open_aside(route).await?;
+    /// Opens it, says for whom where it leads to a guard, and asks which run of the server it has reached.
+    pub async fn connect(route: &Route, behalf: Option<&Behalf>) -> io::Result<(Self, Run)> {
+        let (reader, writer, run) = greeting::open_aside(route, behalf).await?;
         Ok((Self { reader, writer }, run))
     }
 

@@ -10,6 +10,8 @@ use crate::client::Connection;
 use crate::client::fault::Trouble;
 use crate::client::route::Route;
 use crate::command::{Command, Reply};
+use crate::protocol::link::FUNCTION;
+use crate::protocol::link::hello::Behalf;
 use crate::protocol::tyrant::limits::Limits;
 use crate::store::capabilities::{Capabilities, Keys, Lists, SharedPuts};
 use crate::transport::{Peer, Reader, Writer};
@@ -199,13 +201,36 @@ pub async fn open(route: &Route) -> io::Result<Opened> {
     open_with(route, greet).await
 }
 
-/// As [`open`], but asks only what tells one run from another.
+/// As [`open`], but asks only what tells one run from another; a guard is told first for which client of an edge's it is.
 ///
 /// # Errors
 /// As those of [`open`].
-pub async fn open_aside(route: &Route) -> io::Result<(Reader, Writer, Run)> {
-    let (reader, writer, greeting) = open_with(route, who_answers).await?;
+pub async fn open_aside(route: &Route, behalf: Option<&Behalf>) -> io::Result<(Reader, Writer, Run)> {
+    let greet = async |connection: &mut Connection| {
+        if let Some(behalf) = behalf {
+            ask_for(behalf, connection).await?;
+        }
+        who_answers(connection).await
+    };
+    let (reader, writer, greeting) = open_with(route, greet).await?;
     Ok((reader, writer, greeting.run))
+}
+
+/// Tells a guard for which client of an edge's the connection is.
+async fn ask_for(behalf: &Behalf, connection: &mut Connection) -> Result<(), Trouble> {
+    let question = Command::Misc {
+        function: Bytes::from_static(FUNCTION),
+        options: 0,
+        arguments: vec![behalf.to_bytes()],
+    };
+    match connection.ask(&question, None).await? {
+        Reply::Strings { code: 0, strings } if strings.is_empty() => Ok(()),
+        Reply::Strings { strings, .. } => {
+            let why = strings.first().map(|why| String::from_utf8_lossy(why).into_owned());
+            Err(Trouble::Unfit(why.unwrap_or_else(|| "it is no guard".to_owned())))
+        }
+        _ => Err(Trouble::Unfit("it is no guard".to_owned())),
+    }
 }
 
 async fn open_with(
@@ -222,7 +247,8 @@ async fn open_with(
         Trouble::Connect(error) | Trouble::Broken(error) => error,
         Trouble::Ended => io::ErrorKind::UnexpectedEof.into(),
         Trouble::TimedOut => io::ErrorKind::TimedOut.into(),
-        Trouble::Unreadable(_) | Trouble::Unasked(_) | Trouble::Unfit(_) => io::ErrorKind::InvalidData.into(),
+        Trouble::Unfit(why) => io::Error::new(io::ErrorKind::InvalidData, why),
+        Trouble::Unreadable(_) | Trouble::Unasked(_) => io::ErrorKind::InvalidData.into(),
     })
 }
 

@@ -16,6 +16,7 @@ use super::names::{Named, Names};
 pub struct Identity {
     config: Arc<ServerConfig>,
     expiry: Expiry,
+    names: Arc<Names>,
     /// The hash of what the files said.
     files: u128,
 }
@@ -69,6 +70,7 @@ impl Identity {
         Ok(Self {
             config: Arc::new(config),
             expiry,
+            names: Arc::new(names.clone()),
             files: hash([cert_text, key_text, ca_text]),
         })
     }
@@ -76,6 +78,11 @@ impl Identity {
     /// When its certificates end, and the authorities of its clients.
     pub fn expiry(&self) -> Expiry {
         self.expiry
+    }
+
+    /// The names of which a client's certificate has to carry one.
+    pub(super) fn names(&self) -> Arc<Names> {
+        Arc::clone(&self.names)
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {

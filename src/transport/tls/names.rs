@@ -10,6 +10,7 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use webpki::EndEntityCert;
 
 use super::fault::names_told;
+use crate::protocol::link::printable::Printable;
 
 /// The alternative names (SAN) of which a client's certificate has to carry one; none where no certificate is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +62,24 @@ impl Names {
             Name::Dns(name) => certificate.valid_dns_names().any(|own| own.eq_ignore_ascii_case(name)),
             Name::Under(suffix) => certificate.valid_dns_names().any(|own| is_under(own, suffix)),
             Name::Uri(uri) => certificate.valid_uri_names().any(|own| own == uri),
+        })
+    }
+}
+
+impl Names {
+    /// The first name of a sound certificate by which it is let in: the one of these that it carries, or any of its own
+    /// where any is let in. Nothing where that is none which can be shown.
+    pub(super) fn found_in(&self, certificate: &CertificateDer<'_>) -> Option<Printable> {
+        let certificate = EndEntityCert::try_from(certificate).ok()?;
+        let domains = || certificate.valid_dns_names();
+        let addresses = || certificate.valid_uri_names();
+        self.0.iter().find_map(|name| match name {
+            Name::Any => domains().chain(addresses()).find_map(Printable::new),
+            Name::Dns(name) => domains()
+                .find(|own| own.eq_ignore_ascii_case(name))
+                .and_then(Printable::new),
+            Name::Under(suffix) => domains().find(|own| is_under(own, suffix)).and_then(Printable::new),
+            Name::Uri(uri) => addresses().find(|own| own == uri).and_then(Printable::new),
         })
     }
 }

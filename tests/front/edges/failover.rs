@@ -108,6 +108,10 @@ fn at_work(pair: &mut Pair, happens: impl FnOnce(&mut Vec<Guarded>)) {
             assert!(client.join().expect("a client") > 0, "it was served");
         }
     });
+    for edge in edges {
+        let seen = edge.scrape("ttguard_alarms_total", &[("alarm", "two_claimants")]);
+        assert_eq!(seen, 0.0, "one guard after the other is no sign of two");
+    }
 }
 
 /// Waits until an edge has written this key by way of the guard.

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use ttguard::command::{Answer, Command, Reason, Reply};
-use ttguard::protocol::link::Kind;
-use ttguard::protocol::link::hello::{From, Standing, parse_pong};
+use ttguard::protocol::link::hello::{From, Pong, Standing};
 use ttguard::protocol::link::told::{Failed, Told};
+use ttguard::protocol::link::{Kind, VERSION};
 
+use super::identity::document;
 use super::support::{Link, get, put, stored, value};
 use crate::support::guarded::Guarded;
 use crate::support::stamped::Clock;
@@ -46,7 +47,7 @@ fn a_late_packet_of_another_client_is_refused() {
     link.say(Kind::Ping, 77, |_| {});
     let (kind, id, body) = link.next().expect("a pong");
     assert_eq!((kind, id), (Kind::Pong, 77));
-    parse_pong(&body).expect("a clock");
+    assert_eq!(Pong::parse(&body).expect("a clock").standing, Standing::Serves);
     drop(link);
     guarded.expect_metric("ttguard_edges", &[], 0.0);
     guarded.expect_metric("ttguard_edge_clients", &[], 0.0);
@@ -213,6 +214,87 @@ fn rules_are_those_for_the_client_and_not_for_its_edge() {
     assert_eq!(guarded.client_of(0).text("A:k").as_deref(), Some("v"));
     let closed = guarded.scrape("ttguard_sessions_closed_total", &[("reason", "network")]);
     assert_eq!(closed, 1.0);
+}
+
+#[test]
+fn clients_are_told_by_their_edge_and_certificate() {
+    let guarded = Guarded::memory("");
+    let clock = Clock::start();
+    let (mut link, _) = Link::open(guarded.address());
+    link.named_client(1, from("127.0.0.1:5"), "app.example");
+    link.client(2, from("127.0.0.1:6"));
+    assert_eq!(link.outcome(1, 1, &put("k", &clock.value(0))), stored());
+    for (client, id) in [(1, 2), (1, 3), (2, 4)] {
+        link.outcome(client, id, &put("k", &clock.value(-60_000)));
+    }
+    assert_eq!(guarded.client().put("k", &clock.value(-60_000)), 2);
+    let document = |path: &str| document(&guarded, path);
+    let edge = serde_json::json!({ "name": "process 7 on app-1", "from": "127.0.0.1", "certificate": null });
+    let clients = document("/api/clients");
+    let of = |client: &serde_json::Value| {
+        (
+            client["stale"].clone(),
+            client["certificate"].clone(),
+            client["edge"].clone(),
+        )
+    };
+    let told: Vec<_> = clients.as_array().expect("a list").iter().map(of).collect();
+    assert_eq!(told[0], (2.into(), "app.example".into(), edge.clone()));
+    assert!(
+        told.contains(&(1.into(), serde_json::Value::Null, edge.clone())),
+        "{told:?}"
+    );
+    assert!(
+        told.contains(&(1.into(), serde_json::Value::Null, serde_json::Value::Null)),
+        "{told:?}"
+    );
+    assert_eq!(told.len(), 3);
+    let refusals = document("/api/refusals");
+    assert_eq!(refusals[3]["certificate"], "app.example");
+    assert_eq!(
+        (&refusals[3]["client"], &refusals[3]["edge"]),
+        (&"127.0.0.1:5".into(), &edge)
+    );
+    let edges = document("/api/edges");
+    assert_eq!(
+        (&edges[0]["name"], &edges[0]["certificate"]),
+        (&"process 7 on app-1".into(), &serde_json::Value::Null)
+    );
+    guarded.expect_log("127.0.0.1:5 (app.example) through process 7 on app-1 at 127.0.0.1");
+}
+
+#[test]
+fn an_edge_of_another_version_is_told_why_it_has_no_link() {
+    let guarded = Guarded::memory("");
+    for theirs in [1u16, 3] {
+        let mut link = Link::granted(guarded.address());
+        let mut hello = theirs.to_be_bytes().to_vec();
+        hello.extend_from_slice(&[7; 22]);
+        link.say(Kind::Hello, 0, |out| out.put_slice(&hello));
+        let (kind, _, body) = link.next().expect("a word of the guard's");
+        assert_eq!((kind, &body[..]), (Kind::Welcome, &VERSION.to_be_bytes()[..]));
+        link.expect_end();
+    }
+    guarded.expect_metric("ttguard_link_faults_total", &[], 2.0);
+    guarded.expect_log("version 1 of the link, and this release speaks version 2: both have to be of one release");
+}
+
+#[test]
+fn a_name_that_cannot_be_shown_ends_the_link() {
+    let guarded = Guarded::memory("");
+    let mut ended = 0;
+    for name in [&b"a\nb"[..], b"\xff", b"\x1b[2J", &[b'x'; 513], &[b'x'; 30_000]] {
+        let (mut link, _) = Link::in_place(guarded.address(), ended, 1).expect("a welcome");
+        link.say(Kind::Open, 1, |out| {
+            out.put_slice(&[0]);
+            out.put_slice(&(name.len() as u16).to_be_bytes());
+            out.put_slice(name);
+        });
+        while link.told().is_some() {}
+        ended += 1;
+        guarded.expect_metric("ttguard_link_faults_total", &[], f64::from(ended));
+    }
+    guarded.expect_gauge("ttguard_edge_clients", 0.0);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use ttguard::command::{Answer, Command, Reply};
 use ttguard::protocol::answer::Form;
 use ttguard::protocol::link::ask::Ask;
-use ttguard::protocol::link::hello::{From, Hello, Opened, Standing, Welcome};
+use ttguard::protocol::link::hello::{Behalf, From, Hello, Opened, Standing, Welcome};
+use ttguard::protocol::link::printable::Printable;
 use ttguard::protocol::link::receiving::{Bounds, Received, Receiving};
 use ttguard::protocol::link::sending::Sending;
 use ttguard::protocol::link::told::Told;
@@ -18,7 +19,7 @@ use ttguard::protocol::tyrant::dialect::Dialect;
 use ttguard::protocol::tyrant::limits::Limits;
 use ttguard::protocol::tyrant::request;
 
-use crate::support::client::PATIENCE;
+use crate::support::client::{Client, PATIENCE};
 use crate::support::frame;
 
 /// Milliseconds that are left for a request.
@@ -34,6 +35,20 @@ pub struct Link {
 }
 
 impl Link {
+    /// A connection that is for this client of the edge's, and no link.
+    pub fn on_behalf(address: SocketAddr, from: From, certificate: &str) -> Client {
+        let behalf = Behalf {
+            edge: Printable::new("process 7 on app-1"),
+            opened: Opened {
+                from,
+                certificate: Printable::new(certificate),
+            },
+        };
+        let mut client = Client::connect(address);
+        client.send(&frame::misc("ttguard_link", &[&behalf.to_bytes()]));
+        client
+    }
+
     /// A link that has not said who it is.
     #[track_caller]
     pub fn granted(address: SocketAddr) -> Self {
@@ -77,6 +92,7 @@ impl Link {
             instance: 1,
             slot,
             generation,
+            name: Printable::new("process 7 on app-1"),
             release: Bytes::from_static(b"test"),
         };
         self.say(Kind::Hello, 0, |out| hello.put(out));
@@ -128,7 +144,13 @@ impl Link {
 
     /// A client has connected to the edge.
     pub fn client(&mut self, number: u32, from: From) {
-        self.say(Kind::Open, number.into(), |out| Opened { from }.put(out));
+        self.named_client(number, from, "");
+    }
+
+    /// A client has connected to the edge, with this name in its certificate; an empty one stands for none.
+    pub fn named_client(&mut self, number: u32, from: From, certificate: &str) {
+        let certificate = Printable::new(certificate);
+        self.say(Kind::Open, number.into(), |out| Opened { from, certificate }.put(out));
     }
 
     /// A client asks something.

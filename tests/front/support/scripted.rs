@@ -14,6 +14,7 @@ use std::time::{Instant, SystemTime};
 
 pub use request::Request;
 pub use rule::{Act, End, Gate, Rule};
+pub use store::LOG;
 
 use crate::support::client::PATIENCE;
 use connection::Connection;

@@ -224,6 +224,28 @@ fn a_pause_keeps_what_is_seen_and_q_ends() {
 }
 
 #[test]
+fn clients_are_told_with_the_edges_that_they_come_through() {
+    let mut figures = figures(1);
+    let edge = json!({ "name": "process 7 on app-1", "from": "10.0.0.9", "certificate": "edge.example" });
+    figures.refusals = document(json!([{
+        "at": 1_795_277_412.0, "key": "key", "client": "127.0.0.1:4711", "certificate": "app.example", "edge": edge,
+        "protocol": "http", "reason": "stale", "stamp": null, "newer": null, "off_by_seconds": null, "enforced": true,
+    }]));
+    figures.clients = document(json!([{
+        "client": "127.0.0.1", "certificate": null, "edge": edge, "refusals": 3, "at_most_too_high": 0, "stale": 3,
+        "future": 0, "latest_by_seconds": 60.0, "ahead_by_seconds": 0.0, "last": 1_795_277_412.0,
+    }]));
+    let text = sections::plain(&figures, "guard:9178");
+    let through = "through process 7 on app-1 at 10.0.0.9 (edge.example)";
+    for client in ["127.0.0.1:4711 (app.example)", "127.0.0.1"] {
+        assert!(
+            text.contains(&format!("  {client} {through}  ")) || text.contains(&format!("{client} {through} (http)")),
+            "{client} in\n{text}"
+        );
+    }
+}
+
+#[test]
 fn a_plain_frame_tells_all_of_it_and_of_long_lists_the_beginning() {
     let text = sections::plain(&figures(30), "guard:9178");
     assert!(!text.contains('\u{1b}'), "{text}");

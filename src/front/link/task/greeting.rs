@@ -7,14 +7,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Task;
 use super::standing::{known, standing};
-use crate::command::Reply;
 use crate::front::fencing::Fenced;
 use crate::front::link::end::{End, Fault};
-use crate::protocol::link::Kind;
+use crate::front::link::grant;
 use crate::protocol::link::hello::{Hello, Welcome};
 use crate::protocol::link::receiving::Received;
-use crate::protocol::outgoing::Outgoing;
-use crate::protocol::tyrant::reply;
+use crate::protocol::link::{self, Kind};
 
 impl Task {
     /// Waits until the edge has said who it is, and those before it in its place have ended; then it is welcomed.
@@ -33,19 +31,9 @@ impl Task {
 
     /// Says that the connection is a link from now on.
     async fn grant(&mut self) -> Result<(), End> {
-        let mut out = Outgoing::new();
-        let granted = Reply::Strings {
-            code: 0,
-            strings: Vec::new(),
-        };
-        reply::encode(&granted, &mut out);
         let writer = self.link.writer.borrow().clone();
         let writer = writer.ok_or(End::Edge)?;
-        while !out.is_empty() {
-            writer.writable().await.map_err(|_| End::Edge)?;
-            writer.write_ready(&mut out).map_err(|_| End::Edge)?;
-        }
-        Ok(())
+        grant(&writer).await.map_err(|_| End::Edge)
     }
 
     async fn hello(&mut self) -> Result<Hello, End> {
@@ -55,11 +43,20 @@ impl Task {
                     kind: Kind::Hello,
                     body,
                     ..
-                }) => return Ok(Hello::parse(&body)?),
+                }) => return self.understood(Hello::parse(&body)),
                 Some(_) => return Err(Fault::Hello.into()),
                 None => self.read_more().await?,
             }
         }
+    }
+
+    /// What the edge has said of itself. One of another version is told ours, so that it can say why it has no link.
+    fn understood(&self, hello: Result<Hello, link::Fault>) -> Result<Hello, End> {
+        if let Err(link::Fault::Version { .. }) = hello {
+            self.link.say(Kind::Welcome, 0, Welcome::put_version);
+            self.link.write_ready();
+        }
+        Ok(hello?)
     }
 
     /// Waits until those before it in its place have ended.
@@ -91,7 +88,7 @@ impl Task {
             unit: stamp.unit().nanoseconds().unwrap_or(0),
             given: stamp.is_given(),
             gives: self.known.gives,
-            newest: shared.newest_given(),
+            newest: shared.giving.newest(),
             knows_keys: self.known.keys,
             knows_functions: self.known.functions,
             asks_max: u32::try_from(self.asks_max).unwrap_or(u32::MAX),

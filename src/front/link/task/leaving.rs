@@ -11,9 +11,10 @@ use super::Task;
 use crate::clock::now;
 use crate::front::gate::Gate;
 use crate::front::link::Link;
-use crate::front::link::end::End;
+use crate::front::link::end::{End, Fault};
 use crate::front::session::LINGER;
 use crate::logging::RateLimit;
+use crate::protocol::link;
 use crate::transport::{Reader, Writer};
 
 /// For so long nothing must have been asked of a guard that stops: what its edge had sent before it heard of that is
@@ -90,7 +91,7 @@ impl Link {
         static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
         let metrics = &self.engine().shared.metrics;
         metrics.sessions_closed.of(end.counted()).increment(1);
-        let (edge, listener) = (self.peer, &self.listener.address);
+        let (edge, listener) = (self.edge(), &self.listener.address);
         tracing::debug!(?end, %edge, "a link ends");
         if let End::Fault(fault) = end {
             metrics.link_faults.increment(1);
@@ -108,6 +109,8 @@ impl Link {
         };
         match end {
             End::Edge => writer.say_end(),
+            // What it was told says why.
+            End::Fault(Fault::Frame(link::Fault::Version { .. })) => finish(&writer, reader).await,
             End::Drain if self.inner.borrow().sending.is_empty() => {
                 finish(&writer, reader).await;
             }

@@ -1,11 +1,12 @@
 //! Whether this guard serves, as its edges are told.
 
 use super::Task;
+use crate::clock::now;
 use crate::engine::Engine;
 use crate::front::link::Link;
 use crate::front::link::end::End;
 use crate::protocol::link::Kind;
-use crate::protocol::link::hello::Standing;
+use crate::protocol::link::hello::{Pong, Standing};
 
 /// Whether a guard serves, and the epoch of its claim.
 pub(super) type Told = (Standing, u64);
@@ -21,12 +22,13 @@ pub(super) struct Known {
     pub(super) gives: bool,
 }
 
-/// Whether it serves now.
+/// Whether it serves now, by the clock: one that goes on after it stood still may not have found out yet that it lost its
+/// claim.
 pub(super) fn standing(engine: &Engine) -> Told {
     let shared = &engine.shared;
     let standing = if engine.is_stopping() || shared.is_stopping() {
         Standing::Leaves
-    } else if engine.unclaimed_until().is_none() && engine.knows_backend() {
+    } else if shared.tenure.holds(now) && engine.knows_backend() {
         Standing::Serves
     } else {
         Standing::Waits
@@ -45,6 +47,17 @@ pub(super) fn known(engine: &Engine) -> Known {
 }
 
 impl Task {
+    /// The sign of life, with how this guard stands at this moment.
+    pub(super) fn pong(&self) -> Pong {
+        let engine = self.link.engine();
+        let (standing, epoch) = standing(engine);
+        Pong {
+            clock: (engine.shared.clock)(),
+            standing,
+            epoch,
+        }
+    }
+
     /// Tells the edge whether this guard serves, where that is something new.
     pub(super) fn tell_standing(&mut self) -> Result<(), End> {
         let engine = self.link.engine();

@@ -11,7 +11,7 @@ use super::Link;
 use crate::clock::now;
 use crate::command::Answer;
 use crate::pairing::owed::Lost;
-use crate::protocol::link::hello::{Standing, parse_pong};
+use crate::protocol::link::hello::{Pong, Standing};
 use crate::protocol::link::receiving::{Received, Receiving};
 use crate::protocol::link::told::{Failed, Told};
 use crate::protocol::link::{Fault, HEAD, Kind};
@@ -92,13 +92,15 @@ impl<P: Completion> Link<P> {
             writer,
             mut receiving,
             mut input,
+            welcome,
             ..
         } = opened;
+        let guard = welcome.instance;
         let timer = sleep_until(tokio::time::Instant::now());
         tokio::pin!(timer);
         let mut held = Held(Rc::clone(events), HalfReceived::default());
         let mut worked = Duration::ZERO;
-        self.take(&mut receiving, &mut input, events, now())?;
+        self.take(guard, &mut receiving, &mut input, events, now())?;
         loop {
             self.may_go_on()?;
             let next = self.next_due();
@@ -114,7 +116,7 @@ impl<P: Completion> Link<P> {
                     }
                     let begun = now();
                     self.heard.set(begun);
-                    self.take(&mut receiving, &mut input, events, begun)?;
+                    self.take(guard, &mut receiving, &mut input, events, begun)?;
                     held.now(self.half_received(&receiving, &input));
                     events.batch_done();
                     worked += now().saturating_duration_since(begun);
@@ -146,9 +148,10 @@ impl<P: Completion> Link<P> {
         }
     }
 
-    /// Hands over what has come.
+    /// Hands over what has come of this guard.
     fn take<E: Events>(
         self: &Rc<Self>,
+        guard: u64,
         receiving: &mut Receiving,
         input: &mut BytesMut,
         events: &Rc<E>,
@@ -189,7 +192,7 @@ impl<P: Completion> Link<P> {
                     kind: Kind::Pong,
                     id,
                     body,
-                } => self.pong(id, parse_pong(&body)?, now, events),
+                } => self.pong(guard, id, Pong::parse(&body)?, events, now),
                 Received::Whole {
                     kind: Kind::Seen, id, ..
                 } => events.saw(id),
@@ -268,19 +271,25 @@ impl<P: Completion> Link<P> {
         Ok(())
     }
 
-    fn pong(&self, id: u64, theirs: Duration, now: Instant, events: &Rc<impl Events>) {
+    fn pong(&self, guard: u64, id: u64, pong: Pong, events: &Rc<impl Events>, now: Instant) {
         let ping = self.ping.get();
-        if id == ping.id && !ping.is_answered {
-            self.ping.set(Ping {
-                is_answered: true,
-                ..ping
-            });
-            let time = now.saturating_duration_since(ping.asked);
-            let mut trips = self.trips.borrow_mut();
-            trips.saw(RoundTrip::of(time, (self.clock)(), theirs, now));
-            if let Some(best) = trips.best() {
-                events.told_time(best.at, best.theirs, best.offset);
-            }
+        if id != ping.id || ping.is_answered {
+            return;
+        }
+        self.ping.set(Ping {
+            is_answered: true,
+            ..ping
+        });
+        let time = now.saturating_duration_since(ping.asked);
+        let mut trips = self.trips.borrow_mut();
+        trips.saw(RoundTrip::of(time, (self.clock)(), pong.clock, now));
+        let best = trips.best();
+        drop(trips);
+        if pong.standing == Standing::Serves && !events.heard(guard, pong.epoch, ping.asked) {
+            return self.stop_serving();
+        }
+        if let Some(best) = best {
+            events.told_time(best.at, best.theirs, best.offset);
         }
     }
 

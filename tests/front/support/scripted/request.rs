@@ -132,6 +132,7 @@ impl Reader<'_> {
                 function = self.name(name)?;
                 arguments = self.list(count)?;
             }
+            frame::REPL => drop(self.take(12)?),
             frame::ITERINIT
             | frame::ITERNEXT
             | frame::SYNC
