@@ -49,6 +49,7 @@ manual! {
     protocols "protocols";
     in_front_of_a_server "in-front-of-a-server";
     edges "edges";
+    stamps "stamps";
     embedded_store "embedded-store";
     from_ttserver "from-ttserver";
     operating "operating";

@@ -155,6 +155,8 @@ table! {
         "The shortest of the last round trips from this edge to its guard; 0 where it is no edge, or not linked.";
     link_clock_offset: Gauge = "link_clock_offset_seconds", Seconds,
         "How far the guard's clock was ahead of this edge's then.";
+    stamp_max_offset: Gauge = "stamp_max_offset_seconds", Seconds,
+        "How far that may be, as stamp.max_offset says, where this edge gives stamps; 0 where it gives none.";
     link_faults: Counter = "link_faults_total", Count,
         "Links of edges that ended since what the edge said could not be read, or must not be said.";
     slow_connections: Gauge = "slow_connections", Count,

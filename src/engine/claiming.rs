@@ -23,6 +23,7 @@ use crate::client::fault::Trouble;
 use crate::client::route::Route;
 use crate::clock::now;
 use crate::engine::shared::Shared;
+use crate::guard::stamp::StampFormat;
 use crate::logging::RateLimit;
 use crate::metrics::{Alarm, ClaimChange};
 
@@ -34,6 +35,9 @@ const QUICKEST: u32 = 16;
 
 /// So far ahead of the clock the mark is, where stamps may be as far ahead.
 const LEAD: Duration = Duration::from_secs(5);
+
+/// No mark is further ahead of the clock: none was raised for more than `future_tolerance`, and clocks differ.
+const MARK_MAX: Duration = Duration::from_secs(2 * 365 * 24 * 3600);
 
 /// How long the same is not said again.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -242,7 +246,9 @@ impl Claimant {
             _ => settings.pairing.start_hold.max(settings.claim_timeout / 2),
         };
         let is_exact = now_stored.as_ref().is_some_and(|record| record.left);
-        let inherits = now_stored.and_then(|record| record.mark);
+        let (format, now_by_clock) = (self.shared.guard.stamp(), (self.shared.clock)());
+        let mark = now_stored.and_then(|record| record.mark);
+        let inherits = mark.filter(|mark| can_be_mark(format, *mark, now_by_clock));
         let record = Record {
             epoch,
             beat: 0,
@@ -370,6 +376,12 @@ impl Claimant {
     }
 }
 
+/// Whether a mark is one of stamps in this format. One of stamps with more digits, which were read here before, would have
+/// every key looked up for ever.
+fn can_be_mark(format: StampFormat, mark: u64, now: Duration) -> bool {
+    format.at(now + MARK_MAX).is_none_or(|most| mark <= most)
+}
+
 /// Up to which stamp is let in from now on, where stamps are times: ahead of the clock, and never below `before`.
 fn mark(shared: &Shared, before: Option<u64>) -> Option<u64> {
     let format = shared.guard.stamp();
@@ -381,4 +393,27 @@ fn mark(shared: &Shared, before: Option<u64>) -> Option<u64> {
     // As far as any stamp may be: who has one above the mark is likely to have more of them.
     let furthest = format.at((shared.clock)() + shared.guard.future_tolerance())?;
     Some(ahead.max(furthest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::stamp::Unit;
+
+    #[test]
+    fn a_mark_of_another_format_is_none() {
+        let now = Duration::from_secs(1_700_000_000);
+        let (client, given) = (StampFormat::default(), StampFormat::given(Default::default()));
+        let opaque = StampFormat::new(13, Unit::Opaque).expect("a width in range");
+        for (format, mark, is_one) in [
+            (client, 1_700_000_005_000, true),
+            (client, 1_700_000_005_000_000, false),
+            (given, 1_700_000_005_000_000, true),
+            // Below all that is written from now on: nothing is looked up for it.
+            (given, 1_700_000_005_000, true),
+            (opaque, u64::MAX, true),
+        ] {
+            assert_eq!(can_be_mark(format, mark, now), is_one, "{mark}");
+        }
+    }
 }

@@ -236,7 +236,8 @@ impl Sequence {
                 self.misc_columns(call, column.as_bytes(), may_repeat).await
             }
             Function::PutKeep | Function::Unordered
-                if let (Some(stamp), Writing::Made) = (self.stamp, Writing::of(&call.clone().command())) =>
+                if let (Some(stamp), Writing::Made) =
+                    (self.stamp, Writing::of_call(&call.function, &call.arguments)) =>
             {
                 self.make_stamped(call.command(), None, stamp).await
             }

@@ -654,6 +654,10 @@ impl Shared {
         let (round_trip, offset) = self.recent.lanes.round_trip().unwrap_or_default();
         metrics.link_round_trip.set(round_trip);
         metrics.link_clock_offset.set(offset);
+        let gives = settings.is_edge() && self.giving.newest_given() > 0;
+        metrics
+            .stamp_max_offset
+            .set(if gives { settings.max_offset.as_secs_f64() } else { 0.0 });
         metrics.edge.set(if settings.is_edge() { 1.0 } else { 0.0 });
         metrics.claim_held.set(if self.tenure.is_held() { 1.0 } else { 0.0 });
         metrics.claim_epoch.set(self.claim.borrow().epoch().unwrap_or(0) as f64);

@@ -152,11 +152,10 @@ impl Engine {
     /// # Errors
     /// When there is no thread for it any more.
     pub async fn stripped_apart(&self, values: Values, answer: Answer) -> Result<(Answer, u64), Failure> {
-        let (Some(format), Answer::Reply(reply), false) = (self.given_format(), answer.clone(), values == Values::None)
-        else {
-            return Ok((answer, 0));
+        let (format, reply) = match (self.given_format(), answer) {
+            (Some(format), Answer::Reply(reply)) if values != Values::None => (format, reply),
+            (_, answer) => return Ok((answer, 0)),
         };
-        drop(answer);
         let column = self.stamp_column().map(str::to_owned);
         let stripped = apart(strings_in(&reply), move || {
             values.strip(format, column.as_deref(), reply)

@@ -56,6 +56,11 @@ impl Giving {
         Some(self.clock.take(now))
     }
 
+    /// The newest stamp that was given or learnt; 0 where none was.
+    pub fn newest_given(&self) -> u64 {
+        self.clock.last()
+    }
+
     /// A client is about to see this stamp: what is given from now on is above it.
     pub fn learn(&self, stamp: u64) {
         self.clock.learn(stamp);

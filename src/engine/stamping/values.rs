@@ -59,14 +59,20 @@ impl Writing {
             | Command::AddDouble { .. } => Self::Made,
             Command::Misc {
                 function, arguments, ..
-            } if arguments.len() >= 2 => match Function::named(function) {
-                Function::Put | Function::PutList => Self::Plain,
-                Function::PutKeep => Self::Made,
-                Function::Unordered if until_nul(function) == b"putcat" => Self::Made,
-                // A value beside others of the same key, which stay.
-                Function::Unordered => Self::Plain,
-                _ => Self::None,
-            },
+            } => Self::of_call(function, arguments),
+            _ => Self::None,
+        }
+    }
+
+    /// The same of a function of `misc`.
+    pub fn of_call(function: &[u8], arguments: &[Bytes]) -> Self {
+        match Function::named(function) {
+            _ if arguments.len() < 2 => Self::None,
+            Function::Put | Function::PutList => Self::Plain,
+            Function::PutKeep => Self::Made,
+            Function::Unordered if until_nul(function) == b"putcat" => Self::Made,
+            // A value beside others of the same key, which stay.
+            Function::Unordered => Self::Plain,
             _ => Self::None,
         }
     }

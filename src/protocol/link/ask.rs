@@ -5,7 +5,7 @@
 //! ```
 
 use bytes::{Buf, BytesMut};
-use nom::combinator::fail;
+use nom::combinator::{fail, verify};
 use nom::number::complete::{be_i64, be_u8, be_u32, be_u64};
 use nom::{IResult, Parser};
 
@@ -31,6 +31,9 @@ pub struct Ask {
     /// How it differs from its command.
     pub edit: Option<Edit>,
 }
+
+/// The greatest stamp that an edge can give: 16 digits.
+const STAMP_MAX: u64 = 9_999_999_999_999_999;
 
 /// The forms that make a difference to who carries a request out.
 const FORMS: [(u8, Form); 5] = [
@@ -98,7 +101,7 @@ fn ask(input: &[u8]) -> IResult<&[u8], Ask> {
         let found = FORMS.iter().find(|(known, _)| *known == number);
         found.map(|(_, form)| *form)
     });
-    let stamp = be_u64.map(|stamp| Some(stamp).filter(|stamp| *stamp != 0));
+    let stamp = verify(be_u64, |stamp| *stamp <= STAMP_MAX).map(|stamp| Some(stamp).filter(|stamp| *stamp != 0));
     (be_u32, be_u32, stamp, form, edit)
         .map(|(client, left, stamp, form, edit)| Ask {
             client,

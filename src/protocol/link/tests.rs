@@ -362,6 +362,13 @@ fn a_request_comes_out_as_it_was_asked() {
         assert_eq!(decoder.decode(&mut bytes), Ok(Some(command.clone())));
         assert!(bytes.is_empty());
     }
+    let mut wide = BytesMut::zeroed(18);
+    wide[8..16].copy_from_slice(&10_000_000_000_000_000u64.to_be_bytes());
+    assert_eq!(
+        Ask::take(&mut wide),
+        Err(Fault::Body(Kind::Ask)),
+        "a stamp of 17 digits"
+    );
     for cut in 0..17 {
         assert_eq!(Ask::take(&mut BytesMut::zeroed(cut)), Err(Fault::Body(Kind::Ask)));
     }
