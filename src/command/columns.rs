@@ -27,6 +27,26 @@ pub fn joined(strings: &[Bytes]) -> Bytes {
     value.freeze()
 }
 
+/// The strings of a value, each a slice of it.
+pub fn split(value: &Bytes) -> Vec<Bytes> {
+    value
+        .split(|byte| *byte == 0)
+        .map(|part| value.slice_ref(part))
+        .collect()
+}
+
+/// The columns of a row with those of the others whose names it has not got: what `putcat` makes of them.
+pub fn added(row: Vec<Bytes>, others: Vec<Bytes>) -> Vec<Bytes> {
+    let mut all = row;
+    all.truncate(all.len() & !1);
+    for pair in others.chunks_exact(2) {
+        if among(&all, &pair[0]).is_none() {
+            all.extend_from_slice(pair);
+        }
+    }
+    all
+}
+
 fn last<'a>(mut strings: impl Iterator<Item = &'a [u8]>, wanted: &[u8]) -> Option<&'a [u8]> {
     let mut found = None;
     while let (Some(name), Some(value)) = (strings.next(), strings.next()) {
@@ -54,6 +74,17 @@ mod tests {
         ] {
             assert_eq!(in_value(value, b"ts"), found, "{}", value.escape_ascii());
         }
+    }
+
+    #[test]
+    fn columns_are_added_to_a_row_that_has_not_got_them() {
+        let strings = |texts: &[&'static str]| texts.iter().map(|text| Bytes::from(*text)).collect::<Vec<_>>();
+        assert_eq!(
+            added(strings(&["a", "1", "odd"]), strings(&["a", "2", "b", "3", "odd"])),
+            strings(&["a", "1", "b", "3"])
+        );
+        assert_eq!(added(split(&Bytes::new()), strings(&["a", "1"])), strings(&["a", "1"]));
+        assert_eq!(split(&Bytes::from("a\x001")), strings(&["a", "1"]));
     }
 
     #[test]

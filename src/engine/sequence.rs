@@ -229,17 +229,17 @@ impl Sequence {
         };
         let pair = (2..=most).contains(&call.arguments.len());
         match Function::named(&call.function) {
-            function @ (Function::Put | Function::PutKeep | Function::Unordered)
-                if let (Some(column), false) = (engine.stamp_column(), call.arguments.is_empty()) =>
-            {
-                let may_repeat = function == Function::Put;
-                self.misc_columns(call, column.as_bytes(), may_repeat).await
-            }
             Function::PutKeep | Function::Unordered
                 if let (Some(stamp), Writing::Made) =
                     (self.stamp, Writing::of_call(&call.function, &call.arguments)) =>
             {
                 self.make_stamped(call.command(), None, stamp).await
+            }
+            function @ (Function::Put | Function::PutKeep | Function::Unordered)
+                if let (Some(column), false) = (engine.stamp_column(), call.arguments.is_empty()) =>
+            {
+                let may_repeat = function == Function::Put;
+                self.misc_columns(call, column.as_bytes(), may_repeat).await
             }
             Function::Put if pair => self.misc_put(call, true).await,
             Function::PutKeep if pair => self.misc_put(call, false).await,
@@ -254,6 +254,7 @@ impl Sequence {
             Function::IterNext => self.misc_iter_next(call).await,
             Function::Scan => self.scan(call).await,
             Function::Search if function::deletes(&call.arguments) => self.upheaval_allowed(call).await,
+            Function::Search => self.search(call).await,
             Function::Unknown => self.upheaval_allowed(call).await,
             Function::Vanish => self.upheaval(call.command()).await,
             Function::CountAll => self.count_all().await,

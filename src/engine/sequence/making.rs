@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::{Call, Done, Sequence, answered, outcome};
 use crate::command::edit::Edit;
 use crate::command::function::Function;
-use crate::command::{Answer, Command, Reply};
+use crate::command::{Answer, Command, Reply, columns};
 use crate::engine::apart::copying;
 use crate::engine::completion::NoReply;
 use crate::engine::failure::Failure;
@@ -140,23 +140,30 @@ impl Making {
         }
     }
 
-    /// The same command, to be carried out by a server that keeps tables: it merges columns and adds to one of them in its
-    /// own way. Whether the stamp's column has to follow.
-    fn in_table(&self, engine: &crate::engine::Engine, stamp: u64) -> (Command, bool) {
-        let stamping = engine.stamping(stamp);
-        match self.command.clone() {
-            Command::PutKeep { key, value } => {
-                let value = stamping.value(&value);
-                (Command::PutKeep { key, value }, false)
+    /// What comes of it in front of a table where this row is stored: its columns, but for that of the stamp. Nothing where
+    /// the server makes it in its own way.
+    fn row(&self, stored: Option<&Bytes>) -> Option<Made> {
+        let given = match &self.command {
+            Command::Misc { arguments, .. } => arguments.get(1..)?.to_vec(),
+            Command::Put { value, .. } | Command::PutKeep { value, .. } | Command::PutCat { value, .. } => {
+                columns::split(value)
             }
-            Command::PutCat { key, value } => {
-                let value = stamping.value(&value);
-                (Command::PutCat { key, value }, false)
+            _ => return None,
+        };
+        let done = of_code(self.command.verb(), 0);
+        let keeps = match &self.command {
+            Command::PutKeep { .. } => true,
+            Command::Misc { function, .. } => Function::named(function) == Function::PutKeep,
+            _ => false,
+        };
+        Some(match stored {
+            None if self.edit.is_some() => Made::Not(Answer::NoRecord),
+            Some(_) if keeps => Made::Not(Answer::Reply(of_code(self.command.verb(), 1))),
+            Some(row) if !matches!(self.command, Command::Put { .. }) => {
+                Made::Stored(columns::joined(&columns::added(columns::split(row), given)), done)
             }
-            misc @ Command::Misc { .. } => (stamping.command(misc), false),
-            put @ Command::Put { .. } => (stamping.command(put), false),
-            other => (other, true),
-        }
+            _ => Made::Stored(columns::joined(&given), done),
+        })
     }
 }
 
@@ -234,47 +241,50 @@ impl Sequence {
         Ok(Some(answered(if code == 0 { reply } else { of_code(self.verb, code) })))
     }
 
-    /// The same in front of a table, where the server makes what it makes of columns.
+    /// The same in front of a table. Where the server makes it in its own way, the row gets its stamp behind that.
     async fn make_in_table(
         &mut self,
         making: &Making,
         passage: Passage,
-        found: ReadBack,
+        mut found: ReadBack,
         stamp: u64,
     ) -> Result<Option<(Outcome, Answer)>, Failure> {
         let key = &making.key;
-        if making.edit.is_some() && found.value.is_none() {
-            return Ok(Some((Outcome::Failed, Answer::NoRecord)));
-        }
-        let (mut wire, follows) = making.in_table(&self.engine, stamp);
-        let mut first = None;
-        if follows {
-            let Some(via) = self.via_to(passage.via.id(), key) else {
-                self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
-                return Ok(None);
-            };
-            let reply = match outcome(self.send_alone(&via, &wire, Tickets::None)).await {
-                Ok(reply) => reply,
-                Err(none) => {
-                    self.may_repeat(none, false, RetryKind::Write)?;
+        let is_made_there = making.row(found.value.as_ref()).is_none();
+        let (row, reply) = match making.row(found.value.as_ref()) {
+            Some(Made::Stored(row, reply)) => (row, reply),
+            Some(Made::Not(answer)) => return Ok(Some((Outcome::Failed, answer))),
+            None => {
+                let Some(via) = self.via_to(passage.via.id(), key) else {
+                    self.may_repeat(NoReply::Lost(Lost::Unsent), true, RetryKind::Unsent)?;
                     return Ok(None);
+                };
+                let reply = match outcome(self.send_alone(&via, &making.command, Tickets::None)).await {
+                    Ok(reply) => reply,
+                    Err(none) => {
+                        self.may_repeat(none, false, RetryKind::Write)?;
+                        return Ok(None);
+                    }
+                };
+                if reply.code() != 0 {
+                    return Ok(Some(answered(reply)));
                 }
-            };
-            if reply.code() != 0 {
-                return Ok(Some(answered(reply)));
+                found = match self.found(&via, key).await {
+                    Ok(Ok(found)) => found,
+                    // What was done already cannot be done again.
+                    Ok(Err(_)) | Err(_) => return Err(Failure::LaneLost),
+                };
+                (found.value.unwrap_or_default(), reply)
             }
-            first = Some(reply);
-            wire = Command::PutCat {
-                key: key.clone(),
-                value: self.engine.stamping(stamp).value(b""),
-            };
-        }
-        let was_done = first.is_some();
+        };
+        let wire = Command::Put {
+            key: key.clone(),
+            value: self.engine.stamping(stamp).value(&row),
+        };
         match self.send_made(key, passage, &wire, stamp).await? {
-            // What was done already cannot be done again.
-            None if was_done => Err(Failure::LaneLost),
+            None if is_made_there => Err(Failure::LaneLost),
             None => Ok(None),
-            Some(0) => Ok(Some(answered(first.unwrap_or_else(|| of_code(self.verb, 0))))),
+            Some(0) => Ok(Some(answered(reply))),
             Some(code) => Ok(Some(answered(of_code(self.verb, code)))),
         }
     }

@@ -112,6 +112,20 @@ impl Sequence {
         }
     }
 
+    /// `search` and `metasearch`: keys, or rows that begin with NUL and their key.
+    pub(super) async fn search(&mut self, call: Call) -> Done {
+        let (code, strings) = match dedicated::exchange(self, call.command(), Touches::Nothing).await? {
+            Reply::Strings { code, strings } => (code, strings),
+            other => return Ok(answered(other)),
+        };
+        let is_visible = |row: &Bytes| !records::is_hidden(row.strip_prefix(b"\0").unwrap_or(row));
+        let visible = apart(strings.len(), move || strings.into_iter().filter(is_visible).collect());
+        Ok(answered(Reply::Strings {
+            code,
+            strings: visible.await?,
+        }))
+    }
+
     pub(super) async fn rnum(&mut self) -> Done {
         let reply = self.exchange(&Command::Rnum, true).await?;
         let Reply::Count(all) = reply else {

@@ -98,7 +98,7 @@ impl Stamping {
         match &self.column {
             None => self.format.stamped(self.stamp, value),
             Some(column) => {
-                let given: Vec<_> = value.split(|byte| *byte == 0).map(Bytes::copy_from_slice).collect();
+                let given = columns::split(&Bytes::copy_from_slice(value));
                 let mut strings = without(&given, column);
                 strings.extend(self.in_column(column));
                 columns::joined(&strings)
@@ -275,11 +275,7 @@ impl Stripping<'_> {
     fn columns(&mut self, value: &Bytes, column: &str) -> Option<Bytes> {
         let stamp = columns::in_value(value, column.as_bytes())?;
         self.newest = self.newest.max(self.format.read_digits(stamp).unwrap_or(0));
-        let strings: Vec<_> = value
-            .split(|byte| *byte == 0)
-            .map(|part| value.slice_ref(part))
-            .collect();
-        Some(columns::joined(&without(&strings, column)))
+        Some(columns::joined(&without(&columns::split(value), column)))
     }
 
     fn strings(&mut self, strings: Vec<Bytes>) -> Vec<Bytes> {

@@ -58,6 +58,57 @@ fn what_is_made_of_what_is_stored_is_stamped_anew_each_time() {
 }
 
 #[test]
+fn a_row_of_a_table_is_stamped_anew_with_each_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("casket.tct");
+    let test = "a_row_of_a_table_is_stamped_anew_with_each_change";
+    let Some(real) = Real::start(path.to_str().expect("a path of text"), test) else {
+        return;
+    };
+    let guard = Guarded::before(real.address(), &format!("claim = true\n{GIVEN}"));
+    guard.expect_ready();
+    let mut client = guard.client();
+    let texts = |strings: Vec<Vec<u8>>| {
+        let texts = strings
+            .into_iter()
+            .map(|string| String::from_utf8(string).expect("text"));
+        texts.collect::<Vec<_>>()
+    };
+    let mut before = 0;
+    let mut expect = |client: &mut Client, row: &[&str]| {
+        assert_eq!(texts(client.misc("get", &[b"k"]).1), row);
+        let stored = texts(real.client().misc("get", &[b"k"]).1);
+        let at = stored
+            .iter()
+            .position(|name| name == "_stamp")
+            .expect("a column of its own");
+        let stamp: u64 = stored[at + 1].parse().expect("16 digits");
+        assert!(stamp > before, "{stored:?}");
+        before = stamp;
+    };
+    assert_eq!(client.misc("put", &[b"k", b"a", b"1"]).0, 0);
+    expect(&mut client, &["a", "1"]);
+    assert_eq!(client.misc("putcat", &[b"k", b"a", b"2", b"b", b"3"]).0, 0);
+    expect(&mut client, &["a", "1", "b", "3"]);
+    assert_eq!(client.ask_code(&frame::store(frame::PUTCAT, "k", b"c\x004")), 0);
+    expect(&mut client, &["a", "1", "b", "3", "c", "4"]);
+    assert_eq!(client.ask_code(&frame::addint("k", 5)), 0);
+    assert_eq!(client.recv(4), 5i32.to_be_bytes());
+    expect(&mut client, &["a", "1", "b", "3", "c", "4", "_num", "5"]);
+    assert_eq!(client.misc("putkeep", &[b"k", b"a", b"6"]).0, 1);
+    assert_eq!(client.misc("putkeep", &[b"other", b"a", b"6"]).0, 0);
+    // Neither the column nor the records of the claim are found.
+    let (_, found) = client.misc("search", &[b"addcond\0\x000\0other"]);
+    assert_eq!(texts(found), ["other"]);
+    let mut all = texts(client.misc("search", &[]).1);
+    all.sort();
+    assert_eq!(all, ["k", "other"]);
+    let (_, rows) = client.misc("search", &[b"addcond\0\x000\0other", b"get"]);
+    assert_eq!(texts(rows), ["\0other\0a\x006"]);
+    assert_eq!(guard.scrape("ttguard_alarms_total", &[]), 0.0);
+}
+
+#[test]
 fn a_delete_that_was_sent_before_what_is_stored_is_stale() {
     let Some(real) = Real::start("*", "a_delete_that_was_sent_before_what_is_stored_is_stale") else {
         return;
