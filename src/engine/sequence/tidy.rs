@@ -22,7 +22,7 @@ use crate::metrics::RetryKind;
 use crate::pairing::owed::Lost;
 
 /// The answer that nothing was to be done, or could be.
-const LEFT: u8 = 1;
+pub(super) const LEFT: u8 = 1;
 
 /// The answer to an age that is too small, and where stamps have no age.
 const DENIED: u8 = 5;
@@ -43,7 +43,7 @@ struct Found {
     record: Option<Bytes>,
 }
 
-fn says(code: u8) -> Done {
+pub(super) fn says(code: u8) -> Done {
     let strings = Vec::new();
     Ok(answered(Reply::Strings { code, strings }))
 }
