@@ -6,7 +6,7 @@ use super::bench::BenchFlags;
 use super::console::{InspectFlags, TopFlags};
 use super::maintenance::{GcFlags, RestampFlags, VerifyFlags};
 use super::settings::{All, SettingFlags};
-use super::transfer::TransferFlags;
+use super::transfer::{ExportFlags, TransferFlags};
 
 /// A proxy for the Tokyo Tyrant protocol that refuses stale writes and pairs every answer with its question.
 #[derive(Parser)]
@@ -27,7 +27,7 @@ pub(super) enum Action {
     /// Store the records of a file of lines (key, tab, value) in any Tyrant server, through ttguard or not
     Import(TransferFlags),
     /// Write every record of any Tyrant server as a line (key, tab, value)
-    Export(TransferFlags),
+    Export(ExportFlags),
     /// Look through the stamps in any Tyrant server, through ttguard or not; exit code 1 where something is wrong
     Verify(VerifyFlags),
     /// Remove the tombstones of old deletes, through the ttguard that guards them

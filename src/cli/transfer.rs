@@ -21,6 +21,23 @@ pub(super) struct TransferFlags {
 impl TransferFlags {
     /// What was written, as settings.
     pub(super) fn settings(self) -> Result<TransferSettings, UsageError> {
-        TransferSettings::read(&self.url, &self.file, self.escape)
+        TransferSettings::read(&self.url, &self.file, self.escape, false)
+    }
+}
+
+#[derive(Args)]
+pub(super) struct ExportFlags {
+    #[command(flatten)]
+    transfer: TransferFlags,
+    /// Write values as they are stored, with the stamps that ttguard gives where clients give none
+    #[arg(long)]
+    stored: bool,
+}
+
+impl ExportFlags {
+    /// What was written, as settings.
+    pub(super) fn settings(self) -> Result<TransferSettings, UsageError> {
+        let Self { transfer, stored } = self;
+        TransferSettings::read(&transfer.url, &transfer.file, transfer.escape, stored)
     }
 }

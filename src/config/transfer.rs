@@ -40,6 +40,8 @@ pub struct TransferSettings {
     pub file: TransferFile,
     /// Whether `\t`, `\n`, `\r`, `\0` and `\\` stand for the bytes that a line cannot hold.
     pub escape: bool,
+    /// Whether values are written as they are stored, with the stamps that a ttguard gives.
+    pub stored: bool,
 }
 
 /// Where lines come from, or go to.
@@ -53,7 +55,7 @@ pub enum TransferFile {
 
 impl TransferSettings {
     /// Reads what was written on the command line.
-    pub(crate) fn read(server: &str, file: &str, escape: bool) -> Result<Self, UsageError> {
+    pub(crate) fn read(server: &str, file: &str, escape: bool, stored: bool) -> Result<Self, UsageError> {
         Ok(Self {
             server: read_server(server)?,
             file: match file {
@@ -68,6 +70,7 @@ impl TransferSettings {
                 path => TransferFile::Path(path.into()),
             },
             escape,
+            stored,
         })
     }
 }
@@ -84,7 +87,7 @@ mod tests {
             ("tyrant:/a.sock", "unix:/a.sock"),
             ("unix:/a.sock", "unix:/a.sock"),
         ] {
-            let settings = TransferSettings::read(server, "-", false).expect(server);
+            let settings = TransferSettings::read(server, "-", false, false).expect(server);
             assert_eq!(
                 (settings.server.to_string().as_str(), settings.file),
                 (address, TransferFile::Standard)
@@ -97,7 +100,7 @@ mod tests {
             ("h", "f"),
             ("h:1", ""),
         ] {
-            let line = TransferSettings::read(server, file, true)
+            let line = TransferSettings::read(server, file, true, false)
                 .expect_err(server)
                 .to_string();
             assert!(line.contains("; allowed: "), "{line}");

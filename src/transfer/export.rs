@@ -16,7 +16,12 @@ use crate::files;
 /// A record that is no line, a file or connection that breaks, or a count that shows that records may be missing: then
 /// what has been written is not to be trusted as the whole.
 pub fn run(settings: &TransferSettings) -> Result<u64, Fault> {
-    let mut walk = Walk::of_visible(&place_of(&settings.server)?)?;
+    let place = place_of(&settings.server)?;
+    let mut walk = if settings.stored {
+        Walk::of_stored(&place)?
+    } else {
+        Walk::of_visible(&place)?
+    };
     let before = walk.count()?;
     let mut out = Out::open(&settings.file)?;
     let bar = progress(Some(before), "{bar:30} {pos} of {len} records, {per_sec}, {eta}");

@@ -7,6 +7,7 @@ use crate::claim;
 use crate::client::blocking::Blocking;
 use crate::client::place::Place;
 use crate::command::{Command, Reply};
+use crate::guard::stamp::RECORD_PREFIX;
 
 /// Records that are asked for ahead. They are read in their order, so that no more than one is held.
 const WINDOW: usize = 128;
@@ -25,6 +26,8 @@ pub(crate) struct Walk {
     due: usize,
     /// Records that were met, those too that are left out.
     met: u64,
+    /// Records that ttguard hides are left out here.
+    skips_hidden: bool,
 }
 
 impl Walk {
@@ -36,7 +39,16 @@ impl Walk {
             further: call("iternext"),
             due: 0,
             met: 0,
+            skips_hidden: false,
         })
+    }
+
+    /// The same with their values as they are stored, where a ttguard gives them stamps that no client sees.
+    pub fn of_stored(server: &Place) -> Result<Self, Fault> {
+        let mut walk = Self::of_all(server)?;
+        // Those that are hidden are not counted.
+        walk.skips_hidden = std::mem::replace(&mut walk.through_guard, false);
+        Ok(walk)
     }
 
     /// Over all, those too that ttguard hides.
@@ -112,6 +124,7 @@ impl Walk {
         loop {
             match self.next_of_all()? {
                 Some((key, _)) if claim::is_ours(&key) => {}
+                Some((key, _)) if self.skips_hidden && key.starts_with(RECORD_PREFIX) => {}
                 next => return Ok(next),
             }
         }

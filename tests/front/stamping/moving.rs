@@ -58,6 +58,13 @@ fn old_data_is_read_at_once_stamped_in_its_own_time_and_unstamped_again() {
     assert_eq!(counted(&guard), [RECORDS, 0]);
     let (_, said) = ttguard(&["stamp", &url(&guard), "--rate", "100000"]);
     assert!(said.contains("0 stamped"), "once is enough: {said}");
+    let [seen, as_stored] = [&[][..], &["--stored"]].map(|flags| {
+        let url = url(&guard);
+        ttguard(&[&["export", url.as_str(), "-"][..], flags].concat()).1
+    });
+    assert!(seen.contains("key-9\told 9\n"), "{seen}");
+    assert!(as_stored.contains("key-9\t0000000000000001\x1eold 9\n"), "{as_stored}");
+    assert_eq!(seen.lines().count(), as_stored.lines().count());
     // Their stamps are older than those of any write.
     assert_eq!(client.text(&key(8)).as_deref(), Some("old 8"));
     assert_eq!(client.put(&key(8), b"new"), 0);
