@@ -38,7 +38,7 @@ mod stat;
 #[cfg(test)]
 mod tests;
 
-pub use self::misc::part;
+pub use self::misc::{asked_part, part};
 use std::path::Path;
 use std::time::Duration;
 

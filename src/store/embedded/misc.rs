@@ -85,12 +85,18 @@ fn get_part<R: Records>(records: &R, key: &[u8], arguments: &[Bytes]) -> Answer 
         .map(|part| vec![part]))
 }
 
-/// The part of a value that `getpart` asks for by its arguments: key, offset, length. An offset at or behind the end is a
-/// failure, for which there is none; a negative length means all.
-pub fn part(value: Bytes, arguments: &[Bytes]) -> Option<Bytes> {
+/// From where on and how many bytes `getpart` asks for by its arguments: key, offset, length. A negative offset is the first
+/// byte, and a negative length all there are.
+pub fn asked_part(arguments: &[Bytes]) -> (usize, usize) {
     let spelled = |at: usize, default: i32| arguments.get(at).map_or(default, |text| number::parse(text));
     let offset = usize::try_from(spelled(1, 0)).unwrap_or(0);
-    let length = usize::try_from(spelled(2, -1)).unwrap_or(usize::MAX);
+    (offset, usize::try_from(spelled(2, -1)).unwrap_or(usize::MAX))
+}
+
+/// The part of a value that `getpart` asks for by its arguments. An offset at or behind the end is a failure, for which there
+/// is none.
+pub fn part(value: Bytes, arguments: &[Bytes]) -> Option<Bytes> {
+    let (offset, length) = asked_part(arguments);
     (offset < value.len()).then(|| {
         let end = offset.saturating_add(length).min(value.len());
         value.slice(offset..end)

@@ -58,6 +58,50 @@ fn what_is_made_of_what_is_stored_is_stamped_anew_each_time() {
 }
 
 #[test]
+fn parts_and_sizes_are_those_of_the_clients_own_bytes() {
+    let test = "parts_and_sizes_are_those_of_the_clients_own_bytes";
+    for options in [&[][..], &["-mask", "misc"]] {
+        let Some(real) = Real::start_with(options, "*", test) else {
+            return;
+        };
+        let mut old = real.client();
+        assert_eq!(old.put("old", b"old data"), 0);
+        assert_eq!(old.put("empty", b""), 0);
+        let guard = Guarded::before(real.address(), GIVEN);
+        let mut client = guard.client();
+        assert_eq!(client.put("new", b"new data"), 0);
+        assert_eq!(client.put("none", b""), 0);
+        for (key, value) in [("old", "old data"), ("new", "new data"), ("empty", ""), ("none", "")] {
+            assert_eq!(client.ask_code(&frame::keyed(frame::VSIZ, key)), 0);
+            assert_eq!(client.recv(4), (value.len() as u32).to_be_bytes(), "{key}");
+            if !options.is_empty() {
+                // Of a server that denies misc nobody is told a part.
+                continue;
+            }
+            let parts: [(&[&str], Option<&str>); 5] = [
+                (&["4", "2"], value.get(4..6)),
+                (&["-3", "3"], value.get(..3)),
+                (&["4", "-1"], value.get(4..)),
+                (&["4"], value.get(4..)),
+                (&["8", "1"], None),
+            ];
+            for (arguments, part) in parts {
+                let all: Vec<&[u8]> = [key].iter().chain(arguments).map(|text| text.as_bytes()).collect();
+                let due = match part {
+                    Some(part) => (0, vec![part.as_bytes().to_vec()]),
+                    None => (1, Vec::new()),
+                };
+                assert_eq!(client.misc("getpart", &all), due, "{key} {arguments:?}");
+            }
+        }
+        assert_eq!(client.ask_code(&frame::keyed(frame::VSIZ, "nothing")), 1);
+        if options.is_empty() {
+            assert_eq!(client.misc("getpart", &[b"nothing", b"0", b"1"]), (1, Vec::new()));
+        }
+    }
+}
+
+#[test]
 fn a_row_of_a_table_is_stamped_anew_with_each_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("casket.tct");
