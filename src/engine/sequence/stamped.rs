@@ -9,10 +9,11 @@ use bytes::Bytes;
 use super::making::{Made, Making};
 use super::{Done, Sequence, answered, outcome};
 use crate::command::edit::Edit;
-use crate::command::{Answer, Command};
+use crate::command::{Answer, Command, Reply};
 use crate::engine::apart::copying;
 use crate::engine::completion::NoReply;
 use crate::engine::failure::Failure;
+use crate::engine::records;
 use crate::engine::sending::Via;
 use crate::engine::write::companion::of_code;
 use crate::engine::write::judging::Passage;
@@ -181,7 +182,40 @@ impl Sequence {
         };
         let reply = outcome(self.ask(via, &ask, asked)).await?;
         let code = reply.code();
-        Ok(self.engine.read_back_of(key, reply).ok_or(code))
+        match self.engine.read_back_of(key, reply) {
+            Some(found) if found.value.is_none() && self.engine.stamp_column().is_none() => {
+                self.found_one_by_one(via, key, found).await
+            }
+            Some(found) => {
+                self.engine.mget_finds.set(true);
+                Ok(Ok(found))
+            }
+            None => Ok(Err(code)),
+        }
+    }
+
+    /// The same where `mget` has found no record. A server whose mask denies that says so of any: what is made of nothing
+    /// would then take the place of what there is.
+    async fn found_one_by_one(&self, via: &Via, key: &Bytes, found: ReadBack) -> Result<Result<ReadBack, u8>, NoReply> {
+        if self.engine.mget_finds.get() || found.record.is_some() {
+            return Ok(Ok(found));
+        }
+        let format = self.engine.shared.guard.stamp();
+        let mut values = [None, None];
+        for (name, value) in [key.clone(), records::name_of(key)].into_iter().zip(&mut values) {
+            match outcome(self.send(via, &Command::Get { key: name }, Tickets::None)).await? {
+                Reply::Value(stored) => *value = Some(stored),
+                // It says so of what it has not got, and of what it cannot read.
+                Reply::Code(1) => {}
+                other => return Ok(Err(other.code())),
+            }
+        }
+        let [value, record] = values;
+        Ok(Ok(ReadBack {
+            stamp: value.as_ref().and_then(|value| format.read(value)),
+            record: record.and_then(|record| format.read_digits(&record)),
+            value,
+        }))
     }
 
     /// The stamp above all that is stored of a key, and above what a delete has left, which may be nowhere but in the guard's

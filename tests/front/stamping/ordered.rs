@@ -102,6 +102,25 @@ fn parts_and_sizes_are_those_of_the_clients_own_bytes() {
 }
 
 #[test]
+fn behind_a_mask_that_denies_mget_nothing_takes_the_place_of_what_there_is() {
+    let test = "behind_a_mask_that_denies_mget_nothing_takes_the_place_of_what_there_is";
+    let Some(real) = Real::start_with(&["-mask", "mget"], "*", test) else {
+        return;
+    };
+    let guard = Guarded::before(real.address(), GIVEN);
+    let mut client = guard.client();
+    assert_eq!(real.client().put("old", b"old"), 0);
+    assert_eq!(client.put("new", b"new"), 0);
+    for key in ["old", "new"] {
+        assert_eq!(client.ask_code(&frame::store(frame::PUTKEEP, key, b"-")), 1, "{key}");
+        assert_eq!(client.ask_code(&frame::store(frame::PUTCAT, key, b"+")), 0, "{key}");
+        assert_eq!(client.text(key), Some(format!("{key}+")));
+    }
+    assert_eq!(client.ask_code(&frame::store(frame::PUTCAT, "none", b"+")), 0);
+    assert_eq!(client.text("none").as_deref(), Some("+"));
+}
+
+#[test]
 fn a_row_of_a_table_is_stamped_anew_with_each_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("casket.tct");
