@@ -1,8 +1,8 @@
 """Calls every method of an unmodified PyTyrant 1.1.17 and asserts what it gives.
 
-Usage: jython exercise.py HOST PORT [BACKUP FILE], with the folder of pytyrant.py in JYTHONPATH. Python 2, as PyTyrant is.
-A listener of the dialect pytyrant that allows setmst, in front of an empty store; BACKUP is what a copy is asked for,
-FILE what that makes.
+Usage: jython exercise.py HOST PORT client|edge [BACKUP FILE], with the folder of pytyrant.py in JYTHONPATH. Python 2, as
+PyTyrant is. A listener of the dialect pytyrant that allows setmst, in front of an empty store, where clients or ttguard
+give the stamps; BACKUP is what a copy is asked for, FILE what that makes.
 """
 import os
 import sys
@@ -101,25 +101,32 @@ def tyrant_old_numbers(t, backup, copied):
     refused('Tyrant.get', pytyrant.TyrantError, t.get, 'a')
 
 
-def late(t):
-    """Whatever a late packet is sent by, it changes nothing, and the connection stays in step."""
+def late(t, is_given):
+    """Whatever a late packet is sent by, it changes nothing, and the connection stays in step. Where ttguard gives the
+    stamps, what looks like one is some bytes, and what was sent last counts."""
     now = int(time.time() * 1000)
     new, old = '%013d new' % now, '%013d old' % (now - 60000)
+    left = old if is_given else new
     p = pytyrant.PyTyrant(t)
-    t.put('late', new)
     for method, call, args in (
             ('Tyrant.put', t.put, ('late', old)),
-            ('Tyrant.putkeep', t.putkeep, ('late', old)),
             ('Tyrant.misc', t.misc, ('putlist', 0, ['late', old])),
             ('Tyrant.misc', t.misc, ('put', 0, ['late', old])),
             ('PyTyrant.__setitem__', p.__setitem__, ('late', old)),
             ('PyTyrant.multi_set', p.multi_set, ([('late', old)],)),
             ('PyTyrant.update', p.update, ({'late': old},))):
-        refused(method, pytyrant.TyrantError, call, *args)
-        check(method, t.get('late'), new)
+        t.put('late', new)
+        if is_given:
+            call(*args)
+        else:
+            refused(method, pytyrant.TyrantError, call, *args)
+        check(method, t.get('late'), left)
+    t.put('late', new)
+    refused('Tyrant.putkeep', pytyrant.TyrantError, t.putkeep, 'late', old)
+    check('Tyrant.putkeep', t.get('late'), new)
     t.putnr('late', old)
-    check('Tyrant.putnr', t.get('late'), new)
-    check('PyTyrant.setdefault', p.setdefault('late', old), new)
+    check('Tyrant.putnr', t.get('late'), left)
+    check('PyTyrant.setdefault', p.setdefault('late', 'x'), left)
     p.clear()
 
 
@@ -194,14 +201,14 @@ def methods(cls):
 
 
 def main():
-    host, port = sys.argv[1], int(sys.argv[2])
-    backup, copied = (sys.argv[3:] + [None, None])[:2]
+    host, port, is_given = sys.argv[1], int(sys.argv[2]), sys.argv[3] == 'edge'
+    backup, copied = (sys.argv[4:] + [None, None])[:2]
     t = pytyrant.Tyrant.open(host, port)
     check('Tyrant.open', t.rnum(), 0)
     for part in (tyrant_stores, tyrant_many, tyrant_server):
         part(t)
     tyrant_old_numbers(t, backup, copied)
-    late(t)
+    late(t, is_given)
     close(t, 'Tyrant.close')
     p = pytyrant.PyTyrant.open(host, port)
     check('PyTyrant.open', len(p), 0)
