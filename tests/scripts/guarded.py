@@ -21,7 +21,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def until(what, condition):
+def until(what, condition, pause=0.1):
     """Waits until the condition holds; returns what it gave."""
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -30,21 +30,22 @@ def until(what, condition):
             return found
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not come in {PATIENCE} s")
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 class Guarded:
-    """Listens on free ports; `settings` is the text of its file."""
+    """Listens on free ports; `settings` is the text of its file, `environment` what its own has beside ours."""
 
-    def __init__(self, settings="", backend="memory:"):
+    def __init__(self, settings="", backend="memory:", claim=False, environment=None):
         self.folder = tempfile.TemporaryDirectory()
         file = Path(self.folder.name) / "ttguard.toml"
         file.write_text(settings)
         self.errors = open(Path(self.folder.name) / "log", "w+")
         command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--backend", backend]
-        # What stands behind is another ttguard here, where no client keeps a claim.
-        command += ["--claim=false"]
-        self.process = subprocess.Popen([*command, "--config", file], stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        # What stands behind is mostly another ttguard here, where no client keeps a claim.
+        command += [f"--claim={str(claim).lower()}", "--config", file]
+        environment = {**os.environ, **(environment or {})}
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=environment)
         line = self.process.stdout.readline()
         found = re.search(r"listening on 127\.0\.0\.1:(\d+),.* admin (http://[\d.:]+)", line)
         if found is None:
