@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::command::function::until_nul;
 pub use crate::guard::stamp::RECORD_PREFIX as PREFIX;
 
 /// The name of the record that keeps the stamp of `key`.
@@ -33,6 +34,23 @@ pub fn visible_pairs(strings: Vec<Bytes>) -> Vec<Bytes> {
     }
     let pairs = strings.chunks(2).filter(|pair| !is_hidden(&pair[0]));
     pairs.flatten().cloned().collect()
+}
+
+/// One condition more for each query of a table's `search` or `metasearch`: that it is no hidden record. So the table
+/// itself leaves them out: of counts, of a most, and of what is deleted too.
+pub fn visible_rows(arguments: Vec<Bytes>) -> Vec<Bytes> {
+    // The key begins with the prefix, negated, and without an index, of which there is none.
+    let operator = 2 | 1 << 24 | 1 << 25;
+    let condition = Bytes::from([format!("addcond\0\0{operator}\0").as_bytes(), PREFIX].concat());
+    let mut with = Vec::with_capacity(arguments.len() + 1);
+    for argument in arguments {
+        if until_nul(&argument) == b"next" {
+            with.push(condition.clone());
+        }
+        with.push(argument);
+    }
+    with.push(condition);
+    with
 }
 
 /// How many hidden records the backend holds, so that `rnum` can leave them out.

@@ -33,7 +33,7 @@ use super::failure::Failure;
 use super::request::Request;
 use super::stamping::Newest;
 use super::stamping::values::{Values, Writing, reads_part};
-use crate::command::function::{self, Function};
+use crate::command::function::Function;
 use crate::command::{Answer, Command, Reply, Verb};
 use crate::config::ListenerSettings;
 use crate::guard::verdict::Refusal;
@@ -256,7 +256,6 @@ impl Sequence {
             }
             Function::IterNext => self.misc_iter_next(call).await,
             Function::Scan => self.scan(call).await,
-            Function::Search if function::deletes(&call.arguments) => self.upheaval_allowed(call).await,
             Function::Search => self.search(call).await,
             Function::Unknown => self.upheaval_allowed(call).await,
             Function::Vanish => self.upheaval(call.command()).await,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::dedicated::{self, Touches};
 use super::{Call, Done, Sequence, answered};
-use crate::command::{Command, Reply};
+use crate::command::{Command, Reply, function};
 use crate::engine::apart::apart;
 use crate::engine::failure::Failure;
 use crate::engine::records;
@@ -112,18 +112,17 @@ impl Sequence {
         }
     }
 
-    /// `search` and `metasearch`: keys, or rows that begin with NUL and their key.
-    pub(super) async fn search(&mut self, call: Call) -> Done {
-        let (code, strings) = match dedicated::exchange(self, call.command(), Touches::Nothing).await? {
-            Reply::Strings { code, strings } => (code, strings),
-            other => return Ok(answered(other)),
-        };
-        let is_visible = |row: &Bytes| !records::is_hidden(row.strip_prefix(b"\0").unwrap_or(row));
-        let visible = apart(strings.len(), move || strings.into_iter().filter(is_visible).collect());
-        Ok(answered(Reply::Strings {
-            code,
-            strings: visible.await?,
-        }))
+    /// `search` and `metasearch`, which can delete what they find.
+    pub(super) async fn search(&mut self, mut call: Call) -> Done {
+        let deletes = function::deletes(&call.arguments);
+        if self.engine.capabilities().has_columns {
+            call.arguments = records::visible_rows(call.arguments);
+        }
+        if deletes {
+            return self.upheaval_allowed(call).await;
+        }
+        let command = call.command();
+        Ok(answered(dedicated::exchange(self, command, Touches::Nothing).await?))
     }
 
     pub(super) async fn rnum(&mut self) -> Done {

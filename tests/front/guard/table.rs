@@ -153,3 +153,37 @@ fn a_search_that_deletes_is_counted_and_everything_is_read_again() {
     assert_eq!(refusing.client().misc("search", &[b"remove"]).0, 5);
     assert_eq!(row(&mut real.client(), "k").len(), 4);
 }
+
+#[test]
+fn a_search_neither_shows_nor_deletes_hidden_records() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(real) = Real::start(&database(&folder), "a_search_neither_shows_nor_deletes_hidden_records") else {
+        return;
+    };
+    let guarded = Guarded::before(real.address(), "claim = true\n");
+    guarded.expect_ready();
+    let (mut client, mut direct) = (guarded.client(), real.client());
+    for key in ["a", "b", "c"] {
+        assert_eq!(client.misc("put", &[key.as_bytes(), b"text", key.as_bytes()]).0, 0);
+    }
+    let mut found = |function: &str, words: &[&[u8]]| -> Vec<String> {
+        let (code, strings) = client.misc(function, words);
+        assert_eq!(code, 0);
+        strings.iter().map(|one| one.escape_ascii().to_string()).collect()
+    };
+    let all = |direct: &mut Client| direct.misc("search", &[]).1.len();
+    assert_eq!(all(&mut direct), 5, "the claim has two records");
+    let order: &[u8] = b"setorder\0text\x001";
+    assert_eq!(found("search", &[order]), ["c", "b", "a"]);
+    assert_eq!(found("search", &[b"count"]), ["3"]);
+    assert_eq!(found("search", &[order, b"setlimit\x002\x001"]), ["b", "a"]);
+    assert_eq!(
+        found("search", &[order, b"setlimit\x001\x000", b"get"]),
+        ["\\x00c\\x00text\\x00c"]
+    );
+    let union: &[&[u8]] = &[b"addcond\0text\0STREQ\0a", b"next", order, b"mstype\x000"];
+    assert_eq!(found("metasearch", union), ["a", "c", "b"]);
+    found("search", &[b"out"]);
+    assert_eq!(found("search", &[]), [""; 0]);
+    assert_eq!(all(&mut direct), 2, "the claim is as it was");
+}

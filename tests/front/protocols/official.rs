@@ -120,7 +120,9 @@ fn the_table_programs_pass_in_front_of_a_table_database() {
     let database = folder.path().join("casket.tct");
     let database = database.to_str().expect("a path of text");
     if let Some(real) = Real::start(database, "the_table_programs_pass_in_front_of_a_table_database") {
-        let guarded = Guarded::before(real.address(), "");
+        // A search for everything must not find what the guard keeps there.
+        let guarded = Guarded::before(real.address(), "claim = true\n");
+        guarded.expect_ready();
         run(guarded.address(), "tcrtest", "table", &[], Some("500"));
         run(guarded.address(), "tcrmttest", "table", &["-tnum", "8"], Some("100"));
     }
