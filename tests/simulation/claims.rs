@@ -5,6 +5,7 @@
 //! with its connection.
 
 pub mod process;
+pub mod store;
 pub mod wires;
 
 use std::cell::RefCell;
@@ -19,13 +20,12 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 use ttguard::client::route::Route;
-use ttguard::command::{Answer, Command};
+use ttguard::command::Command;
 use ttguard::config::{Address, BackendUrl, ListenerSettings, Settings};
 use ttguard::front::instance::Surroundings;
 use ttguard::metrics::Metrics;
-use ttguard::protocol::answer;
 use ttguard::protocol::outgoing::Outgoing;
-use ttguard::protocol::request::{Decoder, Fault, Incoming};
+use ttguard::protocol::request::Fault;
 use ttguard::store::embedded::Embedded;
 use ttguard::transport::{Reader, Writer};
 
@@ -115,36 +115,23 @@ impl World {
     }
 
     /// The store at one end of a connection of this guard's.
-    async fn serve(self: Rc<Self>, guard: usize, mut reader: Reader, writer: Writer) {
-        let settings = self.settings();
-        let listener = &settings.listeners[0];
-        let mut decoder = Decoder::new(settings.limits.request, listener.protocols, listener.dialect);
-        let (mut input, mut out) = (BytesMut::new(), Outgoing::new());
-        while reader.read(&mut input).await.is_ok_and(|bytes| bytes > 0) {
-            while let Ok(Some(Incoming::Request(request))) = decoder.decode(&mut input) {
-                if matches!(&request.command, Command::Put { key, .. } if &key[..] == b"k")
-                    || matches!(&request.command, Command::Misc { arguments, .. } if arguments.first().is_some_and(|key| &key[..] == b"k"))
-                {
-                    self.written.borrow_mut()[guard] += 1;
-                    let others: Vec<_> = self.holders().into_iter().filter(|holder| *holder != guard).collect();
-                    if !others.is_empty() {
-                        self.violated(format!("a write of guard {guard} arrived while {others:?} may write"));
-                    }
-                }
-                let reply = self
-                    .store
-                    .execute(&request.command, self.clock())
-                    .expect("memory answers");
-                if !request.form.is_silent(&request.command) {
-                    answer::encode(request.form, &Answer::Reply(reply), &mut out);
-                }
+    async fn serve(self: Rc<Self>, guard: usize, reader: Reader, writer: Writer) {
+        let saw = |command: &Command| {
+            let names = match command {
+                Command::Put { key, .. } => Some(key),
+                Command::Misc { arguments, .. } => arguments.first(),
+                _ => None,
+            };
+            if names.is_none_or(|key| &key[..] != b"k") {
+                return;
             }
-            while !out.is_empty() {
-                if writer.writable().await.is_err() || writer.write_ready(&mut out).is_err() {
-                    return;
-                }
+            self.written.borrow_mut()[guard] += 1;
+            let others: Vec<_> = self.holders().into_iter().filter(|holder| *holder != guard).collect();
+            if !others.is_empty() {
+                self.violated(format!("a write of guard {guard} arrived while {others:?} may write"));
             }
-        }
+        };
+        store::serve(&self.store, reader, writer, || self.clock(), saw).await;
     }
 
     /// A client that puts a fresh value through this guard, again and again.

@@ -16,13 +16,12 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 use ttguard::client::route::Route;
-use ttguard::command::{Answer, Command, Reply, Shape};
+use ttguard::command::{Command, Reply, Shape};
 use ttguard::config::{Address, BackendUrl, Edges, ListenerSettings, Settings};
 use ttguard::front::instance::{At, Surroundings, Way};
 use ttguard::metrics::Metrics;
-use ttguard::protocol::answer;
 use ttguard::protocol::outgoing::Outgoing;
-use ttguard::protocol::request::{Decoder, Fault, Incoming};
+use ttguard::protocol::request::Fault;
 use ttguard::protocol::tyrant::limits::Limits;
 use ttguard::protocol::tyrant::reply::ReplyDecoder;
 use ttguard::protocol::tyrant::request;
@@ -30,6 +29,7 @@ use ttguard::store::embedded::Embedded;
 use ttguard::transport::{Reader, Writer};
 
 use crate::claims::process::{Pause, Process, holders};
+use crate::claims::store;
 use crate::claims::wires::{Between, Door, Wires};
 use crate::seeds::setting;
 
@@ -195,29 +195,14 @@ impl World {
     }
 
     /// The store at one end of a connection of this guard's.
-    async fn serve(self: Rc<Self>, guard: usize, mut reader: Reader, writer: Writer) {
-        let settings = self.settings(false);
-        let listener = &settings.listeners[0];
-        let mut decoder = Decoder::new(settings.limits.request, listener.protocols, listener.dialect);
-        let (mut input, mut out) = (BytesMut::new(), Outgoing::new());
-        while reader.read(&mut input).await.is_ok_and(|bytes| bytes > 0) {
-            while let Ok(Some(Incoming::Request(request))) = decoder.decode(&mut input) {
-                let others: Vec<_> = self.holders().into_iter().filter(|holder| *holder != guard).collect();
-                let is_clients = |key: &[u8]| key.starts_with(b"key-");
-                let writes = matches!(&request.command, Command::Put { key, .. } if is_clients(key));
-                if writes && !others.is_empty() {
-                    self.violated(format!("a write of guard {guard} arrived while {others:?} may write"));
-                }
-                let reply = self.store.execute(&request.command, self.clock());
-                let reply = Answer::Reply(reply.expect("memory answers"));
-                answer::encode(request.form, &reply, &mut out);
+    async fn serve(self: Rc<Self>, guard: usize, reader: Reader, writer: Writer) {
+        let saw = |command: &Command| {
+            let others: Vec<_> = self.holders().into_iter().filter(|holder| *holder != guard).collect();
+            if matches!(command, Command::Put { key, .. } if key.starts_with(b"key-")) && !others.is_empty() {
+                self.violated(format!("a write of guard {guard} arrived while {others:?} may write"));
             }
-            while !out.is_empty() {
-                if writer.writable().await.is_err() || writer.write_ready(&mut out).is_err() {
-                    return;
-                }
-            }
-        }
+        };
+        store::serve(&self.store, reader, writer, || self.clock(), saw).await;
     }
 
     /// A client of an edge's, whose key nobody else writes: newer and older values in turn, and what is there.

@@ -13,25 +13,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use fastrand::Rng;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep};
 use ttguard::client::route::Route;
-use ttguard::command::{Answer, Command, Reply, Shape};
+use ttguard::command::{Command, Reply, Shape};
 use ttguard::config::{Address, BackendUrl, Edges, ListenerSettings, Settings, StampSource};
 use ttguard::front::instance::{At, Surroundings, Way};
 use ttguard::guard::stamp::{Mark, StampFormat};
 use ttguard::metrics::Metrics;
-use ttguard::protocol::answer;
-use ttguard::protocol::outgoing::Outgoing;
-use ttguard::protocol::request::{Decoder, Fault, Incoming};
+use ttguard::protocol::request::Fault;
 use ttguard::store::embedded::Embedded;
 use ttguard::transport::{Reader, Writer};
 
 use crate::claims::process::{Pause, Process};
+use crate::claims::store;
 use crate::claims::wires::{Between, Door, Wires};
 use crate::edges::Asking;
 use crate::seeds::setting;
@@ -228,34 +227,22 @@ impl World {
         }
     }
 
+    fn true_time(&self) -> Duration {
+        Duration::from_micros(TRUE_START) + self.start.elapsed()
+    }
+
     /// The store at one end of a connection of the guard's.
-    async fn serve(self: Rc<Self>, mut reader: Reader, writer: Writer) {
-        let settings = settings(false);
-        let listener = &settings.listeners[0];
-        let mut decoder = Decoder::new(settings.limits.request, listener.protocols, listener.dialect);
-        let (mut input, mut out) = (BytesMut::new(), Outgoing::new());
-        while reader.read(&mut input).await.is_ok_and(|bytes| bytes > 0) {
-            while let Ok(Some(Incoming::Request(request))) = decoder.decode(&mut input) {
-                match &request.command {
-                    Command::Put { key, value } if !key.starts_with(b"timestamp.") => {
-                        self.check_order(key, value);
-                        if key.starts_with(b"key-") {
-                            self.note_stamp(value);
-                        }
-                    }
-                    _ => {}
-                }
-                let time = Duration::from_micros(TRUE_START) + self.start.elapsed();
-                let reply = self.store.execute(&request.command, time);
-                let reply = Answer::Reply(reply.expect("memory answers"));
-                answer::encode(request.form, &reply, &mut out);
-            }
-            while !out.is_empty() {
-                if writer.writable().await.is_err() || writer.write_ready(&mut out).is_err() {
-                    return;
+    async fn serve(self: Rc<Self>, reader: Reader, writer: Writer) {
+        let saw = |command: &Command| match command {
+            Command::Put { key, value } if !key.starts_with(b"timestamp.") => {
+                self.check_order(key, value);
+                if key.starts_with(b"key-") {
+                    self.note_stamp(value);
                 }
             }
-        }
+            _ => {}
+        };
+        store::serve(&self.store, reader, writer, || self.true_time(), saw).await;
     }
 
     fn connect(&self, edge: usize) -> Asking {
@@ -424,14 +411,12 @@ impl World {
 
     fn store_raw(&self, key: &str, value: Bytes) {
         let key = Bytes::copy_from_slice(key.as_bytes());
-        let time = Duration::from_micros(TRUE_START) + self.start.elapsed();
-        let stored = self.store.execute(&Command::Put { key, value }, time);
+        let stored = self.store.execute(&Command::Put { key, value }, self.true_time());
         assert_eq!(stored.map(|reply| reply.code()).ok(), Some(0));
     }
 
     fn raw(&self, key: &Bytes) -> Option<Bytes> {
-        let time = Duration::from_micros(TRUE_START) + self.start.elapsed();
-        match self.store.execute(&Command::Get { key: key.clone() }, time) {
+        match self.store.execute(&Command::Get { key: key.clone() }, self.true_time()) {
             Ok(Reply::Value(value)) => Some(value),
             _ => None,
         }
