@@ -137,10 +137,10 @@ fn each_mistake_is_one_line_with_what_where_and_what_is_allowed() {
             &["--listen: listen \"b\" has no port", "HOST:PORT or unix:/path"],
         ),
         (
-            &["serve", "--backend", "b:1"],
+            &["serve", "--backend", "b:x"],
             &[],
             &[
-                "--backend: backend \"b:1\" is no backend",
+                "--backend: backend \"b:x\" is no backend",
                 "memory:, file:PATH, tyrant://HOST:PORT",
             ],
         ),
@@ -280,7 +280,9 @@ fn check_prints_what_serve_would_use() {
     let path = mistaken.path().to_str().expect("a path");
     let line = refused(&["check", "--config", path], &[]);
     assert!(
-        line.starts_with(&format!("{path}:2: unknown key `lane`; allowed: ")),
+        line.starts_with(&format!(
+            "{path}:2: unknown key `lane`, did you mean `lanes`?; allowed: "
+        )),
         "{line}"
     );
 }

@@ -1,5 +1,6 @@
 //! Addresses to listen on, and the address of the backend.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
@@ -52,7 +53,10 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         match text.strip_prefix("unix:") {
             Some(path) => socket_path(path).map(Self::Unix),
-            None => host_port(text).map(|_| Self::Tcp(text.to_owned())),
+            None => {
+                let written = spelt_out(text, "0.0.0.0");
+                host_port(&written).map(|_| Self::Tcp(written.into_owned()))
+            }
         }
         .map_err(|reason| AddressError::new(text, reason, Self::ALLOWED))
     }
@@ -148,12 +152,32 @@ fn backend(text: &str) -> Result<BackendUrl, &'static str> {
         let text = rest.strip_prefix("//").ok_or("has no // before its host")?;
         return some_port(text).map(BackendUrl::Tyrants);
     }
-    let rest = text.strip_prefix("tyrant:").ok_or("is no backend")?;
-    let address = match rest.strip_prefix("//") {
-        Some(text) => Address::Tcp(some_port(text)?),
-        None => Address::Unix(socket_path(rest)?),
+    let address = match text.strip_prefix("tyrant:") {
+        Some(rest) => match rest.strip_prefix("//") {
+            Some(text) => Address::Tcp(some_port(text)?),
+            None => Address::Unix(socket_path(rest)?),
+        },
+        None => server(text).ok_or("is no backend")?,
     };
     Ok(BackendUrl::Tyrant(address))
+}
+
+/// A server that is named without a scheme, as `tcrmgr` and other clients do.
+fn server(text: &str) -> Option<Address> {
+    match text.strip_prefix("unix:") {
+        Some(path) => socket_path(path).ok().map(Address::Unix),
+        None => some_port(&spelt_out(text, "127.0.0.1")).ok().map(Address::Tcp),
+    }
+}
+
+/// A port by itself is one of this machine's loopback; behind a colon it is one at every address where `host` is that.
+fn spelt_out<'a>(text: &'a str, host: &str) -> Cow<'a, str> {
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.strip_prefix(':') {
+        Some(port) if is_port(port) => Cow::Owned(format!("{host}:{port}")),
+        None if is_port(text) => Cow::Owned(format!("127.0.0.1:{text}")),
+        _ => Cow::Borrowed(text),
+    }
 }
 
 /// `HOST:PORT` of a port that one can connect to.
@@ -237,12 +261,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_out_is_what_everybody_means() {
+        for (text, meant) in [
+            ("1978", "127.0.0.1:1978"),
+            (":1978", "0.0.0.0:1978"),
+            (":0", "0.0.0.0:0"),
+        ] {
+            assert_eq!(text.parse::<Address>().expect(text).to_string(), meant);
+        }
+        for (text, meant) in [
+            ("h:1978", "tyrant://h:1978"),
+            ("[::1]:1978", "tyrant://[::1]:1978"),
+            ("1978", "tyrant://127.0.0.1:1978"),
+            (":1978", "tyrant://127.0.0.1:1978"),
+            ("unix:/run/t.sock", "tyrant:/run/t.sock"),
+        ] {
+            assert_eq!(text.parse::<BackendUrl>().expect(text).to_string(), meant);
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused_with_what_is_allowed() {
         let long = format!("unix:/{}", "x".repeat(PATH_MAX));
         for text in [
             "",
             "host",
-            ":1978",
+            ":",
+            "65536",
+            ":65536",
             "host:",
             "host:65536",
             "host:+1",
@@ -280,8 +326,10 @@ mod tests {
             "tyrants:/run/t.sock",
             "tyrants://h",
             "tyrants://h:0",
-            "h:1978",
-            "unix:/run/t.sock",
+            "h:0",
+            "h",
+            "0",
+            "unix:t.sock",
         ] {
             let error = text.parse::<BackendUrl>().expect_err(text).to_string();
             assert!(error.ends_with(BackendUrl::ALLOWED), "{error}");
