@@ -8,6 +8,7 @@ mod mistake;
 mod settings;
 mod shell;
 mod transfer;
+mod ttserver;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -67,6 +68,9 @@ pub fn parse(
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Invocation, UsageError> {
     let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(mistake) = ttserver::mistaken(&args) {
+        return Err(mistake);
+    }
     let action = match CommandLine::try_parse_from(&args) {
         Ok(line) => line.action,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -105,6 +109,14 @@ pub fn parse(
         Action::Completions { shell } => shell::completions(shell.as_deref()).map(|text| Invocation::Print { text }),
         Action::Man { topic } => shell::man(topic.as_deref()).map(|text| Invocation::Print { text }),
     }
+}
+
+/// The mistake that a variable among these is nearly one that is read.
+///
+/// # Errors
+/// Where there is such a one: what it says would be ignored.
+pub fn check_variables(names: impl IntoIterator<Item = String>) -> Result<(), UsageError> {
+    mistake::misspelt(names).map_or(Ok(()), Err)
 }
 
 /// Looks a variable up in the environment of the process. Bytes that are no text become replacement characters,

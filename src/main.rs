@@ -56,7 +56,10 @@ fn main() -> ExitCode {
 fn moved(what: &str, result: Result<u64, transfer::Fault>) -> ExitCode {
     match result {
         Ok(count) => {
-            eprintln!("ttguard: {count} records are {what}");
+            say(&format!(
+                "{count} {} {what}",
+                if count == 1 { "record is" } else { "records are" }
+            ));
             ExitCode::SUCCESS
         }
         Err(fault) if fault.is_mistake() => refuse(&fault),
@@ -83,6 +86,7 @@ fn verify(settings: &VerifySettings) -> ExitCode {
 }
 
 fn read() -> Result<Invocation, UsageError> {
+    cli::check_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
     cli::parse(std::env::args_os(), cli::process_env)
 }
 
@@ -105,8 +109,16 @@ fn print(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Says on standard error what there is to say, where anybody reads that: who has seen enough is no failure either.
+fn say(what: &dyn std::fmt::Display) {
+    let text = what.to_string();
+    // Where it is itself what is wrong, its name stands there already.
+    let name = if text.starts_with("ttguard: ") { "" } else { "ttguard: " };
+    let _ = writeln!(std::io::stderr(), "{name}{text}");
+}
+
 fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("ttguard: {error}");
+    say(error);
     ExitCode::from(UsageError::EXIT_CODE)
 }
 
@@ -114,7 +126,7 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ttguard: {error:#}");
+            say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }

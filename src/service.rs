@@ -28,7 +28,7 @@ pub mod pid_file;
 mod predecessor;
 mod signals;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
@@ -56,7 +56,8 @@ pub fn serve(settings: Settings, read: ReadSettings) -> ExitCode {
         Ok(Ending::InOrder(Departure { drained: true, .. })) => Exit::Drained.into(),
         Ok(Ending::InOrder(_)) => Exit::Cut.into(),
         Err(error) => {
-            eprintln!("ttguard: {error}");
+            // Nobody may read it.
+            let _ = writeln!(io::stderr(), "ttguard: {error}");
             error.exit().into()
         }
     }

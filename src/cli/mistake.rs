@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, CommandFactory};
+use clap::{Arg, Command, CommandFactory};
 
 use super::flags::CommandLine;
-use crate::config::{UsageError, quoted};
+use crate::admin::access;
+use crate::config::{UsageError, flags, nearest, quoted, variable};
 
 /// Clap's several lines as one: where, what, and what is allowed.
 pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> UsageError {
@@ -28,14 +29,20 @@ pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> UsageError 
         }
         ErrorKind::InvalidSubcommand => {
             let word = context(ContextKind::InvalidSubcommand);
+            let meant = meant(&word, "", command.get_subcommands().map(Command::get_name));
             UsageError::new(
                 "ttguard",
-                format_args!("unknown subcommand {}", quoted(&word)),
+                format_args!("unknown subcommand {}{meant}", quoted(&word)),
                 subcommands(&command),
             )
         }
         ErrorKind::UnknownArgument if flag.starts_with('-') => {
-            UsageError::new(flag, "unknown flag", allowed(&command, named))
+            let flags = named
+                .into_iter()
+                .flat_map(Command::get_arguments)
+                .filter_map(Arg::get_long);
+            let meant = meant(flag.trim_start_matches('-'), "--", flags);
+            UsageError::new(flag, format_args!("unknown flag{meant}"), allowed(&command, named))
         }
         ErrorKind::UnknownArgument => {
             UsageError::new(quoted(&argument), "belongs to no flag", allowed(&command, named))
@@ -58,6 +65,36 @@ pub(super) fn usage_error(error: &clap::Error, args: &[OsString]) -> UsageError 
         ErrorKind::InvalidUtf8 => UsageError::new("the command line", "a word that is no text", "UTF-8"),
         _ => UsageError::new(flag, first_line(error), allowed(&command, named)),
     }
+}
+
+/// What was most likely meant by a word.
+fn meant<'a>(word: &str, dashes: &str, among: impl Iterator<Item = &'a str>) -> String {
+    nearest(word, among).map_or(String::new(), |meant| format!(", did you mean {dashes}{meant}?"))
+}
+
+/// The mistake that one of these variables is nearly one of ours. Others begin like ours too: a cluster sets some for each
+/// service, by its name.
+pub(super) fn misspelt(names: impl IntoIterator<Item = String>) -> Option<UsageError> {
+    let ours = flags()
+        .into_iter()
+        .map(|(flag, _)| flag.name)
+        .chain(["config"])
+        .map(variable);
+    let ours: Vec<String> = ours.chain([access::VARIABLE.to_owned()]).collect();
+    let mut mistakes = names
+        .into_iter()
+        .filter(|name| name.starts_with("TTGUARD_"))
+        .filter_map(|name| {
+            let meant = nearest(&name, ours.iter().map(String::as_str))?.to_owned();
+            (!ours.contains(&name)).then_some((name, meant))
+        });
+    let (name, meant) = mistakes.next()?;
+    let problem = format_args!("is no variable of ttguard, did you mean {meant}?");
+    Some(UsageError::new(
+        &name,
+        problem,
+        format_args!("{meant}, or no such variable"),
+    ))
 }
 
 /// The subcommand that the command line names.
@@ -93,4 +130,30 @@ fn first_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let line = text.lines().next().unwrap_or_default();
     line.trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_variable_is_told_and_others_are_left_alone() {
+        let said = |name: &str| misspelt([name.to_owned()]).map(|mistake| mistake.to_string());
+        let line = said("TTGUARD_LANE").expect("a mistake");
+        assert!(
+            line.starts_with("TTGUARD_LANE: is no variable of ttguard, did you mean TTGUARD_LANES?"),
+            "{line}"
+        );
+        for name in [
+            "TTGUARD_LANES",
+            "TTGUARD_ADMIN_TOKEN",
+            "TTGUARD_CONFIG",
+            "TTGUARD_PORT",
+            "TTGUARD_SERVICE_HOST",
+            "TTGUARD_PORT_1978_TCP_ADDR",
+            "LANES",
+        ] {
+            assert_eq!(said(name), None, "{name}");
+        }
+    }
 }

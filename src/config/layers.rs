@@ -9,6 +9,7 @@ use super::draft;
 use super::error::UsageError;
 use super::file::SourceFile;
 use super::listening::{ADDRESS, LISTEN, LISTENER, Table};
+use super::nearest::nearest;
 use super::row::{Flag, Takes};
 use super::schema::{FUNCTIONS, settings};
 use super::value::{Place, Value, Values, variable};
@@ -121,7 +122,9 @@ impl Keys<'_> {
                 Some(Entry::Key(key)) => take(key, value)?,
                 Some(Entry::Table(begin)) => Keys { table: begin, ..*self }.each(table(self.file, value)?, take)?,
                 None => {
-                    let problem = format_args!("unknown key `{}`", name.get_ref());
+                    let meant = self.nearest(name.get_ref());
+                    let meant = meant.map_or(String::new(), |meant| format!(", did you mean `{meant}`?"));
+                    let problem = format_args!("unknown key `{}`{meant}", name.get_ref());
                     return Err(UsageError::new(
                         self.file.place(name.span().start),
                         problem,
@@ -143,6 +146,12 @@ impl Keys<'_> {
                 Some(_) => None,
             }
         })
+    }
+
+    /// The name that stands in this table and is spelt nearly so.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        let all = self.known.iter().filter_map(|key| key.strip_prefix(self.table));
+        nearest(name, all.map(|rest| rest.split('.').next().unwrap_or(rest)))
     }
 
     /// The names that stand in this table, each once, as they are listed in a message.

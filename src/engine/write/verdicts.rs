@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::command::Reason;
 use crate::engine::Engine;
 use crate::guard::spread::Lies;
 use crate::guard::verdict::{Change, Refusal};
@@ -59,7 +60,6 @@ impl Engine {
 
     /// Counts a refusal, carried out or, in observe mode, not; takes note of it and logs it.
     pub fn note_refusal(&self, asker: Asker<'_>, key: &Bytes, change: Change<'_>, refusal: Refusal) {
-        static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
         let shared = &self.shared;
         let (metrics, format) = (&shared.metrics, shared.guard.stamp());
         let (enforced, at) = (shared.guard.enforces(), (shared.clock)());
@@ -101,11 +101,8 @@ impl Engine {
         if let (true, Refusal::Future, Some(ahead)) = (is_first, refusal, off_by) {
             self.hint(asker, key, ahead);
         }
-        if let Some(suppressed) = LOG.admit(Instant::now()) {
-            let key = self.settings().admin_keys.write(key, key_hash);
-            let client = asker.who;
-            tracing::info!(key, %client, ?refusal, enforced, suppressed, "refused a write");
-        }
+        let key = || self.settings().admin_keys.write(key, key_hash);
+        log_refusal(asker, key, refusal.reason(), (stamp, newer, off_by), enforced);
     }
 
     /// The first time that a client is refused for a time that is yet to come, it is told to whoever runs this what that
@@ -119,7 +116,8 @@ impl Engine {
         let key = self.settings().admin_keys.write(key, shared.guard.key(key).short());
         let (client, digits, enforced) = (asker.who, shared.guard.stamp().digits(), shared.guard.enforces());
         if ahead < NO_CLOCK {
-            tracing::warn!(key, %client, ?ahead, enforced, suppressed, "a stamp is further ahead than future_tolerance: is the clock of this client right?");
+            let ahead_seconds = ahead.as_secs_f64();
+            tracing::warn!(key, %client, ahead_seconds, enforced, suppressed, "a stamp is further ahead than future_tolerance: is the clock of this client right?");
         } else {
             let years = ahead.as_secs() / (365 * 24 * 3600);
             tracing::warn!(
@@ -133,5 +131,36 @@ impl Engine {
                  many digits are one; with --mode observe nothing is refused, and what would be is counted"
             );
         }
+    }
+}
+
+/// Says that a write is refused, or, in observe mode, would be: with its stamp, that of what is stored, and how far the two,
+/// or the first and the clock, are apart.
+fn log_refusal(
+    asker: Asker<'_>,
+    key: impl FnOnce() -> String,
+    reason: Reason,
+    (stamp, newer, apart): (Option<u64>, Option<u64>, Option<Duration>),
+    enforced: bool,
+) {
+    static LOG: RateLimit = RateLimit::new(Duration::from_secs(1));
+    let Some(suppressed) = LOG.admit(Instant::now()) else {
+        return;
+    };
+    let (key, client, reason) = (key(), asker.who, reason.name());
+    let by_seconds = apart.map(|apart| apart.as_secs_f64());
+    if enforced {
+        tracing::info!(key, %client, reason, stamp, newer, by_seconds, suppressed, "refused a write");
+    } else {
+        tracing::info!(
+            key,
+            %client,
+            reason,
+            stamp,
+            newer,
+            by_seconds,
+            suppressed,
+            "let a write through that would be refused in enforce mode"
+        );
     }
 }

@@ -42,3 +42,36 @@ fn the_log_file_is_opened_again_and_its_level_changes_and_no_value_is_in_it() {
     let after = std::fs::read_to_string(&path).expect("the new log");
     assert!(!after.contains("draining") && !after.contains("my secret"), "{after}");
 }
+
+#[test]
+fn a_refused_write_is_told_by_both_stamps_and_one_that_was_only_observed_is_told_as_such() {
+    let clock = Clock::start();
+    for (mode, code, words) in [
+        ("enforce", 2, "refused a write"),
+        (
+            "observe",
+            0,
+            "let a write through that would be refused in enforce mode",
+        ),
+    ] {
+        let guarded = Guarded::memory(&format!("[guard]\nmode = \"{mode}\"\n"));
+        let mut client = guarded.client();
+        assert_eq!(client.put("k", &clock.value(0)), 0);
+        assert_eq!(client.put("k", &clock.value(-61_000)), code);
+        guarded.expect_log(words);
+        let log = guarded.log();
+        let line = log.lines().find(|line| line.contains(words)).expect("a line");
+        let (stamp, newer) = (clock.digits(-61_000), clock.digits(0));
+        for part in [
+            "reason=\"stale\"",
+            &format!("stamp={stamp}"),
+            &format!("newer={newer}"),
+            "by_seconds=61",
+            "client=127.0.0.1:",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+        assert!(!line.contains("Stale {"), "{line}");
+        assert_eq!(log.contains("refused a write"), mode == "enforce");
+    }
+}
