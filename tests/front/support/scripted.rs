@@ -12,6 +12,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Instant, SystemTime};
 
+use socket2::{Domain, Socket, Type};
+
 pub use request::Request;
 pub use rule::{Act, End, Gate, Rule};
 pub use store::LOG;
@@ -25,6 +27,8 @@ pub struct Scripted {
     shared: Arc<Shared>,
     address: SocketAddr,
     listener: Mutex<Option<JoinHandle<()>>>,
+    /// Keeps the port while nobody listens there: the server of another test could be reached by it.
+    kept: Mutex<Option<Socket>>,
 }
 
 impl Scripted {
@@ -46,6 +50,7 @@ impl Scripted {
             shared,
             address,
             listener: Mutex::new(None),
+            kept: Mutex::new(None),
         };
         scripted.listen(listener);
         scripted
@@ -97,6 +102,12 @@ impl Scripted {
         let _ = TcpStream::connect(self.address);
         if let Some(listener) = self.listener.lock().expect("the listener").take() {
             listener.join().expect("the listener's thread");
+            let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None).expect("a socket");
+            socket.set_reuse_address(true).expect("the port may be taken again");
+            // Somebody may have it already, to connect from.
+            if socket.bind(&self.address.into()).is_ok() {
+                self.kept.lock().expect("the port").replace(socket);
+            }
         }
     }
 
@@ -137,7 +148,14 @@ impl Scripted {
         state.store.pid += 1;
         state.store.started = SystemTime::now();
         drop(state);
-        let listener = TcpListener::bind(self.address).expect("the same port");
+        let kept = self.kept.lock().expect("the port").take();
+        let listener = match kept {
+            Some(socket) => {
+                socket.listen(128).expect("the same port");
+                socket.into()
+            }
+            None => TcpListener::bind(self.address).expect("the same port"),
+        };
         self.listen(listener);
     }
 
