@@ -101,6 +101,11 @@ impl Engine {
         if let (true, Refusal::Future, Some(ahead)) = (is_first, refusal, off_by) {
             self.hint(asker, key, ahead);
         }
+        // A stamp of the far future is most likely none, but a part of the value, which is never logged.
+        let (stamp, off_by) = match (refusal, off_by) {
+            (Refusal::Stale { .. }, off_by) => (stamp, off_by),
+            (_, off_by) => (None, off_by.filter(|ahead| *ahead < NO_CLOCK)),
+        };
         let key = || self.settings().admin_keys.write(key, key_hash);
         log_refusal(asker, key, refusal.reason(), (stamp, newer, off_by), enforced);
     }
