@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::GIVEN;
 use crate::support::client::Client;
@@ -13,6 +14,9 @@ use crate::support::guarded::{Guarded, on_file};
 use crate::support::real::Real;
 
 const ROUNDS: usize = 60;
+
+/// Which of two sends by two edges came first is known only as far as each knows its guard's clock: by half a round trip.
+const APART: Duration = Duration::from_millis(25);
 
 /// A network between an edge and its guard that lets nothing pass to the guard while it is closed.
 struct Network {
@@ -120,9 +124,13 @@ fn tell(guard: &Guarded) {
         let mut arrivals = [0, 1, 2];
         random.shuffle(&mut arrivals);
         nodes.iter().for_each(|node| node.network.close());
-        // Sent in this order, one behind the other: each edge has had its packet before the next is sent.
+        // Sent in this order, one behind the other: each edge has had its packet for a while before the next is sent.
         for (sent, node) in nodes.iter_mut().enumerate() {
             node.send(&key, &format!("packet {sent} of {round}"));
+            let had = Instant::now();
+            while had.elapsed() < APART {
+                thread::yield_now();
+            }
         }
         let mut codes = [9; 3];
         let mut newest = None;
