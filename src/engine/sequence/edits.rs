@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
+use super::making::{Made, Making};
 use super::{Done, Sequence, answered, outcome};
 use crate::command::edit::Edit;
-use crate::command::{Answer, Command, Reply, Verb};
+use crate::command::{Answer, Command, Reply};
 use crate::engine::apart::copying;
 use crate::engine::completion::{NoReply, Unrecorded};
 use crate::engine::failure::Failure;
@@ -20,19 +21,6 @@ use crate::guard::verdict::{Change, Refusal};
 use crate::metrics::{Outcome, RetryKind};
 use crate::pairing::owed::Lost;
 
-/// A change that is made of what is stored.
-#[derive(Clone)]
-struct Making {
-    key: Bytes,
-    /// What comes with the command.
-    value: Bytes,
-    /// What is sent, where that does not depend on what is stored.
-    command: Command,
-    edit: Option<Edit>,
-    /// It is judged as a `put`.
-    is_put: bool,
-}
-
 /// How much of what is stored has to be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wants {
@@ -44,34 +32,16 @@ enum Wants {
     Whole,
 }
 
-impl Making {
-    fn wants(&self) -> Wants {
-        match (self.edit, &self.command) {
-            (Some(Edit::Prepend | Edit::Decimal(_)), _) | (None, Command::PutShl { .. }) => Wants::Whole,
-            (Some(Edit::IfPresent), _) if self.is_put || !self.value.first().is_some_and(u8::is_ascii_digit) => {
-                Wants::Presence
+impl Wants {
+    fn of(making: &Making) -> Self {
+        match (making.edit, &making.command) {
+            (Some(Edit::Prepend | Edit::Decimal(_)), _) | (None, Command::PutShl { .. }) => Self::Whole,
+            (Some(Edit::IfPresent), _)
+                if making.is_put() || !making.value().first().is_some_and(u8::is_ascii_digit) =>
+            {
+                Self::Presence
             }
-            _ => Wants::Head,
-        }
-    }
-
-    /// What the key holds afterwards, as far as that can have another stamp than what it holds now.
-    fn made(&self, found: &Stored, digits: usize) -> Option<Bytes> {
-        let stored = &found.value.as_ref()?[..];
-        let joined = |first: &[u8], second: &[u8]| Bytes::from([first, second].concat());
-        match (self.edit, &self.command) {
-            _ if self.is_put => None,
-            (Some(Edit::Prepend), _) => Some(joined(&self.value, stored)),
-            (Some(Edit::Decimal(by)), _) => Some(Bytes::from(Edit::sum(stored, by).to_string())),
-            // Where there is nothing the whole of what is added is stored.
-            (_, Command::PutShl { .. }) if found.is_missing => Some(self.value.clone()),
-            (_, Command::PutShl { width, .. }) => {
-                let whole = joined(stored, &self.value);
-                let kept = usize::try_from(*width).unwrap_or(0).min(whole.len());
-                Some(whole.slice(whole.len() - kept..))
-            }
-            _ if stored.len() >= digits => None,
-            _ => Some(joined(stored, &self.value)),
+            _ => Self::Head,
         }
     }
 }
@@ -82,59 +52,50 @@ impl Sequence {
         if let Some(stamp) = self.stamp {
             return self.make_stamped(command, edit, stamp).await;
         }
-        let (key, value) = match &command {
-            Command::Put { key, value } | Command::PutCat { key, value } | Command::PutShl { key, value, .. } => {
-                (key.clone(), value.clone())
+        let making = match &command {
+            Command::Put { .. } | Command::PutCat { .. } | Command::PutShl { .. } | Command::AddInt { .. } => {
+                Making::of(command.clone(), edit)
             }
-            Command::AddInt { key, .. } => (key.clone(), Bytes::new()),
-            other => {
-                debug_assert!(false, "no protocol has such an edit: {other:?}");
-                return Ok(answered(Reply::Code(1)));
-            }
+            _ => None,
         };
-        let is_put = self.verb == Verb::Put;
-        if !is_put && let Err(refusal) = self.engine.admit_unordered(self.asker(), self.verb, &key) {
+        let Some(making) = making else {
+            debug_assert!(false, "no protocol has such an edit: {command:?}");
+            return Ok(answered(Reply::Code(1)));
+        };
+        if !making.is_put()
+            && let Err(refusal) = self.engine.admit_unordered(self.asker(), self.verb, &making.key)
+        {
             return Ok(self.refused(refusal));
         }
-        let making = Making {
-            key,
-            value,
-            command,
-            edit,
-            is_put,
-        };
-        self.make(making).await
+        self.make(making, command).await
     }
 
-    /// `putcat` in `misc`, of what may be a part of a stamp.
-    pub(super) async fn append(&mut self, key: Bytes, value: Bytes, command: Command) -> Done {
-        let making = Making {
-            key,
-            value,
-            command,
-            edit: None,
-            is_put: false,
-        };
-        self.make(making).await
+    /// `putcat` in `misc`, of what may be a part of a stamp. `wire` is how it was asked.
+    pub(super) async fn append(&mut self, key: Bytes, value: Bytes, wire: Command) -> Done {
+        match Making::of(Command::PutCat { key, value }, None) {
+            Some(making) => self.make(making, wire).await,
+            None => Ok(answered(of_code(self.verb, 1))),
+        }
     }
 
-    async fn make(&mut self, making: Making) -> Done {
+    /// Has it made until it is. `wire` is what is sent where that does not depend on what is stored.
+    async fn make(&mut self, making: Making, wire: Command) -> Done {
         loop {
-            if let Some(done) = self.try_to_make(&making).await? {
+            if let Some(done) = self.try_to_make(&making, &wire).await? {
                 return Ok(done);
             }
         }
     }
 
     /// One try; nothing where it has to be tried again.
-    async fn try_to_make(&mut self, making: &Making) -> Result<Option<(Outcome, Answer)>, Failure> {
+    async fn try_to_make(&mut self, making: &Making, wire: &Command) -> Result<Option<(Outcome, Answer)>, Failure> {
         let (key, engine) = (&making.key, Rc::clone(&self.engine));
-        let change = if making.is_put {
-            engine.change_of(&making.value)
+        let change = if making.is_put() {
+            engine.change_of(making.value())
         } else {
             Change::Unordered
         };
-        let passage = match self.take_key(key, change, making.is_put).await? {
+        let passage = match self.take_key(key, change, making.is_put()).await? {
             Ok(passage) => passage,
             Err(refusal) => return Ok(Some(self.refused(refusal))),
         };
@@ -150,11 +111,11 @@ impl Sequence {
         };
         // A server takes what lies behind an argument that is too large for it for new requests.
         let size_max = engine.settings().limits.request.value_max as usize;
-        if making.edit.is_some() && making.value.len() + found.len() > size_max {
+        if making.edit.is_some() && making.value().len() + found.len() > size_max {
             return Ok(Some(answered(Reply::Code(1))));
         }
-        let edited = self.edited(making, found).await?;
-        if !making.is_put {
+        let edited = self.edited(making, wire, found).await?;
+        if !making.is_put() {
             let made = edited.made.as_deref().unwrap_or_default();
             if let Err(refusal) = engine.admit_made(self.asker(), key, made) {
                 return Ok(Some(self.refused(refusal)));
@@ -169,20 +130,10 @@ impl Sequence {
     }
 
     /// What is made of what was found, put together by another thread where it is long.
-    async fn edited(&self, making: &Making, found: Stored) -> Result<Edited, Failure> {
+    async fn edited(&self, making: &Making, wire: &Command, found: Stored) -> Result<Edited, Failure> {
         let digits = usize::from(self.engine.shared.guard.stamp().digits());
-        let (asked, copied) = (making.clone(), making.value.len() + found.len());
-        let edited = copying(copied, move || {
-            let made = asked.made(&found, digits);
-            let (wire, said) = edited(&asked, &found.value.clone().unwrap_or_default());
-            Edited {
-                found,
-                made,
-                wire,
-                said,
-            }
-        });
-        edited.await
+        let (asked, wire, copied) = (making.clone(), wire.clone(), making.value().len() + found.len());
+        copying(copied, move || Edited::of(&asked, wire, found, digits)).await
     }
 
     /// Sends what was made, by the same lane as everything before it; nothing where it has to be made again.
@@ -224,8 +175,8 @@ impl Sequence {
                 return Ok(None);
             }
         };
-        if reply.code() == 0 && making.is_put {
-            let code = self.record_stamp(key, &making.value).await?;
+        if reply.code() == 0 && making.is_put() {
+            let code = self.record_stamp(key, making.value()).await?;
             if code != 0 {
                 return Ok(Some(answered(Reply::Code(code))));
             }
@@ -263,7 +214,7 @@ impl Sequence {
 
     /// Looks at what is stored, as far as that has to be known.
     async fn look(&self, via: &Via, making: &Making) -> Result<Looked, NoReply> {
-        let (key, wants) = (&making.key, making.wants());
+        let (key, wants) = (&making.key, Wants::of(making));
         let is_enough = wants == Wants::Presence && !self.engine.settings().verify_reads;
         if wants == Wants::Head || is_enough {
             let ask = Command::Vsiz { key: key.clone() };
@@ -320,6 +271,33 @@ struct Edited {
     said: Option<Reply>,
 }
 
+impl Edited {
+    fn of(making: &Making, wire: Command, found: Stored, digits: usize) -> Self {
+        let is_whole = Wants::of(making) == Wants::Whole;
+        let stored = match &found.value {
+            // Its head stays what it is.
+            _ if making.is_put() => None,
+            Some(value) if value.len() >= digits && !is_whole => None,
+            stored => stored.as_ref(),
+        };
+        let made = stored.map(|value| making.made(Some(value.clone()).filter(|_| !found.is_missing)));
+        let (made, wire, said) = match (made, making.edit) {
+            (Some(Made::Stored(value, reply)), Some(Edit::Prepend | Edit::Decimal(_))) => {
+                let (key, sent) = (making.key.clone(), value.clone());
+                (Some(value), Command::Put { key, value: sent }, Some(reply))
+            }
+            (Some(Made::Stored(value, _)), _) => (Some(value), wire, None),
+            (Some(Made::Not(_)) | None, _) => (None, wire, None),
+        };
+        Self {
+            found,
+            made,
+            wire,
+            said,
+        }
+    }
+}
+
 /// What is stored of a key.
 #[derive(Debug)]
 struct Stored {
@@ -353,20 +331,4 @@ enum Looked {
     Found(Stored),
     Missing,
     Failed(Reply),
-}
-
-/// What is sent for an edit, and what is answered when that succeeds, where it is not the backend's own answer.
-fn edited(making: &Making, stored: &Bytes) -> (Command, Option<Reply>) {
-    let put = |value| Command::Put {
-        key: making.key.clone(),
-        value,
-    };
-    match making.edit {
-        None | Some(Edit::IfPresent) => (making.command.clone(), None),
-        Some(Edit::Prepend) => (put(Bytes::from([&making.value[..], &stored[..]].concat())), None),
-        Some(Edit::Decimal(by)) => {
-            let sum = Edit::sum(stored, by);
-            (put(Bytes::from(sum.to_string())), Some(Reply::Count(sum)))
-        }
-    }
 }

@@ -16,7 +16,7 @@ pub(super) struct Making {
     /// What is asked.
     pub(super) command: Command,
     /// How that differs from its command.
-    edit: Option<Edit>,
+    pub(super) edit: Option<Edit>,
 }
 
 /// What comes of it.
@@ -40,6 +40,11 @@ impl Making {
             command,
             edit,
         })
+    }
+
+    /// Whether it is a `put` with a condition: what it stores does not depend on what is there, and is judged by its stamp.
+    pub(super) fn is_put(&self) -> bool {
+        matches!(self.command, Command::Put { .. })
     }
 
     /// The value that comes with the command.

@@ -23,7 +23,7 @@ impl Sequence {
     /// of a record that could not be stored. For nothing where stamps have no records of their own.
     ///
     /// The record is judged like a write of its key: had a delete come between, it would take the delete's tombstone away.
-    pub(super) async fn record_stamp(&self, key: &Bytes, value: &Bytes) -> Result<u8, Failure> {
+    pub(super) async fn record_stamp(&self, key: &Bytes, value: &[u8]) -> Result<u8, Failure> {
         let Some(stamp) = self.stamp_of(value).filter(|_| self.engine.keeps_records()) else {
             return Ok(0);
         };
@@ -78,7 +78,7 @@ impl Sequence {
     }
 
     /// The answer to a value that was stored, or not, once its record is too.
-    async fn with_record(&self, key: &Bytes, value: &Bytes, reply: Reply) -> Done {
+    async fn with_record(&self, key: &Bytes, value: &[u8], reply: Reply) -> Done {
         let code = if reply.code() == 0 {
             self.record_stamp(key, value).await?
         } else {
