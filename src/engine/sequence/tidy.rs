@@ -17,7 +17,7 @@ use crate::engine::failure::Failure;
 use crate::engine::records;
 use crate::engine::sending::Via;
 use crate::engine::write::settlement::Tickets;
-use crate::guard::verdict::Change;
+use crate::guard::verdict::{Change, ReadBack};
 use crate::metrics::RetryKind;
 use crate::pairing::owed::Lost;
 
@@ -35,12 +35,6 @@ enum Becomes {
     Gone,
     /// This stamp.
     Stamp(u64),
-}
-
-/// What is stored of a key.
-struct Found {
-    value: Option<Bytes>,
-    record: Option<Bytes>,
 }
 
 pub(super) fn says(code: u8) -> Done {
@@ -114,12 +108,9 @@ impl Sequence {
             return says(DENIED);
         };
         let engine = Rc::clone(&self.engine);
-        self.tidy(key.clone(), |found| {
-            let stamp = found.record.as_ref().and_then(|record| format.read_digits(record));
-            match (&found.value, stamp) {
-                (None, Some(stamp)) if stamp < newest || engine.is_ahead(stamp) => Becomes::Gone,
-                _ => Becomes::Same,
-            }
+        self.tidy(key.clone(), |found| match (&found.value, found.record) {
+            (None, Some(stamp)) if stamp < newest || engine.is_ahead(stamp) => Becomes::Gone,
+            _ => Becomes::Same,
         })
         .await
     }
@@ -130,24 +121,19 @@ impl Sequence {
         let [key] = &call.arguments[..] else {
             return says(LEFT);
         };
-        let (format, keeps) = (self.engine.shared.guard.stamp(), self.engine.keeps_records());
-        let engine = Rc::clone(&self.engine);
-        self.tidy(key.clone(), |found| {
-            let value = found.value.as_ref().and_then(|value| format.read(value));
-            let record = found.record.as_ref().and_then(|record| format.read_digits(record));
-            match (value, record) {
-                (Some(value), Some(record)) if engine.is_ahead(record) && keeps => Becomes::Stamp(value),
-                (_, Some(record)) if engine.is_ahead(record) && found.value.is_some() => Becomes::Gone,
-                (Some(value), Some(record)) if record < value && keeps => Becomes::Stamp(value),
-                (Some(value), Some(record)) if record < value => Becomes::Gone,
-                _ => Becomes::Same,
-            }
+        let (engine, keeps) = (Rc::clone(&self.engine), self.engine.keeps_records());
+        self.tidy(key.clone(), |found| match (found.stamp, found.record) {
+            (Some(value), Some(record)) if engine.is_ahead(record) && keeps => Becomes::Stamp(value),
+            (_, Some(record)) if engine.is_ahead(record) && found.value.is_some() => Becomes::Gone,
+            (Some(value), Some(record)) if record < value && keeps => Becomes::Stamp(value),
+            (Some(value), Some(record)) if record < value => Becomes::Gone,
+            _ => Becomes::Same,
         })
         .await
     }
 
     /// Has the key to itself from looking at it until its record is what it is to become.
-    async fn tidy(&mut self, key: Bytes, decide: impl Fn(&Found) -> Becomes) -> Done {
+    async fn tidy(&mut self, key: Bytes, decide: impl Fn(&ReadBack) -> Becomes) -> Done {
         if !self.engine.capabilities().holds_records {
             return says(LEFT);
         }
@@ -159,32 +145,23 @@ impl Sequence {
     }
 
     /// One try; nothing where it has to be tried again.
-    async fn try_to_tidy(&self, key: &Bytes, decide: impl Fn(&Found) -> Becomes) -> Result<Option<u8>, Failure> {
+    async fn try_to_tidy(&self, key: &Bytes, decide: impl Fn(&ReadBack) -> Becomes) -> Result<Option<u8>, Failure> {
         let Ok(passage) = self.admit_as(None, None, true, key, Change::Tidy).await? else {
             return Ok(Some(LEFT));
         };
-        let name = records::name_of(key);
-        let ask = Command::Mget {
-            keys: vec![key.clone(), name.clone()],
-        };
-        let found = match outcome(self.send(&passage.via, &ask, Tickets::None)).await {
-            Ok(Reply::Records(found)) => found,
-            Ok(_) => return Ok(Some(LEFT)),
+        let found = match self.found(&passage.via, key).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) => return Ok(Some(LEFT)),
             Err(none) => {
                 self.may_repeat(none, true, RetryKind::Read)?;
                 return Ok(None);
             }
         };
-        if found.iter().any(|(echoed, _)| echoed != key && *echoed != name) {
-            return Err(Failure::LaneLost);
-        }
-        let of = |wanted: &Bytes| found.iter().find(|(echoed, _)| echoed == wanted);
-        let wire = match decide(&Found {
-            value: of(key).map(|(_, value)| value.clone()),
-            record: of(&name).map(|(_, value)| value.clone()),
-        }) {
+        let wire = match decide(&found) {
             Becomes::Same => return Ok(Some(LEFT)),
-            Becomes::Gone => Command::Out { key: name },
+            Becomes::Gone => Command::Out {
+                key: records::name_of(key),
+            },
             Becomes::Stamp(stamp) => {
                 let (key, value) = self.engine.record_of(key, stamp);
                 Command::Put { key, value }
