@@ -106,7 +106,7 @@ impl Sequence {
             protocol: request.protocol(),
             listener: Arc::clone(&channel.listener),
             form: request.form,
-            stamp: request.stamp.filter(|_| channel.engine.gives_stamps()),
+            stamp: request.stamp,
             seen: Newest::default(),
             retried: request.retried,
             moves: Cell::new(None),

@@ -90,7 +90,9 @@ impl Engine {
         if let Some(cause) = self.awaits_stamp(request) {
             return Some(cause);
         }
-        request.stamping = match request.stamp.filter(|_| self.gives_stamps()) {
+        // An edge may say one all the same, or have given it before this guard's settings were others.
+        request.stamp = request.stamp.filter(|_| self.gives_stamps());
+        request.stamping = match request.stamp {
             None => request::Stamping::Done,
             Some(stamp) => match Writing::of(&request.command) {
                 _ if request.edit.is_some() => request::Stamping::InSequence,

@@ -1,14 +1,17 @@
 //! The guard's side of a link.
 
 use bytes::Bytes;
+use ttguard::command::edit::Edit;
 use ttguard::command::{Answer, Command, Reason, Reply};
+use ttguard::protocol::link::ask::Ask;
 use ttguard::protocol::link::hello::{From, Pong, Standing};
 use ttguard::protocol::link::told::{Failed, Told};
 use ttguard::protocol::link::{Kind, VERSION};
 
 use super::identity::document;
-use super::support::{Link, get, put, stored, value};
+use super::support::{Link, asked_by, get, out, put, stored, value};
 use crate::support::guarded::Guarded;
+use crate::support::real::Real;
 use crate::support::stamped::Clock;
 
 const FAILED: Told = Told::Answer(Answer::Reply(Reply::Code(1)));
@@ -52,6 +55,53 @@ fn a_late_packet_of_another_client_is_refused() {
     guarded.expect_metric("ttguard_edges", &[], 0.0);
     guarded.expect_metric("ttguard_edge_clients", &[], 0.0);
     guarded.expect_metric("ttguard_sessions", &[], 0.0);
+}
+
+#[test]
+fn a_stamp_that_the_guard_does_not_take_from_edges_counts_for_nothing() {
+    let guarded = Guarded::memory("");
+    let (mut link, welcome) = Link::open(guarded.address());
+    assert!(!welcome.gives);
+    link.client(1, From::Unknown);
+    let clock = Clock::start();
+    let ask = Ask {
+        stamp: Some(1),
+        ..asked_by(1)
+    };
+    let if_present = Ask {
+        edit: Some(Edit::IfPresent),
+        ..ask
+    };
+    assert_eq!(link.outcome(1, 1, &put("k", &clock.value(-1000))), stored());
+    link.ask_as(&if_present, 2..3, &put("k", &clock.value(0)));
+    assert_eq!(link.told(), Some((2, stored())));
+    assert_eq!(guarded.client().get("k"), Some(clock.value(0)));
+    link.ask_as(&ask, 3..4, &out("k"));
+    assert_eq!(link.told(), Some((3, stored())));
+    assert_eq!(guarded.client().get("k"), None);
+}
+
+#[test]
+fn such_a_stamp_orders_no_delete_of_a_row_either() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("casket.tct");
+    let test = "such_a_stamp_orders_no_delete_of_a_row_either";
+    let Some(real) = Real::start(path.to_str().expect("a path of text"), test) else {
+        return;
+    };
+    let guarded = Guarded::before(real.address(), "[stamp]\ncolumn = \"ts\"\n");
+    guarded.expect_ready();
+    let row = [&b"k"[..], b"ts", &Clock::start().digits(0).into_bytes(), b"a", b"1"];
+    assert_eq!(guarded.client().misc("put", &row).0, 0);
+    let (mut link, _) = Link::open(guarded.address());
+    link.client(1, From::Unknown);
+    let ask = Ask {
+        stamp: Some(1),
+        ..asked_by(1)
+    };
+    link.ask_as(&ask, 1..2, &out("k"));
+    assert_eq!(link.told(), Some((1, stored())));
+    assert_eq!(real.client().get("k"), None);
 }
 
 #[test]

@@ -160,13 +160,11 @@ impl Link {
 
     /// A client asks the same many times, in one go.
     pub fn ask_at_once(&mut self, client: u32, ids: Range<u64>, command: &Command) {
-        let ask = Ask {
-            client,
-            left: LEFT,
-            stamp: None,
-            form: Form::Binary(Dialect::Tyrant),
-            edit: None,
-        };
+        self.ask_as(&asked_by(client), ids, command);
+    }
+
+    /// The same, with what the edge says of it.
+    pub fn ask_as(&mut self, ask: &Ask, ids: Range<u64>, command: &Command) {
         for id in ids {
             self.sending.add(Kind::Ask, id, (), |out| {
                 ask.put(out);
@@ -204,6 +202,17 @@ impl Link {
     }
 }
 
+/// What an edge says of a request of this client's that it gave no stamp, and that has no difference from its command.
+pub fn asked_by(client: u32) -> Ask {
+    Ask {
+        client,
+        left: LEFT,
+        stamp: None,
+        form: Form::Binary(Dialect::Tyrant),
+        edit: None,
+    }
+}
+
 pub fn put(key: &str, value: &[u8]) -> Command {
     Command::Put {
         key: Bytes::copy_from_slice(key.as_bytes()),
@@ -213,6 +222,12 @@ pub fn put(key: &str, value: &[u8]) -> Command {
 
 pub fn get(key: &str) -> Command {
     Command::Get {
+        key: Bytes::copy_from_slice(key.as_bytes()),
+    }
+}
+
+pub fn out(key: &str) -> Command {
+    Command::Out {
         key: Bytes::copy_from_slice(key.as_bytes()),
     }
 }
