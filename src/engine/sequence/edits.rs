@@ -58,9 +58,9 @@ impl Sequence {
             }
             _ => None,
         };
+        // No protocol has such an edit, but an edge may say so all the same.
         let Some(making) = making else {
-            debug_assert!(false, "no protocol has such an edit: {command:?}");
-            return Ok(answered(Reply::Code(1)));
+            return Ok(answered(of_code(self.verb, 1)));
         };
         if !making.is_put()
             && let Err(refusal) = self.engine.admit_unordered(self.asker(), self.verb, &making.key)

@@ -105,6 +105,21 @@ fn such_a_stamp_orders_no_delete_of_a_row_either() {
 }
 
 #[test]
+fn an_edge_may_ask_for_an_edit_that_no_protocol_has() {
+    let guarded = Guarded::memory("");
+    let (mut link, _) = Link::open(guarded.address());
+    link.client(1, From::Unknown);
+    assert_eq!(link.outcome(1, 1, &put("k", b"v")), stored());
+    let ask = Ask {
+        edit: Some(Edit::Prepend),
+        ..asked_by(1)
+    };
+    link.ask_as(&ask, 2..3, &out("k"));
+    assert_eq!(link.told(), Some((2, FAILED)));
+    assert_eq!(link.outcome(1, 3, &get("k")), value(b"v"));
+}
+
+#[test]
 fn what_is_short_does_not_wait_for_what_is_long() {
     let guarded = Guarded::memory("");
     let long = vec![b'v'; 24 << 20];
