@@ -2,7 +2,7 @@
 //!
 //! Whoever a client asks, an edge or a guard, gives the [stamp](Engine::give) when a request has come whole. The guard puts it
 //! before the value ([`values`]), so that from there on it is judged as any stamped write is. What is made of what is stored
-//! gets its stamp where it is made: `engine::sequence::making`.
+//! gets its stamp where it is made: `engine::sequence::stamped`.
 
 pub mod giving;
 pub mod time;
@@ -164,12 +164,5 @@ impl Engine {
         });
         let (reply, newest) = stripped.await?;
         Ok((Answer::Reply(reply), self.saw(newest)))
-    }
-}
-
-impl Request {
-    /// The change that a delete of this request's is.
-    pub fn delete(&self) -> Change<'static> {
-        self.stamp.map_or(Change::Delete, Change::DeleteAt)
     }
 }

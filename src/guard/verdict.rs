@@ -33,6 +33,13 @@ pub enum Change<'a> {
     Tidy,
 }
 
+impl Change<'_> {
+    /// The removal of a record that was given this stamp; nothing where none was given.
+    pub fn delete(stamp: Option<u64>) -> Self {
+        stamp.map_or(Self::Delete, Self::DeleteAt)
+    }
+}
+
 /// What the judge decided.
 #[derive(Debug)]
 pub enum Verdict {

@@ -20,6 +20,7 @@ use crate::engine::sequence::pieces;
 use crate::engine::stamping::values::reads_part;
 use crate::engine::state::Cause;
 use crate::engine::write::settlement::Tickets;
+use crate::guard::verdict::Change;
 use crate::metrics::Intervention;
 use crate::protocol::answer;
 use crate::protocol::tyrant::dialect::Dialect;
@@ -97,7 +98,7 @@ impl Pipeline {
             Way::VerifiedGet(key) => self.verified_get(request, key),
             Way::Put(key, value) => self.put(request, key, value),
             Way::Remove(key) => {
-                let change = request.delete();
+                let change = Change::delete(request.stamp);
                 self.change(request, &key, change)
             }
             Way::Merge(key, value) => self.merge(request, &key, &value),

@@ -338,7 +338,7 @@ impl Sequence {
     fn change_of<'a>(&self, value: &'a Option<Bytes>) -> Change<'a> {
         match value {
             Some(value) => self.engine.change_of(value),
-            None => self.delete(),
+            None => Change::delete(self.stamp),
         }
     }
 

@@ -93,7 +93,7 @@ impl Sequence {
 
     /// `out` in any form: a delete, once its tombstone is stored.
     pub(super) async fn remove(&mut self, key: &Bytes, wire: &Command) -> Done {
-        match self.guarded(key, self.delete(), wire, false).await? {
+        match self.guarded(key, Change::delete(self.stamp), wire, false).await? {
             Guarded::Answered(reply) if self.engine.leaves_in_doubt_as(self.form, wire, &reply) => {
                 self.clear_up(wire, reply).await
             }
@@ -195,11 +195,6 @@ impl Sequence {
             given if self.engine.capabilities().has_columns => columns::joined(given),
             given => given.first().cloned().unwrap_or_default(),
         }
-    }
-
-    /// The change that a delete is.
-    pub(super) fn delete(&self) -> Change<'static> {
-        self.stamp.map_or(Change::Delete, Change::DeleteAt)
     }
 
     pub(super) fn refused(&self, refusal: Refusal) -> (Outcome, Answer) {
