@@ -30,7 +30,10 @@ impl Pipeline {
                 let Some(stamp) = engine.give(&command, now()) else {
                     return Looked::Past;
                 };
-                (key, Change::DeleteAt(stamp))
+                match command {
+                    Command::Out { .. } => (key, Change::delete(Some(stamp))),
+                    _ => (key, Change::Stamped { stamp, value: b"" }),
+                }
             }
             Command::Put { key, value } | Command::PutKeep { key, value } | Command::PutNr { key, value } => {
                 (key, engine.change_of(value))
