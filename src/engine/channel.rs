@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::failure::Failure;
 use super::links::Links;
 use super::memory::Room;
-use super::request::{Asked, Request, Stamping};
+use super::request::{Asked, Request, StampStage};
 use super::state::{Cause, State};
 use super::{Engine, denial, patience};
 use crate::clock::now;
@@ -133,7 +133,7 @@ impl Channel {
             unlooked,
             edit,
             stamp: stamp.or_else(|| self.engine.give(&command, received)),
-            stamping: Stamping::Due,
+            stamping: StampStage::Due,
             seen: 0,
             command,
             form,

@@ -18,7 +18,7 @@ use super::channel::{Channel, Client};
 use super::completion::{ClientRequest, Completion, Form, Purpose};
 use super::failure::Failure;
 use super::patience;
-use super::request::{Asked, Request, Stamping, Waiting};
+use super::request::{Asked, Request, StampStage, Waiting};
 use super::sending::Via;
 use super::sequence::{Done, Sequence};
 use super::stamping::Newest;
@@ -333,7 +333,7 @@ impl Pipeline {
             seen,
             sequence: match request.edit {
                 edit @ Some(_) => Box::pin(sequence.carry_out_edit(request.command, edit)),
-                None if request.unlooked || request.stamping == Stamping::InSequence => {
+                None if request.unlooked || request.stamping == StampStage::InSequence => {
                     Box::pin(sequence.carry_out_whole(request.command, request.unlooked))
                 }
                 None => Box::pin(sequence.carry_out_shown(request.command)),

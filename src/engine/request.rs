@@ -32,7 +32,7 @@ pub struct Request {
     /// The stamp that it was given, where ttguard gives stamps and it is a write.
     pub stamp: Option<u64>,
     /// How far it is with that.
-    pub stamping: Stamping,
+    pub stamping: StampStage,
     /// The newest stamp that was seen on its behalf, of those that ttguard gave; 0 for none.
     pub seen: u64,
     /// How it is answered.
@@ -57,7 +57,7 @@ pub struct Request {
 
 /// How far a request is with getting its stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stamping {
+pub enum StampStage {
     /// It was not looked at yet.
     Due,
     /// It gets it where it is carried out in several exchanges: what it stores is made of what is there, or much.

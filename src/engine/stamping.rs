@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use self::values::{Stamping, Values, Writing, is_write};
 use super::Engine;
-use super::request::{self, Request};
+use super::request::{Request, StampStage};
 use super::state::Cause;
 use crate::clock::now;
 use crate::command::{Answer, Command, Reply};
@@ -84,7 +84,7 @@ impl Engine {
     /// Gives a request that is about to be routed what it needs of its stamp. What it has to wait for, where there is none
     /// for it yet.
     pub fn stamp(&self, request: &mut Request) -> Option<Cause> {
-        if request.stamping != request::Stamping::Due {
+        if request.stamping != StampStage::Due {
             return None;
         }
         if let Some(cause) = self.awaits_stamp(request) {
@@ -93,19 +93,19 @@ impl Engine {
         // An edge may say one all the same, or have given it before this guard's settings were others.
         request.stamp = request.stamp.filter(|_| self.gives_stamps());
         request.stamping = match request.stamp {
-            None => request::Stamping::Done,
+            None => StampStage::Done,
             Some(stamp) => match Writing::of(&request.command) {
-                _ if request.edit.is_some() => request::Stamping::InSequence,
+                _ if request.edit.is_some() => StampStage::InSequence,
                 Writing::Plain if is_long_copy(request.bytes) || strings_of_command(&request.command) > MANY => {
-                    request::Stamping::InSequence
+                    StampStage::InSequence
                 }
                 Writing::Plain => {
                     let command = std::mem::replace(&mut request.command, Command::Rnum);
                     request.command = self.stamping(stamp).command(command);
-                    request::Stamping::Done
+                    StampStage::Done
                 }
-                Writing::Made => request::Stamping::InSequence,
-                Writing::None => request::Stamping::Done,
+                Writing::Made => StampStage::InSequence,
+                Writing::None => StampStage::Done,
             },
         };
         None

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::engine::completion::{Form, Found, Purpose};
 use crate::engine::denial::note_copy_of_pytyrant;
 use crate::engine::failure::Failure;
-use crate::engine::request::{Request, Stamping, Waiting};
+use crate::engine::request::{Request, StampStage, Waiting};
 use crate::engine::sending::Via;
 use crate::engine::sequence::pieces;
 use crate::engine::stamping::values::reads_part;
@@ -114,7 +114,7 @@ impl Pipeline {
         let engine = self.engine();
         match &request.command {
             // With its key to itself, or once its keys are looked at.
-            _ if request.unlooked || request.edit.is_some() || request.stamping == Stamping::InSequence => {
+            _ if request.unlooked || request.edit.is_some() || request.stamping == StampStage::InSequence => {
                 Way::Sequence
             }
             command if self.goes_in_pieces(command) => Way::Sequence,
