@@ -141,6 +141,11 @@ impl Function {
         until_nul(name) == b"getlist"
     }
 
+    /// Whether it reads a part of a value.
+    pub fn reads_part(name: &[u8]) -> bool {
+        until_nul(name) == b"getpart"
+    }
+
     /// What each argument of the function called `name` is, by its place.
     pub fn parts(name: &[u8]) -> fn(usize) -> Part {
         match Self::named(name) {

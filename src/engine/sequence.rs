@@ -32,7 +32,7 @@ use super::denial::denial_for_keys;
 use super::failure::Failure;
 use super::request::Request;
 use super::stamping::Newest;
-use super::stamping::values::{Values, Writing, reads_part};
+use super::stamping::values::{Values, Writing};
 use crate::command::function::Function;
 use crate::command::{Answer, Command, Reply, Verb};
 use crate::config::ListenerSettings;
@@ -249,7 +249,9 @@ impl Sequence {
             Function::PutList => self.put_list(call).await,
             Function::Out if !call.arguments.is_empty() => self.misc_out(call).await,
             Function::OutList => self.out_list(call).await,
-            Function::Read if engine.given_format().is_some() && reads_part(&call.function) => self.part_of(call).await,
+            Function::Read if engine.given_format().is_some() && Function::reads_part(&call.function) => {
+                self.part_of(call).await
+            }
             Function::Read if Function::lists(&call.function) => self.get_list(call).await,
             Function::Put | Function::PutKeep | Function::Unordered if !call.arguments.is_empty() => {
                 self.misc_unordered(call).await

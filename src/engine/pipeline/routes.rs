@@ -17,7 +17,6 @@ use crate::engine::failure::Failure;
 use crate::engine::request::{Request, StampStage, Waiting};
 use crate::engine::sending::Via;
 use crate::engine::sequence::pieces;
-use crate::engine::stamping::values::reads_part;
 use crate::engine::state::Cause;
 use crate::engine::write::settlement::Tickets;
 use crate::guard::verdict::Change;
@@ -122,7 +121,9 @@ impl Pipeline {
             Command::Get { key } if engine.settings().verify_reads => Way::VerifiedGet(key.clone()),
             // Of what is stored a part is not the client's.
             Command::Vsiz { .. } if engine.given_format().is_some() => Way::Sequence,
-            Command::Misc { function, .. } if engine.given_format().is_some() && reads_part(function) => Way::Sequence,
+            Command::Misc { function, .. } if engine.given_format().is_some() && Function::reads_part(function) => {
+                Way::Sequence
+            }
             Command::Get { .. } | Command::Vsiz { .. } | Command::Mget { .. } | Command::Size | Command::IterInit => {
                 Way::Pass
             }

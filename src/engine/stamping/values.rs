@@ -31,11 +31,6 @@ pub fn is_write(command: &Command) -> bool {
     }
 }
 
-/// Whether a function of `misc` reads a part of a value.
-pub fn reads_part(function: &[u8]) -> bool {
-    until_nul(function) == b"getpart"
-}
-
 /// How a write gets its stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writing {
