@@ -81,8 +81,11 @@ struct Running {
     asked: Asked,
     is_slow: bool,
     seen: Newest,
-    sequence: Pin<Box<dyn Future<Output = Done>>>,
+    sequence: CarriedOut,
 }
+
+/// A sequence that is under way.
+type CarriedOut = Pin<Box<dyn Future<Output = Done>>>;
 
 /// What becomes of a request that has its turn.
 enum Next {
@@ -318,26 +321,29 @@ impl Pipeline {
         Next::Waits(request, Waiting::Look(cause))
     }
 
-    /// A command that takes several exchanges, alone among its client's requests until it is done.
-    fn run_alone(&self, mut request: Request) -> Next {
+    /// A command that takes several exchanges.
+    fn run_alone(&self, request: Request) -> Next {
+        self.run(request, |sequence, request| match request.edit {
+            edit @ Some(_) => Box::pin(sequence.carry_out_edit(request.command, edit)),
+            None if request.unlooked || request.stamping == StampStage::InSequence => {
+                Box::pin(sequence.carry_out_whole(request.command, request.unlooked))
+            }
+            None => Box::pin(sequence.carry_out_shown(request.command)),
+        })
+    }
+
+    /// Carries a request out by what `begin` makes of it, alone among its client's requests until it is done.
+    fn run(&self, mut request: Request, begin: impl FnOnce(Sequence, Request) -> CarriedOut) -> Next {
         if self.channel().in_flight() > 0 {
             return Self::wait(request, Cause::Earlier);
         }
         request.enter(State::InSequence);
-        let (asked, is_slow) = (request.asked(), patience::is_slow(&request.command));
         let sequence = Sequence::new(self.channel(), &request);
-        let seen = sequence.seen();
         Next::Runs(Running {
-            asked,
-            is_slow,
-            seen,
-            sequence: match request.edit {
-                edit @ Some(_) => Box::pin(sequence.carry_out_edit(request.command, edit)),
-                None if request.unlooked || request.stamping == StampStage::InSequence => {
-                    Box::pin(sequence.carry_out_whole(request.command, request.unlooked))
-                }
-                None => Box::pin(sequence.carry_out_shown(request.command)),
-            },
+            asked: request.asked(),
+            is_slow: patience::is_slow(&request.command),
+            seen: sequence.seen(),
+            sequence: begin(sequence, request),
         })
     }
 

@@ -1,14 +1,12 @@
 //! What an edge does with a request: its guard is asked the whole of it, and says what became of it.
 
 use super::routes::may_be_copy;
-use super::{Behind, Next, Pipeline, Running};
+use super::{Behind, Next, Pipeline};
 use crate::command::{Command, Verb};
 use crate::engine::completion::{Form, is_repeatable};
 use crate::engine::denial::is_long_list;
-use crate::engine::patience;
 use crate::engine::request::Request;
-use crate::engine::sequence::Sequence;
-use crate::engine::state::{Cause, State};
+use crate::engine::state::Cause;
 use crate::engine::write::settlement::Tickets;
 use crate::store::guards::Asking;
 
@@ -67,20 +65,10 @@ impl Pipeline {
     }
 
     /// Asks it alone among its client's requests, with the help of another thread.
-    fn ask_alone(&self, mut request: Request) -> Next {
-        if self.channel().in_flight() > 0 {
-            return Self::wait(request, Cause::Earlier);
-        }
-        request.enter(State::InSequence);
-        let (asked, is_slow) = (request.asked(), patience::is_slow(&request.command));
-        let sequence = Sequence::new(self.channel(), &request);
-        let seen = sequence.seen();
+    fn ask_alone(&self, request: Request) -> Next {
         let asking = self.asking_of(&request);
-        Next::Runs(Running {
-            asked,
-            is_slow,
-            seen,
-            sequence: Box::pin(sequence.ask_guard(asking, request.command, request.unlooked)),
+        self.run(request, |sequence, request| {
+            Box::pin(sequence.ask_guard(asking, request.command, request.unlooked))
         })
     }
 }
