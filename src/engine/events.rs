@@ -97,11 +97,10 @@ impl Events for Engine {
         static LOG: RateLimit = RateLimit::new(OFFSET_LOG_INTERVAL);
         self.shared.giving.time.said(at, time);
         let is_off = offset.abs() > self.settings().max_offset.as_secs_f64();
-        if let (true, true, Some(suppressed)) = (
-            is_off,
-            self.guard_gives.get(),
-            is_off.then(|| LOG.admit(now())).flatten(),
-        ) {
+        if is_off
+            && self.guard_gives.get()
+            && let Some(suppressed) = LOG.admit(now())
+        {
             tracing::warn!(
                 offset_seconds = offset,
                 suppressed,
