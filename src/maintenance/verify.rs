@@ -12,13 +12,6 @@ use crate::guard::spread::Lies;
 use crate::transfer::walk::Walk;
 use crate::transfer::{Fault, place_of, progress};
 
-/// More records than were counted, by this factor and some, show that somebody else sets the iterator back: without a
-/// bound the walk might never end.
-const TOO_MANY: u64 = 2;
-
-/// The some.
-const TOO_MANY_MORE: u64 = 10_000;
-
 /// Looks at every record, and mends what is to be mended.
 ///
 /// # Errors
@@ -44,14 +37,10 @@ pub fn run(settings: &VerifySettings) -> Result<Report, Fault> {
     while let Some((key, value)) = walk.next()? {
         look.record(key, &value)?;
         bar.inc(1);
-        if look.report.records > before * TOO_MANY + TOO_MANY_MORE {
-            break;
-        }
     }
     look.batch_done()?;
     bar.finish_and_clear();
-    // What the walk asked for ahead may still be owed on its connection.
-    let after = Walk::of_all(&place)?.count()?;
+    let after = walk.count()?;
     let mut report = look.report;
     report.counted = [before, after];
     // What is mended meanwhile may go before the walk comes by, or after.

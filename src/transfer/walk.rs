@@ -15,8 +15,16 @@ const WINDOW: usize = 128;
 /// Of those, so many are asked for together: one by one, each would cost both sides a system call.
 const TOGETHER: usize = 32;
 
+/// More records than were counted, by this factor and [some](TOO_MANY_MORE), show that somebody else sets the iterator back:
+/// without a bound the walk might never end.
+const TOO_MANY: u64 = 2;
+
+/// See [`TOO_MANY`].
+const TOO_MANY_MORE: u64 = 10_000;
+
 /// A walk over a server's records. A server has one iterator for all its clients, so nobody else may use it meanwhile:
-/// [`Self::count`] before and after shows whether the walk can have seen everything.
+/// [`Self::count`] before and after shows whether the walk can have seen everything. It ends where it has met far more
+/// records than were counted before.
 pub(crate) struct Walk {
     connection: Blocking,
     /// Whether it goes through a ttguard, which shows its hidden records.
@@ -24,8 +32,10 @@ pub(crate) struct Walk {
     further: Command,
     /// Records that have come and that none was asked for in place of.
     due: usize,
-    /// Records that were met, those too that are left out.
+    /// Records that were met, of those that are counted.
     met: u64,
+    /// It ends when it has met so many.
+    most: u64,
     /// Records that ttguard hides are left out here.
     skips_hidden: bool,
 }
@@ -39,6 +49,7 @@ impl Walk {
             further: call("iternext"),
             due: 0,
             met: 0,
+            most: u64::MAX,
             skips_hidden: false,
         })
     }
@@ -82,7 +93,8 @@ impl Walk {
         self.met
     }
 
-    /// How many records there are, of those that are walked over or left out.
+    /// How many records there are: those that are walked over, and what says whose the server is. To be called before the
+    /// walk, too.
     pub fn count(&mut self) -> Result<u64, Fault> {
         let (name, reply) = if self.through_guard {
             ("ttguard_rnum", self.connection.ask(&call("ttguard_rnum"))?)
@@ -94,11 +106,13 @@ impl Walk {
             Reply::Strings { code: 0, strings } => strings.first().and_then(|text| number(text)),
             _ => None,
         };
-        count.ok_or_else(|| {
+        let count = count.ok_or_else(|| {
             let code = reply.code();
             let problem = format!("{name} was answered with code {code}");
-            self.connection.unfit(problem).into()
-        })
+            self.connection.unfit(problem)
+        })?;
+        self.most = count.saturating_mul(TOO_MANY).saturating_add(TOO_MANY_MORE);
+        Ok(count)
     }
 
     /// Puts the iterator before the first record.
@@ -118,27 +132,33 @@ impl Walk {
         }
     }
 
-    /// The next record; nothing when there are no more. To be called until then, and not again. What says whose a server
-    /// is belongs to that server, and is left out.
+    /// The next record; nothing when there are no more, or far too many. To be called until then, and not again. What says
+    /// whose a server is belongs to that server, and is left out.
     pub fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, Fault> {
         loop {
             match self.next_of_all()? {
-                Some((key, _)) if claim::is_ours(&key) => {}
                 Some((key, _)) if self.skips_hidden && key.starts_with(RECORD_PREFIX) => {}
-                next => return Ok(next),
+                Some((key, _)) if claim::is_ours(&key) => self.met += 1,
+                next => {
+                    self.met += u64::from(next.is_some());
+                    return Ok(next);
+                }
             }
         }
     }
 
     /// The next of all records. Key and value come in one step: `iternext` and `get` could be two records.
     fn next_of_all(&mut self) -> Result<Option<(Bytes, Bytes)>, Fault> {
+        if self.met >= self.most {
+            self.drain(WINDOW - self.due)?;
+            return Ok(None);
+        }
         match self.connection.next(&self.further)? {
             Reply::Strings { code: 0, strings } => {
                 let record = <[Bytes; 2]>::try_from(strings).map_err(|_| {
                     let problem = "keeps no plain keys and values: a table's records have no line and no stamp";
                     self.connection.unfit(problem)
                 })?;
-                self.met += 1;
                 self.due += 1;
                 if self.due == TOGETHER {
                     self.ask_further(TOGETHER);
@@ -149,12 +169,18 @@ impl Walk {
             }
             _ => {
                 // What was asked for ahead is answered in the same way.
-                for _ in 1..WINDOW - self.due {
-                    self.connection.next(&self.further)?;
-                }
+                self.drain(WINDOW - self.due - 1)?;
                 Ok(None)
             }
         }
+    }
+
+    /// Receives so many answers that nobody needs any more.
+    fn drain(&mut self, answers: usize) -> Result<(), Fault> {
+        for _ in 0..answers {
+            self.connection.next(&self.further)?;
+        }
+        Ok(())
     }
 }
 

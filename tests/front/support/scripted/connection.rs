@@ -119,6 +119,13 @@ impl Connection {
         let mut answer = match act {
             Some(Act::Fail(code)) => vec![code],
             Some(Act::AnswerFor(key)) => self.shared.apply(&request.for_key(key)),
+            Some(Act::Rewound) => {
+                self.shared.apply(&Request {
+                    opcode: frame::ITERINIT,
+                    ..request.clone()
+                });
+                self.shared.apply(request)
+            }
             _ => self.shared.apply(request),
         };
         match act {

@@ -84,7 +84,7 @@ impl Request {
         self.arguments.first().is_some_and(|first| first == key.as_bytes())
     }
 
-    fn is_misc(&self, functions: &[&str]) -> bool {
+    pub fn is_misc(&self, functions: &[&str]) -> bool {
         self.opcode == frame::MISC && functions.contains(&self.function.as_str())
     }
 }

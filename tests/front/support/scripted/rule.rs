@@ -31,6 +31,8 @@ pub enum Act {
     Announce(i32),
     /// Answered as if it had asked for this other key.
     AnswerFor(&'static str),
+    /// Carried out, once somebody else has set the iterator back.
+    Rewound,
     /// Carried out, never answered; the same for all that follows on this connection.
     Silence,
 }

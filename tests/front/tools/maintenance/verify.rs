@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{litter, run};
 use crate::support::guarded::Guarded;
 use crate::support::real::Real;
-use crate::support::scripted::{Act, Rule, Scripted};
+use crate::support::scripted::{Act, Request, Rule, Scripted};
 use crate::support::stamped::Clock;
 
 fn verify(server: SocketAddr, more: &[&str]) -> (Option<i32>, serde_json::Value) {
@@ -145,12 +145,33 @@ fn a_walk_that_somebody_disturbs_says_that_it_may_have_missed_something() {
     assert_eq!(verify(scripted.address(), &[]).0, Some(0));
     // Of the third connection: ttguard_rnum, rnum, iterinit, and then the records. To this client the iterator is at its
     // end, as it is when somebody else has moved it there.
-    scripted.rule(Rule::nth(3, 103, Act::WrongCode(1)));
+    scripted.rule(Rule::nth(2, 103, Act::WrongCode(1)));
     let (code, report) = verify(scripted.address(), &[]);
     assert_eq!((code, &report["complete"]), (Some(1), &false.into()), "{report}");
     assert_eq!(
         (&report["records"], &report["counted"]),
         (&100.into(), &vec![300, 300].into())
+    );
+}
+
+#[test]
+fn a_walk_ends_though_somebody_sets_the_iterator_back_for_ever() {
+    let scripted = Scripted::start();
+    scripted.insert("k", &Clock::start().value(0));
+    let iternext = |request: &Request| request.is_misc(&["iternext"]);
+    scripted.rule(Rule {
+        left: usize::MAX,
+        ..Rule::once(Act::Rewound, iternext)
+    });
+    let (code, report) = verify(scripted.address(), &[]);
+    assert_eq!((code, &report["complete"]), (Some(1), &false.into()), "{report}");
+    assert_eq!(report["counted"], serde_json::json!([1, 1]));
+    let (code, out, told) = run("export", scripted.address(), &["-"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(out.lines().count() > 10_000, "{}", out.lines().count());
+    assert!(
+        told.contains(" records were written, and the server counted 1 before and 1 afterwards"),
+        "{told}"
     );
 }
 
