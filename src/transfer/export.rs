@@ -43,7 +43,7 @@ pub fn run(settings: &TransferSettings) -> Result<u64, Fault> {
     out.finish()?;
     bar.finish_and_clear();
     let after = walk.count()?;
-    if (before.min(after)..=before.max(after)).contains(&count) {
+    if (before.min(after)..=before.max(after)).contains(&walk.met()) {
         return Ok(count);
     }
     Err(Fault::Incomplete(format!(

@@ -92,6 +92,8 @@ fn whose_the_server_is_does_not_count_and_hides_nothing() {
             "{report}"
         );
         assert_eq!(report["counted"], serde_json::json!([302, 302]));
+        let (code, out, told) = run("export", server, &["-"]);
+        assert_eq!((code, out.lines().count()), (Some(0), 300), "{told}");
     }
 }
 
